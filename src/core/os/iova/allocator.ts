@@ -1,0 +1,103 @@
+/**
+ * What every IOVA allocator is: a machine that hands out page-number ranges below a limit. One file per allocator in this folder,
+ * and one line in `index.ts`.
+ */
+
+/** "No IOVA": the attempt failed. Page 0 is never handed out, so 0 is free to mean this. */
+export const NO_PFN = 0;
+/** The step budget ran out in the middle of a search; call `allocate` again with the same arguments to go on. */
+export const SUSPENDED = -1;
+
+/**
+ * An allocator of one domain. Page numbers are 4 KiB IOVA page numbers, below 2^45, as doubles.
+ *
+ * `allocate` is one attempt, the allocator's whole algorithm, at one limit; who calls it decides which limits to try
+ * (32-bit first or not). It changes nothing visible until it succeeds or fails.
+ */
+export interface IovaAllocator {
+  /**
+   * Searches, and on success marks the range as allocated.
+   *
+   * @param pages how many, 1 to 2^20
+   * @param limitPfn highest page number the device can address, inclusive
+   * @returns lowest page number of the range; NO_PFN when there is none; SUSPENDED when `budget` steps were not enough (only the
+   *   allocators with linear searches do that), in which case the next call must have the same arguments and goes on
+   */
+  allocate(pages: number, limitPfn: number): number;
+  /**
+   * Gives back a range exactly as `allocate` returned it.
+   * @param pfn its lowest page number
+   * @param pages as passed to `allocate`
+   */
+  free(pfn: number, pages: number): void;
+  /**
+   * Takes a range out of circulation (reserved regions, `iommu-map`); parts already reserved are merged.
+   * @param firstPfn lowest page number
+   * @param lastPfn highest page number, inclusive
+   */
+  reserve(firstPfn: number, lastPfn: number): void;
+  /** Returns a range taken by `reserve` (never one taken by `allocate`) to circulation; it may lie inside a merged range. */
+  unreserve(firstPfn: number, lastPfn: number): void;
+  /** Whether any page of the closed range is allocated or reserved. */
+  overlaps(firstPfn: number, lastPfn: number): boolean;
+
+  /** Steps a single `allocate` call may take before it returns SUSPENDED; Infinity is "never suspend". */
+  budget: number;
+  /** Predecessor steps of tree searches, in total. Rises as the search goes, suspended or not. */
+  nodesVisited: number;
+  /** 64-bit bitmap words looked at, in total. */
+  wordsScanned: number;
+  /** Predecessor steps of the last finished or suspended `allocate`, from its first call on. */
+  lastNodesVisited: number;
+  /** 64-bit words of the last finished `allocate`. */
+  lastWordsScanned: number;
+  /** Allocated ranges that are live, without the reserved ones. */
+  liveRanges: number;
+  /** Pages of those (for `rbtree-2008` after rounding up: what the search sees as taken). */
+  livePages: number;
+
+  /** Calls `visit(firstPfn, lastPfn, reserved)` for every allocated or reserved range in rising order, up to `limit` of them. */
+  forEachRange(visit: (firstPfn: number, lastPfn: number, reserved: boolean) => void, limit: number): void;
+  /** What `GET .../allocator` shows: cached nodes, cursor, sizes; plain JSON, addresses as page numbers. */
+  inspect(): Record<string, number | string | boolean | null>;
+  /** Feeds all that future behaviour depends on into the digest. */
+  digest(sink: DigestSink): void;
+}
+
+/** Where state goes to be hashed; see `sim/digest.ts`. */
+export interface DigestSink {
+  /** Any double: whole numbers, fractions, negative; hashed by its 64 bits. */
+  number(value: number): void;
+  /** The first `count` elements of a column. */
+  column(values: Float64Array | Int32Array | Uint32Array | Uint16Array | Uint8Array, count: number): void;
+  text(value: string): void;
+}
+
+/** What the domain tells an allocator at construction. */
+export interface AllocatorSetup {
+  /** Highest page number of the domain's address width, inclusive. */
+  lastPfn: number;
+  /** Highest page number that the domain's first device can address, inclusive; `bitmap` sizes itself by it. */
+  maskLastPfn: number;
+  /** The allocator's own parameters, defaults filled in. */
+  parameters: Record<string, unknown>;
+  /**
+   * Called by circular allocators when the first search failed, before the search from the start: under `wrap` this is the one
+   * global flush. Absent under every other policy.
+   */
+  onWrap: (() => void) | null;
+}
+
+/** One line of the registry in `index.ts`. */
+export interface AllocatorEntry {
+  kind: string;
+  /** JSON Schema (2020-12 subset) of the spec object, `kind` included, `additionalProperties: false`. */
+  schema: Record<string, unknown>;
+  defaults: Record<string, unknown>;
+  source: string;
+  /** Next-fit with a cursor that wraps: what the policy `wrap` needs. */
+  circular: boolean;
+  /** Tries the 32-bit range first on every map (2008) instead of once per device. */
+  always32BitFirst: boolean;
+  create(setup: AllocatorSetup): IovaAllocator;
+}

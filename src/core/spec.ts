@@ -1,0 +1,106 @@
+/**
+ * The session spec: what is simulated, before any operation. Every member of a resolved spec is present; the contract
+ * (`openapi.yaml`, `SessionSpec`) describes the partial form that people send and `resolveSpec` fills in.
+ */
+
+/** A bus address or IOVA as it travels: `0x`-prefixed hex, or a whole number up to 2^53 - 1. */
+export type Address = string | number;
+
+export type FrameReuse = 'lifo' | 'fifo' | 'random';
+export type Replacement = 'lru' | 'plru' | 'fifo' | 'random';
+export type Mode = 'translate' | 'passthrough';
+
+export interface MachineSpec {
+  cpus: number;
+  /** Clock of the simulated CPUs in GHz, a multiple of 0.001; the profile's clock unless given. */
+  cpuGhz: number;
+  memoryBytes: number;
+  frameReuse: FrameReuse;
+}
+
+export interface ReservedRegion {
+  start: Address;
+  /** Inclusive, as in `/sys/kernel/iommu_groups/N/reserved_regions`. */
+  end: Address;
+  type: 'msi' | 'direct' | 'direct-relaxable' | 'reserved';
+}
+
+export interface IommuSpec {
+  levels: 3 | 4 | 5;
+  superpages: ('2MiB' | '1GiB')[];
+  coherent: boolean;
+  faultLogEntries: number;
+  reservedRegions: ReservedRegion[];
+  iotlb: { entries: number; ways: number; replacement: Replacement };
+  walkCache: { entriesPerLevel: number[] };
+  invalidation: {
+    interface: 'queued' | 'register';
+    pageSelective: boolean;
+    maxAddressMask: number;
+    cachingMode: boolean;
+  };
+}
+
+export interface AllocatorSpec {
+  kind: string;
+  [parameter: string]: unknown;
+}
+export interface InvalidationSpec {
+  kind: string;
+  [parameter: string]: unknown;
+}
+
+export interface PolicySpec {
+  mode: Mode;
+  allocator: AllocatorSpec;
+  invalidation: InvalidationSpec;
+}
+
+export interface TenantSpec {
+  name?: string;
+  kind: 'host' | 'vm' | 'process';
+  memoryBytes?: number;
+}
+export interface DomainSpec {
+  name?: string;
+  tenant?: string;
+  levels?: 3 | 4 | 5;
+}
+export interface DeviceSpec {
+  name?: string;
+  kind: 'nic' | 'block' | 'hostile' | 'custom';
+  bdf?: string;
+  domain?: string;
+  dmaMaskBits?: number;
+  maxSegmentBytes?: number;
+  segmentBoundaryBytes?: number;
+}
+/** One entry of `workloads`; the members beside these depend on `kind`, see the catalog. */
+export interface WorkloadSpec {
+  name?: string;
+  kind: string;
+  device: string;
+  tenant?: string;
+  cpus?: number[];
+  [parameter: string]: unknown;
+}
+
+export interface CostsSpec {
+  profile: string;
+  /** Step name -> cycles, replacing the profile's number. */
+  overrides: Record<string, number>;
+}
+
+export interface ResolvedSpec {
+  name?: string;
+  title?: string;
+  seed: number;
+  machine: MachineSpec;
+  iommu: IommuSpec;
+  policy: PolicySpec;
+  tenants: TenantSpec[];
+  domains: DomainSpec[];
+  devices: DeviceSpec[];
+  workloads: WorkloadSpec[];
+  costs: CostsSpec;
+}
