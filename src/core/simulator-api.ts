@@ -1,0 +1,49 @@
+/** What the host sees of a simulation: the surface of `Simulator` (`simulator.ts`), which implements it. */
+import type { Operation, Outcome, RunRequest } from './operations.ts';
+import type { Reading } from './reading.ts';
+import type { ResolvedSpec } from './spec.ts';
+
+/** Something worth telling subscribers; drained by the host after each operation or slice. */
+export interface Notice {
+  topic: 'events' | 'faults' | 'verdicts';
+  timeNs: number;
+  data: Record<string, unknown>;
+}
+
+export interface SimulatorApi {
+  readonly spec: ResolvedSpec;
+  /** Whole nanoseconds, rounded down. */
+  readonly timeNs: number;
+  /** Decimal string, exact. */
+  readonly timePs: string;
+  /** Operations applied. */
+  readonly operations: number;
+  /** Rises with every change of state; equal numbers mean nothing changed in between. */
+  readonly version: number;
+  /** Steps of a linear search that one call of `apply`, `resume` or `stepRun` may take before it yields. */
+  searchBudget: number;
+
+  /** null: a long search yielded; nothing else may be called but `resume` and the reads, until `resume` gives the outcome. */
+  apply(operation: Operation): Outcome | null;
+  resume(): Outcome | null;
+  /** Never changes anything, digest included. May be called between `stepRun` calls. */
+  read(reading: Reading): Outcome;
+  /** 64 hex digits. */
+  digest(): string;
+
+  /** Arms a run. `refused` when the request does not fit the state (no workload and a count to wait for, time beyond the horizon). */
+  startRun(request: RunRequest): Outcome;
+  /** Handles up to `events` events; true when the run has ended by its stop rule. */
+  stepRun(events: number): boolean;
+  /** Ends the active run where it stands. */
+  cancelRun(): void;
+  /** 0 to 1, or null when the rule has no measure. */
+  runProgress(): number | null;
+  /** Result of the active or last run, in the contract's shape but for `wallSeconds` and `realTimeFactor`; valid at any slice. */
+  runResult(): Record<string, unknown>;
+  /** Completed packets' time on the wire at line rate, in seconds, of the active or last run: numerator of the real-time factor. */
+  runWireSeconds(): number;
+
+  /** Takes what happened since the last call, oldest first, at most `limit`; `dropped` counts what did not fit the core's ring. */
+  drainNotices(limit: number): { notices: Notice[]; dropped: number };
+}

@@ -1,0 +1,126 @@
+/**
+ * The way to sessions, for `routes/` and `src/stream/`: everything they may ask of a session, whichever worker it lives in.
+ * Nothing here computes; each call is a message to the session's worker. Every promise settles (a worker that dies rejects its
+ * calls as `session-failed`), no call waits for a run to end.
+ */
+import type { Operation, RunRequest } from '../core/operations.ts';
+import type { Reading } from '../core/reading.ts';
+
+/** A reason in the edge's terms; `src/api/errors.ts` has status and title for each `code`. */
+export interface HostProblem {
+  code: string;
+  detail: string;
+  /** JSON Pointer into the body that was sent. */
+  path?: string;
+  errors?: { path: string; message: string }[];
+  retryable?: boolean;
+}
+
+export type Reply<T = Record<string, unknown>> = { ok: true; value: T } | { ok: false; problem: HostProblem };
+
+/** What `POST /v1/sessions` carries: a partial spec, with `preset` or without. Checked against the contract before. */
+export type SessionInput = Record<string, unknown>;
+
+export type SessionState = 'idle' | 'running' | 'failed';
+
+export interface SessionDocument {
+  id: string;
+  name?: string;
+  title?: string;
+  state: SessionState;
+  /** ISO 8601, wall clock. */
+  createdAt: string;
+  /** Simulated time, whole nanoseconds, rounded down; exact picoseconds as a decimal string. */
+  timeNs: number;
+  timePs: string;
+  /** 64 hex digits; null while a run is active, when it would be another one at every read. */
+  digest: string | null;
+  /** Operations applied since creation or the last reset. */
+  operations: number;
+  spec: Record<string, unknown>;
+  activeRun: string | null;
+}
+
+export interface RunDocument {
+  id: string;
+  state: 'queued' | 'running' | 'finished' | 'cancelled' | 'failed';
+  timeNs: number;
+  /** 0 to 1 of the stop rule; null when it cannot be known (`until`). */
+  progress: number | null;
+  request: RunRequest;
+  result: Record<string, unknown> | null;
+  problem?: HostProblem;
+}
+
+/** One frame of a session's history, see `src/stream/`. `data` is JSON text, serialised once, in the worker. */
+export interface SessionFrame {
+  type: 'metrics' | 'events' | 'faults' | 'verdicts' | 'runs';
+  timeNs: number;
+  data: string;
+}
+
+/** What the stream needs to hear of a session. `epoch` is new after creation and each reset. */
+export interface FrameListener {
+  frames(session: string, epoch: string, frames: SessionFrame[]): void;
+  /** The session was reset: its history starts again under `epoch`. */
+  epoch(session: string, epoch: string): void;
+  /** The session is gone. */
+  deleted(session: string): void;
+}
+
+export interface OpsOptions {
+  onError: 'stop' | 'continue';
+  /** `ndjson`: a line per operation; `array`: one JSON array, at most 10,000 operations, answered as one array. */
+  format: 'ndjson' | 'array';
+  /** Lines that an earlier request with the same Idempotency-Key already applied, with their replies; skipped and answered again. */
+  signal?: AbortSignal;
+}
+
+export interface SessionHost {
+  /** Resolves and checks the spec and changes nothing: the resolved spec. */
+  validate(input: SessionInput): Promise<Reply>;
+  create(input: SessionInput): Promise<Reply<SessionDocument>>;
+  list(page: { limit?: number; cursor?: string }): Promise<Reply<{ items: SessionDocument[]; nextCursor?: string }>>;
+  /** `session` is an id or a name, here and below. */
+  get(session: string): Promise<Reply<SessionDocument>>;
+  rename(session: string, change: { name?: string; title?: string }): Promise<Reply<SessionDocument>>;
+  /** An active run is cancelled first. */
+  delete(session: string): Promise<Reply<{ id: string }>>;
+  reset(session: string): Promise<Reply<SessionDocument>>;
+
+  /** One operation. `value` is the operation's result as the contract has it. */
+  apply(session: string, operation: Operation): Promise<Reply>;
+  read(session: string, reading: Reading): Promise<Reply>;
+
+  startRun(session: string, request: RunRequest): Promise<Reply<RunDocument>>;
+  listRuns(session: string, page: { limit?: number; cursor?: string }): Promise<Reply<{ items: RunDocument[]; nextCursor?: string }>>;
+  getRun(session: string, run: string): Promise<Reply<RunDocument>>;
+  /** Of an active run: cancels it at a slice boundary and answers the time reached; of an ended one: removes the record. */
+  deleteRun(session: string, run: string): Promise<Reply<RunDocument>>;
+
+  /**
+   * Many operations in order. Bytes in, bytes out: lines are split, checked, applied and answered in the session's worker.
+   * Problems that precede the first line (unknown session, run active) are the Reply; all later ones are lines.
+   */
+  ops(session: string, body: AsyncIterable<Uint8Array>, options: OpsOptions): Promise<Reply<AsyncIterable<Uint8Array>>>;
+
+  /** The id of a session by id or name, or null; synchronous, for the stream's upgrade. */
+  resolve(session: string): string | null;
+  /** The current epoch and simulated time of a session; synchronous. */
+  epochOf(session: string): string | null;
+  listen(listener: FrameListener): void;
+
+  /** Numbers for `/metrics` and `/readyz`: sessions, workers alive, runs active, queue depths. */
+  status(): HostStatus;
+  /** Ends runs at a slice boundary, refuses new work, stops the workers. */
+  close(): Promise<void>;
+}
+
+export interface HostStatus {
+  ready: boolean;
+  sessions: number;
+  workers: number;
+  workersAlive: number;
+  activeRuns: number;
+  pendingCalls: number;
+}
