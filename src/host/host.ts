@@ -72,8 +72,19 @@ export interface OpsOptions {
   onError: 'stop' | 'continue';
   /** `ndjson`: a line per operation; `array`: one JSON array, at most 10,000 operations, answered as one array. */
   format: 'ndjson' | 'array';
-  /** Lines that an earlier request with the same Idempotency-Key already applied, with their replies; skipped and answered again. */
+  /**
+   * Where an earlier request with the same Idempotency-Key left off (`ndjson` only): its applied lines are answered again by
+   * `src/server/idempotency-ops.ts` and do not come here; their labels and the count of lines do.
+   */
+  resume?: OpsResume;
   signal?: AbortSignal;
+}
+
+export interface OpsResume {
+  /** Lines answered already, blank ones included: the first line of the body has the number `linesBefore` + 1. */
+  linesBefore: number;
+  /** What the answered lines with `as` left behind, in their order; `result` is null where the line failed. */
+  labels: { label: string; line: number; result: Record<string, unknown> | null }[];
 }
 
 export interface SessionHost {
@@ -93,7 +104,10 @@ export interface SessionHost {
   read(session: string, reading: Reading): Promise<Reply>;
 
   startRun(session: string, request: RunRequest): Promise<Reply<RunDocument>>;
-  listRuns(session: string, page: { limit?: number; cursor?: string }): Promise<Reply<{ items: RunDocument[]; nextCursor?: string }>>;
+  listRuns(
+    session: string,
+    page: { limit?: number; cursor?: string },
+  ): Promise<Reply<{ items: RunDocument[]; nextCursor?: string }>>;
   getRun(session: string, run: string): Promise<Reply<RunDocument>>;
   /** Of an active run: cancels it at a slice boundary and answers the time reached; of an ended one: removes the record. */
   deleteRun(session: string, run: string): Promise<Reply<RunDocument>>;

@@ -1,0 +1,38 @@
+/** What the server says of itself: health, readiness, metrics, the contract and two pages. */
+import type { FastifyInstance } from 'fastify';
+import type { Registry } from 'prom-client';
+import { contractText } from '../src/api/contract.ts';
+import type { SessionHost } from '../src/host/host.ts';
+
+export interface HealthServices {
+  host: Pick<SessionHost, 'status'>;
+  metrics: Registry;
+  /** Read at each request. */
+  lifecycle: { readonly closing: boolean };
+  /** The front page, for a client that knows the server by this address. */
+  frontPage(address: string): string;
+}
+
+/** Paths that are answered while the server closes, too. */
+export const HEALTH_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics']);
+
+export function registerHealth(app: FastifyInstance, { host, metrics, lifecycle, frontPage }: HealthServices): void {
+  app.get('/healthz', (_request, reply) => reply.header('cache-control', 'no-store').send({ status: 'alive' }));
+
+  app.get('/readyz', (_request, reply) => {
+    const status = lifecycle.closing ? 'shutting-down' : host.status().ready ? 'ready' : 'no-worker';
+    const ready = status === 'ready';
+    return reply
+      .code(ready ? 200 : 503)
+      .header('cache-control', 'no-store')
+      .send({ ready, status });
+  });
+
+  app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()));
+
+  app.get('/openapi.yaml', (_request, reply) => reply.type('application/yaml; charset=utf-8').send(contractText));
+
+  app.get('/', (request, reply) =>
+    reply.type('text/html; charset=utf-8').send(frontPage(`${request.protocol}://${request.host}`)),
+  );
+}

@@ -1,0 +1,74 @@
+/** All routes of the contract but those that the server answers by itself: health, documents and the stream. */
+import type { FastifyInstance } from 'fastify';
+import { type ContractOperation, contractOperations } from '../src/api/contract.ts';
+import type { SessionHost } from '../src/host/host.ts';
+import { settleBody, takeJson, takeStreams } from './bodies.ts';
+import { bufferHandlers } from './buffers.ts';
+import { catalogHandlers } from './catalog.ts';
+import { registerContractRoutes } from './contract-routes.ts';
+import { deviceHandlers } from './devices.ts';
+import { domainHandlers } from './domains.ts';
+import type { Handlers } from './handlers.ts';
+import { inspectionHandlers } from './inspection.ts';
+import { mappingHandlers } from './mappings.ts';
+import { metricsHandlers } from './metrics.ts';
+import { type ApplyOps, operationHandlers } from './operations.ts';
+import { answerProblems } from './problem-replies.ts';
+import { runHandlers } from './runs.ts';
+import { sessionHandlers } from './sessions.ts';
+import { tenantHandlers } from './tenants.ts';
+import { versionHandlers } from './version.ts';
+import { workloadHandlers } from './workloads.ts';
+
+export interface RouteServices {
+  host: SessionHost;
+  /** Stands between the route of `ops` and the host; the host itself when absent. */
+  applyOps?: ApplyOps;
+}
+
+/** Registers them, and the problem replies of the whole `app`. */
+export async function registerRoutes(app: FastifyInstance, { host, applyOps }: RouteServices): Promise<void> {
+  const handlers: Handlers = {
+    ...versionHandlers(),
+    ...catalogHandlers(),
+    ...sessionHandlers(host),
+    ...tenantHandlers(host),
+    ...domainHandlers(host),
+    ...deviceHandlers(host),
+    ...bufferHandlers(host),
+    ...mappingHandlers(host),
+    ...workloadHandlers(host),
+    ...operationHandlers(host, applyOps),
+    ...runHandlers(host),
+    ...metricsHandlers(host),
+    ...inspectionHandlers(host),
+  };
+  const operations = contractOperations.filter((operation) => operation.routed);
+  refuseOrphans(operations, handlers);
+  const streamed = operations.filter(isStreamed);
+  const plain = operations.filter((operation) => !isStreamed(operation));
+
+  answerProblems(app);
+  await app.register(async (scope) => {
+    takeJson(scope);
+    scope.addHook('preValidation', settleBody);
+    await registerContractRoutes(scope, plain, handlers);
+  });
+  await app.register(async (scope) => {
+    takeStreams(scope);
+    await registerContractRoutes(scope, streamed, handlers);
+  });
+}
+
+/** Bodies that are read line by line have an `x-line-schema` in the contract in the place of a schema. */
+function isStreamed({ definition }: ContractOperation): boolean {
+  const content = (definition.requestBody as { content?: Record<string, object> } | undefined)?.content ?? {};
+  return Object.values(content).some((type) => 'x-line-schema' in type);
+}
+
+/** A handler whose operation is not in the contract would never be called. */
+function refuseOrphans(operations: readonly ContractOperation[], handlers: Handlers): void {
+  const known = new Set(operations.map((operation) => operation.operationId));
+  const orphans = Object.keys(handlers).filter((operationId) => !known.has(operationId));
+  if (orphans.length > 0) throw new Error(`handlers without an operation in the contract: ${orphans.join(', ')}`);
+}

@@ -1,0 +1,64 @@
+/** Everything that is refused leaves as `application/problem+json`, whoever refused it: a handler, a plugin or Fastify itself. */
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { methodsAt } from '../src/api/contract.ts';
+import { isCatalogued } from '../src/api/errors.ts';
+import { PROBLEM_TYPE, ProblemError, problemDocument, type Reason } from '../src/api/problem.ts';
+import { pathOf } from './handlers.ts';
+
+/** Codes of Fastify (`FST_ERR_...`) that say more than their status. */
+const FASTIFY_CODES: Readonly<Record<string, string>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'body-too-large',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported-media-type',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'bad-request',
+  FST_ERR_BAD_URL: 'bad-request',
+};
+
+/** The code for an error that has only a status. */
+const STATUS_CODES: Readonly<Record<number, string>> = {
+  403: 'forbidden-origin',
+  404: 'not-found',
+  405: 'method-not-allowed',
+  406: 'not-acceptable',
+  408: 'request-timeout',
+  413: 'body-too-large',
+  414: 'uri-too-long',
+  415: 'unsupported-media-type',
+  426: 'upgrade-required',
+  429: 'too-many-requests',
+  431: 'header-too-large',
+  503: 'overloaded',
+};
+
+export function answerProblems(app: FastifyInstance): void {
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    if (error instanceof ProblemError) reply.headers(error.headers);
+    sendProblem(request, reply, reasonOf(error), error);
+  });
+
+  app.setNotFoundHandler((request, reply) => {
+    const path = pathOf(request);
+    const methods = methodsAt(path);
+    if (methods.length === 0) {
+      sendProblem(request, reply, { code: 'not-found', detail: `there is nothing at ${path}` });
+    } else {
+      const detail = `${path} has ${methods.join(', ')}, not ${request.method}`;
+      sendProblem(request, reply.header('allow', methods.join(', ')), { code: 'method-not-allowed', detail });
+    }
+  });
+}
+
+/** What an error thrown anywhere means to the client. Of an error of ours it learns nothing but the id of the log entry. */
+export function reasonOf(error: Error & { code?: string; statusCode?: number }): Reason {
+  if (error instanceof ProblemError) return error.reason;
+  const status = error.statusCode ?? 500;
+  const code = FASTIFY_CODES[error.code ?? ''] ?? STATUS_CODES[status] ?? (status < 500 ? 'bad-request' : 'internal');
+  return { code, detail: code === 'internal' ? 'the server failed; the log has the reason' : error.message };
+}
+
+/** Sends a reason as a problem and logs what is our fault. `cause` is logged, never sent. */
+export function sendProblem(request: FastifyRequest, reply: FastifyReply, reason: Reason, cause?: Error): void {
+  const problem = problemDocument(reason, pathOf(request));
+  if (!isCatalogued(reason.code)) request.log.error({ reason }, 'a problem code that is not in the catalogue');
+  if (problem.status >= 500 && problem.status !== 507) request.log.error({ err: cause, problem }, problem.title);
+  reply.code(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
+}

@@ -1,0 +1,76 @@
+/** `GET /v1/sessions/{session}/stream`: the upgrade, and everything that is refused before it. */
+import fastifyWebsocket from '@fastify/websocket';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { ProblemError } from '../src/api/problem.ts';
+import type { Refusal, StreamHub } from '../src/stream/hub.ts';
+import { checkHandshake, websocketOptions } from '../src/stream/websocket.ts';
+import { pathOf } from './handlers.ts';
+
+const PATH = '/v1/sessions/:session/stream';
+
+const REFUSALS: Readonly<Record<Refusal, { code: string; detail: string }>> = {
+  'shutting-down': { code: 'shutting-down', detail: 'The server is shutting down.' },
+  'too-many-sockets': { code: 'overloaded', detail: 'The server has as many streams open as it may.' },
+  'too-many-sockets-of-session': { code: 'overloaded', detail: 'The session has as many streams open as it may.' },
+};
+
+/**
+ * `app` is the root, the checks of Host and Origin in place; to be awaited before other routes are registered, as upgrades of these
+ * are refused here. Whoever registers @fastify/websocket for other reasons too does it before, with `websocketOptions(hub)`.
+ */
+export async function registerStream(app: FastifyInstance, hub: StreamHub): Promise<void> {
+  if (!app.hasDecorator('websocketServer')) await app.register(fastifyWebsocket, websocketOptions(hub));
+  leaveOtherUpgrades(app);
+
+  app.addHook('onRequest', async (request, reply) => {
+    if (!request.ws) return;
+    // The connection ends with the refusal: whatever comes next on it would be frames.
+    reply.header('connection', 'close');
+    if (request.is404 || request.routeOptions.url === PATH) return;
+    const detail = `${pathOf(request)} is no WebSocket; streams are at /v1/sessions/{session}/stream.`;
+    throw new ProblemError({ code: 'bad-request', detail });
+  });
+
+  app.route<{ Params: { session: string } }>({
+    method: 'GET',
+    url: PATH,
+    preValidation: async (request) => check(request, hub),
+    // `check` has refused every request that is no upgrade.
+    handler: async () => {
+      throw new ProblemError({ code: 'internal', detail: 'a request without an upgrade came through' });
+    },
+    wsHandler: (socket, request) => {
+      const { session } = request.params as { session: string };
+      // A name is followed no further than to the session that it named at this moment.
+      hub.open(hub.resolve(session) ?? session, socket);
+    },
+  });
+}
+
+/** Node hands over any request that asks for any upgrade. Other protocols than ours are an offer that a server may pass over. */
+function leaveOtherUpgrades(app: FastifyInstance): void {
+  const server = app.server as typeof app.server & {
+    shouldUpgradeCallback?: (request: { headers: object }) => boolean;
+  };
+  server.shouldUpgradeCallback = ({ headers }) =>
+    (headers as Record<string, string>).upgrade?.toLowerCase() === 'websocket';
+}
+
+function check(request: FastifyRequest<{ Params: { session: string } }>, hub: StreamHub): void {
+  const { session } = request.params;
+  const id = hub.resolve(session);
+  if (id === null) throw new ProblemError({ code: 'unknown-session', detail: `There is no session "${session}".` });
+  if (!request.ws) {
+    const detail = 'The stream is a WebSocket: connect with ws:// or send the headers of an upgrade.';
+    throw new ProblemError({ code: 'upgrade-required', detail }, { upgrade: 'websocket', connection: 'upgrade' });
+  }
+  const unknown = Object.keys(request.query as object)[0];
+  if (unknown !== undefined) {
+    const message = `unknown query parameter \`${unknown}\``;
+    const detail = `${message}; what to subscribe to is said in messages`;
+    throw new ProblemError({ code: 'invalid-query', detail, errors: [{ path: `?${unknown}`, message }] });
+  }
+  checkHandshake(request);
+  const refusal = hub.refusal(id);
+  if (refusal !== null) throw new ProblemError(REFUSALS[refusal]);
+}

@@ -1,0 +1,1298 @@
+/**
+ * Types of the contract's schemas. Generated from openapi.yaml by `node tools/contract.ts`; do not edit.
+ */
+
+/**
+ * A bus or physical address - hex with `0x`, or a whole number up to 2^53-1. Decimal strings are refused.
+ */
+export type Address = string | number;
+/**
+ * An address in a reply - lower-case hex, no padding.
+ */
+export type HexAddress = string;
+/**
+ * Chosen by the client, unique among its siblings, usable wherever the id is. Never of the form of an id.
+ */
+export type Name = string;
+/**
+ * Free text.
+ */
+export type Title = string;
+/**
+ * Opaque, given by the server.
+ */
+export type Id = string;
+/**
+ * An id or a name.
+ */
+export type Reference = string;
+/**
+ * Names this result for later lines of the same request, which use it as `$a`, `$a.iova`, `$a.segments[1].iova`, `$a.iova+4096`.
+ */
+export type Label = string;
+/**
+ * How many.
+ */
+export type Count = number;
+/**
+ * A measure, in the unit of its name.
+ */
+export type Quantity = number;
+/**
+ * A number of either sign.
+ */
+export type Signed = number;
+/**
+ * Simulated time in whole nanoseconds, rounded down.
+ */
+export type TimeNs = number;
+/**
+ * Which simulated CPU makes the call; below `machine.cpus`.
+ */
+export type CpuIndex = number;
+/**
+ * At most 2^20 pages of 4 KiB.
+ */
+export type TouchedBytes = number;
+/**
+ * Length of one device access, at most 16 MiB.
+ */
+export type AccessBytes = number;
+/**
+ * From the start of the buffer or mapping.
+ */
+export type Offset = number;
+/**
+ * Which way the data goes, as in the DMA API.
+ */
+export type Direction = 'to-device' | 'from-device' | 'bidirectional';
+/**
+ * Which call of the DMA API - `dma_map_single`, `dma_map_page`, `dma_map_sg`, or `dma_alloc_coherent`, which allocates its own pages.
+ */
+export type MapKind = 'single' | 'page' | 'sg' | 'coherent';
+/**
+ * What the device does to memory.
+ */
+export type Access = 'read' | 'write';
+/**
+ * What the oracle says of an access, from harmless to worst.
+ */
+export type Verdict =
+  'ok' | 'fault' | 'subpage' | 'unprotected' | 'stale' | 'stale-reused' | 'misdirected' | 'stale-cross-tenant';
+/**
+ * How an access got through that should not have.
+ */
+export type Cause = 'iotlb' | 'walk-cache' | 'device-tlb' | 'pte' | 'freed-while-mapped' | 'no-protection';
+/**
+ * Levels of the page table - 39, 48 or 57 bits of IOVA.
+ */
+export type Levels = 3 | 4 | 5;
+export type PageSize = '4KiB' | '2MiB' | '1GiB';
+export type TenantKind = 'host' | 'vm' | 'process';
+/**
+ * `custom` is driven by operations only.
+ */
+export type DeviceKind = 'nic' | 'block' | 'hostile' | 'custom';
+export type SessionState = 'idle' | 'running' | 'recovering' | 'hibernated' | 'failed';
+/**
+ * Most memory the tenant may hold; without a limit of its own when absent.
+ */
+export type Quota = number;
+/**
+ * Requester id as `bus:device.function`, with or without the PCI segment.
+ */
+export type Bdf = string;
+/**
+ * How many address bits the device drives.
+ */
+export type DmaMaskBits = number;
+/**
+ * Longest segment that the device takes; `map_sg` merges up to it.
+ */
+export type MaxSegmentBytes = number;
+/**
+ * A segment does not cross a multiple of this, a power of two.
+ */
+export type SegmentBoundaryBytes = number;
+/**
+ * `bitmap`: how much IOVA space the bitmap covers.
+ */
+export type ApertureBytes = number;
+/**
+ * `deferred-2008`: so many pending unmaps force a flush.
+ */
+export type HighWater = number;
+/**
+ * `deferred-2008`: from the first pending unmap to the flush.
+ */
+export type TimeoutMs = number;
+/**
+ * `delayed`: size of the batch.
+ */
+export type DelayedEntries = number;
+/**
+ * A spec to start from; the members beside it override it.
+ */
+export type Preset = 'thread-2008';
+/**
+ * Of every random stream of the session.
+ */
+export type Seed = number;
+export type WorkloadInput = NicRxWorkload | NicTxWorkload | BlockWorkload | HostileWorkload;
+/**
+ * Simulated CPUs that serve the device; all of them when absent.
+ */
+export type Cpus = number[];
+/**
+ * Offered load; `line-rate` is the cost profile's own.
+ */
+export type Gbps = number | 'line-rate';
+/**
+ * Bytes of a frame; 38 more pass on the wire.
+ */
+export type FrameBytes = number;
+export type RingSize = number;
+export type NicQueues = number;
+/**
+ * The cost profile's own when absent.
+ */
+export type MappingsPerPacket = number;
+export type NapiBudget = number;
+/**
+ * Absent on the last page.
+ */
+export type NextCursor = string;
+/**
+ * Which check of the kernel's DMA debugging would have complained.
+ */
+export type MisuseCheck =
+  | 'not-mapped'
+  | 'size'
+  | 'function'
+  | 'direction'
+  | 'sg-entries'
+  | 'segment-length'
+  | 'segment-boundary'
+  | 'overlap'
+  | 'sync-unmapped'
+  | 'sync-range'
+  | 'sync-direction'
+  | 'leak-at-detach'
+  | 'freed-while-mapped'
+  | 'error-unchecked';
+/**
+ * What the caller did wrong; the operation was carried out as the kernel would.
+ */
+export type Misuse = {
+  check: MisuseCheck;
+  detail: string;
+  [k: string]: unknown;
+}[];
+/**
+ * Steps of the cost profile without a published source that this cost may contain; the catalogue has their ranges.
+ */
+export type Assumptions = string[];
+export type MapAccess = 'r' | 'w' | 'rw';
+export type InvalidateScope = 'global' | 'domain' | 'range';
+export type RunState = 'queued' | 'running' | 'finished' | 'cancelled' | 'failed';
+/**
+ * Busy share of each simulated CPU.
+ */
+export type CpuUtilisation = number[];
+/**
+ * One line of `ops`, as it stands after its labels were replaced.
+ */
+export type OperationLine =
+  | TenantLine
+  | DomainLine
+  | DeviceLine
+  | AttachLine
+  | DetachLine
+  | BufferLine
+  | FreeLine
+  | MapLine
+  | UnmapLine
+  | DmaLine
+  | IommuMapLine
+  | IommuUnmapLine
+  | SyncLine
+  | InvalidateLine
+  | AdvanceLine;
+
+export interface Machine {
+  cpus?: number;
+  /**
+   * Clock of the simulated CPUs, in steps of 0.001; the cost profile's clock when absent.
+   */
+  cpuGhz?: number;
+  memoryBytes?: number;
+  /**
+   * Which freed frame is handed out next.
+   */
+  frameReuse?: 'lifo' | 'fifo' | 'random';
+}
+/**
+ * Never handed out. `end` is inclusive, as in `/sys/kernel/iommu_groups/N/reserved_regions`.
+ */
+export interface ReservedRegion {
+  start: Address;
+  end: Address;
+  type: 'msi' | 'direct' | 'direct-relaxable' | 'reserved';
+}
+export interface Iommu {
+  levels?: Levels;
+  superpages?: ('2MiB' | '1GiB')[];
+  /**
+   * Whether the IOMMU snoops the CPU caches; if not, each table write is followed by a cache-line flush.
+   */
+  coherent?: boolean;
+  faultLogEntries?: number;
+  reservedRegions?: ReservedRegion[];
+  iotlb?: {
+    entries?: number;
+    /**
+     * 0 is fully associative.
+     */
+    ways?: number;
+    replacement?: 'lru' | 'plru' | 'fifo' | 'random';
+  };
+  walkCache?: {
+    /**
+     * Root first, `levels` - 1 numbers; 0 switches a level off.
+     */
+    entriesPerLevel?: number[];
+  };
+  invalidation?: {
+    interface?: 'queued' | 'register';
+    pageSelective?: boolean;
+    /**
+     * A range of up to 2^this pages in one descriptor; wider falls back to the domain.
+     */
+    maxAddressMask?: number;
+    /**
+     * Not-present entries may be cached too, so a new mapping needs an invalidation (as hypervisors ask for).
+     */
+    cachingMode?: boolean;
+  };
+}
+/**
+ * `rbtree-2008` (top-down tree with one cached node), `rbtree` (today's tree), `bitmap` (next-fit over one bitmap, the proposal of the 2008 thread). Without `kind`, members are merged into the allocator that is there.
+ */
+export interface AllocatorInput {
+  kind?: 'rbtree-2008' | 'rbtree' | 'bitmap';
+  apertureBytes?: ApertureBytes;
+}
+/**
+ * When cached translations are dropped. `strict`: before unmap returns. `deferred-2008`: after 250 unmaps or 10 ms. `wrap`: when the allocator's cursor wraps (`bitmap` only). `never`: a control that shows what goes wrong. `delayed`: a small batch held back, then flushed.
+ */
+export interface InvalidationInput {
+  kind?: 'strict' | 'deferred-2008' | 'wrap' | 'never' | 'delayed';
+  highWater?: HighWater;
+  timeoutMs?: TimeoutMs;
+  form?: 'parisc';
+  entries?: DelayedEntries;
+}
+export interface PolicyInput {
+  mode?: 'translate' | 'passthrough';
+  allocator?: AllocatorInput;
+  invalidation?: InvalidationInput;
+}
+export interface Costs {
+  /**
+   * What each step costs. Profiles are data, named after their source.
+   */
+  profile?: 'riommu15-mlx' | 'riommu15-brcm';
+  /**
+   * Step name to cycles, instead of the profile's number.
+   */
+  overrides?: {
+    [k: string]: number;
+  };
+}
+/**
+ * All of it is optional. Objects merge into the defaults or the preset, arrays replace (`[]` clears); an object that names another `kind` than the one it overrides starts from that kind's own defaults.
+ */
+export interface SessionInput {
+  preset?: Preset;
+  name?: Name;
+  title?: Title;
+  seed?: Seed;
+  machine?: Machine;
+  iommu?: Iommu;
+  policy?: PolicyInput;
+  tenants?: TenantInput[];
+  domains?: DomainInput[];
+  devices?: DeviceInput[];
+  workloads?: WorkloadInput[];
+  costs?: Costs;
+}
+export interface TenantInput {
+  name?: Name;
+  kind: TenantKind;
+  memoryBytes?: Quota;
+}
+export interface DomainInput {
+  name?: Name;
+  tenant?: Reference;
+  levels?: Levels;
+}
+export interface DeviceInput {
+  name?: Name;
+  kind: DeviceKind;
+  bdf?: Bdf;
+  /**
+   * Id or name of the domain to attach to; a domain of its own when absent.
+   */
+  domain?: string;
+  dmaMaskBits?: DmaMaskBits;
+  maxSegmentBytes?: MaxSegmentBytes;
+  segmentBoundaryBytes?: SegmentBoundaryBytes;
+}
+/**
+ * Receive. The ring is mapped in advance; the poll unmaps, frees the buffer, allocates, maps; an empty ring drops.
+ */
+export interface NicRxWorkload {
+  name?: Name;
+  kind: 'nic-rx';
+  device: Reference;
+  tenant?: Reference;
+  cpus?: Cpus;
+  gbps?: Gbps;
+  frameBytes?: FrameBytes;
+  ringSize?: RingSize;
+  queues?: NicQueues;
+  mappingsPerPacket?: MappingsPerPacket;
+  napiBudget?: NapiBudget;
+}
+/**
+ * Transmit. Allocate, map, device read; unmap and free at completion.
+ */
+export interface NicTxWorkload {
+  name?: Name;
+  kind: 'nic-tx';
+  device: Reference;
+  tenant?: Reference;
+  cpus?: Cpus;
+  gbps?: Gbps;
+  frameBytes?: FrameBytes;
+  ringSize?: RingSize;
+  queues?: NicQueues;
+  mappingsPerPacket?: MappingsPerPacket;
+  napiBudget?: NapiBudget;
+}
+/**
+ * Block I/O. The SATA disk has read-ahead, which makes sequential 4 KiB reads fast.
+ */
+export interface BlockWorkload {
+  name?: Name;
+  kind: 'block';
+  device: Reference;
+  tenant?: Reference;
+  cpus?: Cpus;
+  disk?: 'sata' | 'sas' | 'fc' | 'custom';
+  lengthBytes?: number;
+  pattern?: 'sequential' | 'random';
+  access?: Access;
+  depth?: number;
+  jobs?: number;
+  /**
+   * Ceiling.
+   */
+  iops?: number;
+  /**
+   * Of the device, instead of the disk's own.
+   */
+  latencyNs?: number;
+  /**
+   * One `map_sg` per I/O, or one `map_page` per page.
+   */
+  mapping?: 'sg' | 'page';
+}
+/**
+ * A device that keeps using what it has seen, under the requester id of its target.
+ */
+export interface HostileWorkload {
+  name?: Name;
+  kind: 'hostile';
+  device: Reference;
+  tenant?: Reference;
+  cpus?: Cpus;
+  /**
+   * Whose mappings it aims at; its own device when absent.
+   */
+  target?: string;
+  select?: 'last-unmapped' | 'random-unmapped' | 'live';
+  access?: Access;
+  accessesPerUs?: number;
+  delayAfterUnmapNs?: number;
+}
+/**
+ * A resolved spec - every member is there.
+ */
+export interface SessionSpec {
+  name?: Name;
+  title?: Title;
+  seed: Seed;
+  machine: Machine;
+  iommu: Iommu;
+  policy: PolicyInput;
+  tenants: TenantInput[];
+  domains: DomainInput[];
+  devices: DeviceInput[];
+  workloads: WorkloadInput[];
+  costs: Costs;
+}
+export interface Session {
+  id: Id;
+  name?: Name;
+  title?: Title;
+  state: SessionState;
+  /**
+   * Wall clock.
+   */
+  createdAt: string;
+  timeNs: TimeNs;
+  /**
+   * Simulated time, exact, in picoseconds.
+   */
+  timePs: string;
+  /**
+   * Hash over all simulated state; null while a run is active.
+   */
+  digest: string | null;
+  /**
+   * Operations applied since creation or the last reset.
+   */
+  operations: number;
+  spec: SessionSpec;
+  /**
+   * What was asked for, what is in force, and why they differ where they do.
+   */
+  policy?: {
+    [k: string]: unknown;
+  };
+  /**
+   * Id of the active run.
+   */
+  activeRun: string | null;
+  [k: string]: unknown;
+}
+export interface SessionPage {
+  items: Session[];
+  nextCursor?: NextCursor;
+}
+export interface SessionChange {
+  name?: Name;
+  title?: Title;
+}
+export interface Tenant {
+  id: Id;
+  name?: Name;
+  kind: TenantKind;
+  /**
+   * The quota; null or absent when there is none.
+   */
+  memoryBytes?: number | null;
+  usedBytes?: Count;
+  [k: string]: unknown;
+}
+export interface TenantPage {
+  items: Tenant[];
+  nextCursor?: NextCursor;
+}
+export interface Domain {
+  id: Id;
+  name?: Name;
+  tenant?: string | null;
+  levels?: Levels;
+  /**
+   * Ids of the devices attached to it.
+   */
+  devices?: Id[];
+  [k: string]: unknown;
+}
+export interface DomainPage {
+  items: Domain[];
+  nextCursor?: NextCursor;
+}
+export interface Device {
+  id: Id;
+  name?: Name;
+  kind: DeviceKind;
+  bdf?: Bdf;
+  /**
+   * Id of its domain; null when detached, and then every access faults.
+   */
+  domain: string | null;
+  dmaMaskBits?: DmaMaskBits;
+  maxSegmentBytes?: MaxSegmentBytes;
+  segmentBoundaryBytes?: SegmentBoundaryBytes;
+  [k: string]: unknown;
+}
+export interface DevicePage {
+  items: Device[];
+  nextCursor?: NextCursor;
+}
+export interface AttachRequest {
+  domain: Reference;
+}
+export interface BufferInput {
+  name?: Name;
+  lengthBytes: TouchedBytes;
+  tenant?: Reference;
+  physicalAddress?: Address;
+}
+export interface Buffer {
+  id: Id;
+  name?: Name;
+  lengthBytes: TouchedBytes;
+  physicalAddress: HexAddress;
+  tenant?: string | null;
+  [k: string]: unknown;
+}
+export interface BufferPage {
+  items: Buffer[];
+  nextCursor?: NextCursor;
+}
+/**
+ * Part of a buffer (all of the rest of it when `lengthBytes` is absent), or a bare physical range.
+ */
+export interface MemoryRange {
+  buffer?: Reference;
+  offsetBytes?: Offset;
+  physicalAddress?: Address;
+  lengthBytes?: TouchedBytes;
+}
+export interface MapRequest {
+  kind: MapKind;
+  direction: Direction;
+  cpu?: CpuIndex;
+  buffer?: Reference;
+  offsetBytes?: Offset;
+  physicalAddress?: Address;
+  lengthBytes?: TouchedBytes;
+  segments?: MemoryRange[];
+}
+export interface Segment {
+  iova: HexAddress;
+  lengthBytes: Count;
+  [k: string]: unknown;
+}
+/**
+ * Cycles by the rows of the literature; they sum to `costCycles`.
+ */
+export interface Breakdown {
+  iovaAlloc?: Quantity;
+  iovaFind?: Quantity;
+  iovaFree?: Quantity;
+  pageTable?: Quantity;
+  invalidation?: Quantity;
+  lockWait?: Quantity;
+  copy?: Quantity;
+  vmExit?: Quantity;
+  other?: Quantity;
+}
+export interface MapResult {
+  id: Id;
+  iova: HexAddress;
+  segments: Segment[];
+  costCycles: Quantity;
+  breakdown: Breakdown;
+  timeNs: TimeNs;
+  misuse?: Misuse;
+  assumptions?: Assumptions;
+  [k: string]: unknown;
+}
+/**
+ * A live mapping.
+ */
+export interface Mapping {
+  id: Id;
+  device: Id;
+  kind: MapKind;
+  direction: Direction;
+  iova: HexAddress;
+  lengthBytes?: Count;
+  segments: Segment[];
+  [k: string]: unknown;
+}
+export interface MappingPage {
+  items: Mapping[];
+  nextCursor?: NextCursor;
+}
+/**
+ * Unmap by address, as a driver does that kept what `map` returned.
+ */
+export interface UnmapRequest {
+  iova: Address;
+  lengthBytes: TouchedBytes;
+  direction: Direction;
+  cpu?: CpuIndex;
+}
+export interface UnmapResult {
+  costCycles: Quantity;
+  breakdown: Breakdown;
+  /**
+   * A cached translation outlives the call.
+   */
+  exposed: boolean;
+  timeNs: TimeNs;
+  misuse?: Misuse;
+  assumptions?: Assumptions;
+  [k: string]: unknown;
+}
+export interface SyncRequest {
+  for: 'cpu' | 'device';
+  offsetBytes?: Offset;
+  lengthBytes?: TouchedBytes;
+}
+export interface SyncResult {
+  costCycles: Quantity;
+  misuse?: Misuse;
+  breakdown?: Breakdown;
+  timeNs?: TimeNs;
+  [k: string]: unknown;
+}
+export interface DmaRequest {
+  iova: Address;
+  lengthBytes: AccessBytes;
+  access: Access;
+}
+/**
+ * One 4 KiB-aligned piece of an access; addresses are of its first byte.
+ */
+export interface DmaPage {
+  iova: HexAddress;
+  physicalAddress?: HexAddress;
+  /**
+   * Where the translation came from; absent on `fault`.
+   */
+  from?: 'iotlb' | 'device-tlb' | 'walk-cache' | 'walk' | 'passthrough' | 'interrupt';
+  /**
+   * Page-table reads; 4 on a cold 4-level walk.
+   */
+  memoryReferences: number;
+  verdict: Verdict;
+  cause?: Cause;
+  /**
+   * VT-d fault reason code, on `fault`.
+   */
+  reason?: number;
+  [k: string]: unknown;
+}
+export interface DmaResult {
+  verdict: Verdict;
+  pages: DmaPage[];
+  latencyNs: Quantity;
+  timeNs: TimeNs;
+  [k: string]: unknown;
+}
+export interface IommuMapRequest {
+  iova: Address;
+  physicalAddress: Address;
+  lengthBytes: TouchedBytes;
+  access: MapAccess;
+  pageSize?: PageSize;
+}
+export interface IommuMapResult {
+  ptesWritten: Count;
+  /**
+   * Leaves written, by page size.
+   */
+  pageSizes: {
+    [k: string]: Count;
+  };
+  costCycles?: Quantity;
+  breakdown?: Breakdown;
+  timeNs?: TimeNs;
+  [k: string]: unknown;
+}
+export interface IommuUnmapRequest {
+  iova: Address;
+  lengthBytes: TouchedBytes;
+  invalidate?: boolean;
+}
+export interface IommuUnmapResult {
+  unmappedBytes: Count;
+  costCycles?: Quantity;
+  breakdown?: Breakdown;
+  timeNs?: TimeNs;
+  assumptions?: Assumptions;
+  [k: string]: unknown;
+}
+export interface InvalidateRequest {
+  scope: InvalidateScope;
+  iova?: Address;
+  lengthBytes?: TouchedBytes;
+  /**
+   * Keep walk-cache entries; false drops those in the range too.
+   */
+  leafOnly?: boolean;
+}
+export interface InvalidateResult {
+  descriptors: Count;
+  /**
+   * What was really invalidated after alignment and fall-back; with an address and a length when it is a range.
+   */
+  effectiveRange: {
+    scope: InvalidateScope;
+    iova?: HexAddress;
+    lengthBytes?: Count;
+  };
+  costCycles?: Quantity;
+  breakdown?: Breakdown;
+  timeNs?: TimeNs;
+  [k: string]: unknown;
+}
+export interface AttachResult {
+  previousDomain: string | null;
+  costCycles?: Quantity;
+  breakdown?: Breakdown;
+  misuse?: Misuse;
+  timeNs?: TimeNs;
+  device?: Id;
+  domain?: string | null;
+  /**
+   * DMA of the device that has not landed yet.
+   */
+  inFlight?: {
+    [k: string]: unknown;
+  }[];
+  [k: string]: unknown;
+}
+export interface AdvanceRequest {
+  ns: TimeNs;
+}
+export interface AdvanceResult {
+  timeNs: TimeNs;
+  /**
+   * Timers that fired.
+   */
+  fired: number;
+  [k: string]: unknown;
+}
+export interface TenantResult {
+  id: Id;
+  [k: string]: unknown;
+}
+export interface DomainResult {
+  id: Id;
+  [k: string]: unknown;
+}
+export interface DeviceResult {
+  id: Id;
+  domain: Id;
+  [k: string]: unknown;
+}
+export interface BufferResult {
+  id: Id;
+  physicalAddress: HexAddress;
+  [k: string]: unknown;
+}
+export interface WorkloadResult {
+  id: Id;
+  [k: string]: unknown;
+}
+/**
+ * What is gone; also what the removal reported.
+ */
+export interface Removed {
+  id?: Id;
+  misuse?: Misuse;
+  [k: string]: unknown;
+}
+export interface Workload {
+  id: Id;
+  name?: Name;
+  kind: 'nic-rx' | 'nic-tx' | 'block' | 'hostile';
+  device: Reference;
+  [k: string]: unknown;
+}
+export interface WorkloadPage {
+  items: Workload[];
+  nextCursor?: NextCursor;
+}
+/**
+ * Exactly one stop rule.
+ */
+export interface RunRequest {
+  /**
+   * Until this simulated time.
+   */
+  untilNs?: number;
+  /**
+   * For so much simulated time.
+   */
+  forNs?: number;
+  /**
+   * Until so many packets and I/Os have completed.
+   */
+  operations?: number;
+  /**
+   * Until a metric passes a bound.
+   */
+  until?: {
+    /**
+     * Dotted path into the metrics document.
+     */
+    metric: string;
+    above?: Signed;
+    below?: Signed;
+  };
+}
+export interface Run {
+  id: Id;
+  state: RunState;
+  timeNs: TimeNs;
+  /**
+   * 0 to 1 of the stop rule; null when that cannot be known.
+   */
+  progress: number | null;
+  request?: RunRequest;
+  /**
+   * So far, or in the end.
+   */
+  result: RunResult | null;
+  problem?: Problem;
+  [k: string]: unknown;
+}
+/**
+ * Totals, and the same for each workload.
+ */
+export interface RunResult {
+  operations?: Count;
+  throughputGbps?: Quantity;
+  iops?: Quantity;
+  latencyNs?: Quantiles;
+  cpuUtilisation?: CpuUtilisation;
+  cyclesPerOperation?: number | null;
+  breakdown?: MeasuredBreakdown;
+  counts?: Counts;
+  iotlb?: IotlbCounts;
+  exposure?: Exposure;
+  verdicts?: Verdicts;
+  workloads?: WorkloadMetrics[];
+  wallSeconds?: Quantity;
+  realTimeFactor?: number | null;
+  [k: string]: unknown;
+}
+/**
+ * Quantile (`p50`, `p99`, ...) to value; null while nothing was measured.
+ */
+export interface Quantiles {
+  [k: string]: number | null;
+}
+/**
+ * Mean cycles of a map and of an unmap, by row.
+ */
+export interface MeasuredBreakdown {
+  map?: Breakdown;
+  unmap?: Breakdown;
+}
+/**
+ * Counter to value. A counter that this model does not have is absent, never 0.
+ */
+export interface Counts {
+  [k: string]: Signed;
+}
+export interface IotlbCounts {
+  lookups?: Count;
+  hits?: Count;
+  misses?: Count;
+  [k: string]: unknown;
+}
+/**
+ * How long unmapped pages stayed reachable. `potential` runs until a covering invalidation; `actual` only while a cached entry, a walk-cache path or the PTE itself still translates.
+ */
+export interface Exposure {
+  potential?: ExposureWindow;
+  actual?: ExposureWindow;
+  staleAccesses?: Count;
+  crossTenantAccesses?: Count;
+  /**
+   * Attempts after unmap that faulted, of the attempts made; null when there were none.
+   */
+  detectability?: number | null;
+  residualByteSeconds?: Quantity;
+  [k: string]: unknown;
+}
+export interface ExposureWindow {
+  pageSeconds?: Quantity;
+  byteSeconds?: Quantity;
+  currentPages?: Count;
+  peakPages?: Count;
+  longestWindowNs?: Quantity;
+  /**
+   * Lengths of the windows in log-linear buckets.
+   */
+  histogram?:
+    | {
+        [k: string]: unknown;
+      }
+    | (
+        | {
+            [k: string]: unknown;
+          }
+        | unknown[]
+        | number
+      )[]
+    | null;
+  [k: string]: unknown;
+}
+/**
+ * Verdict to number of accesses.
+ */
+export interface Verdicts {
+  [k: string]: Count;
+}
+export interface WorkloadMetrics {
+  id?: Id;
+  name?: Name;
+  kind?: string;
+  operations?: Count;
+  throughputGbps?: Quantity;
+  iops?: Quantity;
+  latencyNs?: Quantiles;
+  cpuUtilisation?: CpuUtilisation;
+  cyclesPerOperation?: number | null;
+  breakdown?: MeasuredBreakdown;
+  counts?: Counts;
+  iotlb?: IotlbCounts;
+  exposure?: Exposure;
+  verdicts?: Verdicts;
+  [k: string]: unknown;
+}
+/**
+ * RFC 9457, with a stable `code`.
+ */
+export interface Problem {
+  /**
+   * `/problems/` and the code; identifies the problem, need not resolve.
+   */
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  code: string;
+  /**
+   * Path of the request.
+   */
+  instance?: string;
+  /**
+   * Whether the same request may succeed later.
+   */
+  retryable: boolean;
+  /**
+   * JSON Pointer of the member that is wrong, when there is one.
+   */
+  path?: string;
+  /**
+   * Every place that does not fit, with the reason.
+   */
+  errors?: {
+    /**
+     * JSON Pointer into the body; for the query, `?` and the parameter's name.
+     */
+    path: string;
+    message: string;
+  }[];
+}
+export interface RunPage {
+  items: Run[];
+  nextCursor?: NextCursor;
+}
+/**
+ * The members of a run's result, over the life of the session, and flat counters.
+ */
+export interface Metrics {
+  timeNs?: TimeNs;
+  operations?: Count;
+  throughputGbps?: Quantity;
+  iops?: Quantity;
+  latencyNs?: Quantiles;
+  cpuUtilisation?: CpuUtilisation;
+  cyclesPerOperation?: number | null;
+  breakdown?: MeasuredBreakdown;
+  counts?: Counts;
+  iotlb?: IotlbCounts;
+  exposure?: Exposure;
+  verdicts?: Verdicts;
+  workloads?: WorkloadMetrics[];
+  counters?: Counts;
+  [k: string]: unknown;
+}
+/**
+ * Occupancy and fragmentation of a domain's IOVA space, with its ranges in rising order.
+ */
+export interface Space {
+  domain?: Id;
+  items?: {
+    [k: string]: unknown;
+  }[];
+  nextCursor?: NextCursor;
+  [k: string]: unknown;
+}
+export interface Iotlb {
+  entries: {
+    set: Count;
+    way: Count;
+    domain: Id;
+    iova: HexAddress;
+    pageSize: PageSize;
+    physicalAddress: HexAddress;
+    access: MapAccess;
+    [k: string]: unknown;
+  }[];
+  [k: string]: unknown;
+}
+export interface WalkCache {
+  entries: {
+    [k: string]: unknown;
+  }[];
+  [k: string]: unknown;
+}
+/**
+ * The walk of one address, entry by entry.
+ */
+export interface PageTable {
+  [k: string]: unknown;
+}
+/**
+ * The invalidation queue and the queues of unmapped addresses waiting for a flush.
+ */
+export interface Queues {
+  [k: string]: unknown;
+}
+/**
+ * What the allocator remembers - cached nodes, cursor, sizes.
+ */
+export interface Allocator {
+  kind: string;
+  domain?: Id;
+  [k: string]: unknown;
+}
+export interface Fault {
+  /**
+   * VT-d fault reason.
+   */
+  code: number;
+  name: string;
+  /**
+   * In the shape in which the kernel prints it.
+   */
+  message: string;
+  timeNs?: TimeNs;
+  [k: string]: unknown;
+}
+export interface Faults {
+  items: Fault[];
+  nextCursor?: NextCursor;
+  [k: string]: unknown;
+}
+export interface Events {
+  items: {
+    [k: string]: unknown;
+  }[];
+  nextCursor?: NextCursor;
+  [k: string]: unknown;
+}
+export interface TenantLine {
+  op: 'tenant';
+  as?: Label;
+  name?: Name;
+  kind: TenantKind;
+  memoryBytes?: Quota;
+}
+export interface DomainLine {
+  op: 'domain';
+  as?: Label;
+  name?: Name;
+  tenant?: Reference;
+  levels?: Levels;
+}
+export interface DeviceLine {
+  op: 'device';
+  as?: Label;
+  name?: Name;
+  kind: DeviceKind;
+  bdf?: Bdf;
+  domain?: Reference;
+  dmaMaskBits?: DmaMaskBits;
+  maxSegmentBytes?: MaxSegmentBytes;
+  segmentBoundaryBytes?: SegmentBoundaryBytes;
+}
+export interface AttachLine {
+  op: 'attach';
+  as?: Label;
+  device: Reference;
+  domain: Reference;
+}
+export interface DetachLine {
+  op: 'detach';
+  as?: Label;
+  device: Reference;
+}
+export interface BufferLine {
+  op: 'buffer';
+  as?: Label;
+  name?: Name;
+  lengthBytes: TouchedBytes;
+  tenant?: Reference;
+  physicalAddress?: Address;
+}
+export interface FreeLine {
+  op: 'free';
+  as?: Label;
+  buffer: Reference;
+  force?: boolean;
+}
+export interface MapLine {
+  op: 'map';
+  as?: Label;
+  device: Reference;
+  kind: MapKind;
+  direction: Direction;
+  cpu?: CpuIndex;
+  buffer?: Reference;
+  offsetBytes?: Offset;
+  physicalAddress?: Address;
+  lengthBytes?: TouchedBytes;
+  segments?: MemoryRange[];
+}
+/**
+ * By handle, or by address as a driver does.
+ */
+export interface UnmapLine {
+  op: 'unmap';
+  as?: Label;
+  mapping?: Reference;
+  device?: Reference;
+  iova?: Address;
+  lengthBytes?: TouchedBytes;
+  direction?: Direction;
+  cpu?: CpuIndex;
+}
+export interface DmaLine {
+  op: 'dma';
+  as?: Label;
+  device: Reference;
+  iova: Address;
+  lengthBytes: AccessBytes;
+  access: Access;
+}
+export interface IommuMapLine {
+  op: 'iommu-map';
+  as?: Label;
+  domain: Reference;
+  iova: Address;
+  physicalAddress: Address;
+  lengthBytes: TouchedBytes;
+  access: MapAccess;
+  pageSize?: PageSize;
+}
+export interface IommuUnmapLine {
+  op: 'iommu-unmap';
+  as?: Label;
+  domain: Reference;
+  iova: Address;
+  lengthBytes: TouchedBytes;
+  invalidate?: boolean;
+}
+export interface SyncLine {
+  op: 'sync';
+  as?: Label;
+  mapping: Reference;
+  for: 'cpu' | 'device';
+  offsetBytes?: Offset;
+  lengthBytes?: TouchedBytes;
+}
+export interface InvalidateLine {
+  op: 'invalidate';
+  as?: Label;
+  scope: InvalidateScope;
+  domain?: Reference;
+  iova?: Address;
+  lengthBytes?: TouchedBytes;
+  leafOnly?: boolean;
+}
+export interface AdvanceLine {
+  op: 'advance';
+  as?: Label;
+  ns: TimeNs;
+}
+/**
+ * The answer to one line; `line` counts from 1, blank lines included.
+ */
+export interface OpsReplyLine {
+  line: number;
+  /**
+   * null when the line was not JSON or named no operation.
+   */
+  op: string | null;
+  ok: boolean;
+  result?: {
+    [k: string]: unknown;
+  };
+  problem?: Problem;
+}
+export interface Version {
+  name: 'iommu-lab';
+  /**
+   * Of the server.
+   */
+  version: string;
+  /**
+   * Of this contract.
+   */
+  apiVersion: string;
+  /**
+   * The limits that the contract names, by name.
+   */
+  limits: {
+    [k: string]: Count;
+  };
+  /**
+   * Where to go from here.
+   */
+  links: {
+    [k: string]: string;
+  };
+}
+export interface CatalogEntry {
+  kind: string;
+  schema:
+    | {
+        [k: string]: unknown;
+      }
+    | boolean;
+  defaults: {
+    [k: string]: unknown;
+  };
+  /**
+   * Where the behaviour is described.
+   */
+  source: string;
+  [k: string]: unknown;
+}
+/**
+ * Everything that can be chosen, each with its schema, defaults and source.
+ */
+export interface Catalog {
+  allocators: CatalogEntry[];
+  policies: CatalogEntry[];
+  modes: CatalogEntry[];
+  devices: CatalogEntry[];
+  workloads: CatalogEntry[];
+  profiles: CatalogEntry[];
+  presets: CatalogEntry[];
+  [k: string]: unknown;
+}
+export interface Health {
+  status: string;
+  [k: string]: unknown;
+}
+export interface Readiness {
+  ready?: boolean;
+  status?: string;
+  [k: string]: unknown;
+}

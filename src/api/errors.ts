@@ -1,0 +1,125 @@
+/**
+ * Every reason for which a request may not do what it asked, by its stable code. Clients act on the code; the status is for
+ * everything in between; `detail` is for people and may change.
+ */
+
+export interface CatalogueEntry {
+  status: number;
+  title: string;
+  /** Whether the same request may succeed later without the client changing it. */
+  retryable: boolean;
+}
+
+function refusal(status: number, title: string): CatalogueEntry {
+  return { status, title, retryable: false };
+}
+function passing(status: number, title: string): CatalogueEntry {
+  return { status, title, retryable: true };
+}
+
+/**
+ * `unknown-*` is 404 when the id stands in the path and 400 when it stands in the body; see `problemDocument`.
+ */
+export const ERRORS: Readonly<Record<string, CatalogueEntry>> = {
+  // The request itself.
+  'invalid-body': refusal(400, 'The request body does not fit the contract'),
+  'invalid-query': refusal(400, 'The query does not fit the contract'),
+  'invalid-path': refusal(400, 'The path does not fit the contract'),
+  'invalid-request': refusal(400, 'The request does not fit the contract'),
+  'invalid-cursor': refusal(400, 'The cursor is not one of this list'),
+  'invalid-spec': refusal(400, 'The spec cannot be simulated'),
+  'invalid-operation': refusal(400, 'The operation cannot be carried out as asked'),
+  'invalid-header': refusal(400, 'A request header cannot be used'),
+  'unexpected-body': refusal(400, 'The operation takes no body'),
+  'not-json': refusal(400, 'The body is not JSON'),
+  'bad-request': refusal(400, 'The request is not valid HTTP for this server'),
+  'not-found': refusal(404, 'There is nothing at this path'),
+  'method-not-allowed': refusal(405, 'The path does not have this method'),
+  'not-acceptable': refusal(406, 'No form of the reply is acceptable to the client'),
+  'request-timeout': passing(408, 'The request took too long to arrive'),
+  'body-too-large': refusal(413, 'The body is too large'),
+  'uri-too-long': refusal(414, 'The address is too long'),
+  'unsupported-media-type': refusal(415, 'The operation does not take a body of this type'),
+  'upgrade-required': refusal(426, 'This path speaks WebSocket only'),
+  'unsupported-subprotocol': refusal(400, 'The server does not speak this subprotocol'),
+  'header-too-large': refusal(431, 'The request headers are too large'),
+  'forbidden-host': refusal(403, 'The server does not answer to this Host'),
+  'forbidden-origin': refusal(403, 'The server does not answer to this Origin'),
+
+  // Idempotency keys.
+  'invalid-idempotency-key': refusal(400, 'The Idempotency-Key cannot be used'),
+  'idempotency-in-flight': passing(409, 'The first request with this Idempotency-Key is still in flight'),
+  'idempotency-reply-dropped': refusal(409, 'The reply to the first request with this Idempotency-Key was not kept'),
+  'idempotency-mismatch': refusal(422, 'The Idempotency-Key was used with another body'),
+
+  // What is named does not exist.
+  'unknown-session': refusal(404, 'No such session'),
+  'unknown-tenant': refusal(404, 'No such tenant'),
+  'unknown-domain': refusal(404, 'No such domain'),
+  'unknown-device': refusal(404, 'No such device'),
+  'unknown-buffer': refusal(404, 'No such buffer'),
+  'unknown-mapping': refusal(404, 'No such live mapping'),
+  'unknown-workload': refusal(404, 'No such workload'),
+  'unknown-run': refusal(404, 'No such run'),
+  'unknown-metric': refusal(400, 'No such metric'),
+
+  // The state does not allow it.
+  'run-active': passing(409, 'A run is active'),
+  'name-taken': refusal(409, 'The name is taken'),
+  'in-use': refusal(409, 'It is still in use'),
+  'buffer-mapped': refusal(409, 'The buffer is mapped'),
+  'device-detached': refusal(409, 'The device is attached to no domain'),
+  'no-workload': refusal(409, 'The session has no workload to run'),
+  'policy-conflict': refusal(400, 'The policy does not work with this allocator'),
+  'invalid-name': refusal(400, 'The name has the form of an id'),
+  'invalid-address': refusal(400, 'The address cannot be used here'),
+  'address-width': refusal(400, "The range lies beyond the domain's address width"),
+  'out-of-range': refusal(400, 'A number is outside what this session has'),
+  'beyond-memory': refusal(400, 'The range lies beyond the memory of the machine'),
+  misaligned: refusal(400, 'The range is not aligned to pages'),
+  overlap: refusal(409, 'The range overlaps one that is live'),
+  'superpage-cut': refusal(409, 'The range would cut a superpage'),
+  'reserved-region': refusal(409, 'The range overlaps a reserved region'),
+  'too-many-pages': refusal(400, 'The operation touches too many pages'),
+  horizon: refusal(400, 'The time lies beyond the end of simulated time'),
+
+  // Expected failures of the simulated kernel: they executed.
+  'iova-exhausted': passing(507, 'No IOVA left'),
+  'no-frame': passing(507, 'No page frame left'),
+  'quota-exceeded': passing(507, 'The memory quota of the tenant is used up'),
+  'flush-queue-exhausted': passing(507, 'No memory for the flush queue left'),
+  'mask-unreachable': refusal(507, 'The device cannot address the memory'),
+
+  // Lines of `ops`.
+  'line-too-long': refusal(400, 'The line is longer than 64 KiB'),
+  'too-many-operations': refusal(413, 'The array has too many operations'),
+  'unknown-label': refusal(400, 'The label is not defined'),
+  'label-redefined': refusal(400, 'The label is defined already'),
+  'too-many-labels': refusal(400, 'The request has too many labels'),
+  'invalid-label': refusal(400, 'The label does not lead to a usable value'),
+  'idle-timeout': passing(408, 'Nothing arrived for too long'),
+  aborted: passing(499, 'The client ended the request'),
+
+  // The stream.
+  'invalid-message': refusal(400, 'The message is not one of the stream'),
+
+  // The server.
+  'session-failed': refusal(500, 'The session failed and was set aside'),
+  'session-busy': passing(503, 'Too much work waits for this session'),
+  'too-many-requests': passing(429, 'Too many requests'),
+  'shutting-down': passing(503, 'The server is shutting down'),
+  overloaded: passing(503, 'The server is overloaded'),
+  timeout: passing(504, 'The session did not answer in time'),
+  internal: refusal(500, 'The server failed'),
+};
+
+const UNCATALOGUED: CatalogueEntry = ERRORS.internal as CatalogueEntry;
+
+/** The entry of a code; a code that is not in the catalogue is a bug of ours and therefore a 500. */
+export function catalogueEntry(code: string): CatalogueEntry {
+  return Object.hasOwn(ERRORS, code) ? (ERRORS[code] as CatalogueEntry) : UNCATALOGUED;
+}
+
+export function isCatalogued(code: string): boolean {
+  return Object.hasOwn(ERRORS, code);
+}

@@ -1,0 +1,154 @@
+/** Devices: attached to a domain, moved to another, removed. */
+import type { Outcome } from '../operations.ts';
+import { ROW } from '../meter/work.ts';
+import { Device } from '../os/device.ts';
+import type { Domain } from '../os/domain.ts';
+import { fail, ok, refuse } from '../outcome.ts';
+import { formatAddress } from '../sim/address.ts';
+import type { Simulator } from '../simulator.ts';
+import { deviceDocument } from '../look/documents.ts';
+import { costOf } from './cost.ts';
+import { retireDomain } from './domains.ts';
+import type { Of } from './index.ts';
+import { refuseName } from './names.ts';
+
+/** 00:02.0, 00:03.0, ...: as a root complex would number them; bus after bus when one is full. */
+function defaultBdf(index: number): string {
+  const slot = index + 2;
+  const hex = (value: number) => value.toString(16).padStart(2, '0');
+  return `${hex(Math.floor(slot / 32) % 256)}:${hex(slot % 32)}.${Math.floor(slot / 8192) % 8}`;
+}
+
+export function makeDevice(simulator: Simulator, operation: Of<'device'>): Outcome {
+  const { devices } = simulator;
+  const refused = refuseName(operation.name, devices);
+  if (refused) return refused;
+  let domain: Domain | undefined;
+  if (operation.domain !== undefined) {
+    domain = simulator.domainNames.find(operation.domain);
+    if (!domain) return refuse('unknown-domain', `no domain "${operation.domain}"`, '/domain');
+  }
+  const bdf = operation.bdf ?? defaultBdf(devices.next);
+  for (const other of devices.all())
+    if (other.bdf === bdf) return refuse('name-taken', `device ${other.id} has the requester id ${bdf}`, '/bdf');
+  if (!domain) {
+    const own = simulator.makeDomain(null, 0, simulator.spec.iommu.levels);
+    if (!own) return fail('no-frame', 'no page frame is left for the root table of its domain');
+    domain = own;
+  }
+  const device = new Device(devices.next, operation, bdf, domain);
+  devices.add(device);
+  simulator.everyDevice.push(device);
+  domain.devices++;
+  if (operation.domain === undefined) domain.ownedBy = device.index;
+  domain.space(device.maskLastPfn);
+  return ok(deviceDocument(simulator, device));
+}
+
+/** DMA of a device that has not landed yet, by name. */
+function inFlight(simulator: Simulator, device: Device): Record<string, unknown>[] {
+  if (device.lastEndPs <= simulator.clock.now) return [];
+  return [
+    {
+      device: device.id,
+      iova: formatAddress(device.lastPage, device.lastOffset),
+      lengthBytes: device.lastLength,
+      landsNs: simulator.clock.toNs(device.lastEndPs),
+    },
+  ];
+}
+
+/** Takes a device out of its domain; the context entry is flushed, and the old domain's entries if it is left empty. */
+function leave(simulator: Simulator, device: Device): { check: string; detail: string }[] {
+  const { domain } = device;
+  const { counters, work, costs, policy, unit, log } = simulator;
+  device.contextCached = false;
+  counters.contextInvalidations++;
+  work.add(ROW.invalidation, costs.invalidation);
+  if (!domain) return [];
+  policy.drain(domain);
+  domain.devices--;
+  if (domain.devices === 0) {
+    work.add(ROW.invalidation, costs.invalidation);
+    unit.domain(domain.index, work.now());
+  }
+  device.domain = null;
+  if (device.liveMappings === 0) return [];
+  counters.misuse++;
+  const leak = {
+    check: 'leak-at-detach',
+    detail: `${device.liveMappings} live mapping(s) of ${device.id} stay in ${domain.id}`,
+  };
+  log.add('misuse', simulator.timeNs, leak);
+  return [leak];
+}
+
+export function attach(simulator: Simulator, operation: Of<'attach'>): Outcome {
+  const device = simulator.devices.find(operation.device);
+  if (!device) return refuse('unknown-device', `no device "${operation.device}"`, '/device');
+  const domain = simulator.domainNames.find(operation.domain);
+  if (!domain) return refuse('unknown-domain', `no domain "${operation.domain}"`, '/domain');
+  const previous = device.domain;
+  const flying = inFlight(simulator, device);
+  simulator.begin(0);
+  const misuse = leave(simulator, device);
+  device.domain = domain;
+  device.liveMappings = 0;
+  domain.devices++;
+  domain.space(device.maskLastPfn);
+  const cost = costOf(simulator.work);
+  simulator.end();
+  simulator.log.add('attach', simulator.timeNs, { device: device.id, domain: domain.id });
+  return ok({
+    device: device.id,
+    domain: domain.id,
+    previousDomain: previous?.id ?? null,
+    inFlight: flying,
+    ...cost,
+    timeNs: simulator.timeNs,
+    ...(misuse.length > 0 && { misuse }),
+  });
+}
+
+export function detach(simulator: Simulator, operation: Of<'detach'>): Outcome {
+  const device = simulator.devices.find(operation.device);
+  if (!device) return refuse('unknown-device', `no device "${operation.device}"`, '/device');
+  const previous = device.domain;
+  if (!previous) return refuse('device-detached', `${device.id} is attached to no domain`, '/device');
+  const flying = inFlight(simulator, device);
+  simulator.begin(0);
+  const misuse = leave(simulator, device);
+  device.liveMappings = 0;
+  const cost = costOf(simulator.work);
+  simulator.end();
+  simulator.log.add('detach', simulator.timeNs, { device: device.id, domain: previous.id });
+  return ok({
+    device: device.id,
+    domain: null,
+    previousDomain: previous.id,
+    inFlight: flying,
+    ...cost,
+    timeNs: simulator.timeNs,
+    ...(misuse.length > 0 && { misuse }),
+  });
+}
+
+export function removeDevice(simulator: Simulator, operation: Of<'device-remove'>): Outcome {
+  const { devices, workloads } = simulator;
+  const device = devices.find(operation.device);
+  if (!device) return refuse('unknown-device', `no device "${operation.device}"`, '/device');
+  for (const workload of workloads.all())
+    if (workload.device === device || workload.target === device)
+      return refuse('in-use', `workload ${workload.id} uses ${device.id}: remove it first`, '/device');
+  const { domain } = device;
+  let misuse: { check: string; detail: string }[] = [];
+  simulator.begin(0);
+  if (domain) misuse = leave(simulator, device);
+  simulator.end();
+  device.removed = true;
+  devices.remove(device);
+  // A domain that was made for this device alone goes with it.
+  if (domain && domain.name === null && domain.devices === 0 && domain.ownedBy === device.index)
+    retireDomain(simulator, domain.index);
+  return ok({ id: device.id, ...(misuse.length > 0 && { misuse }) });
+}

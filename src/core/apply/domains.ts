@@ -1,0 +1,56 @@
+/** Protection domains. */
+import { HOST_TENANT } from '../hardware/memory.ts';
+import type { Outcome } from '../operations.ts';
+import { fail, ok, refuse } from '../outcome.ts';
+import type { Simulator } from '../simulator.ts';
+import { domainDocument } from '../look/documents.ts';
+import type { Of } from './index.ts';
+import { refuseName } from './names.ts';
+
+export function makeDomain(simulator: Simulator, operation: Of<'domain'>): Outcome {
+  const refused = refuseName(operation.name, simulator.domainNames);
+  if (refused) return refused;
+  let tenant = HOST_TENANT;
+  if (operation.tenant !== undefined) {
+    const found = simulator.tenants.find(operation.tenant);
+    if (!found) return refuse('unknown-tenant', `no tenant "${operation.tenant}"`, '/tenant');
+    tenant = found.index;
+  }
+  const domain = simulator.makeDomain(operation.name ?? null, tenant, operation.levels ?? simulator.spec.iommu.levels);
+  if (!domain) return fail('no-frame', 'no page frame is left for the root table of the domain');
+  return ok(domainDocument(simulator, domain));
+}
+
+export function removeDomain(simulator: Simulator, operation: Of<'domain-remove'>): Outcome {
+  const domain = simulator.domainNames.find(operation.domain);
+  if (!domain) return refuse('unknown-domain', `no domain "${operation.domain}"`, '/domain');
+  if (domain.devices > 0)
+    return refuse('in-use', `${domain.devices} device(s) are attached to ${domain.id}: move or remove them first`, '/domain');
+  retireDomain(simulator, domain.index);
+  return ok({ id: domain.id });
+}
+
+/** Takes a domain without devices apart: what it held back is flushed, its mappings and ranges end, its tables go back. */
+export function retireDomain(simulator: Simulator, index: number): void {
+  const domain = simulator.domains[index]!;
+  const { mappings, tables, unit, work, policy, oracle, clock } = simulator;
+  simulator.begin(0);
+  policy.drain(domain);
+  for (let slot = 0; slot < mappings.used; slot++) {
+    if (mappings.live[slot] !== 1 || mappings.domain[slot] !== index) continue;
+    const endPage = (page: number, frame: number) => {
+      if (mappings.freed[slot] === 0)
+        oracle.ended(domain.pages, page, slot, frame, mappings.endIn(slot, page) - mappings.startIn(slot, page), clock.now);
+    };
+    if (mappings.frame[slot] !== -1)
+      for (let i = 0; i < mappings.pages[slot]!; i++) endPage(mappings.page[slot]! + i, mappings.frame[slot]! + i);
+    else for (const run of mappings.runs[slot]!) for (let i = 0; i < run.pages; i++) endPage(run.page + i, run.frame + i);
+    mappings.bytes -= mappings.lengthBytes[slot]!;
+    mappings.remove(slot);
+  }
+  unit.domain(index, work.now());
+  tables.destroy(domain.root, domain.levels);
+  simulator.domainNames.remove(domain);
+  domain.retire();
+  simulator.end();
+}

@@ -1,0 +1,324 @@
+/** `map`, `unmap`, `sync`: the DMA API as a driver calls it, with the checks of the kernel's DMA debugging. */
+import { NO_FRAME } from '../hardware/memory.ts';
+import type { MemoryRange, Outcome } from '../operations.ts';
+import type { Device } from '../os/device.ts';
+import { MAP_FAILED, MAP_NO_MEMORY, MAP_SUSPENDED } from '../os/dma-api.ts';
+import { directions, MAP_KIND, mapKinds, NO_MAPPING } from '../os/mappings.ts';
+import type { InputSegment } from '../os/scatterlist.ts';
+import { fail, ok, refuse } from '../outcome.ts';
+import { formatAddress, PAGE_BYTES, parseAddress, parsed } from '../sim/address.ts';
+import type { Simulator } from '../simulator.ts';
+import { segmentsOf } from '../look/documents.ts';
+import { assumptions, costOf } from './cost.ts';
+import type { Applied, Of } from './index.ts';
+
+export type Misuse = { check: string; detail: string };
+
+/** One operation touches at most this many pages. */
+export const MAX_PAGES = 2 ** 20;
+
+/** Where the last resolved range lies. */
+const place = { frame: 0, offset: 0, lengthBytes: 0 };
+
+/** Resolves a range into `place`, or says why not. */
+function resolve(simulator: Simulator, range: MemoryRange, path: string): Outcome | null {
+  if (range.buffer !== undefined) {
+    const buffer = simulator.buffers.find(range.buffer);
+    if (!buffer) return refuse('unknown-buffer', `no buffer "${range.buffer}"`, `${path}/buffer`);
+    const offset = range.offsetBytes ?? 0;
+    if (offset >= buffer.lengthBytes)
+      return refuse('out-of-range', `the buffer is ${buffer.lengthBytes} bytes long`, `${path}/offsetBytes`);
+    const lengthBytes = range.lengthBytes ?? buffer.lengthBytes - offset;
+    if (offset + lengthBytes > buffer.lengthBytes)
+      return refuse(
+        'out-of-range',
+        `offset ${offset} and length ${lengthBytes} reach beyond the ${buffer.lengthBytes} bytes of the buffer`,
+        `${path}/lengthBytes`,
+      );
+    place.frame = buffer.frame + Math.floor(offset / PAGE_BYTES);
+    place.offset = offset % PAGE_BYTES;
+    place.lengthBytes = lengthBytes;
+    return null;
+  }
+  if (range.physicalAddress === undefined)
+    return refuse('invalid-operation', 'give a buffer, or a physicalAddress and lengthBytes', path === '' ? '/buffer' : path);
+  if (range.lengthBytes === undefined)
+    return refuse('invalid-operation', 'a physicalAddress needs a lengthBytes', `${path}/lengthBytes`);
+  if (!parseAddress(range.physicalAddress)) return refuse('invalid-address', 'is no address', `${path}/physicalAddress`);
+  place.frame = parsed.page;
+  place.offset = parsed.offset;
+  place.lengthBytes = range.lengthBytes;
+  const end = place.frame + Math.ceil((place.offset + place.lengthBytes) / PAGE_BYTES);
+  if (end > simulator.memory.frames)
+    return refuse('beyond-memory', `the machine has ${simulator.memory.frames * PAGE_BYTES} bytes of memory`, `${path}/physicalAddress`);
+  return null;
+}
+
+/** The live mapping that a new one shares a 64-byte line with and that the device may write, as dma-debug looks for it. */
+function overlapping(simulator: Simulator, frame: number, offset: number, lengthBytes: number): number {
+  const { memory, mappings } = simulator;
+  const last = frame + Math.ceil((offset + lengthBytes) / PAGE_BYTES) - 1;
+  let shared = false;
+  for (let at = frame; at <= last && !shared; at++) shared = (memory.peek(at)?.mapped[at & 1023] ?? 0) > 0;
+  if (!shared) return NO_MAPPING;
+  const line = (at: number, byte: number) => at * 64 + Math.floor(byte / 64);
+  const from = line(frame, offset);
+  const to = line(frame, offset + lengthBytes - 1);
+  for (let slot = 0; slot < mappings.used; slot++) {
+    if (mappings.live[slot] !== 1 || mappings.direction[slot] === 0) continue;
+    const stretches =
+      mappings.frame[slot] !== -1
+        ? [{ frame: mappings.frame[slot]!, offset: mappings.offset[slot]!, lengthBytes: mappings.lengthBytes[slot]! }]
+        : mappings.runs[slot]!;
+    for (const stretch of stretches) {
+      const first = line(stretch.frame, stretch.offset);
+      const end = line(stretch.frame, stretch.offset + stretch.lengthBytes - 1);
+      if (first <= to && end >= from) return slot;
+    }
+  }
+  return NO_MAPPING;
+}
+
+function report(simulator: Simulator, misuse: Misuse[]): void {
+  simulator.counters.misuse += misuse.length;
+  for (const { check, detail } of misuse) simulator.log.add('misuse', simulator.timeNs, { check, detail });
+}
+
+/** What the kernel's DMA debugging says of a list before it is mapped. */
+function checkSegments(simulator: Simulator, device: Device, segments: readonly InputSegment[], direction: number): Misuse[] {
+  const misuse: Misuse[] = [];
+  segments.forEach(({ frame, offset, lengthBytes }, i) => {
+    if (segments.length > 0 && lengthBytes > device.maxSegmentBytes)
+      misuse.push({ check: 'segment-length', detail: `segment ${i} has ${lengthBytes} bytes, the device takes ${device.maxSegmentBytes}` });
+    const start = (frame * PAGE_BYTES) % device.segmentBoundaryBytes;
+    if (start + offset + lengthBytes > device.segmentBoundaryBytes && device.segmentBoundaryBytes > 0)
+      misuse.push({ check: 'segment-boundary', detail: `segment ${i} crosses a boundary of ${device.segmentBoundaryBytes} bytes` });
+    if (direction !== 0) {
+      const other = overlapping(simulator, frame, offset, lengthBytes);
+      if (other !== NO_MAPPING)
+        misuse.push({ check: 'overlap', detail: `shares a cache line with ${simulator.mappings.handle(other)}` });
+    }
+  });
+  return misuse;
+}
+
+export function map(simulator: Simulator, operation: Of<'map'>): Applied {
+  const device = simulator.devices.find(operation.device);
+  if (!device) return refuse('unknown-device', `no device "${operation.device}"`, '/device');
+  if (!device.domain) return refuse('device-detached', `${device.id} is attached to no domain`, '/device');
+  const cpu = operation.cpu ?? 0;
+  if (cpu >= simulator.cpuAt.length)
+    return refuse('out-of-range', `the machine has CPUs 0 to ${simulator.cpuAt.length - 1}`, '/cpu');
+  const direction = directions.indexOf(operation.direction);
+  if (operation.kind === 'coherent') return mapCoherent(simulator, operation, device, cpu, direction);
+  const isList = operation.kind === 'sg';
+  if (!isList && operation.segments !== undefined)
+    return refuse('invalid-operation', `kind "${operation.kind}" takes one range, not segments`, '/segments');
+  const segments: InputSegment[] = [];
+  if (isList) {
+    let pages = 0;
+    // A list of one may be given as a single range.
+    const ranges = operation.segments ?? [operation];
+    for (const [i, range] of ranges.entries()) {
+      const refused = resolve(simulator, range, operation.segments ? `/segments/${i}` : '');
+      if (refused) return refused;
+      segments.push({ ...place });
+      pages += Math.ceil((place.offset + place.lengthBytes) / PAGE_BYTES);
+    }
+    if (segments.length === 0) return refuse('invalid-operation', 'the list is empty', '/segments');
+    if (pages > MAX_PAGES) return refuse('too-many-pages', `the list has ${pages} pages; ${MAX_PAGES} are the most`, '/segments');
+  } else {
+    const refused = resolve(simulator, operation, '');
+    if (refused) return refused;
+    if (Math.ceil((place.offset + place.lengthBytes) / PAGE_BYTES) > MAX_PAGES)
+      return refuse('too-many-pages', `${MAX_PAGES} pages are the most`, '/lengthBytes');
+  }
+  const { frame, offset, lengthBytes } = place;
+  setBudget(simulator, device);
+  simulator.begin(cpu);
+  const slot = isList
+    ? simulator.dma.mapSg(device, direction, segments)
+    : simulator.dma.map(device, operation.kind === 'page' ? MAP_KIND.page : MAP_KIND.single, direction, frame, offset, lengthBytes);
+  if (slot === MAP_SUSPENDED) return null;
+  // The list's checks look at live mappings: the new one is there already, so it is left out by asking before it counts.
+  return finishMap(simulator, device, slot, isList || lengthBytes > PAGE_BYTES - offset, () =>
+    misuseBefore(simulator, device, slot, isList ? segments : [{ frame, offset, lengthBytes }], direction, isList),
+  );
+}
+
+/** The checks, as they would have been before the mapping was made. */
+function misuseBefore(
+  simulator: Simulator,
+  device: Device,
+  slot: number,
+  segments: readonly InputSegment[],
+  direction: number,
+  isList: boolean,
+): Misuse[] {
+  const { mappings } = simulator;
+  if (slot < 0) return [];
+  mappings.live[slot] = 0;
+  const found = checkSegments(simulator, device, segments, direction);
+  mappings.live[slot] = 1;
+  return isList ? found : found.filter(({ check }) => check === 'overlap');
+}
+
+function setBudget(simulator: Simulator, device: Device): void {
+  const { domain } = device;
+  if (domain !== null) domain.space(device.maskLastPfn).budget = simulator.searchBudget;
+}
+
+function finishMap(simulator: Simulator, device: Device, slot: number, several: boolean, check: () => Misuse[]): Outcome {
+  const cost = costOf(simulator.work);
+  simulator.end();
+  if (slot === MAP_FAILED)
+    return fail('iova-exhausted', `no IOVA range is left for ${device.id} below its ${device.maskBits}-bit mask`);
+  if (slot === MAP_NO_MEMORY) return fail('no-frame', 'no page frame is left for a page table');
+  const misuse = check();
+  report(simulator, misuse);
+  const { mappings } = simulator;
+  const assumed = assumptions(simulator, several);
+  return ok({
+    id: mappings.handle(slot),
+    iova: formatAddress(mappings.page[slot]!, mappings.offset[slot]!),
+    segments: segmentsOf(mappings, slot),
+    ...cost,
+    timeNs: simulator.timeNs,
+    ...(misuse.length > 0 && { misuse }),
+    ...(assumed.length > 0 && { assumptions: assumed }),
+  });
+}
+
+/** Coherent memory: pages of its own, whole, read and write. */
+function mapCoherent(simulator: Simulator, operation: Of<'map'>, device: Device, cpu: number, direction: number): Applied {
+  const { memory, dma, mappings } = simulator;
+  if (operation.lengthBytes === undefined) return refuse('invalid-operation', 'kind "coherent" needs lengthBytes', '/lengthBytes');
+  for (const member of ['buffer', 'physicalAddress', 'segments', 'offsetBytes'] as const)
+    if (operation[member] !== undefined)
+      return refuse('invalid-operation', 'kind "coherent" allocates its own pages', `/${member}`);
+  const pages = Math.ceil(operation.lengthBytes / PAGE_BYTES);
+  if (pages > MAX_PAGES) return refuse('too-many-pages', `${MAX_PAGES} pages are the most`, '/lengthBytes');
+  void direction;
+  // The frames are taken before the address, as in the kernel; a search that yields finds them in `coherentFrames` again.
+  if (simulator.coherentFrames === NO_FRAME) {
+    const frame = memory.allocate(pages, 0);
+    if (frame === NO_FRAME) return fail('no-frame', `no ${pages} contiguous frame(s) left`);
+    simulator.coherentFrames = frame;
+  }
+  const frame = simulator.coherentFrames;
+  setBudget(simulator, device);
+  simulator.begin(cpu);
+  const slot = dma.map(device, MAP_KIND.coherent, 2, frame, 0, pages * PAGE_BYTES);
+  if (slot === MAP_SUSPENDED) return null;
+  simulator.coherentFrames = NO_FRAME;
+  if (slot < 0) memory.giveBack(frame, pages);
+  else mappings.ownsFrames[slot] = 1;
+  return finishMap(simulator, device, slot, pages > 1, () => []);
+}
+
+/** Unmaps a live slot on a CPU and answers. */
+function unmapSlot(simulator: Simulator, device: Device, slot: number, cpu: number, misuse: Misuse[]): Outcome {
+  const { mappings, memory, dma } = simulator;
+  const several = mappings.pages[slot]! > 1;
+  const frame = mappings.frame[slot]!;
+  const frames = mappings.ownsFrames[slot] === 1 ? mappings.pages[slot]! : 0;
+  simulator.begin(cpu);
+  dma.unmap(slot, device);
+  if (frames > 0) memory.giveBack(frame, frames);
+  const cost = costOf(simulator.work);
+  simulator.end();
+  report(simulator, misuse);
+  const assumed = assumptions(simulator, several);
+  return ok({
+    ...cost,
+    exposed: dma.lastExposed,
+    timeNs: simulator.timeNs,
+    ...(misuse.length > 0 && { misuse }),
+    ...(assumed.length > 0 && { assumptions: assumed }),
+  });
+}
+
+export function unmap(simulator: Simulator, operation: Of<'unmap'>): Outcome {
+  const cpu = operation.cpu ?? 0;
+  if (cpu >= simulator.cpuAt.length)
+    return refuse('out-of-range', `the machine has CPUs 0 to ${simulator.cpuAt.length - 1}`, '/cpu');
+  const { mappings } = simulator;
+  if (operation.mapping !== undefined) {
+    for (const member of ['iova', 'lengthBytes', 'direction'] as const)
+      if (operation[member] !== undefined)
+        return refuse('invalid-operation', 'a mapping handle says it all: leave this out', `/${member}`);
+    const slot = mappings.find(operation.mapping);
+    if (slot === NO_MAPPING) return refuse('unknown-mapping', `"${operation.mapping}" is not live`, '/mapping');
+    const owner = simulator.deviceAt(mappings.device[slot]!);
+    if (operation.device !== undefined && simulator.devices.find(operation.device) !== owner)
+      return simulator.devices.find(operation.device)
+        ? refuse('unknown-mapping', `"${operation.mapping}" is no mapping of ${operation.device}`, '/mapping')
+        : refuse('unknown-device', `no device "${operation.device}"`, '/device');
+    return unmapSlot(simulator, owner, slot, cpu, []);
+  }
+  return unmapByAddress(simulator, operation, cpu);
+}
+
+/** By address, as a driver does it: a wrong one is misuse, carried out as the kernel would, on the mapping that it recorded. */
+function unmapByAddress(simulator: Simulator, operation: Of<'unmap'>, cpu: number): Outcome {
+  const { mappings, devices } = simulator;
+  for (const member of ['device', 'iova', 'lengthBytes', 'direction'] as const)
+    if (operation[member] === undefined)
+      return refuse('invalid-operation', 'give a mapping, or device, iova, lengthBytes and direction', `/${member}`);
+  const device = devices.find(operation.device!);
+  if (!device) return refuse('unknown-device', `no device "${operation.device}"`, '/device');
+  if (!parseAddress(operation.iova!)) return refuse('invalid-address', 'is no address', '/iova');
+  const { page, offset } = parsed;
+  const { domain } = device;
+  if (!domain) return refuse('device-detached', `${device.id} is attached to no domain`, '/device');
+  const live = domain.pages.peek(page)?.live[page & 511] ?? 0;
+  const where = formatAddress(page, offset);
+  if (live === 0) {
+    const misuse = [{ check: 'not-mapped', detail: `${where} is not mapped: freeing memory that was not allocated` }];
+    simulator.begin(cpu);
+    const cost = costOf(simulator.work);
+    simulator.end();
+    report(simulator, misuse);
+    return ok({ ...cost, exposed: false, timeNs: simulator.timeNs, misuse });
+  }
+  const candidates = [live - 1, ...(domain.pages.shared.get(page) ?? [])];
+  const slot =
+    candidates.find(
+      (each) =>
+        mappings.device[each] === device.index && mappings.offset[each] === offset && mappings.lengthBytes[each] === operation.lengthBytes,
+    ) ?? candidates[0]!;
+  const misuse: Misuse[] = [];
+  if (mappings.page[slot] !== page || mappings.offset[slot] !== offset || mappings.device[slot] !== device.index)
+    misuse.push({ check: 'not-mapped', detail: `${where} is not the start of a mapping of ${device.id}, but lies in ${mappings.handle(slot)}` });
+  const kind = mapKinds[mappings.kind[slot]!]!;
+  if (kind === 'sg' || kind === 'coherent') misuse.push({ check: 'function', detail: `mapped as ${kind}, unmapped as page or single` });
+  if (mappings.lengthBytes[slot] !== operation.lengthBytes)
+    misuse.push({ check: 'size', detail: `mapped ${mappings.lengthBytes[slot]} bytes, unmapped ${operation.lengthBytes}` });
+  const mapped = directions[mappings.direction[slot]!]!;
+  if (mapped !== operation.direction) misuse.push({ check: 'direction', detail: `mapped ${mapped}, unmapped ${operation.direction}` });
+  return unmapSlot(simulator, simulator.deviceAt(mappings.device[slot]!), slot, cpu, misuse);
+}
+
+/** Sync costs nothing on a machine whose DMA is cache-coherent, which this is; what it is for is the checks. */
+export function sync(simulator: Simulator, operation: Of<'sync'>): Outcome {
+  const { mappings } = simulator;
+  const slot = mappings.find(operation.mapping);
+  if (slot === NO_MAPPING) return refuse('unknown-mapping', `"${operation.mapping}" is not live`, '/mapping');
+  const misuse: Misuse[] = [];
+  const offset = operation.offsetBytes ?? 0;
+  const mapped = mappings.lengthBytes[slot]!;
+  const lengthBytes = operation.lengthBytes ?? Math.max(0, mapped - offset);
+  if (offset + lengthBytes > mapped || offset >= mapped)
+    misuse.push({ check: 'sync-range', detail: `${lengthBytes} bytes from ${offset} reach outside the ${mapped} that are mapped` });
+  const direction = directions[mappings.direction[slot]!]!;
+  if (operation.for === 'cpu' && direction === 'to-device')
+    misuse.push({ check: 'sync-direction', detail: 'for the CPU, of memory that the device only reads' });
+  if (operation.for === 'device' && direction === 'from-device')
+    misuse.push({ check: 'sync-direction', detail: 'for the device, of memory that the device only writes' });
+  simulator.counters.syncCalls++;
+  simulator.begin(0);
+  const cost = costOf(simulator.work);
+  simulator.end();
+  report(simulator, misuse);
+  return ok({ ...cost, timeNs: simulator.timeNs, ...(misuse.length > 0 && { misuse }) });
+}

@@ -1,0 +1,50 @@
+/** Workloads: traffic attached to a device; it flows only in runs. */
+import { workloads as kinds } from '../devices/index.ts';
+import type { Outcome } from '../operations.ts';
+import { ok, refuse } from '../outcome.ts';
+import type { Simulator } from '../simulator.ts';
+import { ExposureAccount } from '../truth/exposure.ts';
+import { workloadDocument } from '../look/documents.ts';
+import type { Of } from './index.ts';
+import { refuseName } from './names.ts';
+
+export function makeWorkload(simulator: Simulator, operation: Of<'workload'>): Outcome {
+  const { op: _op, ...body } = operation;
+  const entry = kinds[body.kind];
+  if (!entry) return refuse('invalid-operation', `no workload of kind "${body.kind}"; known: ${Object.keys(kinds).join(', ')}`, '/kind');
+  const refused = refuseName(body.name, simulator.workloads);
+  if (refused) return refused;
+  const device = simulator.devices.find(body.device);
+  if (!device) return refuse('unknown-device', `no device "${body.device}"`, '/device');
+  let tenant = 0;
+  if (body.tenant !== undefined) {
+    const found = simulator.tenants.find(body.tenant);
+    if (!found) return refuse('unknown-tenant', `no tenant "${body.tenant}"`, '/tenant');
+    tenant = found.index;
+  }
+  for (const [i, cpu] of (body.cpus ?? []).entries())
+    if (cpu >= simulator.cpuAt.length)
+      return refuse('out-of-range', `the machine has CPUs 0 to ${simulator.cpuAt.length - 1}`, `/cpus/${i}`);
+  let target = device;
+  if (body.target !== undefined) {
+    const found = simulator.devices.find(body.target as string);
+    if (!found) return refuse('unknown-device', `no device "${body.target}"`, '/target');
+    target = found;
+  }
+  const spec = { ...entry.defaultsFor(simulator), ...body };
+  const index = simulator.workloads.next;
+  const workload = entry.create(simulator, { index, spec, device, target, tenant });
+  simulator.workloads.add(workload);
+  simulator.workloadAt[index] = workload;
+  simulator.exposure.ofWorkload[index] = new ExposureAccount();
+  return ok(workloadDocument(workload));
+}
+
+export function removeWorkload(simulator: Simulator, operation: Of<'workload-remove'>): Outcome {
+  const workload = simulator.workloads.find(operation.workload);
+  if (!workload) return refuse('unknown-workload', `no workload "${operation.workload}"`, '/workload');
+  workload.tearDown();
+  simulator.workloads.remove(workload);
+  simulator.workloadAt[workload.index] = undefined;
+  return ok({ id: workload.id });
+}

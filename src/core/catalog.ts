@@ -1,0 +1,80 @@
+/** `GET /v1/catalog`: every kind there is, with its schema, defaults and source. */
+import { workloads } from './devices/index.ts';
+import { assumptionsOf, profiles } from './meter/cost-profile.ts';
+import { policies } from './os/invalidation/index.ts';
+import { allocators } from './os/iova/index.ts';
+import { presets } from './presets.ts';
+
+const modes = [
+  {
+    kind: 'translate',
+    source: 'Linux DMA domains: every mapping gets an IOVA and PTEs',
+    description: 'every mapping is translated and checked',
+  },
+  {
+    kind: 'passthrough',
+    source: 'Linux identity domains, iommu.passthrough=1',
+    description: 'the IOVA is the physical address; nothing is checked',
+  },
+];
+
+const deviceKinds = ['nic', 'block', 'hostile', 'custom'];
+
+export function catalog(): Record<string, unknown> {
+  const noParameters = (kind: string) => ({
+    type: 'object',
+    additionalProperties: false,
+    required: ['kind'],
+    properties: { kind: { const: kind } },
+  });
+  return {
+    allocators: Object.values(allocators).map(({ kind, schema, defaults, source, circular }) => ({
+      kind,
+      schema,
+      defaults,
+      source,
+      circular,
+    })),
+    policies: Object.values(policies).map(({ kind, schema, defaults, source, reuse, needsCircular }) => ({
+      kind,
+      schema,
+      defaults,
+      source,
+      reuse,
+      needsCircularAllocator: needsCircular,
+    })),
+    modes: modes.map((mode) => ({ ...mode, schema: { const: mode.kind }, defaults: {} })),
+    devices: deviceKinds.map((kind) => ({
+      kind,
+      schema: {
+        type: 'object',
+        properties: {
+          kind: { const: kind },
+          dmaMaskBits: { type: 'integer', minimum: 24, maximum: 64 },
+          maxSegmentBytes: { type: 'integer', minimum: 4096, maximum: 2 ** 32 },
+          segmentBoundaryBytes: { type: 'integer', minimum: 4096, maximum: 2 ** 32 },
+        },
+      },
+      defaults: { dmaMaskBits: 64, maxSegmentBytes: 65_536, segmentBoundaryBytes: 2 ** 32 },
+      source: kind === 'custom' ? 'driven by operations alone' : 'what its workloads say',
+    })),
+    workloads: Object.values(workloads).map(({ kind, schema, defaults, source }) => ({ kind, schema, defaults, source })),
+    profiles: Object.values(profiles).map((profile) => ({
+      kind: profile.kind,
+      title: profile.title,
+      source: profile.source,
+      notMeasuredFor: profile.notMeasuredFor,
+      schema: noParameters(profile.kind),
+      defaults: { clockGhz: profile.clockGhz, linkGbps: profile.linkGbps, mappingsPerPacket: profile.mappingsPerPacket },
+      steps: profile.steps,
+      assumptions: assumptionsOf(profile, {}),
+    })),
+    presets: Object.values(presets).map(({ kind, title, source, spec }) => ({
+      kind,
+      title,
+      source,
+      schema: { type: 'object' },
+      defaults: spec,
+    })),
+  };
+}

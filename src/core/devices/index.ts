@@ -1,0 +1,10 @@
+/** The workloads: a new one is a file in this folder and a line here. */
+import { block } from './block.ts';
+import { hostile } from './hostile.ts';
+import { nicRx } from './nic-rx.ts';
+import { nicTx } from './nic-tx.ts';
+import type { WorkloadEntry } from './workload.ts';
+
+export const workloads: Record<string, WorkloadEntry> = Object.fromEntries(
+  [nicRx, nicTx, block, hostile].map((entry) => [entry.kind, entry]),
+);

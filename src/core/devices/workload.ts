@@ -1,0 +1,217 @@
+/** What every workload is: traffic of a device, driven by events, metered by itself. One file per kind, one line in `index.ts`. */
+import { Histogram } from '../meter/histogram.ts';
+import { newRows } from '../meter/work.ts';
+import type { Device } from '../os/device.ts';
+import type { DigestSink } from '../os/iova/allocator.ts';
+import { MAP_SUSPENDED } from '../os/dma-api.ts';
+import { EVENT, type Simulator } from '../simulator.ts';
+import type { WorkloadSpec } from '../spec.ts';
+import { VERDICT } from '../truth/oracle.ts';
+
+export interface WorkloadSetup {
+  index: number;
+  /** The spec with the kind's defaults filled in. */
+  spec: WorkloadSpec;
+  device: Device;
+  /** Whose mappings a hostile device aims at; its own device otherwise. */
+  target: Device;
+  tenant: number;
+}
+
+export interface WorkloadEntry {
+  kind: string;
+  schema: Record<string, unknown>;
+  /** Those that do not depend on the profile. */
+  defaults: Record<string, unknown>;
+  source: string;
+  defaultsFor(simulator: Simulator): Record<string, unknown>;
+  create(simulator: Simulator, setup: WorkloadSetup): Workload;
+}
+
+/** What an event handler answers. */
+export const DONE = true;
+export const SUSPENDED = false;
+
+/** Phases of all kinds share one number space: phase * 2^8 + queue is an event's argument. */
+export const QUEUES = 256;
+
+export abstract class Workload {
+  protected readonly simulator: Simulator;
+  readonly index: number;
+  readonly spec: WorkloadSpec;
+  readonly device: Device;
+  readonly target: Device;
+  readonly tenant: number;
+  /** CPUs that its queues use, in turn. */
+  readonly cpus: number[];
+
+  // Of the run in progress, or the last one.
+  operations = 0;
+  /** Time on the wire at line rate of one operation, ps; 0 for a kind without a wire. */
+  wirePs = 0;
+  bytes = 0;
+  readonly latency = new Histogram();
+  readonly mapRows = newRows();
+  readonly unmapRows = newRows();
+  mapCalls = 0;
+  unmapCalls = 0;
+  /** Milli-cycles of all its work, the driver's own included. */
+  milliCycles = 0;
+  /** [cpu]: ps that it worked there. */
+  readonly busyPs: Float64Array;
+  lookups = 0;
+  hits = 0;
+  readonly verdicts = new Float64Array(8);
+  attempts = 0;
+  detected = 0;
+  offered = 0;
+  dropped = 0;
+  /** Maps that the kernel could not make: the operation was given up. */
+  mapFailures = 0;
+
+  constructor(simulator: Simulator, setup: WorkloadSetup) {
+    this.simulator = simulator;
+    this.index = setup.index;
+    this.spec = setup.spec;
+    this.device = setup.device;
+    this.target = setup.target;
+    this.tenant = setup.tenant;
+    this.cpus = setup.spec.cpus ?? [setup.index % simulator.cpuAt.length];
+    this.busyPs = new Float64Array(simulator.cpuAt.length);
+  }
+
+  get id(): string {
+    return `wl_${this.index}`;
+  }
+  get name(): string | null {
+    return this.spec.name ?? null;
+  }
+  get kind(): string {
+    return this.spec.kind;
+  }
+
+  /** A run begins: forget the last one's numbers, arm the first events. */
+  startRun(now: number): void {
+    this.operations = 0;
+    this.bytes = 0;
+    this.latency.clear();
+    this.mapRows.fill(0);
+    this.unmapRows.fill(0);
+    this.mapCalls = 0;
+    this.unmapCalls = 0;
+    this.milliCycles = 0;
+    this.busyPs.fill(0);
+    this.lookups = 0;
+    this.hits = 0;
+    this.verdicts.fill(0);
+    this.attempts = 0;
+    this.detected = 0;
+    this.offered = 0;
+    this.dropped = 0;
+    this.mapFailures = 0;
+    this.start(now);
+  }
+
+  protected abstract start(now: number): void;
+  /**
+   * An event of this workload is due.
+   * @param phase what, in the kind's own numbers
+   * @returns SUSPENDED when a search yielded in the middle: `resume` goes on
+   */
+  abstract event(phase: number, queue: number, now: number): boolean;
+  /** Goes on where a search yielded. */
+  abstract resume(): boolean;
+  /** Unmaps and frees what it holds. */
+  abstract tearDown(): void;
+  abstract rebase(ps: number): void;
+  protected abstract digestState(sink: DigestSink): void;
+
+  protected arm(time: number, phase: number, queue: number): void {
+    this.simulator.queue.arm(time, EVENT.workload + this.index, phase * QUEUES + queue);
+  }
+
+  /** Starts work on a CPU at its first free moment from `now` on. */
+  protected begin(cpu: number, now: number): void {
+    const { work, cpuAt, exposure } = this.simulator;
+    const at = cpuAt[cpu]!;
+    work.begin(cpu, at > now ? at : now);
+    exposure.workload = this.index;
+    this.startedAt = work.now();
+  }
+
+  private startedAt = 0;
+
+  /** Ends it. @returns when */
+  protected finish(): number {
+    const { work, cpuAt, cpuBusyPs } = this.simulator;
+    const end = work.now();
+    const { cpu } = work;
+    const busy = end - this.startedAt;
+    cpuAt[cpu] = end;
+    cpuBusyPs[cpu]! += busy;
+    this.busyPs[cpu]! += busy;
+    this.milliCycles += work.total;
+    return end;
+  }
+
+  /** Maps one stretch and books it. @returns slot, or the codes of `DmaApi.map` */
+  protected map(kind: number, direction: number, frame: number, lengthBytes: number): number {
+    const { dma } = this.simulator;
+    const slot = dma.map(this.device, kind, direction, frame, 0, lengthBytes);
+    if (slot === MAP_SUSPENDED) return slot;
+    this.bookMap();
+    if (slot < 0) this.mapFailures++;
+    return slot;
+  }
+
+  protected bookMap(): void {
+    const { rows } = this.simulator.work;
+    const { mapRows } = this;
+    for (let row = 0; row < rows.length; row++) {
+      mapRows[row]! += rows[row]!;
+      rows[row] = 0;
+    }
+    this.mapCalls++;
+  }
+
+  protected unmap(slot: number): void {
+    const { dma, work } = this.simulator;
+    dma.unmap(slot, this.device);
+    const { rows } = work;
+    const { unmapRows } = this;
+    for (let row = 0; row < rows.length; row++) {
+      unmapRows[row]! += rows[row]!;
+      rows[row] = 0;
+    }
+    this.unmapCalls++;
+  }
+
+  /** One device access. @returns ps that its page walks took */
+  protected access(device: Device, page: number, offset: number, lengthBytes: number, write: boolean, now: number): number {
+    const { iommu, iotlb, work, costs } = this.simulator;
+    const { lookups, hits } = iotlb;
+    const verdict = iommu.access(device, page, offset, lengthBytes, write, now, null);
+    this.lookups += iotlb.lookups - lookups;
+    this.hits += iotlb.hits - hits;
+    this.verdicts[verdict]!++;
+    if (verdict !== VERDICT.ok) this.simulator.noteVerdict(this, page, offset, lengthBytes, write, verdict, now);
+    const latency = iommu.references === 0 ? 0 : work.toPs(iommu.references * costs.tableRead);
+    device.lastPage = page;
+    device.lastOffset = offset;
+    device.lastLength = lengthBytes;
+    device.lastEndPs = now + latency;
+    const { domain } = device;
+    if (domain !== null && now + latency > domain.inFlightUntil) domain.inFlightUntil = now + latency;
+    return latency;
+  }
+
+  digest(sink: DigestSink): void {
+    sink.number(this.index);
+    sink.number(this.operations);
+    sink.number(this.dropped);
+    sink.number(this.milliCycles);
+    sink.column(this.verdicts, 8);
+    this.latency.digest(sink);
+    this.digestState(sink);
+  }
+}

@@ -1,0 +1,241 @@
+/**
+ * A DMA request through the chip, piece by piece: context entry, address width, interrupt range, IOTLB, walk caches, walk, fill.
+ *
+ * Every access is cut at 4 KiB boundaries and all pieces are attempted, whatever becomes of the ones before.
+ */
+import type { Counters } from '../meter/counters.ts';
+import type { Device } from '../os/device.ts';
+import type { Domain } from '../os/domain.ts';
+import type { Clock } from '../sim/clock.ts';
+import { CAUSE, type Oracle, VERDICT } from '../truth/oracle.ts';
+import type { Exposure } from '../truth/exposure.ts';
+import { type FaultLog, REASON } from './fault.ts';
+import { type Iotlb, NO_ENTRY } from './iotlb.ts';
+import { type PageTables, READ, SPAN, WALK, WRITE } from './page-table.ts';
+import type { WalkCacheLevel } from './walk-cache.ts';
+
+export const FROM = { none: 0, iotlb: 1, walkCache: 2, walk: 3, passthrough: 4, interrupt: 5 } as const;
+export const fromNames = ['', 'iotlb', 'walk-cache', 'walk', 'passthrough', 'interrupt'] as const;
+
+/** Receives each piece of an interactive access; runs pass null. */
+export interface PieceVisitor {
+  piece(page: number, offset: number, iommu: Iommu): void;
+}
+
+export class Iommu {
+  private readonly iotlb: Iotlb;
+  private readonly tables: PageTables;
+  /** [0] points to leaf tables (level 1), [1] to level 2, ... */
+  private readonly walkCaches: WalkCacheLevel[];
+  private readonly oracle: Oracle;
+  private readonly exposure: Exposure;
+  private readonly faults: FaultLog;
+  private readonly counters: Counters;
+  private readonly clock: Clock;
+  private readonly passthrough: boolean;
+  private readonly interrupts: { first: number; last: number }[];
+  private readonly domainAt: (index: number) => Domain;
+  /** Called for a fault that was logged or dropped. */
+  onFault: (device: Device) => void = () => {};
+
+  // The last piece.
+  verdict = 0;
+  cause = 0;
+  reason = 0;
+  from = 0;
+  frame = 0;
+  pieceReferences = 0;
+
+  // The last access.
+  worst = 0;
+  references = 0;
+
+  constructor(parts: {
+    iotlb: Iotlb;
+    tables: PageTables;
+    walkCaches: WalkCacheLevel[];
+    oracle: Oracle;
+    exposure: Exposure;
+    faults: FaultLog;
+    counters: Counters;
+    clock: Clock;
+    passthrough: boolean;
+    interrupts: { first: number; last: number }[];
+    domainAt: (index: number) => Domain;
+  }) {
+    this.iotlb = parts.iotlb;
+    this.tables = parts.tables;
+    this.walkCaches = parts.walkCaches;
+    this.oracle = parts.oracle;
+    this.exposure = parts.exposure;
+    this.faults = parts.faults;
+    this.counters = parts.counters;
+    this.clock = parts.clock;
+    this.passthrough = parts.passthrough;
+    this.interrupts = parts.interrupts;
+    this.domainAt = parts.domainAt;
+  }
+
+  /**
+   * @param now ps after the clock's base
+   * @returns the worst verdict of its pieces; `references` has the page-table reads it took
+   */
+  access(device: Device, page: number, offset: number, lengthBytes: number, write: boolean, now: number, visitor: PieceVisitor | null): number {
+    const { counters } = this;
+    if (write) counters.dmaWrites++;
+    else counters.dmaReads++;
+    counters.dmaBytes += lengthBytes;
+    this.exposure.now = now;
+    this.worst = 0;
+    this.references = 0;
+    let start = offset;
+    let left = lengthBytes;
+    for (let at = page; left > 0; at++) {
+      const bytes = left < 4096 - start ? left : 4096 - start;
+      this.piece(device, at, start, start + bytes, write, now);
+      counters.dmaPieces++;
+      if (this.verdict > this.worst) this.worst = this.verdict;
+      this.references += this.pieceReferences;
+      if (visitor !== null) visitor.piece(at, start, this);
+      left -= bytes;
+      start = 0;
+    }
+    return this.worst;
+  }
+
+  private piece(device: Device, page: number, start: number, end: number, write: boolean, now: number): void {
+    const { counters } = this;
+    this.pieceReferences = 0;
+    this.cause = CAUSE.none;
+    const { domain } = device;
+    counters.contextLookups++;
+    if (domain === null) {
+      this.block(device, null, page, start, write, REASON.contextNotPresent, now);
+      return;
+    }
+    if (device.contextCached) counters.contextHits++;
+    else device.contextCached = true;
+    for (const { first, last } of this.interrupts)
+      if (page >= first && page <= last) {
+        this.interrupt(device, domain, page, start, write, now);
+        return;
+      }
+    const permission = write ? WRITE : READ;
+    if (this.passthrough) {
+      this.from = FROM.passthrough;
+      this.frame = page;
+      this.verdict = this.oracle.classify(domain, page, start, end, permission, page, NO_ENTRY, CAUSE.noProtection, this.clock.toNs(now));
+      this.cause = this.oracle.cause;
+      return;
+    }
+    if (page > domain.lastPage) {
+      this.block(device, domain, page, start, write, REASON.beyondWidth, now);
+      return;
+    }
+    const { iotlb } = this;
+    let entry = iotlb.lookup(domain.index, page, permission);
+    let cause: number = CAUSE.iotlb;
+    if (entry !== NO_ENTRY) this.from = FROM.iotlb;
+    else {
+      entry = this.miss(domain, page, permission, now);
+      if (entry === NO_ENTRY) {
+        this.block(device, domain, page, start, write, write ? REASON.write : REASON.read, now);
+        return;
+      }
+      cause = this.cause;
+    }
+    const frame = iotlb.size[entry] === 0 ? iotlb.frame[entry]! : iotlb.frame[entry]! + (page - iotlb.page[entry]!);
+    this.frame = frame;
+    this.verdict = this.oracle.classify(domain, page, start, end, permission, frame, entry, cause, this.clock.toNs(now));
+    this.cause = this.verdict > VERDICT.subpage ? this.oracle.cause : CAUSE.none;
+  }
+
+  /** Walks and fills. @returns the entry, or NO_ENTRY when the page is not there or does not allow the access */
+  private miss(domain: Domain, page: number, permission: number, now: number): number {
+    const { tables, walkCaches, counters } = this;
+    counters.walks++;
+    let table = domain.root;
+    let level = domain.levels;
+    let stale = false;
+    let staleFrame = 0;
+    this.from = FROM.walk;
+    for (let i = 0; i < domain.levels - 1; i++) {
+      const cache = walkCaches[i];
+      if (cache === undefined || cache.capacity === 0) continue;
+      const slot = cache.lookup(domain.index, page - (page % cache.span));
+      if (slot < 0) continue;
+      this.from = FROM.walkCache;
+      table = cache.table[slot]!;
+      level = cache.tableLevel;
+      stale = tables.generationOf(table) !== cache.generation[slot];
+      staleFrame = cache.frame[slot]!;
+      break;
+    }
+    const found = stale ? tables.walkStale(staleFrame, level, page) : tables.walk(table, level, page);
+    this.pieceReferences = tables.references;
+    counters.memoryReferences += tables.references;
+    if (stale) counters.staleWalks++;
+    else this.cachePath(domain, page, level);
+    if (found !== WALK.leaf || (tables.foundPermission & permission) === 0) return NO_ENTRY;
+    this.cause = stale ? CAUSE.walkCache : CAUSE.pte;
+    const pages = tables.foundPages;
+    const first = pages === 1 ? page : page - (page % pages);
+    const { iotlb, oracle } = this;
+    const entry = iotlb.fill(domain.index, first, pages === 1 ? 0 : pages === 512 ? 1 : 2, tables.foundFrame, tables.foundPermission);
+    if (stale) {
+      // Somebody else's table: the mapping that the leaf came from is the one at the address where that table stands now.
+      const from = this.domainAt(tables.foundOwner);
+      oracle.origin(entry, from.pages, tables.foundBase);
+    } else oracle.origin(entry, domain.pages, page);
+    this.exposure.filled(domain.index, page, entry, now);
+    return entry;
+  }
+
+  /** Tables read on the way down go into the walk caches. */
+  private cachePath(domain: Domain, page: number, startLevel: number): void {
+    const { tables, walkCaches } = this;
+    const lowest = startLevel - tables.references + 1;
+    for (let level = startLevel - 1; level >= lowest; level--) {
+      const cache = walkCaches[level - 1];
+      if (cache === undefined || cache.capacity === 0) continue;
+      const table = tables.path[level]!;
+      const span = SPAN[level + 1]!;
+      cache.fill(domain.index, page - (page % span), table, tables.frameOf(table), tables.generationOf(table));
+    }
+  }
+
+  private interrupt(device: Device, domain: Domain, page: number, start: number, write: boolean, now: number): void {
+    if (!write) {
+      this.block(device, domain, page, start, write, REASON.read, now);
+      return;
+    }
+    this.counters.interrupts++;
+    this.from = FROM.interrupt;
+    this.frame = page;
+    this.verdict = VERDICT.ok;
+    this.oracle.verdicts[VERDICT.ok]!++;
+  }
+
+  private block(device: Device, domain: Domain | null, page: number, offset: number, write: boolean, reason: number, now: number): void {
+    this.verdict = VERDICT.fault;
+    this.reason = reason;
+    this.from = FROM.none;
+    this.counters.faults++;
+    this.oracle.blocked(domain, page);
+    const touch = domain?.pages.lastTouch(page);
+    this.faults.add({
+      timeNs: this.clock.toNs(now),
+      device: device.index,
+      bdf: device.bdf,
+      reason,
+      write,
+      page,
+      offset,
+      domain: domain?.index ?? -1,
+      mappedNs: touch?.mappedNs ?? -1,
+      unmappedNs: touch?.unmappedNs ?? -1,
+      direction: touch?.direction ?? 0,
+    });
+    this.onFault(device);
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * Paging-structure caches: one per upper level, fully associative, LRU, domain-tagged. An entry skips a walk down to the table it
+ * points to. They go stale on their own: a table page may be freed while an entry still points at it, until an invalidation that is
+ * not leaf-only covers it.
+ *
+ * Source: Intel VT-d specification, paging-structure caches; F&S (SOSP 2024) for why they matter.
+ */
+import type { DigestSink } from '../os/iova/allocator.ts';
+import { SPAN } from './page-table.ts';
+
+/** Reserved prefix value: no page number is negative. */
+const EMPTY = -1;
+
+export class WalkCacheLevel {
+  /** Level of the table that an entry points to: 1 for the cache of the last upper level. */
+  readonly tableLevel: number;
+  readonly capacity: number;
+  /** [slot]: first IOVA page of the span, EMPTY when unused. */
+  readonly prefix: Float64Array;
+  readonly domain: Int32Array;
+  /** [slot]: the table, the frame it was in, and its generation when it was cached. */
+  readonly table: Int32Array;
+  readonly frame: Float64Array;
+  readonly generation: Int32Array;
+  private readonly lastUse: Float64Array;
+  private uses = 0;
+  private recent = 0;
+  lookups = 0;
+  hits = 0;
+
+  constructor(tableLevel: number, capacity: number) {
+    this.tableLevel = tableLevel;
+    this.capacity = capacity;
+    this.prefix = new Float64Array(capacity).fill(EMPTY);
+    this.domain = new Int32Array(capacity);
+    this.table = new Int32Array(capacity);
+    this.frame = new Float64Array(capacity);
+    this.generation = new Int32Array(capacity);
+    this.lastUse = new Float64Array(capacity);
+  }
+
+  /** Pages that one entry stands for. */
+  get span(): number {
+    return SPAN[this.tableLevel + 1]!;
+  }
+
+  private find(domain: number, prefix: number): number {
+    const { prefix: prefixes, domain: domains, recent } = this;
+    if (this.capacity === 0) return -1;
+    // The entry used last is right most of the time: neighbours share their upper levels.
+    if (prefixes[recent] === prefix && domains[recent] === domain) return recent;
+    for (let slot = 0; slot < this.capacity; slot++)
+      if (prefixes[slot] === prefix && domains[slot] === domain) return slot;
+    return -1;
+  }
+
+  /** @returns the slot, or -1; counts a look-up and refreshes the entry's age */
+  lookup(domain: number, prefix: number): number {
+    this.lookups++;
+    const slot = this.find(domain, prefix);
+    if (slot < 0) return -1;
+    this.hits++;
+    this.recent = slot;
+    this.lastUse[slot] = ++this.uses;
+    return slot;
+  }
+
+  fill(domain: number, prefix: number, table: number, frame: number, generation: number): void {
+    if (this.capacity === 0) return;
+    let slot = this.find(domain, prefix);
+    if (slot < 0) {
+      slot = 0;
+      for (let i = 0; i < this.capacity; i++) {
+        if (this.prefix[i] === EMPTY) {
+          slot = i;
+          break;
+        }
+        if (this.lastUse[i]! < this.lastUse[slot]!) slot = i;
+      }
+    }
+    this.prefix[slot] = prefix;
+    this.domain[slot] = domain;
+    this.table[slot] = table;
+    this.frame[slot] = frame;
+    this.generation[slot] = generation;
+    this.recent = slot;
+    this.lastUse[slot] = ++this.uses;
+  }
+
+  /** Removes the entries of a domain (all domains when negative) that meet [first, last]. @returns how many */
+  invalidate(domain: number, first: number, last: number): number {
+    let removed = 0;
+    const { span } = this;
+    for (let slot = 0; slot < this.capacity; slot++) {
+      const prefix = this.prefix[slot]!;
+      if (prefix === EMPTY || (domain >= 0 && this.domain[slot] !== domain)) continue;
+      if (prefix > last || prefix + span - 1 < first) continue;
+      this.prefix[slot] = EMPTY;
+      this.lastUse[slot] = 0;
+      removed++;
+    }
+    return removed;
+  }
+
+  used(slot: number): boolean {
+    return this.prefix[slot] !== EMPTY;
+  }
+
+  digest(sink: DigestSink): void {
+    sink.column(this.prefix, this.capacity);
+    sink.column(this.domain, this.capacity);
+    sink.column(this.table, this.capacity);
+    sink.column(this.frame, this.capacity);
+    sink.column(this.generation, this.capacity);
+    sink.column(this.lastUse, this.capacity);
+    sink.number(this.lookups);
+    sink.number(this.hits);
+  }
+}

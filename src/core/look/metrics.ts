@@ -1,0 +1,235 @@
+/** `GET .../metrics` and a run's result: the same members, of the session's life and of the run. */
+import type { Workload } from '../devices/workload.ts';
+import { assumptionsOf } from '../meter/cost-profile.ts';
+import { Histogram } from '../meter/histogram.ts';
+import { newRows } from '../meter/work.ts';
+import type { Run } from '../run.ts';
+import type { Simulator } from '../simulator.ts';
+import type { ExposureMeter } from '../truth/exposure.ts';
+import { VERDICT, verdictNames } from '../truth/oracle.ts';
+import { meanBreakdown } from './breakdown.ts';
+
+type Document = Record<string, unknown>;
+
+function verdictCounts(verdicts: Float64Array, before?: Float64Array): Document {
+  const out: Document = {};
+  verdictNames.forEach((name, i) => {
+    out[name] = verdicts[i]! - (before?.[i] ?? 0);
+  });
+  return out;
+}
+
+function staleOf(verdicts: Float64Array, before?: Float64Array): { staleAccesses: number; crossTenantAccesses: number } {
+  const of = (verdict: number) => verdicts[verdict]! - (before?.[verdict] ?? 0);
+  return {
+    staleAccesses: of(VERDICT.stale) + of(VERDICT.staleReused) + of(VERDICT.misdirected) + of(VERDICT.staleCrossTenant),
+    crossTenantAccesses: of(VERDICT.staleCrossTenant),
+  };
+}
+
+function windowDocument(meter: ExposureMeter, now: number, longestPs: number): Document {
+  return {
+    pageSeconds: meter.pages.secondsAt(now),
+    byteSeconds: meter.bytes.secondsAt(now),
+    currentPages: meter.pages.current,
+    peakPages: meter.pages.peak,
+    longestWindowNs: longestPs / 1000,
+    windows: meter.opened,
+    quantilesNs: meter.histogram.quantiles(),
+    histogram: meter.histogram.buckets(),
+  };
+}
+
+const iotlbCounts = (lookups: number, hits: number) => ({ lookups, hits, misses: lookups - hits });
+
+const detectabilityOf = (attempts: number, detected: number) => (attempts === 0 ? null : detected / attempts);
+
+function workloadMetrics(simulator: Simulator, workload: Workload, elapsed: number): Document {
+  const { now } = simulator.clock;
+  const { exposure } = simulator;
+  const account = exposure.ofWorkload[workload.index]!;
+  const longest = exposure.longest(now, workload.index);
+  const perSecond = elapsed > 0 ? workload.operations / elapsed : 0;
+  const nic = workload.wirePs > 0;
+  return {
+    id: workload.id,
+    ...(workload.name !== null && { name: workload.name }),
+    kind: workload.kind,
+    operations: workload.operations,
+    ...(nic && { throughputGbps: elapsed > 0 ? (workload.bytes * 8) / elapsed / 1e9 : 0 }),
+    ...(workload.kind === 'block' && { iops: perSecond }),
+    latencyNs: workload.latency.quantiles(),
+    cpuUtilisation: Array.from(workload.busyPs, (busy) => (elapsed > 0 ? busy / 1e12 / elapsed : 0)),
+    cyclesPerOperation: workload.operations === 0 ? null : workload.milliCycles / 1000 / workload.operations,
+    breakdown: {
+      map: meanBreakdown(workload.mapRows, workload.mapCalls),
+      unmap: meanBreakdown(workload.unmapRows, workload.unmapCalls),
+    },
+    counts: {
+      maps: workload.mapCalls,
+      unmaps: workload.unmapCalls,
+      mapFailures: workload.mapFailures,
+      offered: workload.offered,
+      dropped: workload.dropped,
+    },
+    iotlb: iotlbCounts(workload.lookups, workload.hits),
+    exposure: {
+      potential: windowDocument(account.potential, now, longest.potential),
+      actual: windowDocument(account.actual, now, longest.actual),
+      ...staleOf(workload.verdicts),
+      attemptsAfterUnmap: workload.attempts,
+      detectability: detectabilityOf(workload.attempts, workload.detected),
+    },
+    verdicts: verdictCounts(workload.verdicts),
+  };
+}
+
+/** Sums over workloads that make sense as sums. */
+function totals(simulator: Simulator, elapsed: number, timerRows?: Float64Array): Document {
+  const latency = new Histogram();
+  const mapRows = newRows();
+  const unmapRows = newRows();
+  let operations = 0;
+  let bits = 0;
+  let ios = 0;
+  let milliCycles = 0;
+  let mapCalls = 0;
+  let unmapCalls = 0;
+  for (const workload of simulator.workloads.all()) {
+    operations += workload.operations;
+    if (workload.wirePs > 0) bits += workload.bytes * 8;
+    if (workload.kind === 'block') ios += workload.operations;
+    milliCycles += workload.milliCycles;
+    mapCalls += workload.mapCalls;
+    unmapCalls += workload.unmapCalls;
+    latency.merge(workload.latency);
+    for (let row = 0; row < mapRows.length; row++) {
+      mapRows[row]! += workload.mapRows[row]!;
+      unmapRows[row]! += workload.unmapRows[row]!;
+    }
+  }
+  return {
+    operations,
+    throughputGbps: elapsed > 0 ? bits / elapsed / 1e9 : 0,
+    iops: elapsed > 0 ? ios / elapsed : 0,
+    latencyNs: latency.quantiles(),
+    cyclesPerOperation: operations === 0 ? null : milliCycles / 1000 / operations,
+    breakdown: { map: meanBreakdown(mapRows, mapCalls), unmap: meanBreakdown(unmapRows, unmapCalls, timerRows) },
+  };
+}
+
+/** Of a run, up to now or its end. */
+export function runMetrics(simulator: Simulator, run: Run): Document {
+  const { clock, exposure, oracle, iotlb, counters, cpuBusyPs } = simulator;
+  const { now } = clock;
+  const { baseline } = run;
+  const elapsed = run.elapsedSeconds();
+  const { potential, actual } = exposure.session;
+  const workloads = [...simulator.workloads.all()];
+  const kind = (meter: ExposureMeter, which: 'potential' | 'actual', pagePs: bigint, bytePs: bigint): Document => {
+    const histogram = new Histogram();
+    let longest = 0;
+    let windows = 0;
+    for (const workload of workloads) {
+      const part = exposure.ofWorkload[workload.index]![which];
+      histogram.merge(part.histogram);
+      windows += part.opened;
+      longest = Math.max(longest, exposure.longest(now, workload.index)[which]);
+    }
+    return {
+      pageSeconds: Number(meter.pages.exactAt(now) - pagePs) / 1e12,
+      byteSeconds: Number(meter.bytes.exactAt(now) - bytePs) / 1e12,
+      currentPages: meter.pages.current,
+      peakPages: meter.pages.peakSinceMark,
+      longestWindowNs: longest / 1000,
+      windows,
+      quantilesNs: histogram.quantiles(),
+      histogram: histogram.buckets(),
+    };
+  };
+  const counted: Record<string, number> = {};
+  for (const [name, value] of Object.entries(counters)) counted[name] = (value as number) - baseline.counters[name]!;
+  return {
+    simulatedSeconds: elapsed,
+    ...totals(simulator, elapsed, run.timerRows),
+    cpuUtilisation: Array.from(cpuBusyPs, (busy, cpu) =>
+      elapsed > 0 ? (busy - baseline.cpuBusyPs[cpu]!) / 1e12 / elapsed : 0,
+    ),
+    counts: counted,
+    iotlb: iotlbCounts(iotlb.lookups - baseline.lookups, iotlb.hits - baseline.hits),
+    exposure: {
+      potential: kind(potential, 'potential', baseline.potentialPagePs, baseline.potentialBytePs),
+      actual: kind(actual, 'actual', baseline.actualPagePs, baseline.actualBytePs),
+      ...staleOf(oracle.verdicts, baseline.verdicts),
+      attemptsAfterUnmap: counters.attemptsAfterUnmap - baseline.attempts,
+      detectability: detectabilityOf(
+        counters.attemptsAfterUnmap - baseline.attempts,
+        counters.attemptsDetected - baseline.detected,
+      ),
+      residualByteSeconds: Number(oracle.residual.exactAt(now) - baseline.residualBytePs) / 1e12,
+    },
+    verdicts: verdictCounts(oracle.verdicts, baseline.verdicts),
+    assumptions: assumptionsOf(simulator.profile, simulator.spec.costs.overrides),
+    workloads: workloads.map((workload) => workloadMetrics(simulator, workload, elapsed)),
+  };
+}
+
+/** Of the session since it began; the workloads' parts are those of the active or last run. */
+export function sessionMetrics(simulator: Simulator): Document {
+  const { clock, exposure, oracle, iotlb, counters, cpuBusyPs, mappings, memory, policy, run, work } = simulator;
+  const { now } = clock;
+  const { potential, actual } = exposure.session;
+  const longest = exposure.longest(now);
+  const seconds = clock.timeNs / 1e9;
+  const runSeconds = run === null ? 0 : run.elapsedSeconds();
+  const walkCaches: Document[] = simulator.walkCaches.map((level) => ({
+    tableLevel: level.tableLevel,
+    lookups: level.lookups,
+    hits: level.hits,
+  }));
+  return {
+    timeNs: clock.timeNs,
+    timePs: clock.timePs,
+    ...totals(simulator, runSeconds, run?.timerRows),
+    cpuUtilisation: Array.from(cpuBusyPs, (busy) => (seconds > 0 ? busy / 1e12 / seconds : 0)),
+    counts: { ...counters },
+    counters: {
+      ...counters,
+      liveMappings: mappings.count,
+      liveMappingsPeak: mappings.countPeak,
+      mappedBytes: mappings.bytes,
+      framesInUse: memory.framesInUse,
+      framesInUsePeak: memory.framesInUsePeak,
+      tablePages: simulator.tables.tables,
+      flushQueueEntries: policy.queued,
+      iotlbEvictions: iotlb.evictions,
+      faultLogDropped: simulator.faults.dropped,
+      residualBytes: oracle.residual.current,
+      domains: simulator.domainNames.size,
+      devices: simulator.devices.size,
+    },
+    locks: simulator.locks().map(({ name, acquisitions, waits, waitPs }) => ({
+      name,
+      acquisitions,
+      waits,
+      waitNs: waitPs / 1000,
+      waitCycles: work.toMilliCycles(waitPs) / 1000,
+    })),
+    iotlb: {
+      ...iotlbCounts(iotlb.lookups, iotlb.hits),
+      hitsByPageSize: { '4KiB': iotlb.hitsOfSize[0], '2MiB': iotlb.hitsOfSize[1], '1GiB': iotlb.hitsOfSize[2] },
+    },
+    walkCaches,
+    exposure: {
+      potential: windowDocument(potential, now, longest.potential),
+      actual: windowDocument(actual, now, longest.actual),
+      ...staleOf(oracle.verdicts),
+      attemptsAfterUnmap: counters.attemptsAfterUnmap,
+      detectability: detectabilityOf(counters.attemptsAfterUnmap, counters.attemptsDetected),
+      residualByteSeconds: oracle.residual.secondsAt(now),
+    },
+    verdicts: verdictCounts(oracle.verdicts),
+    assumptions: assumptionsOf(simulator.profile, simulator.spec.costs.overrides),
+    workloads: [...simulator.workloads.all()].map((workload) => workloadMetrics(simulator, workload, runSeconds)),
+  };
+}

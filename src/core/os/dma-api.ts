@@ -1,0 +1,337 @@
+/**
+ * The DMA API: map and unmap as the kernel does them, each with its cost booked row by row, and the oracle told of what changed.
+ *
+ * Source: Linux `drivers/iommu/dma-iommu.c` (today's order of steps, 32-bit first) and `drivers/iommu/intel-iommu.c` of 3.6.
+ */
+import type { Memory } from '../hardware/memory.ts';
+import { type PageTables, READ, WRITE } from '../hardware/page-table.ts';
+import type { Costs } from '../meter/cost-profile.ts';
+import type { Counters } from '../meter/counters.ts';
+import { ROW, type Work } from '../meter/work.ts';
+import type { Clock } from '../sim/clock.ts';
+import type { Exposure } from '../truth/exposure.ts';
+import type { Oracle } from '../truth/oracle.ts';
+import type { Device } from './device.ts';
+import type { Domain } from './domain.ts';
+import type { IotlbFlush } from './iotlb-flush.ts';
+import { NO_PFN, SUSPENDED } from './iova/allocator.ts';
+import type { InvalidationPolicy } from './invalidation/policy.ts';
+import { MAP_KIND, type Mappings } from './mappings.ts';
+import type { PageMapper } from './page-mapper.ts';
+import { type InputSegment, isOneRun, layOut, mergeOutputs, runsOf } from './scatterlist.ts';
+
+/** Results of `map` that are no slot. */
+export const MAP_FAILED = -1;
+export const MAP_NO_MEMORY = -2;
+export const MAP_SUSPENDED = -3;
+
+/** Highest page below 4 GiB. */
+const LAST_32BIT = 0xfffff;
+
+export interface DmaApiParts {
+  clock: Clock;
+  work: Work;
+  costs: Costs;
+  counters: Counters;
+  memory: Memory;
+  tables: PageTables;
+  mapper: PageMapper;
+  mappings: Mappings;
+  exposure: Exposure;
+  oracle: Oracle;
+  flush: IotlbFlush;
+  policy: InvalidationPolicy;
+  deferred: boolean;
+  passthrough: boolean;
+  cachingMode: boolean;
+  always32BitFirst: boolean;
+  /** Whether the allocator is a tree (a bitmap otherwise): which steps of the profile it takes. */
+  treeCosts: boolean;
+  /** [domain index] */
+  domains: readonly Domain[];
+}
+
+export class DmaApi {
+  private readonly parts: DmaApiParts;
+  /** 1 once the 32-bit attempt of the allocation in progress has failed. */
+  private attempt = 0;
+  /** Whether the last unmap left a cached translation behind. */
+  lastExposed = false;
+
+  constructor(parts: DmaApiParts) {
+    this.parts = parts;
+  }
+
+  /** @returns lowest page, NO_PFN or SUSPENDED */
+  private allocateIova(device: Device, domain: Domain, pages: number): number {
+    const { always32BitFirst } = this.parts;
+    const limit = device.maskLastPfn < domain.lastPage ? device.maskLastPfn : domain.lastPage;
+    if (this.attempt === 0 && limit > LAST_32BIT && (always32BitFirst || device.try32BitFirst)) {
+      const pfn = this.tryAllocate(domain, pages, LAST_32BIT, device);
+      if (pfn !== NO_PFN) return pfn;
+      this.attempt = 1;
+      if (!always32BitFirst) device.try32BitFirst = false;
+    }
+    const pfn = this.tryAllocate(domain, pages, limit, device);
+    if (pfn !== SUSPENDED) this.attempt = 0;
+    return pfn;
+  }
+
+  private tryAllocate(domain: Domain, pages: number, limit: number, device: Device): number {
+    const { work, costs, counters, treeCosts } = this.parts;
+    const allocator = domain.space(device.maskLastPfn);
+    const pfn = allocator.allocate(pages, limit);
+    if (pfn === SUSPENDED) return SUSPENDED;
+    work.acquire(domain.lock);
+    counters.allocationAttempts++;
+    if (treeCosts) {
+      counters.nodesVisited += allocator.lastNodesVisited;
+      work.add(ROW.iovaAlloc, costs.treeAllocFixed + allocator.lastNodesVisited * costs.treeAllocNode);
+    } else {
+      counters.wordsScanned += allocator.lastWordsScanned;
+      work.add(ROW.iovaAlloc, costs.bitmapAllocFixed + allocator.lastWordsScanned * costs.bitmapAllocWord);
+    }
+    work.release(domain.lock);
+    if (pfn === NO_PFN) counters.allocationFailures++;
+    return pfn;
+  }
+
+  freeIova(domain: Domain, pfn: number, pages: number): void {
+    const { work, costs, treeCosts } = this.parts;
+    work.acquire(domain.lock);
+    domain.allocator!.free(pfn, pages);
+    work.add(ROW.iovaFree, treeCosts ? costs.treeFree : costs.bitmapFree);
+    work.release(domain.lock);
+  }
+
+  /**
+   * Maps one physically contiguous stretch.
+   *
+   * @param kind `MAP_KIND.single`, `page` or `coherent`
+   * @param direction index into `directions`
+   * @returns a mapping slot; MAP_FAILED (no IOVA), MAP_NO_MEMORY (no frame for a table), both executed; MAP_SUSPENDED: call again
+   */
+  map(device: Device, kind: number, direction: number, frame: number, offset: number, lengthBytes: number): number {
+    const { parts } = this;
+    const domain = device.domain!;
+    const pages = Math.ceil((offset + lengthBytes) / 4096);
+    let page = frame;
+    if (!parts.passthrough) {
+      page = this.allocateIova(device, domain, pages);
+      if (page === SUSPENDED) return MAP_SUSPENDED;
+    }
+    if (kind === MAP_KIND.page) parts.counters.mapPageCalls++;
+    else if (kind === MAP_KIND.single) parts.counters.mapSingleCalls++;
+    else parts.counters.mapCoherentCalls++;
+    if (!parts.passthrough) {
+      if (page === NO_PFN) {
+        parts.work.add(ROW.other, parts.costs.mapOther);
+        parts.counters.mapFailures++;
+        return MAP_FAILED;
+      }
+      const permission = permissionOf(direction);
+      const written = parts.counters.ptesWritten;
+      const done = parts.mapper.write(domain, page, frame, pages, permission, 3);
+      parts.mapper.bookMap(parts.counters.ptesWritten - written);
+      if (done < pages) return this.undo(domain, page, pages, done);
+      if (parts.cachingMode) parts.flush.range(domain, page, pages, true);
+      parts.work.add(ROW.other, parts.costs.mapOther);
+    }
+    const slot = this.record(device, domain, kind, direction, page, pages, offset, lengthBytes);
+    const { mappings, oracle } = parts;
+    mappings.frame[slot] = frame;
+    const nowNs = mappings.mappedNs[slot]!;
+    for (let i = 0; i < pages; i++) oracle.mapped(domain.pages, page + i, slot, frame + i, direction, nowNs);
+    return slot;
+  }
+
+  private record(device: Device, domain: Domain, kind: number, direction: number, page: number, pages: number, offset: number, lengthBytes: number): number {
+    const { mappings, work, clock } = this.parts;
+    const slot = mappings.create();
+    mappings.domain[slot] = domain.index;
+    mappings.device[slot] = device.index;
+    mappings.kind[slot] = kind;
+    mappings.direction[slot] = direction;
+    mappings.permission[slot] = permissionOf(direction);
+    mappings.page[slot] = page;
+    mappings.pages[slot] = pages;
+    mappings.offset[slot] = offset;
+    mappings.lengthBytes[slot] = lengthBytes;
+    mappings.bytes += lengthBytes;
+    mappings.mappedNs[slot] = clock.toNs(work.now());
+    device.liveMappings++;
+    return slot;
+  }
+
+  /** No frame for a table: what was written is cleared again and the address goes back, as the kernel does. */
+  private undo(domain: Domain, page: number, pages: number, done: number): number {
+    if (done > 0) {
+      this.parts.mapper.clear(domain, page, done);
+      this.parts.flush.range(domain, page, done, false);
+      this.parts.tables.releaseUnlinked();
+    }
+    this.freeIova(domain, page, pages);
+    this.parts.counters.mapFailures++;
+    return MAP_NO_MEMORY;
+  }
+
+  /** Maps a scatter list: one allocation, one run of PTEs for each contiguous stretch, outputs merged as the device allows. */
+  mapSg(device: Device, direction: number, segments: readonly InputSegment[]): number {
+    const { parts } = this;
+    const domain = device.domain!;
+    if (parts.passthrough) return this.mapSgDirect(device, domain, direction, segments);
+    const layout = layOut(segments, device.segmentBoundaryBytes);
+    const page = this.allocateIova(device, domain, layout.pages);
+    if (page === SUSPENDED) return MAP_SUSPENDED;
+    parts.counters.mapSgCalls++;
+    if (page === NO_PFN) {
+      parts.work.add(ROW.other, parts.costs.mapOther);
+      parts.counters.mapFailures++;
+      return MAP_FAILED;
+    }
+    const runs = runsOf(segments, layout, page);
+    const permission = permissionOf(direction);
+    const written = parts.counters.ptesWritten;
+    for (let i = 0; i < runs.length; ) {
+      // Physically contiguous neighbours go in one call, so that a superpage may span them.
+      const first = runs[i]!;
+      let pages = first.pages;
+      for (i++; i < runs.length; i++) {
+        const next = runs[i]!;
+        if (next.frame !== first.frame + pages || next.page !== first.page + pages) break;
+        pages += next.pages;
+      }
+      if (parts.mapper.write(domain, first.page, first.frame, pages, permission, 3) < pages) {
+        parts.mapper.bookMap(Math.max(1, parts.counters.ptesWritten - written));
+        return this.undo(domain, page, layout.pages, layout.pages);
+      }
+    }
+    parts.mapper.bookMap(parts.counters.ptesWritten - written);
+    if (parts.cachingMode) parts.flush.range(domain, page, layout.pages, true);
+    parts.work.add(ROW.other, parts.costs.mapOther);
+    const bytes = segments.reduce((sum, segment) => sum + segment.lengthBytes, 0);
+    const slot = this.record(device, domain, MAP_KIND.sg, direction, page, layout.pages, runs[0]!.offset, bytes);
+    const outputs = mergeOutputs(runs, device.segmentBoundaryBytes, device.maxSegmentBytes);
+    this.recordRuns(slot, domain, runs, outputs, direction);
+    return slot;
+  }
+
+  /** Without translation a list is handed back as it came. */
+  private mapSgDirect(device: Device, domain: Domain, direction: number, segments: readonly InputSegment[]): number {
+    this.parts.counters.mapSgCalls++;
+    const runs = segments.map(({ frame, offset, lengthBytes }) => ({
+      page: frame,
+      pages: Math.ceil((offset + lengthBytes) / 4096),
+      frame,
+      offset,
+      lengthBytes,
+    }));
+    const outputs = runs.map(({ page, offset, lengthBytes }) => ({ page, offset, lengthBytes }));
+    runs.sort((a, b) => a.page - b.page);
+    const pages = runs.reduce((sum, run) => sum + run.pages, 0);
+    const bytes = segments.reduce((sum, segment) => sum + segment.lengthBytes, 0);
+    const slot = this.record(device, domain, MAP_KIND.sg, direction, outputs[0]!.page, pages, outputs[0]!.offset, bytes);
+    this.recordRuns(slot, domain, runs, outputs, direction);
+    return slot;
+  }
+
+  private recordRuns(
+    slot: number,
+    domain: Domain,
+    runs: ReturnType<typeof runsOf>,
+    outputs: ReturnType<typeof mergeOutputs>,
+    direction: number,
+  ): void {
+    const { mappings, oracle } = this.parts;
+    if (isOneRun(runs) && outputs.length === 1) mappings.frame[slot] = runs[0]!.frame;
+    else {
+      mappings.frame[slot] = -1;
+      mappings.runs[slot] = runs;
+      mappings.outputs[slot] = outputs;
+    }
+    const nowNs = mappings.mappedNs[slot]!;
+    for (const run of runs)
+      for (let i = 0; i < run.pages; i++)
+        oracle.mapped(domain.pages, run.page + i, slot, run.frame + i, direction, nowNs);
+  }
+
+  /** Unmaps a live mapping: PTEs, invalidation as the policy has it, the address; books its cost. */
+  unmap(slot: number, device: Device): void {
+    const { parts } = this;
+    const { mappings, work, costs, counters, mapper, exposure } = parts;
+    counters.unmapCalls++;
+    const page = mappings.page[slot]!;
+    const pages = mappings.pages[slot]!;
+    this.lastExposed = false;
+    if (parts.passthrough) this.end(slot, device, false);
+    else {
+      const domain = this.domainOf(slot);
+      work.add(ROW.iovaFind, parts.treeCosts ? costs.treeFind : costs.bitmapFind);
+      mapper.clear(domain, page, pages);
+      mapper.bookUnmap(mapper.clearedPtes);
+      exposure.beginUnmap(domain.index, page, page + pages - 1);
+      work.add(ROW.other, parts.deferred ? costs.unmapOtherDeferred : costs.unmapOther);
+      parts.policy.unmapped(domain, page, pages);
+      this.end(slot, device, exposure.pendingOpen);
+      exposure.endUnmap();
+    }
+    mappings.bytes -= mappings.lengthBytes[slot]!;
+    device.liveMappings--;
+    mappings.remove(slot);
+  }
+
+  private domainOf(slot: number): Domain {
+    return this.parts.domains[this.parts.mappings.domain[slot]!]!;
+  }
+
+  /** The unmap returns: truth ends, and what no invalidation covered opens its windows. */
+  private end(slot: number, device: Device, mayOpen: boolean): void {
+    const { parts } = this;
+    const { mappings, work, clock } = parts;
+    const now = work.now();
+    const nowNs = clock.toNs(now);
+    const domain = this.domainOf(slot);
+    const first = mappings.page[slot]!;
+    const offset = mappings.offset[slot]!;
+    if (device.history !== null) device.history.push(first, offset, now);
+    if (mappings.frame[slot] !== -1) {
+      const frame = mappings.frame[slot]!;
+      const pages = mappings.pages[slot]!;
+      for (let i = 0; i < pages; i++) this.endPage(slot, domain, first + i, frame + i, mayOpen, now, nowNs);
+    } else
+      for (const run of mappings.runs[slot]!)
+        for (let i = 0; i < run.pages; i++)
+          this.endPage(slot, domain, run.page + i, run.frame + i, mayOpen, now, nowNs);
+  }
+
+  private endPage(slot: number, domain: Domain, page: number, frame: number, mayOpen: boolean, now: number, nowNs: number): void {
+    const { mappings, oracle, exposure } = this.parts;
+    const start = mappings.startIn(slot, page);
+    const bytes = mappings.endIn(slot, page) - start;
+    if (mappings.freed[slot] === 0) oracle.ended(domain.pages, page, slot, frame, bytes, now);
+    const chunk = domain.pages.chunk(page);
+    chunk.unmappedNs[page & 511] = nowNs;
+    chunk.freed[page & 511] = 0;
+    if (mayOpen && exposure.pendingIsOpen(page) && exposure.openWindow(domain.index, page, bytes, now))
+      this.lastExposed = true;
+  }
+
+  /** The mapped buffer was freed under its mapping: only truth ends, PTE and handle stay. */
+  freedUnder(slot: number, now: number): void {
+    const { mappings, oracle } = this.parts;
+    if (mappings.freed[slot] === 1) return;
+    mappings.freed[slot] = 1;
+    const domain = this.domainOf(slot);
+    const endPage = (page: number, frame: number) => {
+      oracle.ended(domain.pages, page, slot, frame, mappings.endIn(slot, page) - mappings.startIn(slot, page), now);
+      domain.pages.chunk(page).freed[page & 511] = 1;
+    };
+    if (mappings.frame[slot] !== -1)
+      for (let i = 0; i < mappings.pages[slot]!; i++) endPage(mappings.page[slot]! + i, mappings.frame[slot]! + i);
+    else for (const run of mappings.runs[slot]!) for (let i = 0; i < run.pages; i++) endPage(run.page + i, run.frame + i);
+  }
+}
+
+export function permissionOf(direction: number): number {
+  return direction === 0 ? READ : direction === 1 ? WRITE : READ | WRITE;
+}

@@ -1,0 +1,94 @@
+/** A protection domain: one page table, one IOVA space, any number of devices. */
+import type { PageTables } from '../hardware/page-table.ts';
+import { Lock } from '../sim/lock.ts';
+import { TruthPages } from '../truth/pages.ts';
+import type { AllocatorEntry, AllocatorSetup, DigestSink, IovaAllocator } from './iova/allocator.ts';
+
+/** Address width in bits of a table of n levels: 39, 48, 57. */
+export function widthOf(levels: number): number {
+  return 12 + 9 * levels;
+}
+
+export class Domain {
+  readonly index: number;
+  name: string | null;
+  /** Tenant that it was made for; it owns nothing by that. */
+  readonly tenant: number;
+  readonly levels: number;
+  /** Highest IOVA page, inclusive. */
+  readonly lastPage: number;
+  readonly root: number;
+  pages = new TruthPages();
+  /** What the kernel calls `iova_rbtree_lock`. */
+  readonly lock = new Lock('iova-allocator');
+  devices = 0;
+  /** Device that it was made for and goes away with; -1 none. */
+  ownedBy = -1;
+  removed = false;
+  /** ps after the clock's base at which the last DMA in flight lands. */
+  inFlightUntil = Number.NEGATIVE_INFINITY;
+  allocator: IovaAllocator | null = null;
+  private readonly entry: AllocatorEntry;
+  private readonly setup: Omit<AllocatorSetup, 'lastPfn' | 'maskLastPfn'>;
+  private readonly reserved: { first: number; last: number }[];
+
+  constructor(
+    index: number,
+    name: string | null,
+    tenant: number,
+    levels: number,
+    tables: PageTables,
+    entry: AllocatorEntry,
+    setup: Omit<AllocatorSetup, 'lastPfn' | 'maskLastPfn'>,
+    reserved: { first: number; last: number }[],
+  ) {
+    this.index = index;
+    this.name = name;
+    this.tenant = tenant;
+    this.levels = levels;
+    this.lastPage = 2 ** (widthOf(levels) - 12) - 1;
+    this.root = tables.create(levels, index, 0);
+    this.entry = entry;
+    this.setup = setup;
+    this.reserved = reserved;
+  }
+
+  get id(): string {
+    return `dom_${this.index}`;
+  }
+
+  /**
+   * The allocator, made when the first device is attached or the first range is mapped.
+   * @param maskLastPfn highest page that this device can address: `bitmap` sizes itself by the first one
+   */
+  space(maskLastPfn: number): IovaAllocator {
+    if (this.allocator) return this.allocator;
+    const allocator = this.entry.create({ ...this.setup, lastPfn: this.lastPage, maskLastPfn });
+    for (const { first, last } of this.reserved) {
+      if (first > this.lastPage) continue;
+      allocator.reserve(first, Math.min(last, this.lastPage));
+    }
+    this.allocator = allocator;
+    return allocator;
+  }
+
+  /** Forgets what it held, so that a domain that is gone costs nothing. */
+  retire(): void {
+    this.removed = true;
+    this.name = null;
+    this.allocator = null;
+    this.pages = new TruthPages();
+  }
+
+  digest(sink: DigestSink): void {
+    sink.number(this.index);
+    sink.number(this.removed ? 1 : 0);
+    sink.number(this.levels);
+    sink.number(this.root);
+    sink.number(this.devices);
+    sink.number(this.inFlightUntil === Number.NEGATIVE_INFINITY ? -1 : this.inFlightUntil);
+    this.lock.digest(sink);
+    this.pages.digest(sink);
+    this.allocator?.digest(sink);
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * deferred-2008: unmapped ranges wait in one table per IOMMU, behind one lock and one counter, for one global flush, when the table is
+ * full or 10 ms after the first of them; only then are their IOVAs freed.
+ *
+ * Source: commit 5e0d2a6fc094 (Mark Gross, 2008) as it stood in Linux 3.6 `drivers/iommu/intel-iommu.c`: the 251st add flushes first,
+ * freed table pages go back at once, before any flush (a hazard mended in 2014), caching-mode hardware gets one page-selective flush
+ * per entry. Departs: one IOMMU. Pathology: everybody meets at one lock, and the flusher frees 250 addresses under it.
+ */
+import { Lock } from '../../sim/lock.ts';
+import { ROW } from '../../meter/work.ts';
+import type { Domain } from '../domain.ts';
+import type { DigestSink } from '../iova/allocator.ts';
+import type { InvalidationPolicy, PolicyEntry, PolicyParts } from './policy.ts';
+
+class Deferred2008 implements InvalidationPolicy {
+  private readonly parts: PolicyParts;
+  readonly capacity: number;
+  private readonly timeoutPs: number;
+  /** [entry]: in the order of the adds. */
+  private readonly domain: Int32Array;
+  private readonly pfn: Float64Array;
+  private readonly pages: Int32Array;
+  queued = 0;
+  /** What the kernel calls `async_umap_flush_lock`. */
+  private readonly lock = new Lock('deferred-flush');
+  private timerPending = false;
+  /** Token of the timer that counts; arming again moves it, as `mod_timer` does. */
+  private token = 0;
+
+  constructor(parts: PolicyParts) {
+    this.parts = parts;
+    this.capacity = parts.parameters.highWater as number;
+    this.timeoutPs = (parts.parameters.timeoutMs as number) * 1e9;
+    this.domain = new Int32Array(this.capacity);
+    this.pfn = new Float64Array(this.capacity);
+    this.pages = new Int32Array(this.capacity);
+  }
+
+  unmapped(domain: Domain, pfn: number, pages: number): void {
+    const { work, costs, tables, counters } = this.parts;
+    tables.releaseUnlinked();
+    work.acquire(this.lock);
+    work.add(ROW.invalidation, costs.unmapQueue);
+    if (this.queued === this.capacity) {
+      counters.flushesFull++;
+      this.flush();
+    }
+    const at = this.queued++;
+    this.domain[at] = domain.index;
+    this.pfn[at] = pfn;
+    this.pages[at] = pages;
+    if (!this.timerPending) {
+      this.timerPending = true;
+      this.parts.arm(work.now() + this.timeoutPs, ++this.token);
+    }
+    work.release(this.lock);
+  }
+
+  private flush(): void {
+    const { flush, domains, freeIova, cachingMode, counters } = this.parts;
+    this.timerPending = false;
+    const { queued } = this;
+    if (queued === 0) return;
+    if (cachingMode) {
+      for (let at = 0; at < queued; at++)
+        flush.range(domains[this.domain[at]!]!, this.pfn[at]!, this.pages[at]!, false);
+    } else flush.global(domains);
+    for (let at = 0; at < queued; at++) freeIova(domains[this.domain[at]!]!, this.pfn[at]!, this.pages[at]!);
+    counters.entriesFlushed += queued;
+    this.queued = 0;
+  }
+
+  timer(token: number): boolean {
+    if (token !== this.token || !this.timerPending) return false;
+    const { work, counters } = this.parts;
+    work.acquire(this.lock);
+    if (this.queued > 0) counters.flushesTimer++;
+    this.flush();
+    work.release(this.lock);
+    return true;
+  }
+
+  wrapped(): void {}
+
+  drain(_domain: Domain): void {
+    const { work, counters } = this.parts;
+    if (this.queued === 0) return;
+    work.acquire(this.lock);
+    counters.flushesExplicit++;
+    this.flush();
+    work.release(this.lock);
+  }
+
+  holds(domain: Domain, first: number, last: number): boolean {
+    for (let at = 0; at < this.queued; at++)
+      if (this.domain[at] === domain.index && this.pfn[at]! <= last && this.pfn[at]! + this.pages[at]! - 1 >= first)
+        return true;
+    return false;
+  }
+
+  queue(limit: number): { domain: Domain; pfn: number; pages: number }[] {
+    const out = [];
+    for (let at = 0; at < Math.min(limit, this.queued); at++)
+      out.push({ domain: this.parts.domains[this.domain[at]!]!, pfn: this.pfn[at]!, pages: this.pages[at]! });
+    return out;
+  }
+
+  get locks(): readonly Lock[] {
+    return [this.lock];
+  }
+
+  digest(sink: DigestSink): void {
+    sink.number(this.queued);
+    sink.column(this.domain, this.queued);
+    sink.column(this.pfn, this.queued);
+    sink.column(this.pages, this.queued);
+    sink.number(this.timerPending ? 1 : 0);
+    sink.number(this.token);
+    this.lock.digest(sink);
+  }
+}
+
+export const deferred2008: PolicyEntry = {
+  kind: 'deferred-2008',
+  schema: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['kind'],
+    properties: {
+      kind: { const: 'deferred-2008' },
+      highWater: { type: 'integer', minimum: 1, maximum: 65536, description: 'entries; one more flushes first' },
+      timeoutMs: { type: 'number', minimum: 0.001, maximum: 60000, description: 'from the first entry to the flush' },
+    },
+  },
+  defaults: { kind: 'deferred-2008', highWater: 250, timeoutMs: 10 },
+  source: 'commit 5e0d2a6fc094 (2008); Linux 3.6 drivers/iommu/intel-iommu.c',
+  reuse: {
+    pteCleared: 'at unmap',
+    cachedTranslation: 'one global flush when 250 wait, or after 10 ms',
+    iova: 'after that flush',
+    tablePages: 'at unmap, before any flush',
+    window: 'up to 10 ms, if cached',
+  },
+  deferred: true,
+  needsCircular: false,
+  create: (parts) => new Deferred2008(parts),
+};

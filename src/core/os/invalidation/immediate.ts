@@ -1,0 +1,30 @@
+/** The common part of policies that hold nothing back: no queue, no timer. */
+import type { Lock } from '../../sim/lock.ts';
+import type { Domain } from '../domain.ts';
+import type { DigestSink } from '../iova/allocator.ts';
+import type { InvalidationPolicy, PolicyParts } from './policy.ts';
+
+export abstract class ImmediatePolicy implements InvalidationPolicy {
+  protected readonly parts: PolicyParts;
+  readonly queued = 0;
+  readonly capacity = 0;
+  readonly locks: readonly Lock[] = [];
+
+  constructor(parts: PolicyParts) {
+    this.parts = parts;
+  }
+
+  abstract unmapped(domain: Domain, pfn: number, pages: number): void;
+  wrapped(): void {}
+  drain(_domain: Domain): void {}
+  timer(_token: number): boolean {
+    return false;
+  }
+  holds(): boolean {
+    return false;
+  }
+  queue(): [] {
+    return [];
+  }
+  digest(_sink: DigestSink): void {}
+}

@@ -1,0 +1,79 @@
+/**
+ * What every invalidation policy is: what happens between clearing PTEs and handing the address out again. One file per policy in
+ * this folder, and one line in `index.ts`.
+ */
+import type { PageTables } from '../../hardware/page-table.ts';
+import type { InvalidationUnit } from '../../hardware/invalidation.ts';
+import type { Costs } from '../../meter/cost-profile.ts';
+import type { Counters } from '../../meter/counters.ts';
+import type { Work } from '../../meter/work.ts';
+import type { Lock } from '../../sim/lock.ts';
+import type { Domain } from '../domain.ts';
+import type { DigestSink } from '../iova/allocator.ts';
+import type { IotlbFlush } from '../iotlb-flush.ts';
+
+/** What a policy works with: what real driver code has. */
+export interface PolicyParts {
+  work: Work;
+  costs: Costs;
+  counters: Counters;
+  flush: IotlbFlush;
+  unit: InvalidationUnit;
+  tables: PageTables;
+  domains: readonly Domain[];
+  /** Emulated hardware that caches not-present entries. */
+  cachingMode: boolean;
+  /** Frees an IOVA range: the allocator's lock and its cost. */
+  freeIova(domain: Domain, pfn: number, pages: number): void;
+  /** Arms a timer of this policy, `ps` after the clock's base; `token` comes back in `timer`. It fires on the CPU that arms it. */
+  arm(ps: number, token: number): void;
+  /** As `arm`, but for something the chip does by itself: it happens at its time whatever the CPUs do. */
+  armHardware(ps: number, token: number): void;
+  parameters: Record<string, unknown>;
+}
+
+export interface InvalidationPolicy {
+  /**
+   * The PTEs of [first, first + pages - 1] are cleared and their covered tables unlinked (`tables.unlinkedTables`).
+   * Books its cost to the operation in progress.
+   */
+  unmapped(domain: Domain, pfn: number, pages: number): void;
+  /** A circular allocator found nothing up to the end of its space (`wrap` only). */
+  wrapped(): void;
+  /** A domain loses a device, or goes away: what it still holds back is flushed and freed. */
+  drain(domain: Domain): void;
+  /** A timer fires. @returns whether it did anything (a superseded one does not) */
+  timer(token: number): boolean;
+  /** Pages of a domain that are unmapped and whose IOVA is held back. */
+  holds(domain: Domain, first: number, last: number): boolean;
+  /** Entries held back, for `GET .../queues`. */
+  queue(limit: number): { domain: Domain; pfn: number; pages: number }[];
+  readonly queued: number;
+  readonly capacity: number;
+  /** Its own locks, shown and rebased with the others. */
+  readonly locks: readonly Lock[];
+  digest(sink: DigestSink): void;
+}
+
+/** When each thing becomes reusable, relative to the flush: the whole safety question, as data. */
+export interface Reuse {
+  pteCleared: string;
+  cachedTranslation: string;
+  iova: string;
+  tablePages: string;
+  /** How long a page may stay reachable after unmap returns. */
+  window: string;
+}
+
+export interface PolicyEntry {
+  kind: string;
+  schema: Record<string, unknown>;
+  defaults: Record<string, unknown>;
+  source: string;
+  reuse: Reuse;
+  /** Steps of the profile that replace `unmapOther`. */
+  deferred: boolean;
+  /** Needs an allocator with a cursor that wraps. */
+  needsCircular: boolean;
+  create(parts: PolicyParts): InvalidationPolicy;
+}

@@ -1,0 +1,35 @@
+/**
+ * strict: unmap clears the PTEs, invalidates exactly this range and waits, frees table pages, then the IOVA. Nothing is reachable
+ * once unmap has returned.
+ *
+ * Source: Linux `drivers/iommu/dma-iommu.c` (unmap path), `intel_iommu=strict` before it. Leaf-only when no table page was freed.
+ */
+import type { Domain } from '../domain.ts';
+import { ImmediatePolicy } from './immediate.ts';
+import type { PolicyEntry } from './policy.ts';
+
+class Strict extends ImmediatePolicy {
+  unmapped(domain: Domain, pfn: number, pages: number): void {
+    const { flush, tables, freeIova } = this.parts;
+    flush.range(domain, pfn, pages, tables.unlinkedTables === 0);
+    tables.releaseUnlinked();
+    freeIova(domain, pfn, pages);
+  }
+}
+
+export const strict: PolicyEntry = {
+  kind: 'strict',
+  schema: { type: 'object', additionalProperties: false, required: ['kind'], properties: { kind: { const: 'strict' } } },
+  defaults: { kind: 'strict' },
+  source: 'Linux drivers/iommu/dma-iommu.c, unmap path; intel_iommu=strict since 2008',
+  reuse: {
+    pteCleared: 'at unmap',
+    cachedTranslation: 'invalidated at unmap, waited for',
+    iova: 'at unmap, after the invalidation',
+    tablePages: 'at unmap, after the invalidation',
+    window: 'none',
+  },
+  deferred: false,
+  needsCircular: false,
+  create: (parts) => new Strict(parts),
+};

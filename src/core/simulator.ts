@@ -1,0 +1,462 @@
+/**
+ * One simulated machine: every part built and wired in one place, one `apply` that changes it, one queue of what is due.
+ *
+ * A session is its spec plus its operations: nothing else reaches the parts. Interactive operations are sequential: each starts at
+ * session time, session time becomes its end, and what fell due meanwhile fires after it. Only runs overlap CPUs.
+ */
+import { assert } from './assert.ts';
+import { type Applied, dispatch } from './apply/index.ts';
+import { EventLog } from './event-log.ts';
+import { faultNotice } from './fault-notice.ts';
+import { FaultLog } from './hardware/fault.ts';
+import { InvalidationUnit } from './hardware/invalidation.ts';
+import { Iotlb } from './hardware/iotlb.ts';
+import { HOST_TENANT, Memory, NO_FRAME } from './hardware/memory.ts';
+import { PageTables } from './hardware/page-table.ts';
+import { Iommu } from './hardware/translate.ts';
+import { WalkCacheLevel } from './hardware/walk-cache.ts';
+import { type Costs, type CostProfile, costsOf, profiles } from './meter/cost-profile.ts';
+import { Counters } from './meter/counters.ts';
+import { Work } from './meter/work.ts';
+import type { Operation, Outcome, RunRequest } from './operations.ts';
+import type { Buffer, Tenant } from './os/buffer.ts';
+import type { Device } from './os/device.ts';
+import { DmaApi } from './os/dma-api.ts';
+import { Domain } from './os/domain.ts';
+import { IommuApi } from './os/iommu-api.ts';
+import { IotlbFlush } from './os/iotlb-flush.ts';
+import { policies } from './os/invalidation/index.ts';
+import type { InvalidationPolicy, PolicyEntry } from './os/invalidation/policy.ts';
+import type { AllocatorEntry } from './os/iova/allocator.ts';
+import { allocators } from './os/iova/index.ts';
+import { Mappings } from './os/mappings.ts';
+import { PageMapper } from './os/page-mapper.ts';
+import { Registry } from './os/registry.ts';
+import { refuse } from './outcome.ts';
+import { look } from './look/index.ts';
+import type { Reading } from './reading.ts';
+import { SpecError } from './resolve-spec.ts';
+import { Run } from './run.ts';
+import { formatAddress, parseAddress, parsed } from './sim/address.ts';
+import { Clock, REBASE_PS } from './sim/clock.ts';
+import { Digest } from './sim/digest.ts';
+import { EventQueue } from './sim/event-queue.ts';
+import type { Lock } from './sim/lock.ts';
+import { RandomStreams } from './sim/random.ts';
+import type { Notice, SimulatorApi } from './simulator-api.ts';
+import type { ResolvedSpec } from './spec.ts';
+import { Exposure } from './truth/exposure.ts';
+import { Oracle, verdictNames } from './truth/oracle.ts';
+import type { Workload } from './devices/workload.ts';
+import { coreVersion } from './version.ts';
+
+/** Kinds of events. A timer of the kernel fires on the CPU that armed it: kind TIMER_ON_CPU + cpu. */
+export const EVENT = { hardware: 0, timerOnCpu: 1000, workload: 100_000 } as const;
+
+export class Simulator implements SimulatorApi {
+  readonly spec: ResolvedSpec;
+  readonly profile: CostProfile;
+  readonly costs: Costs;
+  readonly clock = new Clock();
+  readonly queue = new EventQueue();
+  readonly random: RandomStreams;
+  readonly counters = new Counters();
+  readonly work: Work;
+  readonly memory: Memory;
+  readonly tables: PageTables;
+  readonly iotlb: Iotlb;
+  readonly walkCaches: WalkCacheLevel[];
+  readonly faults: FaultLog;
+  readonly exposure: Exposure;
+  readonly mappings = new Mappings();
+  readonly oracle: Oracle;
+  readonly unit: InvalidationUnit;
+  readonly flush: IotlbFlush;
+  readonly mapper: PageMapper;
+  readonly allocatorEntry: AllocatorEntry;
+  readonly policyEntry: PolicyEntry;
+  readonly policy: InvalidationPolicy;
+  readonly passthrough: boolean;
+  readonly dma: DmaApi;
+  readonly iommuApi: IommuApi;
+  readonly iommu: Iommu;
+  readonly log = new EventLog();
+
+  readonly tenants = new Registry<Tenant>('ten_');
+  /** [index]: every domain there ever was. */
+  readonly domains: Domain[] = [];
+  readonly domainNames = new Registry<Domain>('dom_');
+  readonly devices = new Registry<Device>('dev_');
+  /** [index]: every device there ever was. */
+  readonly everyDevice: Device[] = [];
+  readonly buffers = new Registry<Buffer>('buf_');
+  readonly workloads = new Registry<Workload>('wl_');
+  /** [index]: every workload there ever was; the accounts of exposure are numbered alike. */
+  readonly workloadAt: (Workload | undefined)[] = [];
+
+  /** [cpu]: ps after the clock's base up to which it is busy; ps it has worked since the session began. */
+  readonly cpuAt: Float64Array;
+  readonly cpuBusyPs: Float64Array;
+  readonly reserved: { first: number; last: number }[] = [];
+
+  /** [cpu]: workload whose poll holds it between two packets, -1 none. */
+  readonly cpuHolder: Int32Array;
+  /** Frames of a coherent mapping whose address search yielded; NO_FRAME otherwise. */
+  coherentFrames = NO_FRAME;
+
+  operations = 0;
+  version = 0;
+  searchBudget = Number.POSITIVE_INFINITY;
+  run: Run | null = null;
+  private pending: Operation | null = null;
+  /** Timers that fired since it was cleared. */
+  fired = 0;
+
+  /** @throws SpecError when the spec's own tenants, domains, devices or workloads cannot be made */
+  constructor(spec: ResolvedSpec) {
+    this.spec = spec;
+    const { machine, iommu, policy } = spec;
+    this.profile = profiles[spec.costs.profile]!;
+    this.costs = costsOf(this.profile, spec.costs.overrides);
+    this.random = new RandomStreams(spec.seed);
+    this.work = new Work(machine.cpuGhz);
+    this.memory = new Memory(machine.memoryBytes, machine.frameReuse, this.random.stream('frames'));
+    this.tables = new PageTables(this.memory);
+    this.iotlb = new Iotlb(iommu.iotlb.entries, iommu.iotlb.ways, iommu.iotlb.replacement, this.random.stream('iotlb'));
+    // The spec counts from the root; here [0] is the cache whose entries point to leaf tables.
+    this.walkCaches = [...iommu.walkCache.entriesPerLevel].reverse().map((entries, i) => new WalkCacheLevel(i + 1, entries));
+    this.faults = new FaultLog(iommu.faultLogEntries);
+    const pagesOf = (domain: number) => this.domains[domain]!.pages;
+    this.exposure = new Exposure(this.iotlb, pagesOf);
+    this.oracle = new Oracle(this.memory, this.mappings, this.iotlb, this.counters);
+    this.unit = new InvalidationUnit(iommu.invalidation, this.iotlb, this.walkCaches, this.counters, this.exposure);
+    this.flush = new IotlbFlush(this.unit, this.work, this.costs, this.counters);
+    this.mapper = new PageMapper(this.tables, this.work, this.costs, this.counters, iommu.superpages, iommu.coherent);
+    this.passthrough = policy.mode === 'passthrough';
+    this.allocatorEntry = allocators[policy.allocator.kind]!;
+    this.policyEntry = policies[policy.invalidation.kind]!;
+    this.policy = this.policyEntry.create({
+      work: this.work,
+      costs: this.costs,
+      counters: this.counters,
+      flush: this.flush,
+      unit: this.unit,
+      tables: this.tables,
+      domains: this.domains,
+      cachingMode: iommu.invalidation.cachingMode,
+      freeIova: (domain, pfn, pages) => this.dma.freeIova(domain, pfn, pages),
+      arm: (ps, token) => this.queue.arm(ps, EVENT.timerOnCpu + this.work.cpu, token),
+      armHardware: (ps, token) => this.queue.arm(ps, EVENT.hardware, token),
+      parameters: policy.invalidation,
+    });
+    const parts = {
+      clock: this.clock,
+      work: this.work,
+      costs: this.costs,
+      counters: this.counters,
+      memory: this.memory,
+      tables: this.tables,
+      mapper: this.mapper,
+      mappings: this.mappings,
+      exposure: this.exposure,
+      oracle: this.oracle,
+      flush: this.flush,
+      policy: this.policy,
+      deferred: this.policyEntry.deferred,
+      passthrough: this.passthrough,
+      cachingMode: iommu.invalidation.cachingMode,
+      always32BitFirst: this.allocatorEntry.always32BitFirst,
+      treeCosts: !this.allocatorEntry.circular,
+      domains: this.domains,
+    };
+    this.dma = new DmaApi(parts);
+    this.iommuApi = new IommuApi(parts);
+    const interrupts: { first: number; last: number }[] = [];
+    for (const region of iommu.reservedRegions) {
+      parseAddress(region.start);
+      const first = parsed.page;
+      parseAddress(region.end);
+      this.reserved.push({ first, last: parsed.page });
+      if (region.type === 'msi') interrupts.push({ first, last: parsed.page });
+    }
+    this.iommu = new Iommu({
+      iotlb: this.iotlb,
+      tables: this.tables,
+      walkCaches: this.walkCaches,
+      oracle: this.oracle,
+      exposure: this.exposure,
+      faults: this.faults,
+      counters: this.counters,
+      clock: this.clock,
+      passthrough: this.passthrough,
+      interrupts,
+      domainAt: (index) => this.domains[index]!,
+    });
+    this.iommu.onFault = () => faultNotice(this);
+    this.cpuAt = new Float64Array(machine.cpus);
+    this.cpuBusyPs = new Float64Array(machine.cpus);
+    this.cpuHolder = new Int32Array(machine.cpus).fill(-1);
+    this.tenants.next = HOST_TENANT + 1;
+    this.build();
+  }
+
+  /** The spec's own machine, in the order in which POSTs would have made it, before time 0. */
+  private build(): void {
+    for (const kind of ['tenants', 'domains', 'devices', 'workloads'] as const)
+      for (const [i, body] of this.spec[kind].entries()) {
+        const outcome = dispatch(this, { op: kind.slice(0, -1), ...body } as Operation);
+        assert(outcome !== null, 'a spec element was suspended');
+        if (outcome.status !== 'ok')
+          throw new SpecError([{ path: `/${kind}/${i}${outcome.problem.path ?? ''}`, message: outcome.problem.detail }]);
+      }
+    this.log.clear();
+    this.operations = 0;
+  }
+
+  get timeNs(): number {
+    return this.clock.timeNs;
+  }
+
+  get timePs(): string {
+    return this.clock.timePs;
+  }
+
+  /** A domain, made for a device or by itself; null when there is no frame for its root table. */
+  makeDomain(name: string | null, tenant: number, levels: number): Domain | null {
+    const domain = new Domain(
+      this.domains.length,
+      name,
+      tenant,
+      levels,
+      this.tables,
+      this.allocatorEntry,
+      {
+        parameters: this.spec.policy.allocator,
+        onWrap: this.policyEntry.needsCircular ? () => this.policy.wrapped() : null,
+      },
+      this.reserved,
+    );
+    if (domain.root < 0) return null;
+    this.domains.push(domain);
+    this.domainNames.add(domain);
+    return domain;
+  }
+
+  /** A device by index, also one that was removed while mappings of it live on. */
+  deviceAt(index: number): Device {
+    return this.everyDevice[index]!;
+  }
+
+  apply(operation: Operation): Outcome | null {
+    assert(this.pending === null, 'an operation is suspended: resume it first');
+    if (this.run !== null && !this.run.ended)
+      return refuse('run-active', 'a run is active: wait for its end or cancel it');
+    return this.finish(operation, dispatch(this, operation));
+  }
+
+  resume(): Outcome | null {
+    assert(this.pending !== null, 'nothing is suspended');
+    return this.finish(this.pending, dispatch(this, this.pending));
+  }
+
+  private finish(operation: Operation, outcome: Applied): Outcome | null {
+    if (outcome === null) {
+      this.pending = operation;
+      return null;
+    }
+    this.pending = null;
+    if (outcome.status === 'refused') return outcome;
+    this.operations++;
+    this.version++;
+    this.fireDue(this.clock.now);
+    this.rebaseWhenFar();
+    return outcome;
+  }
+
+  /** Starts an interactive operation's work on a CPU, at session time. */
+  begin(cpu: number): void {
+    this.work.contended = false;
+    this.exposure.workload = -1;
+    this.work.begin(cpu, this.clock.now);
+  }
+
+  /** Ends it: session time becomes its end. */
+  end(): void {
+    const { work } = this;
+    const end = work.now();
+    this.cpuBusyPs[work.cpu]! += end - this.clock.now;
+    this.clock.now = end;
+    this.cpuAt[work.cpu] = end;
+  }
+
+  /** Fires what is due up to `limit`, in due order, then arming order. Workloads' events exist only in runs. */
+  fireDue(limit: number): void {
+    const { queue } = this;
+    while (queue.nextTime() <= limit) {
+      queue.take();
+      this.fire(queue.takenTime, queue.takenKind, queue.takenArgument);
+    }
+  }
+
+  /** One timer or hardware event. */
+  fire(time: number, kind: number, argument: number): void {
+    const { work, policy } = this;
+    this.exposure.workload = -1;
+    if (kind === EVENT.hardware) {
+      work.begin(0, time);
+      policy.timer(argument);
+      return;
+    }
+    const cpu = kind - EVENT.timerOnCpu;
+    const start = Math.max(time, this.cpuAt[cpu]!);
+    work.begin(cpu, start);
+    if (!policy.timer(argument)) return;
+    this.fired++;
+    this.counters.timersFired++;
+    const end = work.now();
+    this.cpuBusyPs[cpu]! += end - start;
+    this.cpuAt[cpu] = end;
+    this.run?.bookTimer(work.rows);
+  }
+
+  /** Whether a workload may start work on a CPU now; if not, it tries again at `cpuAt[cpu]`. */
+  mayRun(cpu: number, workload: number, now: number): boolean {
+    const holder = this.cpuHolder[cpu]!;
+    return this.cpuAt[cpu]! <= now && (holder < 0 || holder === workload);
+  }
+
+  /** Tells subscribers of a verdict that is not `ok`. */
+  noteVerdict(workload: Workload, page: number, offset: number, lengthBytes: number, write: boolean, verdict: number, now: number): void {
+    if (this.log.full) return;
+    const timeNs = this.clock.toNs(now);
+    this.log.notice({
+      topic: 'verdicts',
+      timeNs,
+      data: {
+        workload: workload.id,
+        device: workload.target.id,
+        iova: formatAddress(page, offset),
+        lengthBytes,
+        access: write ? 'write' : 'read',
+        verdict: verdictNames[verdict],
+      },
+    });
+  }
+
+  rebaseWhenFar(): void {
+    if (this.clock.now < REBASE_PS) return;
+    const ps = this.clock.moveBase();
+    this.queue.rebase(ps);
+    for (let cpu = 0; cpu < this.cpuAt.length; cpu++) this.cpuAt[cpu]! -= ps;
+    this.exposure.rebase(ps);
+    this.oracle.residual.rebase(ps);
+    for (const lock of this.locks()) lock.rebase(ps);
+    for (const domain of this.domains) domain.inFlightUntil -= ps;
+    for (const device of this.devices.all()) {
+      device.lastEndPs -= ps;
+      device.history?.rebase(ps);
+    }
+    for (const workload of this.workloads.all()) workload.rebase(ps);
+    this.run?.rebase(ps);
+  }
+
+  locks(): Lock[] {
+    return [this.flush.lock, ...this.policy.locks, ...this.domains.map((domain) => domain.lock)];
+  }
+
+  read(reading: Reading): Outcome {
+    return look(this, reading);
+  }
+
+  startRun(request: RunRequest): Outcome {
+    if (this.run !== null && !this.run.ended) return refuse('run-active', 'a run is active: wait for its end or cancel it');
+    const started = Run.start(this, request);
+    if (started instanceof Run) {
+      this.run = started;
+      this.operations++;
+      this.version++;
+      return { status: 'ok', result: {} };
+    }
+    return started;
+  }
+
+  stepRun(events: number): boolean {
+    assert(this.run !== null && !this.run.ended, 'no run is active');
+    this.version++;
+    return this.run.step(events);
+  }
+
+  cancelRun(): void {
+    if (this.run === null || this.run.ended) return;
+    this.version++;
+    this.run.cancel();
+  }
+
+  runProgress(): number | null {
+    return this.run?.progress() ?? null;
+  }
+
+  runResult(): Record<string, unknown> {
+    assert(this.run !== null, 'there was no run');
+    return this.run.result();
+  }
+
+  runWireSeconds(): number {
+    return this.run?.wireSeconds() ?? 0;
+  }
+
+  drainNotices(limit: number): { notices: Notice[]; dropped: number } {
+    return this.log.drain(limit);
+  }
+
+  digest(): string {
+    const sink = new Digest();
+    const { name: _name, title: _title, ...spec } = this.spec;
+    sink.text(coreVersion);
+    sink.text(JSON.stringify(withoutNames(spec)));
+    sink.number(this.clock.baseNs + Math.floor(this.clock.now / 1000));
+    sink.number(this.clock.now % 1000);
+    this.queue.digest(sink, this.clock.baseNs);
+    this.random.digest(sink);
+    this.counters.digest(sink);
+    this.memory.digest(sink);
+    this.tables.digest(sink);
+    this.iotlb.digest(sink);
+    for (const level of this.walkCaches) level.digest(sink);
+    this.faults.digest(sink);
+    this.exposure.digest(sink);
+    this.oracle.digest(sink);
+    this.mappings.digest(sink);
+    this.unit.digest(sink);
+    this.flush.lock.digest(sink);
+    this.policy.digest(sink);
+    for (const domain of this.domains) domain.digest(sink);
+    for (const device of this.devices.all()) device.digest(sink);
+    for (const tenant of this.tenants.all()) {
+      sink.number(tenant.index);
+      sink.text(tenant.kind);
+      sink.number(tenant.memoryBytes ?? -1);
+    }
+    for (const buffer of this.buffers.all()) {
+      sink.number(buffer.index);
+      sink.number(buffer.tenant);
+      sink.number(buffer.frame);
+      sink.number(buffer.frames);
+    }
+    for (const workload of this.workloads.all()) workload.digest(sink);
+    sink.column(this.cpuAt, this.cpuAt.length);
+    sink.column(this.cpuBusyPs, this.cpuBusyPs.length);
+    return sink.hex();
+  }
+}
+
+/** A spec without what people call things: names identify, they do not act. */
+function withoutNames(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNames);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([key]) => key !== 'name' && key !== 'title')
+      .map(([key, member]) => [key, withoutNames(member)]),
+  );
+}

@@ -1,0 +1,222 @@
+/**
+ * The oracle: for each 4 KiB piece of a device access that got through, who may touch it now, and how it got through.
+ *
+ * It watches hardware and operating system and influences neither. Rules in order; the first that fits gives the verdict.
+ */
+import { type Iotlb, NO_ENTRY } from '../hardware/iotlb.ts';
+import type { Memory } from '../hardware/memory.ts';
+import type { Counters } from '../meter/counters.ts';
+import type { DigestSink } from '../os/iova/allocator.ts';
+import type { Domain } from '../os/domain.ts';
+import type { Mappings } from '../os/mappings.ts';
+import { Integral } from '../sim/integral.ts';
+import { NEVER, type PageChunk, type TruthPages } from './pages.ts';
+
+/** In rising order: an operation's verdict is the worst of its pieces. */
+export const verdictNames = [
+  'ok',
+  'fault',
+  'subpage',
+  'unprotected',
+  'stale',
+  'stale-reused',
+  'misdirected',
+  'stale-cross-tenant',
+] as const;
+export const VERDICT = {
+  ok: 0,
+  fault: 1,
+  subpage: 2,
+  unprotected: 3,
+  stale: 4,
+  staleReused: 5,
+  misdirected: 6,
+  staleCrossTenant: 7,
+} as const;
+
+export const causeNames = ['', 'iotlb', 'walk-cache', 'device-tlb', 'pte', 'freed-while-mapped', 'no-protection'] as const;
+export const CAUSE = { none: 0, iotlb: 1, walkCache: 2, pte: 4, freedWhileMapped: 5, noProtection: 6 } as const;
+
+export class Oracle {
+  private readonly memory: Memory;
+  private readonly mappings: Mappings;
+  private readonly iotlb: Iotlb;
+  private readonly counters: Counters;
+  /** [verdict] */
+  readonly verdicts = new Float64Array(8);
+  /** Bytes of unmapped buffers that a neighbour's live mapping of the same page still reaches. */
+  readonly residual = new Integral();
+  /** Cause of the last verdict. */
+  cause = 0;
+
+  constructor(memory: Memory, mappings: Mappings, iotlb: Iotlb, counters: Counters) {
+    this.memory = memory;
+    this.mappings = mappings;
+    this.iotlb = iotlb;
+    this.counters = counters;
+  }
+
+  /** A mapping became live at one IOVA page. `frame` is what it reaches there. */
+  mapped(pages: TruthPages, page: number, slot: number, frame: number, direction: number, nowNs: number): void {
+    const chunk = pages.chunk(page);
+    const at = page & 511;
+    if (chunk.live[at] !== 0) {
+      const others = pages.shared.get(page);
+      if (others) others.push(slot);
+      else pages.shared.set(page, [slot]);
+    } else chunk.live[at] = slot + 1;
+    const frames = this.memory.chunk(frame);
+    const at1024 = frame & 1023;
+    chunk.tenant[at] = frames.owner[at1024]!;
+    chunk.age[at] = this.memory.handOuts;
+    chunk.mappedNs[at] = nowNs;
+    chunk.direction[at] = direction;
+    chunk.freed[at] = 0;
+    frames.mapped[at1024]!++;
+  }
+
+  /** A mapping is over at one IOVA page, by unmap or because its buffer was freed. `bytes` of it lay in the page. */
+  ended(pages: TruthPages, page: number, slot: number, frame: number, bytes: number, now: number): void {
+    const chunk = pages.chunk(page);
+    const at = page & 511;
+    if (chunk.live[at] === slot + 1) {
+      const others = pages.shared.size === 0 ? undefined : pages.shared.get(page);
+      if (others) {
+        chunk.live[at] = others.pop()! + 1;
+        if (others.length === 0) pages.shared.delete(page);
+      } else chunk.live[at] = 0;
+    } else {
+      const others = pages.shared.get(page);
+      if (others) {
+        const index = others.indexOf(slot);
+        if (index >= 0) others.splice(index, 1);
+        if (others.length === 0) pages.shared.delete(page);
+      }
+    }
+    const frames = this.memory.chunk(frame);
+    const at1024 = frame & 1023;
+    const left = --frames.mapped[at1024]!;
+    if (left > 0) {
+      const room = 4096 - frames.residual[at1024]!;
+      const more = bytes < room ? bytes : room;
+      frames.residual[at1024]! += more;
+      this.residual.change(more, now);
+    } else if (frames.residual[at1024] !== 0) {
+      this.residual.change(-frames.residual[at1024]!, now);
+      frames.residual[at1024] = 0;
+    }
+  }
+
+  private allows(slot: number, page: number, start: number, end: number, permission: number, frame: number): number {
+    const { mappings } = this;
+    if ((mappings.permission[slot]! & permission) === 0 || !mappings.backed(slot, page)) return -1;
+    if (mappings.frameAt(slot, page) !== frame) return -1;
+    return start >= mappings.startIn(slot, page) && end <= mappings.endIn(slot, page) ? VERDICT.ok : VERDICT.subpage;
+  }
+
+  /** Rule 2: the verdict of the live mappings at a page, or -1 when none allows it. */
+  private live(pages: TruthPages, chunk: PageChunk | undefined, page: number, start: number, end: number, permission: number, frame: number): number {
+    let best = -1;
+    if (chunk !== undefined) {
+      const first = chunk.live[page & 511]!;
+      if (first !== 0) {
+        best = this.allows(first - 1, page, start, end, permission, frame);
+        if (best === VERDICT.ok) return best;
+        if (pages.shared.size > 0)
+          for (const slot of pages.shared.get(page) ?? []) {
+            const verdict = this.allows(slot, page, start, end, permission, frame);
+            if (verdict === VERDICT.ok) return verdict;
+            if (verdict > best) best = verdict;
+          }
+      }
+    }
+    if (pages.ranges.length > 0) {
+      const range = pages.rangeAt(page);
+      if (range && range.permission & permission && range.frame + (page - range.first) === frame) return VERDICT.ok;
+    }
+    return best;
+  }
+
+  /**
+   * The verdict on a piece that was translated.
+   *
+   * @param entry IOTLB entry that translated it (hit, or just filled); NO_ENTRY in passthrough
+   * @param cause how it was translated, CAUSE.iotlb, walkCache, pte or noProtection
+   * @param nowNs whole ns since the session began
+   */
+  classify(domain: Domain, page: number, start: number, end: number, permission: number, frame: number, entry: number, cause: number, nowNs: number): number {
+    const { pages } = domain;
+    const chunk = pages.peek(page);
+    const live = this.live(pages, chunk, page, start, end, permission, frame);
+    if (live >= 0) {
+      this.verdicts[live]!++;
+      return live;
+    }
+    const at = page & 511;
+    // The unmap has not returned yet: until then the mapping is live.
+    if (chunk !== undefined && chunk.unmappedNs[at]! > nowNs && chunk.live[at] === 0) {
+      this.verdicts[VERDICT.ok]!++;
+      return VERDICT.ok;
+    }
+    return this.through(pages, chunk, page, frame, entry, cause);
+  }
+
+  /** Rule 3: it got through though no live mapping allows it. */
+  private through(pages: TruthPages, chunk: PageChunk | undefined, page: number, frame: number, entry: number, cause: number): number {
+    const { memory, iotlb, mappings } = this;
+    const at = page & 511;
+    let tenant = chunk === undefined ? 0 : chunk.tenant[at]!;
+    let age = chunk === undefined ? NEVER : chunk.age[at]!;
+    if (entry !== NO_ENTRY) {
+      age = iotlb.originAge[entry]!;
+      const runs = iotlb.originRuns[entry];
+      tenant = runs ? runs.tenantOf(frame) : iotlb.originTenant[entry]!;
+    }
+    this.cause = chunk !== undefined && chunk.freed[at] === 1 ? CAUSE.freedWhileMapped : cause;
+    if (age !== NEVER) this.counters.attemptsAfterUnmap++;
+    const slot = chunk === undefined ? -1 : chunk.live[at]! - 1;
+    const range = pages.rangeAt(page);
+    let verdict: number;
+    if (age !== NEVER && memory.ownerOf(frame) !== tenant) verdict = VERDICT.staleCrossTenant;
+    else if (
+      (slot >= 0 && mappings.backed(slot, page) && mappings.frameAt(slot, page) !== frame) ||
+      (range !== null && range.frame + (page - range.first) !== frame)
+    )
+      verdict = VERDICT.misdirected;
+    else if (age !== NEVER && memory.handedOutAt(frame) > age) verdict = VERDICT.staleReused;
+    else if (age !== NEVER) verdict = VERDICT.stale;
+    else verdict = VERDICT.unprotected;
+    this.verdicts[verdict]!++;
+    return verdict;
+  }
+
+  /** A piece was blocked. */
+  blocked(domain: Domain | null, page: number): void {
+    this.verdicts[VERDICT.fault]!++;
+    const chunk = domain?.pages.peek(page);
+    if (chunk !== undefined && chunk.age[page & 511] !== NEVER && chunk.live[page & 511] === 0) {
+      this.counters.attemptsAfterUnmap++;
+      this.counters.attemptsDetected++;
+    }
+  }
+
+  /** Marks a just-filled IOTLB entry with the mapping that its leaf came from. */
+  origin(entry: number, pages: TruthPages, page: number): void {
+    const { iotlb } = this;
+    const range = pages.rangeAt(page);
+    if (range) {
+      iotlb.originAge[entry] = range.age;
+      iotlb.originTenant[entry] = range.tenants.only;
+      iotlb.originRuns[entry] = range.tenants.only < 0 ? range.tenants : null;
+      return;
+    }
+    const chunk = pages.peek(page);
+    iotlb.originTenant[entry] = chunk === undefined ? 0 : chunk.tenant[page & 511]!;
+    iotlb.originAge[entry] = chunk === undefined ? NEVER : chunk.age[page & 511]!;
+  }
+
+  digest(sink: DigestSink): void {
+    sink.column(this.verdicts, 8);
+    this.residual.digest(sink);
+  }
+}

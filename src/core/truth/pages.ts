@@ -1,0 +1,141 @@
+/**
+ * What the oracle knows of the IOVA pages of one domain: which mapping is live there, what was mapped there last, and which
+ * exposure windows are open. Its own record, kept apart from the page tables that it judges.
+ */
+import type { TenantRuns } from '../hardware/memory.ts';
+import type { DigestSink } from '../os/iova/allocator.ts';
+
+const PAGES = 512;
+export const NEVER = -1;
+
+export class PageChunk {
+  /** [page]: slot of the live DMA-API mapping plus one; 0 none. */
+  readonly live = new Int32Array(PAGES);
+  /** [page]: first open window, -1 none. */
+  readonly window = new Int32Array(PAGES).fill(-1);
+  /** [page]: of the last mapping made here: tenant of its frame, and `Memory.handOuts` when it was made, NEVER if none was. */
+  readonly tenant = new Int32Array(PAGES);
+  readonly age = new Float64Array(PAGES).fill(NEVER);
+  /** [page]: whole ns since the session began of the last map and of the last unmap's return; NEVER. */
+  readonly mappedNs = new Float64Array(PAGES).fill(NEVER);
+  readonly unmappedNs = new Float64Array(PAGES).fill(NEVER);
+  /** [page]: direction of the last mapping, index into `directions`. */
+  readonly direction = new Uint8Array(PAGES);
+  /** [page]: 1 while the PTE of a mapping stands whose buffer was freed under it. */
+  readonly freed = new Uint8Array(PAGES);
+}
+
+/** A live range of `iommu-map`. */
+export interface IommuRange {
+  first: number;
+  /** Inclusive. */
+  last: number;
+  frame: number;
+  permission: number;
+  /** `Memory.handOuts` when it was made. */
+  age: number;
+  tenants: TenantRuns;
+  mappedNs: number;
+}
+
+export class TruthPages {
+  private readonly near: (PageChunk | undefined)[] = [];
+  private readonly far = new Map<number, PageChunk>();
+  /** By `first`, disjoint. */
+  readonly ranges: IommuRange[] = [];
+  /** The last ranges that ended, oldest first: what a fault's forensics look up. */
+  readonly ended: { first: number; last: number; mappedNs: number; unmappedNs: number }[] = [];
+  /** In passthrough the IOVA is the physical address and mappings may share a page: the others at a page, beside `live`. */
+  readonly shared = new Map<number, number[]>();
+
+  chunk(page: number): PageChunk {
+    if (page < 0x80000000) {
+      const at = page >>> 9;
+      const found = this.near[at];
+      if (found !== undefined) return found;
+      const chunk = new PageChunk();
+      this.near[at] = chunk;
+      return chunk;
+    }
+    const at = Math.floor(page / PAGES);
+    let chunk = this.far.get(at);
+    if (!chunk) this.far.set(at, (chunk = new PageChunk()));
+    return chunk;
+  }
+
+  /** Looking leaves no trace. */
+  peek(page: number): PageChunk | undefined {
+    return page < 0x80000000 ? this.near[page >>> 9] : this.far.get(Math.floor(page / PAGES));
+  }
+
+  /** Index in `ranges` of the range that holds the page, or of the first one after it. */
+  rangeIndex(page: number): number {
+    let low = 0;
+    let high = this.ranges.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.ranges[middle]!.last < page) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  rangeAt(page: number): IommuRange | null {
+    if (this.ranges.length === 0) return null;
+    const range = this.ranges[this.rangeIndex(page)];
+    return range !== undefined && range.first <= page ? range : null;
+  }
+
+  /** Keeps what the fault log's forensics need of a range that ended: the last 1,024 of them. */
+  remember(first: number, last: number, mappedNs: number, unmappedNs: number): void {
+    if (this.ended.length === 1024) this.ended.shift();
+    this.ended.push({ first, last, mappedNs, unmappedNs });
+  }
+
+  /** Last map and last unmap of a page, whole ns since the session began, NEVER. */
+  lastTouch(page: number): { mappedNs: number; unmappedNs: number; direction: number } {
+    const chunk = this.peek(page);
+    const at = page & 511;
+    const touch = {
+      mappedNs: chunk?.mappedNs[at] ?? NEVER,
+      unmappedNs: chunk?.unmappedNs[at] ?? NEVER,
+      direction: chunk?.direction[at] ?? 0,
+    };
+    const range = this.rangeAt(page);
+    if (range && range.mappedNs > touch.mappedNs) touch.mappedNs = range.mappedNs;
+    for (let i = this.ended.length - 1; i >= 0; i--) {
+      const past = this.ended[i]!;
+      if (page < past.first || page > past.last) continue;
+      if (past.mappedNs > touch.mappedNs) touch.mappedNs = past.mappedNs;
+      if (past.unmappedNs > touch.unmappedNs) touch.unmappedNs = past.unmappedNs;
+      break;
+    }
+    return touch;
+  }
+
+  forEachChunk(visit: (firstPage: number, chunk: PageChunk) => void): void {
+    this.near.forEach((chunk, at) => {
+      if (chunk) visit(at * PAGES, chunk);
+    });
+    for (const at of [...this.far.keys()].sort((a, b) => a - b)) visit(at * PAGES, this.far.get(at)!);
+  }
+
+  digest(sink: DigestSink): void {
+    this.forEachChunk((first, chunk) => {
+      sink.number(first);
+      sink.column(chunk.live, PAGES);
+      sink.column(chunk.window, PAGES);
+      sink.column(chunk.tenant, PAGES);
+      sink.column(chunk.age, PAGES);
+      sink.column(chunk.mappedNs, PAGES);
+      sink.column(chunk.unmappedNs, PAGES);
+      sink.column(chunk.freed, PAGES);
+    });
+    for (const range of this.ranges) {
+      sink.number(range.first);
+      sink.number(range.last);
+      sink.number(range.frame);
+      sink.number(range.age);
+    }
+  }
+}

@@ -1,0 +1,87 @@
+/** Why the host did not do what was asked. Status and title of each `code` are the edge's (`src/api/errors.ts`). */
+import type { OperationProblem } from '../core/operations.ts';
+import type { HostProblem, Reply } from './host.ts';
+
+export function refuse(problem: HostProblem): { ok: false; problem: HostProblem } {
+  return { ok: false, problem };
+}
+
+export function sessionNotFound(session: string): HostProblem {
+  return { code: 'unknown-session', detail: `There is no session "${session}".` };
+}
+
+export function runNotFound(run: string): HostProblem {
+  return { code: 'unknown-run', detail: `The session has no record of a run "${run}".` };
+}
+
+export function runActive(run: string): HostProblem {
+  return {
+    code: 'run-active',
+    detail: `Run ${run} is active. Until it ends, or is cancelled with DELETE, nothing may change the session.`,
+    retryable: true,
+  };
+}
+
+export function sessionFailed(detail: string): HostProblem {
+  return { code: 'session-failed', detail };
+}
+
+export function sessionBusy(detail: string): HostProblem {
+  return { code: 'session-busy', detail, retryable: true };
+}
+
+export function shuttingDown(): HostProblem {
+  return { code: 'shutting-down', detail: 'The server is shutting down and takes no new work.', retryable: true };
+}
+
+export function nameTaken(name: string): HostProblem {
+  return { code: 'name-taken', detail: `Another session is named "${name}".`, path: '/name' };
+}
+
+export function nameHasIdForm(name: string): HostProblem {
+  return { code: 'invalid-name', detail: `"${name}" has the form of a session id.`, path: '/name' };
+}
+
+export function invalidCursor(cursor: string): HostProblem {
+  return { code: 'invalid-cursor', detail: `"${cursor.slice(0, 64)}" is not a cursor of this list.` };
+}
+
+/** A bug of ours that touched no session. */
+export function internal(error: unknown): HostProblem {
+  return { code: 'internal', detail: `Internal error: ${messageOf(error)}` };
+}
+
+/** The first of what is wrong in one sentence, and all of it as a list. */
+export function notAsContracted(errors: { path: string; message: string }[]): HostProblem {
+  const first = errors[0]!;
+  const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
+  return { code: 'invalid-request', detail: `${first.path}: ${first.message}${more}`, errors };
+}
+
+/** What `resolveSpec` and `createSimulator` throw for a spec they cannot build; known by its shape, as it crosses modules. */
+interface SpecErrorShape {
+  problems: { path: string; message: string }[];
+}
+
+export function specProblem(error: unknown): HostProblem | null {
+  const problems = (error as Partial<SpecErrorShape> | null)?.problems;
+  if (!(error instanceof Error) || !Array.isArray(problems)) return null;
+  const first = problems[0];
+  const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : '';
+  return {
+    code: 'invalid-spec',
+    detail: first === undefined ? error.message : `${first.path || '/'}: ${first.message}${more}`,
+    errors: problems.map(({ path, message }) => ({ path, message })),
+  };
+}
+
+export function fromOperation(problem: OperationProblem): HostProblem {
+  const { code, detail, path } = problem;
+  return path === undefined ? { code, detail } : { code, detail, path };
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+export type Answer = (reply: Reply<unknown>) => void;

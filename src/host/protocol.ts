@@ -1,0 +1,94 @@
+/**
+ * The words between the main thread and a session worker. Both directions carry arrays of small flat messages: what was said in
+ * one turn of the event loop travels in one `postMessage`, and order is kept across all kinds, so a frame posted before a reset's
+ * reply belongs to the epoch before it.
+ *
+ * Plain structured cloning, not JSON text: 4.0 us against 4.8 us a call with 32 calls in flight, replies of 300 bytes
+ * (Node 24, 2 cores). Bytes of `ops` are transferred, never copied by the channel.
+ */
+import type { Operation, RunRequest } from '../core/operations.ts';
+import type { Reading } from '../core/reading.ts';
+import type { HostProblem, OpsResume, Reply, SessionFrame, SessionState } from './host.ts';
+
+/** What a worker is started with (`workerData`). All times in milliseconds of wall time. */
+export interface WorkerSettings {
+  /** URL of a module with `createSimulator` and `resolveSpec`. */
+  simulatorModule: string;
+  /** How long one session computes before the message queue and the other sessions get their turn. */
+  sliceMs: number;
+  /** Replies of one `ops` request that may lie between worker and client. */
+  opsOutputBytes: number;
+  /** Memory for the results behind the labels of one `ops` request. */
+  opsLabelBytes: number;
+  /** Ended runs a session remembers. */
+  runRecords: number;
+  /** Mutations that may wait behind a long one of the same session. */
+  queuedWrites: number;
+  /** Least time between two batches of frames of one session. */
+  frameEveryMs: number;
+}
+
+/** What only the worker knows of a session; the main thread adds names, creation time and spec. */
+export interface SessionStatus {
+  state: SessionState;
+  timeNs: number;
+  timePs: string;
+  digest: string | null;
+  operations: number;
+  activeRun: string | null;
+}
+
+export interface CreatedSession extends SessionStatus {
+  spec: Record<string, unknown>;
+}
+
+/** A request that gets exactly one reply. */
+export type CallBody =
+  | { kind: 'validate'; input: Record<string, unknown> }
+  | { kind: 'create'; session: string; input: Record<string, unknown> }
+  | { kind: 'status'; session: string }
+  | { kind: 'apply'; session: string; operation: Operation }
+  | { kind: 'read'; session: string; reading: Reading }
+  | { kind: 'reset'; session: string }
+  | { kind: 'delete'; session: string }
+  | { kind: 'run-start'; session: string; request: RunRequest }
+  | { kind: 'run-list'; session: string; limit: number; after: number }
+  | { kind: 'run-get'; session: string; run: string }
+  | { kind: 'run-delete'; session: string; run: string }
+  | {
+      kind: 'ops-open';
+      session: string;
+      stream: number;
+      onError: 'stop' | 'continue';
+      /** The whole body of the `array` format; null: lines follow as `ops-input`. */
+      array: ArrayBuffer | null;
+      resume: OpsResume | null;
+      /** One Int32: not 0 once the client is gone. Shared, so that it is seen after the line in progress. */
+      aborted: SharedArrayBuffer;
+    }
+  | { kind: 'close' };
+
+export type Call = CallBody & { call: number };
+
+/** No reply. */
+export type Note =
+  | { kind: 'withdraw'; session: string; withdrawn: number }
+  /** `bytes` null: the body has ended. */
+  | { kind: 'ops-input'; stream: number; bytes: ArrayBuffer | null }
+  /** The client has taken so many bytes of replies. */
+  | { kind: 'ops-taken'; stream: number; byteCount: number }
+  | { kind: 'ops-abort'; stream: number };
+
+export type ToWorker = Call | Note;
+
+export type FromWorker =
+  | { kind: 'ready'; coreVersion: string }
+  | { kind: 'reply'; call: number; reply: Reply<unknown> }
+  | { kind: 'frames'; session: string; frames: SessionFrame[] }
+  /** State as `/metrics` counts it; sent when it changes. */
+  | { kind: 'state'; session: string; state: SessionState; problem: HostProblem | null }
+  /** So many bytes of input were used up: as many more may be sent. */
+  | { kind: 'ops-credit'; stream: number; byteCount: number }
+  | { kind: 'ops-output'; stream: number; bytes: ArrayBuffer }
+  /** The last message of a stream. With `problem` the reply is cut short. */
+  | { kind: 'ops-end'; stream: number; problem: HostProblem | null };

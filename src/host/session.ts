@@ -1,0 +1,450 @@
+/**
+ * One session in its worker: the simulator, its one writer, its runs. Operations apply in order of arrival. A long one (`apply`
+ * answered null) goes on in slices while reads are served, and later mutations wait behind it; an active run refuses them.
+ *
+ *     write ──> idle? ── yes ──> apply ──> outcome ──> answer
+ *                 │                └─ null ──> suspended ──(turns: resume)──> outcome ──> answer, then the waiting writes
+ *                 └─ suspended ──> waiting writes, in order
+ *
+ * An exception out of the simulator is a bug of ours: this session is set aside as `failed`, the others go on.
+ */
+import { problemDocument } from '../api/problem.ts';
+import type { Operation, Outcome, RunRequest } from '../core/operations.ts';
+import type { Reading } from '../core/reading.ts';
+import type { SimulatorApi } from '../core/simulator-api.ts';
+import type { ResolvedSpec } from '../core/spec.ts';
+import { type FrameClock, FrameRecorder, type FrameSource } from './frames.ts';
+import type { HostProblem, Reply, RunDocument, SessionFrame, SessionState } from './host.ts';
+import type { LineWriter, OpsStream } from './ops.ts';
+import {
+  type Answer,
+  fromOperation,
+  messageOf,
+  refuse,
+  runActive,
+  runNotFound,
+  sessionBusy,
+  sessionFailed,
+  sessionNotFound,
+} from './problems.ts';
+import type { FromWorker, SessionStatus, WorkerSettings } from './protocol.ts';
+import { type RunRecord, RunRecords, runId } from './run-records.ts';
+import type { Scheduler, TurnTaker } from './scheduler.ts';
+
+/**
+ * Steps of a linear search before the core yields. A step to a node that is not in the cache costs up to 100 ns, so one call
+ * takes 2 ms at most.
+ */
+const SEARCH_BUDGET = 20_000;
+/** `stepRun` is asked for as many events as take about this long, so that the clock is read seldom and in time. */
+const STEP_MS = 0.5;
+const MOST_EVENTS_A_STEP = 1 << 16;
+
+/** What the sessions of a worker share. */
+export interface Surroundings {
+  settings: WorkerSettings;
+  scheduler: Scheduler;
+  frameClock: FrameClock;
+  createSimulator(spec: ResolvedSpec): SimulatorApi;
+  post(message: FromWorker): void;
+}
+
+/** A mutation that waits for its turn; `call` is the number by which the main thread may withdraw it. */
+type Write =
+  | { kind: 'apply'; call: number; operation: Operation; answer: Answer }
+  | { kind: 'run'; call: number; request: RunRequest; answer: Answer }
+  | { kind: 'reset'; call: number; answer: Answer };
+
+export class Session implements TurnTaker, FrameSource, LineWriter {
+  readonly id: string;
+  readonly spec: ResolvedSpec;
+  private readonly around: Surroundings;
+  private simulator: SimulatorApi;
+  private recorder: FrameRecorder;
+  private runs: RunRecords;
+  private active: RunRecord | null = null;
+  private failure: HostProblem | null = null;
+  private gone = false;
+  /** Takes the outcome of the operation that the simulator is in the middle of. */
+  private suspended: ((outcome: Outcome) => void) | null = null;
+  private readonly waiting: Write[] = [];
+  /** `ops` requests that have lines to apply now. */
+  private readonly readyStreams = new Set<OpsStream>();
+  /** Whether the run has the next turn, when both it and an `ops` request want one. */
+  private runIsNext = true;
+  private eventsPerStep = 64;
+  private digestVersion = -1;
+  private digestText = '';
+
+  /** Throws what `createSimulator` throws. */
+  constructor(id: string, spec: ResolvedSpec, around: Surroundings) {
+    this.id = id;
+    this.spec = spec;
+    this.around = around;
+    this.simulator = this.build();
+    this.recorder = new FrameRecorder(this.simulator);
+    this.runs = new RunRecords(around.settings.runRecords);
+    this.changed();
+  }
+
+  private build(): SimulatorApi {
+    const simulator = this.around.createSimulator(this.spec);
+    simulator.searchBudget = SEARCH_BUDGET;
+    return simulator;
+  }
+
+  // What is asked of it
+
+  state(): SessionState {
+    return this.failure !== null ? 'failed' : this.active !== null ? 'running' : 'idle';
+  }
+
+  status(): SessionStatus {
+    const { simulator } = this;
+    return {
+      state: this.state(),
+      timeNs: simulator.timeNs,
+      timePs: simulator.timePs,
+      digest: this.digest(),
+      operations: simulator.operations,
+      activeRun: this.active === null ? null : runId(this.active.number),
+    };
+  }
+
+  /** Null while a run or a long operation is under way, when it would be another one at every read, and after a failure. */
+  private digest(): string | null {
+    if (this.failure !== null || this.active !== null || this.suspended !== null) return null;
+    const { version } = this.simulator;
+    if (version !== this.digestVersion) {
+      this.digestText = this.simulator.digest();
+      this.digestVersion = version;
+    }
+    return this.digestText;
+  }
+
+  read(reading: Reading): Reply<unknown> {
+    if (this.failure !== null) return refuse(this.failure);
+    return replyOf(this.simulator.read(reading));
+  }
+
+  // The one writer
+
+  apply(call: number, operation: Operation, answer: Answer): void {
+    this.write({ kind: 'apply', call, operation, answer });
+  }
+
+  startRun(call: number, request: RunRequest, answer: Answer): void {
+    this.write({ kind: 'run', call, request, answer });
+  }
+
+  reset(call: number, answer: Answer): void {
+    this.write({ kind: 'reset', call, answer });
+  }
+
+  /** Drops a write that still waits; one that has begun goes on. */
+  withdraw(call: number): void {
+    const index = this.waiting.findIndex((write) => write.call === call);
+    if (index >= 0) this.waiting.splice(index, 1);
+  }
+
+  private write(write: Write): void {
+    if (this.suspended === null && this.waiting.length === 0) this.carryOut(write);
+    else if (this.waiting.length < this.around.settings.queuedWrites) this.waiting.push(write);
+    else write.answer(refuse(sessionBusy(`${this.waiting.length} operations wait behind a long one.`)));
+  }
+
+  private carryOut(write: Write): void {
+    const { answer } = write;
+    const refusal = this.refusal();
+    if (refusal !== null) {
+      answer(refuse(refusal));
+      return;
+    }
+    switch (write.kind) {
+      case 'apply': {
+        const outcome = this.applyLine(write.operation, (late) => answer(replyOf(late)));
+        if (outcome !== null) answer(replyOf(outcome));
+        break;
+      }
+      case 'run':
+        answer(this.beginRun(write.request));
+        break;
+      case 'reset':
+        answer(this.rebuild());
+        break;
+    }
+    this.changed();
+  }
+
+  /** Why nothing may change the session now. */
+  refusal(): HostProblem | null {
+    if (this.failure !== null) return this.failure;
+    if (this.gone) return sessionNotFound(this.id);
+    if (this.active !== null) return runActive(runId(this.active.number));
+    return null;
+  }
+
+  /**
+   * Applies one operation now; the caller has its turn.
+   *
+   * @param settle gets the outcome later when the answer is null
+   */
+  applyLine(operation: Operation, settle: (outcome: Outcome) => void): Outcome | null {
+    const refusal = this.refusal();
+    if (refusal !== null) return { status: 'refused', problem: refusal };
+    let outcome: Outcome | null;
+    try {
+      outcome = this.simulator.apply(operation);
+    } catch (error) {
+      return { status: 'refused', problem: this.fail(error) };
+    }
+    if (outcome === null) {
+      this.suspended = settle;
+      this.around.scheduler.request(this);
+    }
+    return outcome;
+  }
+
+  private resume(): void {
+    const settle = this.suspended!;
+    let outcome: Outcome | null;
+    try {
+      outcome = this.simulator.resume();
+    } catch (error) {
+      this.suspended = null;
+      settle({ status: 'refused', problem: this.fail(error) });
+      return;
+    }
+    if (outcome === null) return;
+    this.suspended = null;
+    settle(outcome);
+  }
+
+  private rebuild(): Reply<SessionStatus> {
+    try {
+      this.simulator = this.build();
+    } catch (error) {
+      return refuse(this.fail(error));
+    }
+    this.recorder = new FrameRecorder(this.simulator);
+    this.runs = new RunRecords(this.around.settings.runRecords);
+    this.digestVersion = -1;
+    return { ok: true, value: this.status() };
+  }
+
+  // Runs
+
+  private beginRun(request: RunRequest): Reply<RunDocument> {
+    let outcome: Outcome;
+    try {
+      outcome = this.simulator.startRun(request);
+    } catch (error) {
+      return refuse(this.fail(error));
+    }
+    if (outcome.status !== 'ok') return refuse(fromOperation(outcome.problem));
+    this.active = this.runs.begin(request, this.simulator.timeNs);
+    this.recorder.runChanged(this.runDocument(this.active, false));
+    this.tellState();
+    this.around.scheduler.request(this);
+    return { ok: true, value: this.runDocument(this.active, true) };
+  }
+
+  private stepRun(record: RunRecord, deadline: number): void {
+    const begin = performance.now();
+    let before = begin;
+    let ended = false;
+    try {
+      while (!ended) {
+        ended = this.simulator.stepRun(this.eventsPerStep);
+        const now = performance.now();
+        const took = now - before;
+        if (took < STEP_MS / 2) this.eventsPerStep = Math.min(this.eventsPerStep * 2, MOST_EVENTS_A_STEP);
+        else if (took > STEP_MS * 2) this.eventsPerStep = Math.max(this.eventsPerStep >>> 1, 1);
+        before = now;
+        if (now >= deadline) break;
+      }
+    } catch (error) {
+      record.computedMs += performance.now() - begin;
+      this.fail(error);
+      return;
+    }
+    record.computedMs += before - begin;
+    if (ended) this.endRun(record, 'finished');
+  }
+
+  private endRun(record: RunRecord, state: 'finished' | 'cancelled'): void {
+    record.state = state;
+    record.timeNs = this.simulator.timeNs;
+    record.progress = state === 'finished' ? 1 : this.simulator.runProgress();
+    record.result = this.partialResult(record);
+    this.active = null;
+    this.recorder.runChanged(this.runDocument(record, true));
+    this.tellState();
+    this.changed();
+  }
+
+  private partialResult(record: RunRecord): Record<string, unknown> {
+    const wallSeconds = record.computedMs / 1000;
+    const wireSeconds = this.simulator.runWireSeconds();
+    const realTimeFactor = wallSeconds > 0 ? wireSeconds / wallSeconds : null;
+    return { ...this.simulator.runResult(), wallSeconds, realTimeFactor };
+  }
+
+  /** @param partial whether an active run's result so far is in it */
+  private runDocument(record: RunRecord, partial: boolean): RunDocument {
+    const active = record === this.active;
+    const document: RunDocument = {
+      id: runId(record.number),
+      state: record.state,
+      timeNs: active ? this.simulator.timeNs : record.timeNs,
+      progress: active ? this.simulator.runProgress() : record.progress,
+      request: record.request,
+      result: active && partial ? this.partialResult(record) : record.result,
+    };
+    if (record.problem !== null) document.problem = problemDocument(record.problem);
+    return document;
+  }
+
+  listRuns(after: number, limit: number): Reply<unknown> {
+    const page = this.runs.page(after, limit + 1);
+    const last = page.length > limit ? page[limit - 1]!.number : null;
+    return { ok: true, value: { items: page.slice(0, limit).map((record) => this.runDocument(record, true)), last } };
+  }
+
+  getRun(id: string): Reply<unknown> {
+    const record = this.runs.find(id);
+    return record === undefined ? refuse(runNotFound(id)) : { ok: true, value: this.runDocument(record, true) };
+  }
+
+  /** Messages are served between slices, so an active run stands at a slice boundary here. */
+  deleteRun(id: string): Reply<unknown> {
+    const record = this.runs.find(id);
+    if (record === undefined) return refuse(runNotFound(id));
+    if (record === this.active) this.cancelRun();
+    else this.runs.remove(record);
+    return { ok: true, value: this.runDocument(record, true) };
+  }
+
+  /** Ends the active run where it stands, if there is one. */
+  cancelRun(): void {
+    const { active } = this;
+    if (active === null) return;
+    try {
+      this.simulator.cancelRun();
+      this.endRun(active, 'cancelled');
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  // Turns
+
+  takeTurn(deadline: number): boolean {
+    this.changed();
+    do {
+      if (this.suspended !== null) this.resume();
+      else if (this.waiting.length > 0) this.carryOut(this.waiting.shift()!);
+      else if (this.active !== null && (this.runIsNext || this.readyStreams.size === 0)) {
+        this.runIsNext = false;
+        this.stepRun(this.active, deadline);
+      } else if (this.readyStreams.size > 0) {
+        this.runIsNext = true;
+        this.pumpStream(deadline);
+      } else return false;
+    } while (performance.now() < deadline);
+    return this.suspended !== null || this.waiting.length > 0 || this.active !== null || this.readyStreams.size > 0;
+  }
+
+  private pumpStream(deadline: number): void {
+    for (const stream of this.readyStreams) {
+      this.readyStreams.delete(stream);
+      if (stream.pump(deadline)) this.readyStreams.add(stream);
+      return;
+    }
+  }
+
+  /** An `ops` request has lines to apply. */
+  wake(stream: OpsStream): void {
+    this.readyStreams.add(stream);
+    this.around.scheduler.request(this);
+  }
+
+  sleep(stream: OpsStream): void {
+    this.readyStreams.delete(stream);
+  }
+
+  // What it tells
+
+  private changed(): void {
+    this.around.frameClock.mark(this);
+  }
+
+  private tellState(): void {
+    this.around.post({ kind: 'state', session: this.id, state: this.state(), problem: this.failure });
+  }
+
+  postFrames(nowMs: number): boolean {
+    if (this.gone) return false;
+    // In the middle of an operation the core may be asked nothing but reads.
+    if (this.suspended !== null) return true;
+    if (this.failure !== null) {
+      this.tellFrames(this.recorder.takeRuns());
+      return false;
+    }
+    if (!this.recorder.due(nowMs, this.around.settings.frameEveryMs)) return true;
+    const { active } = this;
+    try {
+      const { frames, more } = this.recorder.batch(nowMs, active === null ? null : this.runDocument(active, false));
+      this.tellFrames(frames);
+      return more || active !== null;
+    } catch (error) {
+      this.fail(error);
+      return true;
+    }
+  }
+
+  private tellFrames(frames: SessionFrame[]): void {
+    if (frames.length > 0) this.around.post({ kind: 'frames', session: this.id, frames });
+  }
+
+  // Ends
+
+  /** Sets the session aside; what waits is answered with the reason. */
+  private fail(error: unknown): HostProblem {
+    const problem = sessionFailed(
+      `The simulation hit an internal error and was set aside: ${messageOf(error)}. Delete the session and create another.`,
+    );
+    this.failure = problem;
+    const { active } = this;
+    if (active !== null) {
+      this.active = null;
+      active.state = 'failed';
+      active.problem = problem;
+      active.timeNs = this.simulator.timeNs;
+      active.progress = null;
+      this.recorder.runChanged(this.runDocument(active, false));
+    }
+    this.tellState();
+    this.changed();
+    return problem;
+  }
+
+  /** Before it is forgotten: ends the run and answers what waits. */
+  dispose(): void {
+    this.cancelRun();
+    this.gone = true;
+    this.around.scheduler.forget(this);
+    this.around.frameClock.forget(this);
+    const problem = sessionNotFound(this.id);
+    const { suspended } = this;
+    this.suspended = null;
+    if (suspended !== null) suspended({ status: 'refused', problem });
+    for (const write of this.waiting.splice(0)) write.answer(refuse(problem));
+    // Open `ops` requests learn it from their next line.
+    if (this.readyStreams.size > 0) this.around.scheduler.request(this);
+  }
+}
+
+function replyOf(outcome: Outcome): Reply<unknown> {
+  return outcome.status === 'ok' ? { ok: true, value: outcome.result } : refuse(fromOperation(outcome.problem));
+}

@@ -1,0 +1,174 @@
+/** One session worker as the main thread sees it: calls with numbers and a time limit, byte streams, and its death. */
+import { Worker } from 'node:worker_threads';
+import type { HostProblem, Reply, SessionFrame, SessionState } from './host.ts';
+import type { OpsExchange } from './ops-exchange.ts';
+import { Outbox } from './outbox.ts';
+import { messageOf, refuse, sessionFailed } from './problems.ts';
+import type { CallBody, FromWorker, Note, ToWorker, WorkerSettings } from './protocol.ts';
+
+export interface WorkerEvents {
+  frames(session: string, frames: SessionFrame[]): void;
+  state(session: string, state: SessionState, problem: HostProblem | null): void;
+  /** Its sessions are lost. */
+  died(handle: WorkerHandle, reason: string): void;
+}
+
+/** Heap limits in MiB, so that one worker that runs out ends alone and not the whole process. */
+export interface HeapLimits {
+  maxOldGenerationSizeMb: number;
+  maxYoungGenerationSizeMb: number;
+}
+
+interface Pending {
+  /** Session asked about, or null. */
+  session: string | null;
+  mutates: boolean;
+  /** `performance.now()` after which nobody waits any longer. */
+  deadlineMs: number;
+  settle(reply: Reply<never>): void;
+}
+
+const WORKER_URL = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
+const MUTATING: ReadonlySet<CallBody['kind']> = new Set(['apply', 'reset', 'run-start']);
+
+export class WorkerHandle {
+  readonly index: number;
+  /** Ids of the sessions that live here, those under construction included. */
+  readonly sessions = new Set<string>();
+  readonly exchanges = new Map<number, OpsExchange>();
+  /** Settles when the worker takes calls: null, or why it never will. */
+  readonly ready: Promise<string | null>;
+  alive = true;
+  started = false;
+  private readonly worker: Worker;
+  private readonly outbox: Outbox<ToWorker>;
+  private readonly events: WorkerEvents;
+  private readonly callTimeoutMs: number;
+  /** In order of their numbers and, with one time limit for all, of their deadlines. */
+  private readonly pending = new Map<number, Pending>();
+  private lastCall = 0;
+  private settleReady: (reason: string | null) => void = () => {};
+  /** What calls to a dead worker are told. */
+  private epitaph: HostProblem = sessionFailed('The worker of this session died.');
+
+  constructor(index: number, settings: WorkerSettings, heap: HeapLimits, callTimeoutMs: number, events: WorkerEvents) {
+    this.index = index;
+    this.events = events;
+    this.callTimeoutMs = callTimeoutMs;
+    this.ready = new Promise((resolve) => {
+      this.settleReady = resolve;
+    });
+    this.worker = new Worker(WORKER_URL, {
+      name: `sessions-${index}`,
+      workerData: settings,
+      resourceLimits: heap,
+      // The flags of the process are the main thread's (`--test`, `--import`); a worker needs none.
+      execArgv: [],
+    });
+    this.outbox = new Outbox(this.worker);
+    this.worker.on('message', (messages: FromWorker[]) => {
+      for (const message of messages) this.take(message);
+    });
+    this.worker.on('messageerror', (error) => this.die(messageOf(error)));
+    this.worker.on('error', (error) => this.die(messageOf(error)));
+    this.worker.on('exit', (code) => this.die(`it exited with code ${code}`));
+  }
+
+  get pendingCalls(): number {
+    return this.pending.size;
+  }
+
+  ask<T>(body: CallBody): Promise<Reply<T>> {
+    return new Promise((resolve) => this.call<T>(body, resolve));
+  }
+
+  /** `settle` runs in the order in which the worker answered, before any frame that it posted later. */
+  call<T>(body: CallBody, settle: (reply: Reply<T>) => void, bytes?: ArrayBuffer): void {
+    if (!this.alive) {
+      settle(refuse(this.epitaph));
+      return;
+    }
+    const call = ++this.lastCall;
+    this.pending.set(call, {
+      session: 'session' in body ? body.session : null,
+      mutates: MUTATING.has(body.kind),
+      deadlineMs: performance.now() + this.callTimeoutMs,
+      settle,
+    });
+    this.outbox.push({ ...body, call }, bytes);
+  }
+
+  note(note: Note, bytes?: ArrayBuffer): void {
+    if (this.alive) this.outbox.push(note, bytes);
+  }
+
+  /** Gives up on calls that have waited too long. */
+  expire(nowMs: number): void {
+    for (const [call, pending] of this.pending) {
+      if (pending.deadlineMs > nowMs) break;
+      this.pending.delete(call);
+      const { session, mutates } = pending;
+      if (mutates && session !== null) this.note({ kind: 'withdraw', session, withdrawn: call });
+      const seconds = Math.round(this.callTimeoutMs / 1000);
+      const doubt = mutates ? ' It may still carry out what was asked.' : '';
+      pending.settle(
+        refuse({ code: 'timeout', detail: `The session did not answer within ${seconds} s.${doubt}`, retryable: true }),
+      );
+    }
+    for (const exchange of this.exchanges.values()) exchange.expire(nowMs);
+  }
+
+  /** @param problem what calls that are still open are told */
+  async terminate(problem: HostProblem): Promise<void> {
+    this.epitaph = problem;
+    if (this.alive) this.bury(problem.detail);
+    await this.worker.terminate();
+  }
+
+  private take(message: FromWorker): void {
+    switch (message.kind) {
+      case 'ready':
+        this.started = true;
+        this.settleReady(null);
+        return;
+      case 'reply': {
+        const pending = this.pending.get(message.call);
+        // A call that was given up on: nobody waits for its reply.
+        if (pending === undefined) return;
+        this.pending.delete(message.call);
+        pending.settle(message.reply as Reply<never>);
+        return;
+      }
+      case 'frames':
+        this.events.frames(message.session, message.frames);
+        return;
+      case 'state':
+        this.events.state(message.session, message.state, message.problem);
+        return;
+      case 'ops-credit':
+        this.exchanges.get(message.stream)?.credit(message.byteCount);
+        return;
+      case 'ops-output':
+        this.exchanges.get(message.stream)?.output(new Uint8Array(message.bytes));
+        return;
+      case 'ops-end':
+        this.exchanges.get(message.stream)?.end(message.problem);
+        return;
+    }
+  }
+
+  private die(reason: string): void {
+    if (!this.alive) return;
+    this.epitaph = sessionFailed(`The worker that held this session died (${reason}), and the session with it.`);
+    this.bury(reason);
+    this.events.died(this, reason);
+  }
+
+  private bury(reason: string): void {
+    this.alive = false;
+    this.settleReady(reason);
+    for (const pending of this.pending.values()) pending.settle(refuse(this.epitaph));
+    this.pending.clear();
+    for (const exchange of this.exchanges.values()) exchange.end(this.epitaph);
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * A session worker: takes messages, finds the session, answers. Everything a message asks is either done at once (a read, a short
+ * operation) or handed to the scheduler; nothing here waits.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { createLineValidator } from '../api/line-validator.ts';
+import type { SimulatorApi } from '../core/simulator-api.ts';
+import type { ResolvedSpec } from '../core/spec.ts';
+import { FrameClock } from './frames.ts';
+import type { HostProblem, Reply } from './host.ts';
+import { LARGEST_ARRAY, OpsStream } from './ops.ts';
+import { Outbox } from './outbox.ts';
+import { internal, messageOf, refuse, sessionNotFound, shuttingDown, specProblem } from './problems.ts';
+import type { Call, CreatedSession, FromWorker, ToWorker, WorkerSettings } from './protocol.ts';
+import { Scheduler } from './scheduler.ts';
+import { Session, type Surroundings } from './session.ts';
+
+interface SimulatorModule {
+  createSimulator(spec: ResolvedSpec): SimulatorApi;
+  resolveSpec(input: Record<string, unknown>): ResolvedSpec;
+  coreVersion: string;
+}
+
+if (parentPort === null) throw new Error('worker.ts runs as a worker thread of session-host.ts');
+const port = parentPort;
+const settings = workerData as WorkerSettings;
+const core = (await import(settings.simulatorModule)) as SimulatorModule;
+const validate = createLineValidator();
+
+const outbox = new Outbox<FromWorker>(port);
+const sessions = new Map<string, Session>();
+const streams = new Map<number, OpsStream>();
+const around: Surroundings = {
+  settings,
+  scheduler: new Scheduler(settings.sliceMs, () => outbox.flush()),
+  frameClock: new FrameClock(),
+  createSimulator: core.createSimulator,
+  post: (message) => outbox.push(message),
+};
+
+// Replies leave in a later phase of the loop, not here: Node goes on reading a port as long as it finds messages, and a quick
+// partner that is answered here keeps it reading for up to 1,000 of them, while no session has its turn.
+port.on('message', (messages: ToWorker[]) => {
+  for (const message of messages) take(message);
+});
+outbox.push({ kind: 'ready', coreVersion: core.coreVersion });
+
+function take(message: ToWorker): void {
+  switch (message.kind) {
+    case 'withdraw':
+      sessions.get(message.session)?.withdraw(message.withdrawn);
+      return;
+    case 'ops-input':
+      streams.get(message.stream)?.takeInput(message.bytes);
+      return;
+    case 'ops-taken':
+      streams.get(message.stream)?.taken(message.byteCount);
+      return;
+    case 'ops-abort':
+      streams.get(message.stream)?.abort(null);
+      return;
+  }
+  const { call } = message;
+  const answer = (reply: Reply<unknown>): void => outbox.push({ kind: 'reply', call, reply });
+  try {
+    carryOut(message, answer);
+  } catch (error) {
+    answer(refuse(internal(error)));
+  }
+}
+
+function carryOut(message: Call, answer: (reply: Reply<unknown>) => void): void {
+  switch (message.kind) {
+    case 'validate':
+      answer(
+        orSpecProblem(() => {
+          const spec = core.resolveSpec(message.input);
+          core.createSimulator(spec);
+          return spec;
+        }),
+      );
+      return;
+    case 'create':
+      answer(orSpecProblem(() => create(message.session, message.input)));
+      return;
+    case 'close':
+      close();
+      answer({ ok: true, value: {} });
+      return;
+  }
+  const session = sessions.get(message.session);
+  if (session === undefined) {
+    answer(refuse(sessionNotFound(message.session)));
+    return;
+  }
+  switch (message.kind) {
+    case 'status':
+      answer({ ok: true, value: session.status() });
+      return;
+    case 'apply':
+      session.apply(message.call, message.operation, answer);
+      return;
+    case 'read':
+      answer(session.read(message.reading));
+      return;
+    case 'reset':
+      session.reset(message.call, answer);
+      return;
+    case 'delete':
+      session.dispose();
+      sessions.delete(session.id);
+      answer({ ok: true, value: { id: session.id } });
+      return;
+    case 'run-start':
+      session.startRun(message.call, message.request, answer);
+      return;
+    case 'run-list':
+      answer(session.listRuns(message.after, message.limit));
+      return;
+    case 'run-get':
+      answer(session.getRun(message.run));
+      return;
+    case 'run-delete':
+      answer(session.deleteRun(message.run));
+      return;
+    case 'ops-open':
+      answer(openStream(session, message));
+      return;
+  }
+}
+
+function orSpecProblem(build: () => unknown): Reply<unknown> {
+  try {
+    return { ok: true, value: build() };
+  } catch (error) {
+    return refuse(specProblem(error) ?? internal(error));
+  }
+}
+
+function create(id: string, input: Record<string, unknown>): CreatedSession {
+  const spec = core.resolveSpec(input);
+  const session = new Session(id, spec, around);
+  sessions.set(id, session);
+  return { ...session.status(), spec: spec as unknown as Record<string, unknown> };
+}
+
+function openStream(session: Session, message: Call & { kind: 'ops-open' }): Reply<unknown> {
+  const refusal = session.refusal();
+  if (refusal !== null) return refuse(refusal);
+  const { stream, onError, resume, aborted } = message;
+  let elements: unknown[] | null = null;
+  if (message.array !== null) {
+    const parsed = parseArray(message.array);
+    if (!Array.isArray(parsed)) return refuse(parsed);
+    elements = parsed;
+  }
+  const post = (said: FromWorker, bytes?: ArrayBuffer): void => {
+    outbox.push(said, bytes);
+    if (said.kind === 'ops-end') streams.delete(stream);
+  };
+  const { opsOutputBytes: outputBytes, opsLabelBytes: labelBytes } = settings;
+  streams.set(
+    stream,
+    new OpsStream(session, { stream, onError, resume, aborted, outputBytes, labelBytes, validate, post }, elements),
+  );
+  return { ok: true, value: {} };
+}
+
+function parseArray(bytes: ArrayBuffer): unknown[] | HostProblem {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (error) {
+    return { code: 'not-json', detail: `The body is not JSON: ${messageOf(error)}` };
+  }
+  if (!Array.isArray(value)) {
+    return { code: 'invalid-body', detail: 'The body must be an array of operations.' };
+  }
+  if (value.length > LARGEST_ARRAY) {
+    const detail = `The array has ${value.length} operations, and ${LARGEST_ARRAY} is the limit; send lines instead.`;
+    return { code: 'too-many-operations', detail };
+  }
+  return value;
+}
+
+/** Ends runs where they stand and cuts `ops` requests after the line in progress. */
+function close(): void {
+  for (const stream of streams.values()) stream.abort(shuttingDown());
+  for (const session of sessions.values()) {
+    session.cancelRun();
+    session.postFrames(performance.now());
+  }
+}

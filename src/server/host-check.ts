@@ -1,0 +1,63 @@
+/** Refuses requests and upgrades that address the server by a foreign name or come from a foreign page; why: `host-names.ts`. */
+import { networkInterfaces } from 'node:os';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { ProblemError } from '../api/problem.ts';
+import type { Config } from '../config.ts';
+import { type Authority, isLoopbackName, isWildcard, parseAuthority } from './host-names.ts';
+
+type HostSettings = Pick<Config, 'host' | 'allowedHosts'>;
+
+export function checkHosts(app: FastifyInstance, settings: HostSettings): void {
+  const isOwn = ownNames(settings);
+  app.addHook('onRequest', (request, _reply, done) => {
+    const host = checkHost(request, isOwn);
+    checkOrigin(request.headers.origin, host, isOwn);
+    done();
+  });
+}
+
+/** What was configured, and on a non-loopback address (`--insecure`) that address: a numeric one cannot be rebound. */
+function ownNames({ host, allowedHosts }: HostSettings): (name: string) => boolean {
+  const names = new Set([host, ...allowedHosts].map((name) => parseAuthority(name)?.name ?? name));
+  if (isWildcard(host)) {
+    for (const { address } of Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []))
+      names.add(address);
+  }
+  return (name) => isLoopbackName(name) || names.has(name);
+}
+
+function checkHost({ raw }: FastifyRequest, isOwn: (name: string) => boolean): Authority {
+  // Counted in the raw headers: Node keeps the first of several in silence.
+  const given = raw.rawHeaders.filter((_, i) => i % 2 === 0 && raw.rawHeaders[i]?.toLowerCase() === 'host').length;
+  const text = raw.headers.host;
+  if (given > 1) throw new ProblemError({ code: 'bad-request', detail: 'The request has more than one Host header.' });
+  if (text === undefined || text === '') {
+    throw new ProblemError({ code: 'bad-request', detail: 'The request has no Host header.' });
+  }
+  const host = parseAuthority(text);
+  if (host === null)
+    throw new ProblemError({ code: 'bad-request', detail: 'The Host header is not a name and a port.' });
+  if (isOwn(host.name)) return host;
+  throw new ProblemError({
+    code: 'forbidden-host',
+    detail: `The server does not answer to the Host "${host.name}", only to loopback names and to those given with --allowed-host.`,
+  });
+}
+
+/**
+ * An origin is ours when its name is and its port is that of the request: a page of another local server, on its own port, is as
+ * foreign as any. Programs send no Origin.
+ */
+function checkOrigin(origin: string | undefined, host: Authority, isOwn: (name: string) => boolean): void {
+  if (origin === undefined) return;
+  const match = /^(https?):\/\/([^/]+)$/.exec(origin);
+  const authority = match === null ? null : parseAuthority(match[2] as string);
+  if (match !== null && authority !== null && isOwn(authority.name)) {
+    const schemePort = match[1] === 'https' ? '443' : '80';
+    if ((authority.port || schemePort) === (host.port || schemePort)) return;
+  }
+  throw new ProblemError({
+    code: 'forbidden-origin',
+    detail: `Pages of the origin ${JSON.stringify(origin.slice(0, 200))} may not use this server.`,
+  });
+}

@@ -1,0 +1,396 @@
+/**
+ * `Idempotency-Key` on `ops`. Remembered is each line up to the last that was applied, with its reply:
+ *
+ *     first request    A ok   B ok   C refused          (or the connection broke after B)
+ *     retry            A      B      C       D
+ *                      └─ answered ┘ └─ run ─┘
+ *
+ * A refused line is run again, since it changed nothing; under `onError=continue` one between two applied lines is answered again.
+ * The host gets whole lines only and keeps its worker on those it has when the client goes away, so that each line that was applied
+ * is also on record. An array is treated as its elements, a line each.
+ */
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ProblemError, problemDocument, type Reason } from '../api/problem.ts';
+import type { OpsOptions, OpsResume, Reply, SessionHost } from '../host/host.ts';
+import { keyOf, markReplayed } from './idempotency.ts';
+import { fingerprintOf, type IdempotencyKeys, type KeyRecord, mismatch } from './idempotency-keys.ts';
+import { isBlank, RequestLines } from './request-lines.ts';
+
+type Lines = AsyncIterable<Uint8Array>;
+
+export interface OpsLimits {
+  idleMs: number;
+  /** Of an array, which is read whole. */
+  arrayBytes: number;
+  arrayOperations: number;
+}
+
+const LIMITS: OpsLimits = { idleMs: 60_000, arrayBytes: 64 * 1_048_576, arrayOperations: 10_000 };
+/** What a line on record takes beside its reply: a fingerprint and the objects around both. */
+const LINE_BYTES = 150;
+
+interface SentLine {
+  fingerprint: string;
+  blank: boolean;
+}
+
+/** The reply line of the host, as far as it matters here. */
+interface ReplyLine {
+  line: number;
+  ok: boolean;
+  result?: Record<string, unknown>;
+  problem?: { status?: number };
+}
+
+export class KeyedOps {
+  private readonly host: Pick<SessionHost, 'ops'>;
+  private readonly keys: IdempotencyKeys;
+  private readonly limits: OpsLimits;
+
+  constructor(host: Pick<SessionHost, 'ops'>, keys: IdempotencyKeys, limits: Partial<OpsLimits> = {}) {
+    this.host = host;
+    this.keys = keys;
+    this.limits = { ...LIMITS, ...limits };
+  }
+
+  /** `host.ops` for a request that may have a key. */
+  readonly apply = async (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    session: string,
+    body: Lines,
+    options: OpsOptions,
+  ): Promise<Reply<Lines>> => {
+    const key = keyOf(request);
+    if (key === null) return this.host.ops(session, body, options);
+    const record = this.keys.claim(key, fingerprintOf(`${request.method} ${request.url}\n${options.format}`));
+    record.inFlight = true;
+    let answered: Reply<Lines>;
+    try {
+      const lines = new RequestLines(options.format === 'array' ? await this.elements(body) : body, this.limits.idleMs);
+      if (record.lines.length > 0) markReplayed(reply);
+      answered = await this.answer(session, lines, options, record);
+    } catch (error) {
+      this.settle(record);
+      throw error;
+    }
+    if (!answered.ok) {
+      this.settle(record);
+      return answered;
+    }
+    return options.format === 'array' ? { ok: true, value: asArray(answered.value) } : answered;
+  };
+
+  private settle(record: KeyRecord): void {
+    record.inFlight = false;
+    if (record.lines.length === 0 && !record.dropped) this.keys.forget(record);
+  }
+
+  private async answer(
+    session: string,
+    lines: RequestLines,
+    options: OpsOptions,
+    record: KeyRecord,
+  ): Promise<Reply<Lines>> {
+    const first = await lines.next();
+    if (record.lines.length === 0) return this.run(session, lines, first, options, record, undefined);
+    // Still before the reply: a request that has nothing in common with the first one gets a status of its own.
+    if (first !== null && fingerprintOfLine(first) !== record.lines[0]?.fingerprint) throw mismatch('first line');
+    const replay = this.replay(session, lines, first, options, record);
+    let begun = false;
+    // A generator that nobody ever asked for its first value does not run its `finally` either.
+    options.signal?.addEventListener('abort', () => {
+      if (!begun) this.settle(record);
+    });
+    const replies = {
+      [Symbol.asyncIterator]: () => {
+        begun = true;
+        return replay;
+      },
+    };
+    return { ok: true, value: replies };
+  }
+
+  /** The lines on record, then the host's for the rest. */
+  private async *replay(
+    session: string,
+    lines: RequestLines,
+    first: Uint8Array | null,
+    options: OpsOptions,
+    record: KeyRecord,
+  ): AsyncGenerator<Uint8Array> {
+    let handedOver = false;
+    try {
+      const labels: OpsResume['labels'] = [];
+      let line = first;
+      let lineNumber = 0;
+      for (const { fingerprint, reply } of record.lines) {
+        if (line === null) return;
+        lineNumber++;
+        if (fingerprintOfLine(line) !== fingerprint) {
+          yield problemLine(lineNumber, mismatch(`line ${lineNumber}`).reason);
+          return;
+        }
+        if (reply !== null) {
+          noteLabel(labels, line, reply);
+          yield Buffer.from(reply);
+        }
+        line = await lines.next();
+      }
+      const linesBefore = lineNumber;
+      // Only a further operation asks anything of the session.
+      const blanks: Uint8Array[] = [];
+      while (line !== null && isBlank(line)) {
+        blanks.push(line);
+        line = await lines.next();
+      }
+      if (line === null) return;
+      const rest = Buffer.concat([...blanks, line]);
+      handedOver = true;
+      const answered = await this.run(session, lines, rest, options, record, { linesBefore, labels });
+      if (answered.ok) yield* answered.value;
+      else {
+        this.settle(record);
+        yield problemLine(linesBefore + blanks.length + 1, answered.problem);
+      }
+    } finally {
+      if (!handedOver) {
+        this.settle(record);
+        lines.letGo();
+      }
+    }
+  }
+
+  /** Has the host run lines and puts them on record as their replies come. `first`: what was read of them already. */
+  private async run(
+    session: string,
+    lines: RequestLines,
+    first: Uint8Array | null,
+    options: OpsOptions,
+    record: KeyRecord,
+    resume: OpsResume | undefined,
+  ): Promise<Reply<Lines>> {
+    const sent: SentLine[] = [];
+    // Not the client's signal: what was begun for a client that has gone is finished, for when it comes back.
+    const { onError } = options;
+    const hostOptions: OpsOptions = { onError, format: 'ndjson', ...(resume === undefined ? {} : { resume }) };
+    const answered = await this.host.ops(session, sending(lines, first, sent), hostOptions);
+    if (!answered.ok) return answered;
+    const recorder = new Recorder(this.keys, record, sent, () => this.settle(record));
+    const replies = new RecordedReplies(answered.value[Symbol.asyncIterator](), recorder);
+    options.signal?.addEventListener('abort', () => void replies.detach());
+    if (options.signal?.aborted) void replies.detach();
+    return { ok: true, value: replies };
+  }
+
+  /** An array as lines; throws what keeps it from being one. */
+  private async elements(body: Lines): Promise<Lines> {
+    const chunks: Uint8Array[] = [];
+    let bytes = 0;
+    for await (const chunk of body) {
+      bytes += chunk.length;
+      if (bytes > this.limits.arrayBytes) {
+        throw new ProblemError({
+          code: 'body-too-large',
+          detail: `An array of operations has at most ${this.limits.arrayBytes} bytes.`,
+        });
+      }
+      chunks.push(chunk.slice());
+    }
+    let operations: unknown;
+    try {
+      operations = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)));
+    } catch (error) {
+      throw new ProblemError({ code: 'not-json', detail: `The body is not JSON: ${(error as Error).message}` });
+    }
+    if (!Array.isArray(operations)) {
+      throw new ProblemError({ code: 'invalid-body', detail: 'The body must be an array of operations.', path: '' });
+    }
+    if (operations.length > this.limits.arrayOperations) {
+      throw new ProblemError({
+        code: 'too-many-operations',
+        detail: `The array has ${operations.length} operations; at most ${this.limits.arrayOperations} are possible.`,
+      });
+    }
+    const texts = operations.map((operation) => Buffer.from(`${JSON.stringify(operation)}\n`));
+    return (async function* () {
+      yield* texts;
+    })();
+  }
+}
+
+/** The body for the host: whole lines, each noted in `sent` before it goes. */
+async function* sending(lines: RequestLines, first: Uint8Array | null, sent: SentLine[]): AsyncGenerator<Uint8Array> {
+  if (first === null) return;
+  for (const line of splitLines(first)) note(sent, line);
+  yield first;
+  for (let block = await lines.nextBlock(); block !== null; block = await lines.nextBlock()) {
+    for (const line of block) note(sent, line);
+    yield block.length === 1 ? (block[0] as Uint8Array) : Buffer.concat(block);
+  }
+}
+
+function note(sent: SentLine[], line: Uint8Array): void {
+  sent.push({ fingerprint: fingerprintOfLine(line), blank: isBlank(line) });
+}
+
+/** Of a line without its end, which the last line of a body need not have. */
+function fingerprintOfLine(line: Uint8Array): string {
+  let end = line.length;
+  if (line[end - 1] === 10) end--;
+  if (line[end - 1] === 13) end--;
+  return fingerprintOf(line.subarray(0, end));
+}
+
+function* splitLines(bytes: Uint8Array): Generator<Uint8Array> {
+  for (let start = 0; start < bytes.length; ) {
+    const end = bytes.indexOf(10, start);
+    const next = end === -1 ? bytes.length : end + 1;
+    yield bytes.subarray(start, next);
+    start = next;
+  }
+}
+
+/** Pairs reply lines with the lines they answer, and keeps both once one of them was applied. */
+class Recorder {
+  private readonly keys: IdempotencyKeys;
+  private readonly record: KeyRecord;
+  private readonly sent: SentLine[];
+  private readonly settled: () => void;
+  private sentNext = 0;
+  /** Answered, but not applied; on record only if a later one is. */
+  private pending: KeyRecord['lines'] = [];
+  private partial = '';
+  private readonly decoder = new TextDecoder();
+
+  constructor(keys: IdempotencyKeys, record: KeyRecord, sent: SentLine[], settled: () => void) {
+    this.keys = keys;
+    this.record = record;
+    this.sent = sent;
+    this.settled = settled;
+  }
+
+  take(bytes: Uint8Array): void {
+    const lines = (this.partial + this.decoder.decode(bytes, { stream: true })).split('\n');
+    this.partial = lines.pop() as string;
+    for (const line of lines) this.answered(line);
+  }
+
+  /** @param cut the host's reply ended early: of lines without a reply nobody knows whether they were applied */
+  end(cut: boolean): void {
+    if (cut && this.sentNext < this.sent.length && !this.record.dropped) this.keys.drop(this.record);
+    this.settled();
+  }
+
+  private answered(reply: string): void {
+    for (;;) {
+      const line = this.sent[this.sentNext];
+      if (line === undefined) throw new Error('the host answered a line that it was not sent');
+      this.sentNext++;
+      this.pending.push({ fingerprint: line.fingerprint, reply: line.blank ? null : `${reply}\n` });
+      if (!line.blank) break;
+    }
+    if (this.sentNext > 4096) {
+      this.sent.splice(0, this.sentNext);
+      this.sentNext = 0;
+    }
+    const { ok, problem } = JSON.parse(reply) as ReplyLine;
+    // 507: an expected failure of the simulated kernel, with every effect that it has there.
+    if (!ok && problem?.status !== 507) return;
+    const bytes = this.pending.reduce((sum, line) => sum + LINE_BYTES + (line.reply?.length ?? 0), 0);
+    if (this.keys.reserve(this.record, bytes)) for (const line of this.pending) this.record.lines.push(line);
+    this.pending = [];
+  }
+}
+
+/** The host's replies on their way to the client, recorded as they pass; without a client they are only recorded. */
+class RecordedReplies implements AsyncIterableIterator<Uint8Array> {
+  private readonly replies: AsyncIterator<Uint8Array>;
+  private readonly recorder: Recorder;
+  private ended = false;
+  private reading: Promise<unknown> = Promise.resolve();
+  private detached = false;
+
+  constructor(replies: AsyncIterator<Uint8Array>, recorder: Recorder) {
+    this.replies = replies;
+    this.recorder = recorder;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<Uint8Array>> {
+    if (this.ended || this.detached) return { done: true, value: undefined };
+    const reading = this.read();
+    this.reading = reading.catch(() => {});
+    return reading;
+  }
+
+  async return(): Promise<IteratorResult<Uint8Array>> {
+    void this.detach();
+    return { done: true, value: undefined };
+  }
+
+  /** The client has gone: takes the rest alone. */
+  async detach(): Promise<void> {
+    if (this.detached) return;
+    this.detached = true;
+    await this.reading;
+    try {
+      while (!this.ended) await this.read();
+    } catch {
+      // A cut reply; the recorder has heard of it.
+    }
+  }
+
+  private async read(): Promise<IteratorResult<Uint8Array>> {
+    try {
+      const result = await this.replies.next();
+      if (result.done) this.end(false);
+      else this.recorder.take(result.value);
+      return result;
+    } catch (error) {
+      this.end(true);
+      throw error;
+    }
+  }
+
+  private end(cut: boolean): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.recorder.end(cut);
+  }
+}
+
+/** What a replayed line with `as` left behind, for the lines that are run after it. */
+function noteLabel(labels: OpsResume['labels'], line: Uint8Array, reply: string): void {
+  const { line: number, result } = JSON.parse(reply) as ReplyLine;
+  let operation: unknown;
+  try {
+    operation = JSON.parse(Buffer.from(line).toString());
+  } catch {
+    return;
+  }
+  const label = (operation as { as?: unknown } | null)?.as;
+  if (typeof label === 'string') labels.push({ label, line: number, result: result ?? null });
+}
+
+function problemLine(line: number, reason: Reason): Uint8Array {
+  return Buffer.from(`${JSON.stringify({ line, op: null, ok: false, problem: problemDocument(reason) })}\n`);
+}
+
+/** Reply lines as one JSON array. */
+async function* asArray(lines: Lines): AsyncGenerator<Uint8Array> {
+  const decoder = new TextDecoder();
+  let partial = '';
+  let begun = false;
+  for await (const bytes of lines) {
+    const whole = (partial + decoder.decode(bytes, { stream: true })).split('\n');
+    partial = whole.pop() as string;
+    if (whole.length === 0) continue;
+    yield Buffer.from(`${begun ? ',' : '['}${whole.join(',')}`);
+    begun = true;
+  }
+  yield Buffer.from(begun ? ']' : '[]');
+}

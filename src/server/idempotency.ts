@@ -1,0 +1,68 @@
+/**
+ * `Idempotency-Key` on every POST but `ops` (which has `idempotency-ops.ts`): a retry gets the reply of the first request.
+ *
+ * A request that was refused changed nothing, so its key is free again: a client that retries until a run has ended gets through in
+ * the end. Remembered are replies to what was carried out, failures of the simulated kernel (507) included, and those after which
+ * nobody can tell (500, 504).
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { fingerprintOf, type IdempotencyKeys, type KeyRecord, type StoredReply } from './idempotency-keys.ts';
+
+export const KEY_HEADER = 'idempotency-key';
+const REPLAYED_HEADER = 'idempotency-replayed';
+/** What a reply says beyond its body. */
+const KEPT_HEADERS = ['content-type', 'location', 'link'];
+/** Replies to requests that were not carried out, beside all 4xx. */
+const NOT_NOW = 503;
+
+export function answerRetries(app: FastifyInstance, keys: IdempotencyKeys): void {
+  const claimed = new WeakMap<FastifyRequest, KeyRecord>();
+
+  app.addHook('preHandler', async (request, reply) => {
+    const key = keyOf(request);
+    if (key === null || request.routeOptions.url?.endsWith('/ops')) return undefined;
+    // The body as parsed: another order of members is another body, other white space is not.
+    const record = keys.claim(
+      key,
+      fingerprintOf(`${request.method} ${request.url}\n${JSON.stringify(request.body) ?? ''}`),
+    );
+    if (record.reply !== null) return replay(reply, record.reply);
+    claimed.set(request, record);
+    return undefined;
+  });
+
+  app.addHook('onSend', async (request, reply, payload) => {
+    const record = claimed.get(request);
+    if (record === undefined || !record.inFlight) return;
+    record.inFlight = false;
+    const status = reply.statusCode;
+    if ((status >= 400 && status < 500) || status === NOT_NOW) keys.forget(record);
+    else if (typeof payload !== 'string') keys.drop(record);
+    else if (keys.reserve(record, payload.length))
+      record.reply = { status, headers: keptHeaders(reply), body: payload };
+  });
+}
+
+/** The key of a request that may have one, else null. */
+export function keyOf(request: FastifyRequest): string | null {
+  const key = request.headers[KEY_HEADER];
+  return request.method === 'POST' && typeof key === 'string' ? key : null;
+}
+
+export function markReplayed(reply: FastifyReply): void {
+  reply.header(REPLAYED_HEADER, 'true');
+}
+
+function replay(reply: FastifyReply, { status, headers, body }: StoredReply): FastifyReply {
+  markReplayed(reply);
+  return reply.code(status).headers(headers).send(body);
+}
+
+function keptHeaders(reply: FastifyReply): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const name of KEPT_HEADERS) {
+    const value = reply.getHeader(name);
+    if (value !== undefined) headers[name] = String(value);
+  }
+  return headers;
+}

@@ -1,0 +1,104 @@
+/** The server's own metrics for Prometheus. Nothing is counted on a simulated path: the host's figures are read at each scrape. */
+import type { FastifyInstance } from 'fastify';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { SessionHost } from '../host/host.ts';
+import type { StreamHub } from '../stream/hub.ts';
+
+/** Seconds. Single operations take well below a millisecond, `ops` may take minutes. */
+const DURATION_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60];
+/** Gauges that prom-client names like counters, which `promtool check metrics` refuses. */
+const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];
+
+type HostFigures = Pick<SessionHost, 'status'>;
+type StreamFigures = Pick<StreamHub, 'status'>;
+
+export function createMetrics(host: HostFigures, stream?: StreamFigures): Registry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  for (const name of MISNAMED) registry.removeSingleMetric(name);
+  addHostFigures(registry, host);
+  if (stream !== undefined) addStreamFigures(registry, stream);
+  return registry;
+}
+
+function addHostFigures(registry: Registry, host: HostFigures): void {
+  gauge(registry, 'iommu_lab_sessions', 'Sessions that exist.', () => host.status().sessions);
+  gauge(registry, 'iommu_lab_workers', 'Worker threads that there should be.', () => host.status().workers);
+  gauge(registry, 'iommu_lab_workers_alive', 'Worker threads that answer.', () => host.status().workersAlive);
+  gauge(registry, 'iommu_lab_active_runs', 'Runs that have begun and not ended.', () => host.status().activeRuns);
+  gauge(registry, 'iommu_lab_pending_calls', 'Calls to workers without a reply yet.', () => host.status().pendingCalls);
+}
+
+function addStreamFigures(registry: Registry, stream: StreamFigures): void {
+  gauge(registry, 'iommu_lab_stream_subscribers', 'Open streams.', () => stream.status().sockets);
+  gauge(
+    registry,
+    'iommu_lab_stream_history_bytes',
+    'Frames kept for those who come back.',
+    () => stream.status().historyBytes,
+  );
+  counter(
+    registry,
+    'iommu_lab_stream_frames_sent_total',
+    'Frames sent to subscribers.',
+    () => stream.status().framesSent,
+  );
+  counter(
+    registry,
+    'iommu_lab_stream_sent_bytes_total',
+    'Bytes of frames sent to subscribers.',
+    () => stream.status().bytesSent,
+  );
+  counter(
+    registry,
+    'iommu_lab_stream_frames_coalesced_total',
+    'Metrics frames that a slow subscriber got as part of a later one.',
+    () => stream.status().coalesced,
+  );
+  counter(
+    registry,
+    'iommu_lab_stream_frames_lost_total',
+    'Frames that a subscriber was told it missed.',
+    () => stream.status().lost,
+  );
+}
+
+function gauge(registry: Registry, name: string, help: string, read: () => number): void {
+  new Gauge({
+    name,
+    help,
+    registers: [registry],
+    collect() {
+      this.set(read());
+    },
+  });
+}
+
+/** Of a figure that is counted elsewhere and never falls. */
+function counter(registry: Registry, name: string, help: string, read: () => number): void {
+  new Counter({
+    name,
+    help,
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(read());
+    },
+  });
+}
+
+/** Durations by route pattern, never by path: a session's id in a label would make a series for each session. */
+export function measureRequests(app: FastifyInstance, registry: Registry): void {
+  const durations = new Histogram({
+    name: 'iommu_lab_http_request_duration_seconds',
+    help: 'Time from the request headers to the end of the reply.',
+    labelNames: ['method', 'route', 'status'],
+    buckets: DURATION_BUCKETS,
+    registers: [registry],
+  });
+  app.addHook('onResponse', (request, reply, done) => {
+    const route = request.routeOptions.url ?? 'none';
+    durations.observe({ method: request.method, route, status: reply.statusCode }, reply.elapsedTime / 1000);
+    done();
+  });
+}

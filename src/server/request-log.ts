@@ -1,0 +1,48 @@
+/** Logs: JSON by pino on stderr, one line a request, each with the request's id. */
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { FastifyInstance } from 'fastify';
+import { destination, type Logger, pino } from 'pino';
+import type { LogLevel } from '../config.ts';
+
+/** Written in blocks, so that a line costs a request little; what waits goes out after this time, and when the process ends. */
+const FLUSH_MS = 250;
+const BLOCK_BYTES = 4096;
+/** Ids of clients that may stand in logs and headers as they are. */
+const ID_FORM = /^[A-Za-z0-9._:/+=@-]{1,128}$/;
+/** Where credentials travel; the second because browsers can put a token nowhere else in an upgrade. */
+const SECRET_HEADERS = ['authorization', 'sec-websocket-protocol', 'cookie'];
+
+export function createLogger(level: LogLevel): Logger {
+  const redact = SECRET_HEADERS.flatMap((name) => [`req.headers["${name}"]`, `headers["${name}"]`]);
+  return pino(
+    { level, redact, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime },
+    destination({ dest: 2, sync: false, minLength: BLOCK_BYTES, periodicFlush: FLUSH_MS }),
+  );
+}
+
+/** The client's `X-Request-Id` where it is harmless, else one of ours. */
+export function requestId(request: IncomingMessage): string {
+  const given = request.headers['x-request-id'];
+  return typeof given === 'string' && ID_FORM.test(given) ? given : randomUUID();
+}
+
+export function logRequests(app: FastifyInstance): void {
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.header('x-request-id', request.id);
+    done();
+  });
+  app.addHook('onResponse', (request, reply, done) => {
+    const status = reply.statusCode;
+    const line = {
+      method: request.method,
+      route: request.routeOptions.url ?? null,
+      path: request.url,
+      status,
+      ms: Math.round(reply.elapsedTime * 1000) / 1000,
+    };
+    if (status >= 500 && status !== 507) request.log.error(line, 'request');
+    else request.log.info(line, 'request');
+    done();
+  });
+}

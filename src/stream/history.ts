@@ -1,0 +1,138 @@
+/**
+ * The recent frames of one session, numbered, for whoever listens or comes back. Every subscriber reads from here with a cursor of
+ * its own, so a frame exists once however many wait for it, and a slow one costs nothing but its place.
+ */
+import type { SessionFrame } from '../host/host.ts';
+import type { StreamLimits } from './limits.ts';
+import { METRICS, TOPIC_COUNT, topicIndex } from './topics.ts';
+
+export interface Frame {
+  /** From 1 in each epoch. */
+  sequence: number;
+  /** Index into `TOPICS`. */
+  topic: number;
+  /** From 1 in each epoch, among the frames of its topic. */
+  ordinal: number;
+  /** When it was recorded, monotonic wall clock. */
+  atMs: number;
+  /** The message as every subscriber gets it, UTF-8. */
+  bytes: Buffer;
+}
+
+/** An epoch that has ended. */
+export interface PastEpoch {
+  epoch: string;
+  /** Its last sequence number, 0 when it had no frame. */
+  last: number;
+}
+
+type HistoryLimits = Pick<StreamLimits, 'historyFrames' | 'historyMs' | 'historyBytes' | 'frameBytes'>;
+
+export class History {
+  epoch: string;
+  /** The epoch before this one; null in the first. */
+  past: PastEpoch | null = null;
+  /** Sequence of the newest frame, 0 before the first. */
+  last = 0;
+  /** Sequence of the newest metrics frame, 0 before the first. */
+  lastMetrics = 0;
+  /** Simulated time of the newest frame. */
+  timeNs = 0;
+  /** Of the frames kept. */
+  bytes = 0;
+  /** [topic]: frames recorded in this epoch. */
+  readonly recorded = new Float64Array(TOPIC_COUNT);
+  /** [topic]: of these, no longer kept. */
+  readonly evicted = new Float64Array(TOPIC_COUNT);
+  private readonly limits: HistoryLimits;
+  private epochText: string;
+  /** The kept frames in order from `start` on; below it are holes, closed now and then. */
+  private frames: (Frame | undefined)[] = [];
+  private start = 0;
+
+  constructor(epoch: string, limits: HistoryLimits) {
+    this.epoch = epoch;
+    this.epochText = JSON.stringify(epoch);
+    this.limits = limits;
+  }
+
+  get count(): number {
+    return this.frames.length - this.start;
+  }
+
+  /** Sequence of the oldest frame kept; `last + 1` when none is. */
+  get first(): number {
+    return this.last + 1 - this.count;
+  }
+
+  /** @param sequence from `first` to `last` */
+  at(sequence: number): Frame {
+    return this.frames[this.start + sequence - this.first] as Frame;
+  }
+
+  append({ type, timeNs, data }: SessionFrame, nowMs: number): void {
+    const topic = topicIndex(type);
+    const sequence = ++this.last;
+    const ordinal = ++this.recorded[topic]!;
+    if (topic === METRICS) this.lastMetrics = sequence;
+    this.timeNs = timeNs;
+    const head = `{"type":"${type}","epoch":${this.epochText},"sequence":${sequence},"timeNs":${timeNs},"data":`;
+    let bytes = encode(head, data);
+    if (bytes.length > this.limits.frameBytes) bytes = encode(tooLarge(type, this.epochText, sequence), '');
+    this.frames.push({ sequence, topic, ordinal, atMs: nowMs, bytes });
+    this.bytes += bytes.length;
+    while (this.count > this.limits.historyFrames || this.bytes > this.limits.historyBytes) this.evictOldest();
+  }
+
+  evictOlderThan(nowMs: number): void {
+    const horizon = nowMs - this.limits.historyMs;
+    while (this.count > 0 && this.frames[this.start]!.atMs < horizon) this.evictOldest();
+  }
+
+  evictOldest(): void {
+    const frame = this.frames[this.start] as Frame;
+    this.frames[this.start++] = undefined;
+    this.bytes -= frame.bytes.length;
+    this.evicted[frame.topic] = frame.ordinal;
+    if (this.start < 1024 || this.start * 2 < this.frames.length) return;
+    this.frames = this.frames.slice(this.start);
+    this.start = 0;
+  }
+
+  /** [topic]: frames recorded before `sequence`, which is from `first` to `last + 1`. */
+  recordedBefore(sequence: number): Float64Array {
+    const counts = this.evicted.slice();
+    for (let i = this.first; i < sequence; i++) counts[this.at(i).topic]!++;
+    return counts;
+  }
+
+  /** Forgets everything and counts anew. */
+  restart(epoch: string): void {
+    this.past = { epoch: this.epoch, last: this.last };
+    this.epoch = epoch;
+    this.epochText = JSON.stringify(epoch);
+    this.last = 0;
+    this.lastMetrics = 0;
+    this.timeNs = 0;
+    this.bytes = 0;
+    this.recorded.fill(0);
+    this.evicted.fill(0);
+    this.frames = [];
+    this.start = 0;
+  }
+}
+
+/** Not from Node's shared pool: a frame that one slow reader still holds must not keep its neighbours in memory. */
+function encode(head: string, data: string): Buffer {
+  if (data === '') return Buffer.from(head);
+  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(head) + Buffer.byteLength(data) + 1);
+  let end = bytes.write(head, 0);
+  end += bytes.write(data, end);
+  bytes[end] = 0x7d; // }
+  return bytes;
+}
+
+function tooLarge(topic: string, epochText: string, sequence: number): string {
+  const place = `"epoch":${epochText},"from":${sequence},"to":${sequence}`;
+  return `{"type":"gap",${place},"reason":"too-large","dropped":{"${topic}":1}}`;
+}

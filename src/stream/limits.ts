@@ -1,0 +1,52 @@
+/** The bounds of the stream, in one place. Each is what one client, one session or the server may cost at most. */
+
+export interface StreamLimits {
+  /** Frames of a session kept for those who come back, whichever of the first three bounds is met first. */
+  historyFrames: number;
+  historyMs: number;
+  historyBytes: number;
+  /** Of all sessions together; beyond it the fullest history gives up its oldest frames. */
+  totalHistoryBytes: number;
+  /** A larger frame is not sent; a `gap` stands in its place. */
+  frameBytes: number;
+  sockets: number;
+  socketsPerSession: number;
+  /**
+   * Bytes, and messages, that may wait in one socket for the client to read. With the one frame that may go over it, and at about
+   * 400 bytes that a message costs beside its shared text, a client that reads nothing costs less than 1 MiB.
+   */
+  bufferedBytes: number;
+  bufferedMessages: number;
+  /** A client that does not take what waits for it within this time is cut. */
+  stallMs: number;
+  /** Between two pings of the server; cut when two have had no answer. */
+  heartbeatMs: number;
+  /** Largest message of a client. */
+  messageBytes: number;
+  /** Messages and pings of a client: a bucket of `messageBurst`, refilled at this rate. */
+  messagesPerSecond: number;
+  messageBurst: number;
+  /** Messages that were none, within a minute. */
+  badMessagesPerMinute: number;
+  /** How long a close handshake may take before the connection is dropped. */
+  closeMs: number;
+}
+
+export const STREAM_LIMITS: Readonly<StreamLimits> = {
+  historyFrames: 10_000,
+  historyMs: 120_000,
+  historyBytes: 16 * 1024 * 1024,
+  totalHistoryBytes: 256 * 1024 * 1024,
+  frameBytes: 256 * 1024,
+  sockets: 10_000,
+  socketsPerSession: 4_096,
+  bufferedBytes: 256 * 1024,
+  bufferedMessages: 500,
+  stallMs: 30_000,
+  heartbeatMs: 20_000,
+  messageBytes: 65_536,
+  messagesPerSecond: 20,
+  messageBurst: 100,
+  badMessagesPerMinute: 10,
+  closeMs: 2_000,
+};

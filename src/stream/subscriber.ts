@@ -1,0 +1,497 @@
+/**
+ * One client: what it asked for, how far it has got in the session's history, and how much of it waits in its socket.
+ *
+ * It reads the history with a cursor. While its socket takes what is written, the cursor follows the newest frame; when the socket
+ * is full the cursor stays, costs nothing, and goes on when the socket has drained. Meanwhile metrics pile up to one (the newest),
+ * and of the other topics it misses what leaves the history; a `gap` says how much of each.
+ */
+import type { WebSocket } from '@fastify/websocket';
+import { problemDocument, type Reason } from '../api/problem.ts';
+import { CLOSE, type CloseCause } from './close-codes.ts';
+import type { Frame, History } from './history.ts';
+import type { StreamLimits } from './limits.ts';
+import type { ServerMessage } from './messages.ts';
+import { type ClientMessage, DEFAULT_EVERY_MS, parseMessage, type Subscribe, type Unsubscribe } from './protocol.ts';
+import { TokenBucket } from './token-bucket.ts';
+import { METRICS, TOPIC_COUNT, TOPICS, type Topic, topicIndex } from './topics.ts';
+
+/** Frames written in one go before other work gets its turn: at 5 us each, about a millisecond. */
+const FRAMES_PER_TURN = 256;
+
+/** Metrics are recorded by a timer; one that comes this much early still counts as in time. */
+const EARLY_MS = 20;
+
+/** Answers may go over the bound on what waits in a socket by this much. */
+const ANSWERS_BYTES = 16 * 1024;
+
+/** Of the topic: not subscribed to. */
+const NEVER = Number.POSITIVE_INFINITY;
+
+const AS_TEXT = { binary: false } as const;
+
+/** What all subscribers count together, since the server started. */
+export interface StreamCounters {
+  framesSent: number;
+  bytesSent: number;
+  /** Metrics frames that a slow reader got only the successor of. */
+  coalesced: number;
+  /** Frames of any topic that left the history before a slow reader came to them. */
+  lost: number;
+  badMessages: number;
+}
+
+export interface SubscriberSetting {
+  history: History;
+  limits: StreamLimits;
+  counters: StreamCounters;
+  nowMs(): number;
+}
+
+export class Subscriber {
+  private readonly socket: WebSocket;
+  private readonly history: History;
+  private readonly limits: StreamLimits;
+  private readonly counters: StreamCounters;
+  private readonly nowMs: () => number;
+
+  /** That the client knows of; `history` may be ahead. */
+  private epoch: string;
+  /** Sequence of the next frame to look at. */
+  private cursor: number;
+  /** [topic]: sequence of the first frame that the client wants, or NEVER. */
+  private readonly from = new Float64Array(TOPIC_COUNT).fill(NEVER);
+  /** [topic]: ordinal of the last frame that was dealt with; kept while subscribed. */
+  private readonly done = new Float64Array(TOPIC_COUNT);
+  /** Frames below were asked for by number: metrics among them are thinned, never coalesced. */
+  private replayEnd = 0;
+
+  private everyMs = DEFAULT_EVERY_MS;
+  /** Recording time from which the next metrics frame is in time. */
+  private metricsDueMs = 0;
+  /** The newest metrics frame that came too soon; sent when it is time, unless a newer one comes first. */
+  private held: Frame | null = null;
+  private heldTimer: NodeJS.Timeout | undefined;
+
+  /** The socket is full, and since when. */
+  private full = false;
+  private fullSinceMs = 0;
+  /** Messages written since the socket was last seen empty. */
+  private waitingMessages = 0;
+  /** Another turn is coming. */
+  private yielded = false;
+  /** Frames below were recorded while the socket was full. */
+  private coalesceEnd = 0;
+  /** Metrics left out since the last metrics frame sent, and where. */
+  private coalesced = 0;
+  private coalescedFrom = 0;
+  private coalescedTo = 0;
+
+  private readonly messages: TokenBucket;
+  private readonly badMessages: TokenBucket;
+  private unansweredPings = 0;
+  private nextPingMs: number;
+  private closing = false;
+  private closeTimer: NodeJS.Timeout | undefined;
+
+  constructor(socket: WebSocket, { history, limits, counters, nowMs }: SubscriberSetting) {
+    this.socket = socket;
+    this.history = history;
+    this.limits = limits;
+    this.counters = counters;
+    this.nowMs = nowMs;
+    this.epoch = history.epoch;
+    this.cursor = history.last + 1;
+    const now = nowMs();
+    this.messages = new TokenBucket(limits.messageBurst, limits.messagesPerSecond, now);
+    this.badMessages = new TokenBucket(limits.badMessagesPerMinute, limits.badMessagesPerMinute / 60, now);
+    this.nextPingMs = now + limits.heartbeatMs;
+    // In the same turn as the upgrade: a message that came with it would otherwise be missed.
+    socket.on('message', (data, isBinary) => this.receive(data as Buffer, isBinary));
+    socket.on('ping', (data) => this.receivePing(data));
+    socket.on('pong', () => {
+      this.unansweredPings = 0;
+    });
+    this.greet();
+  }
+
+  // ------------------------------------------------------------------------------------------------ frames
+
+  /** Sends what is new, as far as the socket takes it. */
+  pump(): void {
+    if (this.full || this.yielded || this.closing) return;
+    const { history } = this;
+    if (this.epoch !== history.epoch) this.enterEpoch();
+    for (let left = FRAMES_PER_TURN; this.cursor <= history.last; left--) {
+      if (this.full) return;
+      if (left === 0) {
+        this.yieldTurn();
+        return;
+      }
+      if (this.cursor < history.first) this.skipEvicted();
+      this.deal(history.at(this.cursor));
+    }
+    if (this.held !== null && !this.full) this.releaseHeldInTime();
+  }
+
+  /** Sends or leaves out the frame at the cursor. */
+  private deal(frame: Frame): void {
+    const { topic, sequence } = frame;
+    if (sequence >= this.from[topic]!) {
+      if (topic === METRICS) {
+        this.dealMetrics(frame);
+      } else {
+        // Frames keep their order: held metrics go first, or not at all when newer ones are on their way.
+        this.releaseHeld();
+        if (this.full) return;
+        this.write(frame.bytes);
+      }
+      this.done[topic] = frame.ordinal;
+    }
+    this.cursor = sequence + 1;
+  }
+
+  private dealMetrics(frame: Frame): void {
+    const { sequence, atMs } = frame;
+    const inTime = atMs >= this.metricsDueMs - this.earlyMs();
+    if (sequence < this.coalesceEnd && sequence >= this.replayEnd && this.history.lastMetrics > sequence) {
+      // Thinning would have left it out anyway unless it was in time.
+      if (inTime) this.coalesce(frame);
+    } else if (inTime) {
+      this.held = null;
+      this.writeMetrics(frame);
+    } else {
+      this.held = frame;
+    }
+  }
+
+  private coalesce({ sequence, atMs }: Frame): void {
+    if (this.coalesced === 0) this.coalescedFrom = sequence;
+    this.coalescedTo = sequence;
+    this.coalesced++;
+    this.counters.coalesced++;
+    this.advanceDue(atMs);
+  }
+
+  private writeMetrics({ bytes, atMs }: Frame): void {
+    if (this.coalesced > 0) {
+      this.say({
+        type: 'gap',
+        epoch: this.epoch,
+        from: this.coalescedFrom,
+        to: this.coalescedTo,
+        reason: 'slow-reader',
+        dropped: { metrics: this.coalesced },
+      });
+      this.coalesced = 0;
+    }
+    this.advanceDue(atMs);
+    this.write(bytes);
+  }
+
+  /** Keeps the rhythm: one frame that came early does not make all later ones come early. */
+  private advanceDue(atMs: number): void {
+    this.metricsDueMs = Math.max(this.metricsDueMs, atMs - this.earlyMs()) + this.everyMs;
+  }
+
+  private earlyMs(): number {
+    return Math.min(EARLY_MS, this.everyMs / 5);
+  }
+
+  private releaseHeld(): void {
+    const { held } = this;
+    if (held === null) return;
+    this.held = null;
+    if (this.history.lastMetrics === held.sequence) this.writeMetrics(held);
+  }
+
+  private releaseHeldInTime(): void {
+    const waitMs = this.metricsDueMs - this.nowMs();
+    if (waitMs <= 0) {
+      this.releaseHeld();
+    } else if (this.heldTimer === undefined) {
+      this.heldTimer = setTimeout(() => {
+        this.heldTimer = undefined;
+        this.pump();
+      }, Math.ceil(waitMs));
+      this.heldTimer.unref();
+    }
+  }
+
+  private write(bytes: Buffer): void {
+    const { socket, limits } = this;
+    this.counters.framesSent++;
+    this.counters.bytesSent += bytes.length;
+    const buffered = socket.bufferedAmount;
+    this.waitingMessages = buffered === 0 ? 1 : this.waitingMessages + 1;
+    if (buffered + bytes.length < limits.bufferedBytes && this.waitingMessages < limits.bufferedMessages) {
+      socket.send(bytes, AS_TEXT);
+      return;
+    }
+    this.full = true;
+    this.fullSinceMs = this.nowMs();
+    socket.send(bytes, AS_TEXT, () => this.drained());
+  }
+
+  private drained(): void {
+    this.full = false;
+    this.waitingMessages = 0;
+    // Of the current epoch: what an ended one left behind is gone anyway.
+    this.coalesceEnd = this.history.last + 1;
+    this.yieldTurn();
+  }
+
+  private yieldTurn(): void {
+    this.yielded = true;
+    setImmediate(() => {
+      this.yielded = false;
+      this.pump();
+    });
+  }
+
+  /** The history no longer has the frames from the cursor on. */
+  private skipEvicted(): void {
+    const { history } = this;
+    const to = history.first - 1;
+    const dropped: Partial<Record<Topic, number>> = {};
+    let lost = 0;
+    for (let topic = 0; topic < TOPIC_COUNT; topic++) {
+      if (this.from[topic]! > to) continue;
+      const count = history.evicted[topic]! - this.done[topic]!;
+      if (count <= 0) continue;
+      dropped[TOPICS[topic]!] = count;
+      this.done[topic] = history.evicted[topic]!;
+      lost += count;
+    }
+    if (lost > 0) {
+      this.counters.lost += lost;
+      this.say({ type: 'gap', epoch: this.epoch, from: this.cursor, to, reason: 'slow-reader', dropped });
+    }
+    this.cursor = history.first;
+  }
+
+  /** The session was reset: its frames are counted anew. */
+  private enterEpoch(): void {
+    const { history } = this;
+    const previous = this.epoch;
+    const last = history.past?.epoch === previous ? history.past.last : null;
+    const missed = last === null || this.cursor <= last || this.coalesced > 0;
+    if (missed && this.active().length > 0) {
+      const from = this.coalesced > 0 ? this.coalescedFrom : this.cursor;
+      this.say({ type: 'gap', epoch: previous, from, to: last, reason: 'reset' });
+    }
+    this.epoch = history.epoch;
+    this.cursor = 1;
+    this.replayEnd = 0;
+    this.coalesced = 0;
+    this.held = null;
+    this.metricsDueMs = 0;
+    this.done.fill(0);
+    for (let topic = 0; topic < TOPIC_COUNT; topic++) if (this.from[topic] !== NEVER) this.from[topic] = 1;
+    this.say({ type: 'epoch', epoch: this.epoch, previous, sequence: 0 });
+  }
+
+  // ------------------------------------------------------------------------------------------------ messages
+
+  private receive(data: Buffer, isBinary: boolean): void {
+    if (this.closing) return;
+    this.unansweredPings = 0;
+    if (!this.mayStillSpeak()) return;
+    const parsed = parseMessage(data, isBinary);
+    if (parsed.ok) this.answer(parsed.message);
+    else this.refuse(parsed.reason);
+    this.pump();
+  }
+
+  private receivePing(data: Buffer): void {
+    if (this.closing || !this.mayStillSpeak()) return;
+    this.unansweredPings = 0;
+    if (this.hasRoomForAnswers()) this.socket.pong(data);
+  }
+
+  private mayStillSpeak(): boolean {
+    if (this.messages.take(this.nowMs())) return true;
+    const detail = `At most ${this.limits.messagesPerSecond} messages a second are taken.`;
+    this.say({ type: 'error', problem: problemDocument({ code: 'too-many-requests', detail }) });
+    this.close(CLOSE.tooManyMessages);
+    return false;
+  }
+
+  private answer(message: ClientMessage): void {
+    switch (message.type) {
+      case 'subscribe':
+        this.subscribe(message);
+        break;
+      case 'unsubscribe':
+        this.unsubscribe(message);
+        break;
+      case 'ping': {
+        const { epoch, last, timeNs } = this.history;
+        this.say({ type: 'pong', epoch, sequence: last, timeNs });
+      }
+    }
+  }
+
+  private refuse(reason: Reason): void {
+    this.counters.badMessages++;
+    this.say({ type: 'error', problem: problemDocument(reason) });
+    if (!this.badMessages.take(this.nowMs())) this.close(CLOSE.badMessages);
+  }
+
+  private subscribe({ topics, everyMs, epoch, fromSequence }: Subscribe): void {
+    const { history } = this;
+    // What the answer says is of the newest epoch, so the client hears of it first.
+    if (this.epoch !== history.epoch) this.enterEpoch();
+    const next = history.last + 1;
+    const sameEpoch = epoch === undefined || epoch === history.epoch;
+    if (sameEpoch && fromSequence !== undefined && fromSequence > next) {
+      const detail = `fromSequence is ${fromSequence}, but the next frame of the epoch is number ${next}`;
+      this.refuse({ code: 'invalid-message', detail, path: '/fromSequence' });
+      return;
+    }
+    this.everyMs = everyMs ?? DEFAULT_EVERY_MS;
+    this.metricsDueMs = 0;
+    let asked = next;
+    if (!sameEpoch) asked = 1;
+    else if (fromSequence !== undefined) asked = Math.max(1, fromSequence);
+    const start = Math.max(asked, history.first);
+    if (!sameEpoch || fromSequence !== undefined) this.rewind(topics, start);
+    else this.join(topics, next);
+
+    const goesOn = Math.min(...topics.map((topic) => Math.max(this.from[topicIndex(topic)]!, this.cursor)));
+    const active = this.active();
+    this.say({ type: 'subscribed', epoch: history.epoch, topics, everyMs: this.everyMs, sequence: goesOn, active });
+    if (!sameEpoch) {
+      this.say({ type: 'gap', epoch, from: fromSequence ?? null, to: null, reason: 'other-epoch' });
+    }
+    if (start > asked) {
+      this.say({ type: 'gap', epoch: history.epoch, from: asked, to: start - 1, reason: 'evicted' });
+    }
+  }
+
+  /** Topics already subscribed to go on as they are. */
+  private join(topics: readonly Topic[], next: number): void {
+    for (const name of topics) {
+      const topic = topicIndex(name);
+      if (this.from[topic] !== NEVER) continue;
+      this.from[topic] = next;
+      this.done[topic] = this.history.recorded[topic]!;
+    }
+  }
+
+  /** These topics start again at `start`; the others are not repeated. */
+  private rewind(topics: readonly Topic[], start: number): void {
+    const { history } = this;
+    const before = history.recordedBefore(start);
+    for (let topic = 0; topic < TOPIC_COUNT; topic++) {
+      if (topics.includes(TOPICS[topic]!)) {
+        this.from[topic] = start;
+        this.done[topic] = before[topic]!;
+      } else if (this.from[topic] !== NEVER) {
+        this.from[topic] = Math.max(this.from[topic]!, this.cursor);
+      }
+    }
+    if (topics.includes('metrics')) {
+      this.held = null;
+      this.coalesced = 0;
+    }
+    this.cursor = Math.min(this.cursor, start);
+    this.replayEnd = history.last + 1;
+  }
+
+  private unsubscribe({ topics = this.active() }: Unsubscribe): void {
+    for (const name of topics) this.from[topicIndex(name)] = NEVER;
+    if (topics.includes('metrics')) {
+      this.held = null;
+      this.coalesced = 0;
+    }
+    this.say({ type: 'unsubscribed', topics, active: this.active() });
+  }
+
+  private active(): Topic[] {
+    return TOPICS.filter((_, topic) => this.from[topic] !== NEVER);
+  }
+
+  private greet(): void {
+    const { epoch, last } = this.history;
+    const { limits } = this;
+    this.say({
+      type: 'hello',
+      epoch,
+      sequence: last,
+      topics: TOPICS,
+      limits: {
+        historyFrames: limits.historyFrames,
+        historyMs: limits.historyMs,
+        historyBytes: limits.historyBytes,
+        bufferedBytes: limits.bufferedBytes,
+        stallMs: limits.stallMs,
+        heartbeatMs: limits.heartbeatMs,
+        messageBytes: limits.messageBytes,
+        messagesPerSecond: limits.messagesPerSecond,
+        messageBurst: limits.messageBurst,
+        badMessagesPerMinute: limits.badMessagesPerMinute,
+      },
+    });
+  }
+
+  /** Answers are small; a client that asks and asks and never reads is cut. */
+  private say(message: ServerMessage): void {
+    if (this.closing) return;
+    if (this.hasRoomForAnswers()) this.socket.send(JSON.stringify(message), AS_TEXT);
+    else this.close(CLOSE.slowReader);
+  }
+
+  private hasRoomForAnswers(): boolean {
+    const { bufferedBytes, frameBytes } = this.limits;
+    return this.socket.bufferedAmount < bufferedBytes + frameBytes + ANSWERS_BYTES;
+  }
+
+  // ------------------------------------------------------------------------------------------------ life
+
+  /** Looks after the connection; called now and then. */
+  tend(nowMs: number): void {
+    if (this.closing) return;
+    if (this.full && nowMs - this.fullSinceMs >= this.limits.stallMs) {
+      this.close(CLOSE.slowReader);
+    } else if (nowMs >= this.nextPingMs) {
+      this.beat(nowMs);
+    }
+  }
+
+  private beat(nowMs: number): void {
+    if (this.unansweredPings >= 2) {
+      this.close(CLOSE.heartbeat);
+      return;
+    }
+    this.unansweredPings++;
+    this.nextPingMs = nowMs + this.limits.heartbeatMs;
+    this.socket.ping();
+  }
+
+  shutDown(): void {
+    this.say({ type: 'shutdown', detail: 'The server is shutting down.' });
+    this.close(CLOSE.goingAway);
+  }
+
+  /** Says why, waits a little for the client to agree, and drops the connection. */
+  close({ code, reason }: CloseCause): void {
+    if (this.closing) return;
+    this.closing = true;
+    this.release();
+    this.socket.close(code, reason);
+    this.closeTimer = setTimeout(() => this.socket.terminate(), this.limits.closeMs);
+    this.closeTimer.unref();
+  }
+
+  /** The connection is gone. */
+  ended(): void {
+    this.closing = true;
+    this.release();
+    clearTimeout(this.closeTimer);
+  }
+
+  private release(): void {
+    clearTimeout(this.heldTimer);
+    this.held = null;
+  }
+}

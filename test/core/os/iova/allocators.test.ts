@@ -1,0 +1,338 @@
+/**
+ * The allocators against slow models of them, written independently from the kernel's description: the same addresses,
+ * the same failures and the same number of predecessor steps, over random histories of 100,000 allocations and frees each.
+ *
+ * A failure names the mix, the seed and the step; IOVA_SEED repeats it or tries another.
+ */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { uniformInt } from 'pure-rand/distribution/uniformInt';
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+import { type IovaAllocator, NO_PFN, SUSPENDED } from '../../../../src/core/os/iova/allocator.ts';
+import { allocators } from '../../../../src/core/os/iova/index.ts';
+import { BitmapModel } from '../../../oracles/allocators/bitmap.ts';
+import { RbtreeModel } from '../../../oracles/allocators/rbtree.ts';
+import { Rbtree2008Model } from '../../../oracles/allocators/rbtree-2008.ts';
+import { type AllocatorModel, nextPowerOfTwo, type Range } from '../../../oracles/allocators/sorted-ranges.ts';
+
+const SEED = Number(process.env.IOVA_SEED ?? 2008);
+const OPERATIONS = 100_000;
+const LAST_24BIT = 0xfff;
+const LAST_32BIT = 0xfffff;
+const LAST_39BIT = 2 ** 27 - 1;
+const LAST_48BIT = 2 ** 36 - 1;
+
+type Pick = (from: number, to: number) => number;
+
+interface Mix {
+  title: string;
+  /** Pages of the next request. */
+  pages(pick: Pick): number;
+  lifetimes: 'fifo' | 'lifo' | 'random';
+  /** The live set wanders between none and this many ranges. */
+  liveLast: number;
+  /** Highest page number of each device; above 32 bits it asks below 4 GiB first. */
+  devices: number[];
+  /** Reserved before the first request: first and last page. */
+  reserved: [number, number][];
+  /** Whether ranges are reserved and given back between the requests. */
+  reserving?: boolean;
+  /** Size of a bitmap, where not 4 GiB. */
+  apertureBytes?: number;
+}
+
+/** First of the 2,048 pages, just below 4 GiB, where ranges are reserved and given back. */
+const WINDOW = 0xff7f0;
+const MSI: [number, number] = [0xfee00, 0xfeeff];
+
+const mixes: Mix[] = [
+  {
+    title: 'single pages, first in first out',
+    pages: () => 1,
+    lifetimes: 'fifo',
+    liveLast: 600,
+    devices: [LAST_32BIT],
+    reserved: [MSI],
+  },
+  {
+    title: 'single pages in random order',
+    pages: () => 1,
+    lifetimes: 'random',
+    liveLast: 600,
+    devices: [LAST_32BIT],
+    reserved: [MSI],
+  },
+  {
+    title: 'single pages in random order, thousands live',
+    pages: () => 1,
+    lifetimes: 'random',
+    liveLast: 3000,
+    devices: [LAST_32BIT],
+    reserved: [MSI],
+  },
+  {
+    title: '1 to 32 pages in random order',
+    pages: (pick) => pick(1, 32),
+    lifetimes: 'random',
+    liveLast: 500,
+    devices: [LAST_32BIT],
+    reserved: [MSI],
+  },
+  {
+    title: '1 to 32 pages, last in first out',
+    pages: (pick) => pick(1, 32),
+    lifetimes: 'lifo',
+    liveLast: 500,
+    devices: [LAST_32BIT],
+    reserved: [MSI],
+  },
+  {
+    title: 'up to 4096 pages in random order, the space below 4 GiB often full',
+    pages: (pick) => (pick(0, 3) === 0 ? pick(1, 4096) : pick(1, 64)),
+    lifetimes: 'random',
+    liveLast: 900,
+    devices: [LAST_32BIT],
+    reserved: [MSI, [0x1000, 0xbffff]],
+  },
+  {
+    title: 'devices of 24, 32, 39 and 48 bits in one domain, some asking below 4 GiB first',
+    pages: (pick) => pick(1, 16),
+    lifetimes: 'random',
+    liveLast: 500,
+    devices: [LAST_24BIT, LAST_32BIT, LAST_39BIT, LAST_48BIT],
+    reserved: [MSI, [0x1000, 0xfefff - 0x400]],
+    apertureBytes: 2 ** 33,
+  },
+  {
+    title: 'near exhaustion: 2,000 pages below 4 GiB',
+    pages: (pick) => (pick(0, 9) === 0 ? pick(1, 256) : pick(1, 8)),
+    lifetimes: 'random',
+    liveLast: 700,
+    devices: [LAST_32BIT],
+    reserved: [[0x801, 0xfffff - 0x2]],
+    apertureBytes: 2 ** 24,
+  },
+  {
+    title: 'near exhaustion: a device of 24 bits, first in first out',
+    pages: (pick) => pick(1, 20),
+    lifetimes: 'fifo',
+    liveLast: 600,
+    devices: [LAST_24BIT],
+    reserved: [[0x400, 0x4ff]],
+  },
+  {
+    title: 'ranges reserved and given back in between',
+    pages: (pick) => pick(1, 8),
+    lifetimes: 'random',
+    liveLast: 300,
+    devices: [LAST_32BIT, LAST_48BIT],
+    reserved: [MSI, [0x1, 0xff7ff]],
+    reserving: true,
+    apertureBytes: 2 ** 33,
+  },
+];
+
+interface Subject {
+  kind: string;
+  tree: boolean;
+  /** The rounding that `livePages` and the listing show. */
+  rounds: boolean;
+  model(mix: Mix, onWrap: () => void): AllocatorModel;
+}
+
+const subjects: Subject[] = [
+  { kind: 'rbtree-2008', tree: true, rounds: true, model: () => new Rbtree2008Model() },
+  { kind: 'rbtree', tree: true, rounds: false, model: () => new RbtreeModel() },
+  {
+    kind: 'bitmap',
+    tree: false,
+    rounds: false,
+    model: (mix, onWrap) => new BitmapModel(LAST_48BIT, LAST_48BIT, mix.apertureBytes ?? 2 ** 32, onWrap),
+  },
+];
+
+/** Ranges of one sort as a union of pages, page 0 left out: whether it counts as reserved is the allocator's affair. */
+function union(ranges: Range[], reserved: boolean): string {
+  const joined: Range[] = [];
+  for (const range of ranges) {
+    if (range.reserved !== reserved || range.hi === 0) continue;
+    const top = joined.at(-1);
+    if (top !== undefined && top.hi + 1 === range.lo) top.hi = range.hi;
+    else joined.push({ ...range, lo: Math.max(range.lo, 1) });
+  }
+  return joined.map(({ lo, hi }) => `${lo.toString(16)}-${hi.toString(16)}`).join(' ');
+}
+
+function listed(allocator: IovaAllocator): Range[] {
+  const ranges: Range[] = [];
+  allocator.forEachRange((lo, hi, reserved) => ranges.push({ lo, hi, reserved }), Infinity);
+  return ranges;
+}
+
+/** Counts to see that a mix really did what it is for. */
+interface Played {
+  allocations: number;
+  failures: number;
+  steps: number;
+  suspensions: number;
+  /** Most ranges live at once. */
+  peak: number;
+}
+
+function play(subject: Subject, mix: Mix, operations: number, budget: number): Played {
+  const entry = allocators[subject.kind]!;
+  const generator = xoroshiro128plus(SEED);
+  const pick: Pick = (from, to) => uniformInt(generator, from, to);
+  let wraps = 0;
+  let modelWraps = 0;
+  const parameters = { ...entry.defaults };
+  if (mix.apertureBytes !== undefined && 'apertureBytes' in parameters) parameters.apertureBytes = mix.apertureBytes;
+  const real = entry.create({
+    lastPfn: LAST_48BIT,
+    maskLastPfn: LAST_48BIT,
+    parameters,
+    onWrap: entry.circular ? () => void wraps++ : null,
+  });
+  real.budget = budget;
+  const model = subject.model(mix, () => void modelWraps++);
+  for (const [first, last] of mix.reserved) {
+    real.reserve(first, last);
+    model.reserve(first, last);
+  }
+
+  const live: { pfn: number; pages: number }[] = [];
+  /** Devices that have given up asking below 4 GiB. */
+  const gaveUp = new Set<number>();
+  const played: Played = { allocations: 0, failures: 0, steps: 0, suspensions: 0, peak: 0 };
+  let livePages = 0;
+  let step = 0;
+  let operation = '';
+  const where = () => `${subject.kind}, "${mix.title}", IOVA_SEED=${SEED}, step ${step}: ${operation}`;
+
+  const attempt = (pages: number, limitPfn: number): number => {
+    operation = `allocate ${pages} pages up to ${limitPfn.toString(16)}`;
+    const nodesBefore = real.nodesVisited;
+    let pfn: number;
+    while ((pfn = real.allocate(pages, limitPfn)) === SUSPENDED) played.suspensions++;
+    const expected = model.allocate(pages, limitPfn);
+    if (pfn !== expected) assert.equal(pfn.toString(16), expected.toString(16), where());
+    if (real.lastNodesVisited !== model.lastSteps) assert.equal(real.lastNodesVisited, model.lastSteps, where());
+    if (real.nodesVisited - nodesBefore !== model.lastSteps) {
+      assert.equal(real.nodesVisited - nodesBefore, model.lastSteps, `${where()}, in total`);
+    }
+    if (wraps !== modelWraps) assert.equal(wraps, modelWraps, `${where()}, wraps`);
+    played.steps += model.lastSteps;
+    if (pfn === NO_PFN) {
+      played.failures++;
+    } else {
+      played.allocations++;
+      live.push({ pfn, pages });
+      livePages += subject.rounds ? nextPowerOfTwo(pages) : pages;
+    }
+    return pfn;
+  };
+
+  const request = (): void => {
+    const device = pick(0, mix.devices.length - 1);
+    const pages = mix.pages(pick);
+    const limitPfn = mix.devices[device]!;
+    if (limitPfn > LAST_32BIT && (entry.always32BitFirst || !gaveUp.has(device))) {
+      if (attempt(pages, LAST_32BIT) !== NO_PFN) return;
+      gaveUp.add(device);
+    }
+    attempt(pages, limitPfn);
+  };
+
+  const release = (): void => {
+    const index = mix.lifetimes === 'fifo' ? 0 : mix.lifetimes === 'lifo' ? live.length - 1 : pick(0, live.length - 1);
+    const [range] = live.splice(index, 1);
+    const { pfn, pages } = range!;
+    operation = `free ${pages} pages at ${pfn.toString(16)}`;
+    real.free(pfn, pages);
+    model.free(pfn, pages);
+    livePages -= subject.rounds ? nextPowerOfTwo(pages) : pages;
+  };
+
+  /** [page - WINDOW]: reserved there by this mix. */
+  const reservedInWindow = new Array<boolean>(0x800).fill(false);
+  for (const [first, last] of mix.reserved) {
+    for (let pfn = Math.max(first, WINDOW); pfn <= last && pfn < WINDOW + 0x800; pfn++) {
+      reservedInWindow[pfn - WINDOW] = true;
+    }
+  }
+  const mark = (first: number, last: number, reserved: boolean) =>
+    reservedInWindow.fill(reserved, first - WINDOW, last - WINDOW + 1);
+
+  const reserveOrUnreserve = (): void => {
+    let first = WINDOW + pick(0, 0x7e0);
+    let last = first + pick(0, 24);
+    if (pick(0, 1) === 0) {
+      operation = `reserve ${first.toString(16)}-${last.toString(16)}`;
+      const taken = (pfn: number, pages: number) =>
+        pfn <= last && pfn + (subject.rounds ? nextPowerOfTwo(pages) : pages) > first;
+      if (live.some(({ pfn, pages }) => taken(pfn, pages))) return;
+      real.reserve(first, last);
+      model.reserve(first, last);
+      mark(first, last, true);
+      return;
+    }
+    while (first <= last && !reservedInWindow[first - WINDOW]) first++;
+    if (first > last) return;
+    // From a reserved page on: a piece of what touches it, or all of that inside the window.
+    if (pick(0, 1) === 0) {
+      while (reservedInWindow[first - 1 - WINDOW] === true) first--;
+      last = WINDOW + 0x7ff;
+    }
+    let end = first;
+    while (end <= last && reservedInWindow[end - WINDOW]) end++;
+    last = end - 1;
+    operation = `unreserve ${first.toString(16)}-${last.toString(16)}`;
+    real.unreserve(first, last);
+    model.unreserve(first, last);
+    mark(first, last, false);
+  };
+
+  let target = mix.liveLast;
+  for (step = 1; step <= operations; step++) {
+    if (step % (3 * mix.liveLast) === 0) target = pick(0, mix.liveLast);
+    if (mix.reserving && pick(0, 9) === 0) reserveOrUnreserve();
+    const wantsMore = live.length < target ? 70 : 30;
+    if (live.length === 0 || pick(0, 99) < wantsMore) request();
+    else release();
+    played.peak = Math.max(played.peak, live.length);
+    if (real.liveRanges !== live.length) assert.equal(real.liveRanges, live.length, `${where()}, liveRanges`);
+    if (real.livePages !== livePages) assert.equal(real.livePages, livePages, `${where()}, livePages`);
+    if (step % 2000 === 0) {
+      const [shown, expected] = [listed(real), model.ranges()];
+      assert.equal(union(shown, false), union(expected, false), `${where()}, the allocated pages`);
+      assert.equal(union(shown, true), union(expected, true), `${where()}, the reserved pages`);
+    }
+  }
+  assert.equal(real.nodesVisited, played.steps, `${where()}, nodesVisited`);
+  return played;
+}
+
+for (const subject of subjects) {
+  describe(`${subject.kind} does what its slow model does`, () => {
+    for (const mix of mixes) {
+      test(mix.title, () => {
+        const { allocations, failures, peak } = play(subject, mix, OPERATIONS, Infinity);
+        assert.ok(allocations > OPERATIONS / 10, `only ${allocations} allocations`);
+        if (/exhaustion|full/.test(mix.title)) assert.ok(failures > 100, `only ${failures} failures`);
+        else assert.ok(peak > mix.liveLast * 0.6, `never more than ${peak} live`);
+      });
+    }
+  });
+}
+
+describe('a search that is suspended every few steps ends as the model does', () => {
+  for (const subject of subjects) {
+    for (const budget of [1, 3]) {
+      test(`${subject.kind}, ${budget} steps at a time`, () => {
+        let suspensions = 0;
+        for (const mix of mixes) suspensions += play(subject, mix, OPERATIONS / 20, budget).suspensions;
+        assert.equal(suspensions > 1000, subject.tree, `${suspensions} suspensions`);
+      });
+    }
+  }
+});

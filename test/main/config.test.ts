@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { type Config, readConfig } from '../../src/config.ts';
+
+function config(flags: string[], environment: Record<string, string> = {}): Config {
+  const reading = readConfig(flags, environment);
+  assert.equal(reading.kind, 'config', JSON.stringify(reading));
+  return (reading as { config: Config }).config;
+}
+
+function problems(flags: string[], environment: Record<string, string> = {}): string[] {
+  const reading = readConfig(flags, environment);
+  assert.equal(reading.kind, 'problems', JSON.stringify(reading));
+  return (reading as { problems: string[] }).problems;
+}
+
+test('without settings the server is on loopback port 8080 and keeps its data in the state folder', () => {
+  const { host, port, data, insecure } = config([], { XDG_STATE_HOME: '/state' });
+  assert.deepEqual([host, port, data, insecure], ['127.0.0.1', 8080, '/state/iommu-lab', false]);
+  assert.match(config([], { XDG_STATE_HOME: 'relative' }).data, /\.local\/state\/iommu-lab$/);
+});
+
+test('a flag wins over a variable, that over the file, that over the default', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'iommu-lab-test-'));
+  const file = join(folder, 'settings.json');
+  writeFileSync(
+    file,
+    JSON.stringify({ port: 1, workers: 1, logLevel: 'error', allowedHost: ['a.example'], insecure: true }),
+  );
+  try {
+    const read = config(['--port', '3', '--config', file], {
+      IOMMU_LAB_PORT: '2',
+      IOMMU_LAB_WORKERS: '2',
+      IOMMU_LAB_HOST: '',
+    });
+    assert.deepEqual(
+      [read.port, read.workers, read.logLevel, read.allowedHosts, read.insecure, read.host],
+      [3, 2, 'error', ['a.example'], true, '127.0.0.1'],
+    );
+    assert.equal(config([], { IOMMU_LAB_CONFIG: file }).port, 1);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('host names may be repeated and separated by commas', () => {
+  assert.deepEqual(config(['--allowed-host', 'A.example, b.example', '--allowed-host=c']).allowedHosts, [
+    'a.example',
+    'b.example',
+    'c',
+  ]);
+  assert.match(String(problems(['--allowed-host', 'http://a.example'])), /--allowed-host is .*allowed is host names/);
+});
+
+test('every unknown flag is named, with the nearest one that exists, beside all else that is wrong', () => {
+  assert.deepEqual(problems(['--prot=1', '--redis', 'x', '--workers', '0']), [
+    "Unknown flag '--prot' (did you mean --port?).",
+    "Unknown flag '--redis'.",
+    '--workers is "0"; allowed is a whole number from 1 to 256.',
+  ]);
+  assert.match(String(problems(['8080'])), /"8080" is not understood/);
+  assert.match(String(problems(['--port'])), /--port.*argument missing/);
+});
+
+test('a number is a number from end to end', () => {
+  for (const port of ['', '-1', '1e3', '80.5', '0x50', ' 80', '65536', 'http'])
+    assert.match(String(problems(['--port', port])), /--port is/);
+  assert.equal(config(['--port', '65535']).port, 65_535);
+});
+
+test('other machines are let in only on purpose, wherever the address was set', () => {
+  assert.match(
+    String(problems([], { IOMMU_LAB_HOST: '192.168.1.5' })),
+    /IOMMU_LAB_HOST is "192\.168\.1\.5".*--insecure/,
+  );
+  assert.equal(config(['--host', '::', '--insecure']).host, '::');
+  for (const host of ['localhost', '127.0.0.2', '[::1]']) assert.ok(config(['--host', host]));
+});
+
+test('a variable that is no setting is warned of, since others set such variables too', () => {
+  const reading = readConfig([], { IOMMU_LAB_SERVICE_HOST: '10.0.0.1' });
+  assert.equal(reading.kind, 'config');
+  assert.match(String((reading as { warnings: string[] }).warnings), /IOMMU_LAB_SERVICE_HOST is not a setting/);
+});

@@ -1,0 +1,88 @@
+/**
+ * Slow model of the bitmap allocator: one yes or no per page from IOVA 0 up, and a cursor at which the next search
+ * starts.
+ *
+ * Source: Linux 3.6 `lib/iommu-helper.c` and `lib/bitmap.c` for the search; the cursor that only an allocation moves
+ * and the one second search from 0 are those of the linux-kernel thread of June 2008 on IOMMU allocators.
+ */
+import { type AllocatorModel, nextPowerOfTwo, type Range } from './sorted-ranges.ts';
+
+const PAGE_BYTES = 4096;
+const FREE = 0;
+const ALLOCATED = 1;
+const RESERVED = 2;
+
+export class BitmapModel implements AllocatorModel {
+  /** [page]: FREE, ALLOCATED or RESERVED. Reaches beyond the map, to 4 GiB at least: reservations may lie there. */
+  readonly pages: Uint8Array;
+  /** Pages of the map itself. */
+  readonly size: number;
+  cursor = 0;
+  /** Called when the first search has failed, before the second. */
+  private readonly onWrap: () => void;
+  readonly lastSteps = 0;
+
+  constructor(lastPfn: number, maskLastPfn: number, apertureBytes: number, onWrap: () => void) {
+    this.onWrap = onWrap;
+    this.size = Math.min(apertureBytes / PAGE_BYTES, lastPfn + 1, maskLastPfn + 1);
+    this.pages = new Uint8Array(Math.max(this.size, 2 ** 20));
+    this.pages[0] = RESERVED;
+  }
+
+  allocate(pages: number, limitPfn: number): number {
+    const slots = Math.min(this.size, limitPfn + 1);
+    let lo = this.search(pages, this.cursor, slots);
+    if (lo === 0) {
+      this.onWrap();
+      lo = this.search(pages, 0, slots);
+    }
+    if (lo === 0) return 0;
+    this.pages.fill(ALLOCATED, lo, lo + pages);
+    this.cursor = lo + pages;
+    return lo;
+  }
+
+  free(pfn: number, pages: number): void {
+    this.pages.fill(FREE, pfn, pfn + pages);
+  }
+
+  reserve(firstPfn: number, lastPfn: number): void {
+    this.pages.fill(RESERVED, firstPfn, lastPfn + 1);
+  }
+
+  unreserve(firstPfn: number, lastPfn: number): void {
+    this.pages.fill(FREE, firstPfn, lastPfn + 1);
+    this.pages[0] = RESERVED;
+  }
+
+  ranges(): Range[] {
+    const found: Range[] = [];
+    for (let pfn = 0; pfn < this.pages.length; pfn++) {
+      const page = this.pages[pfn];
+      if (page === FREE) continue;
+      const top = found.at(-1);
+      if (top !== undefined && top.hi === pfn - 1 && this.pages[pfn - 1] === page) top.hi = pfn;
+      else found.push({ lo: pfn, hi: pfn, reserved: page === RESERVED });
+    }
+    return found;
+  }
+
+  /** @returns the first place at or above `from` that fits below the last slot, or 0 */
+  private search(count: number, from: number, slots: number): number {
+    const align = nextPowerOfTwo(count);
+    // The search keeps one slot in hand: the last one is never given out.
+    const end = slots - 1;
+    const pages = this.pages.subarray(0, end);
+    let place = from;
+    for (;;) {
+      if (place < end && pages[place] !== FREE) place = pages.indexOf(FREE, place);
+      if (place === -1) return 0;
+      place = Math.ceil(place / align) * align;
+      if (place + count > end) return 0;
+      let next = place;
+      while (next < place + count && pages[next] === FREE) next++;
+      if (next === place + count) return place;
+      place = next + 1;
+    }
+  }
+}
