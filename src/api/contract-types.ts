@@ -922,21 +922,19 @@ export interface ExposureWindow {
   currentPages?: Count;
   peakPages?: Count;
   longestWindowNs?: Quantity;
+  windows?: Count;
+  quantilesNs?: Quantiles;
   /**
-   * Lengths of the windows in log-linear buckets.
+   * Lengths of the closed windows in nanoseconds, in log-linear buckets; only buckets with something in them.
    */
-  histogram?:
-    | {
-        [k: string]: unknown;
-      }
-    | (
-        | {
-            [k: string]: unknown;
-          }
-        | unknown[]
-        | number
-      )[]
-    | null;
+  histogram?: {
+    from: Count;
+    /**
+     * Exclusive.
+     */
+    to: number;
+    count: Count;
+  }[];
   [k: string]: unknown;
 }
 /**
@@ -1025,8 +1023,22 @@ export interface Metrics {
  * Occupancy and fragmentation of a domain's IOVA space, with its ranges in rising order.
  */
 export interface Space {
-  domain?: Id;
-  items?: {
+  domain: Id;
+  lastIova?: HexAddress;
+  ranges?: Count;
+  usedBytes: Count;
+  largestFreeBytes: Count;
+  /**
+   * Unmapped pages that a translation may still reach, and whether one is cached; the first 1,000.
+   */
+  exposedPages?: {
+    iova?: HexAddress;
+    [k: string]: unknown;
+  }[];
+  items: {
+    iova: HexAddress;
+    lengthBytes: Count;
+    state: 'allocated' | 'reserved';
     [k: string]: unknown;
   }[];
   nextCursor?: NextCursor;
@@ -1041,26 +1053,78 @@ export interface Iotlb {
     pageSize: PageSize;
     physicalAddress: HexAddress;
     access: MapAccess;
+    /**
+     * Translates a page that was unmapped.
+     */
+    stale?: boolean;
     [k: string]: unknown;
   }[];
   [k: string]: unknown;
 }
 export interface WalkCache {
+  /**
+   * Root first.
+   */
+  levels?: {
+    tableLevel?: Count;
+    capacity?: Count;
+    [k: string]: unknown;
+  }[];
   entries: {
+    /**
+     * Level of the table that the entry points to; 1 is the table with the 4 KiB leaves.
+     */
+    tableLevel: number;
+    domain: Id;
+    iova: HexAddress;
+    spanBytes?: Count;
+    table: HexAddress;
+    /**
+     * The table it points to was freed.
+     */
+    stale?: boolean;
     [k: string]: unknown;
   }[];
   [k: string]: unknown;
 }
 /**
- * The walk of one address, entry by entry.
+ * The walk of one address, entry by entry from the root.
  */
 export interface PageTable {
+  domain: Id;
+  iova: HexAddress;
+  present: boolean;
+  physicalAddress?: HexAddress;
+  pageSize?: PageSize;
+  access?: MapAccess;
+  /**
+   * Why there is no walk.
+   */
+  reason?: string;
+  entries: {
+    level: number;
+    table: HexAddress;
+    index: number;
+    present: boolean;
+    next?: HexAddress;
+    access?: MapAccess;
+    [k: string]: unknown;
+  }[];
   [k: string]: unknown;
 }
 /**
- * The invalidation queue and the queues of unmapped addresses waiting for a flush.
+ * The invalidation queue, and the queue of unmapped ranges waiting for a flush.
  */
 export interface Queues {
+  invalidation: {
+    interface: 'queued' | 'register';
+    [k: string]: unknown;
+  };
+  flush: {
+    policy: string;
+    entries: Count;
+    [k: string]: unknown;
+  };
   [k: string]: unknown;
 }
 /**
@@ -1082,19 +1146,46 @@ export interface Fault {
    */
   message: string;
   timeNs?: TimeNs;
+  device?: Id;
+  domain?: string | null;
+  access?: Access;
+  iova?: HexAddress;
+  /**
+   * The last map and unmap that touched the address, how long ago, and what that says.
+   */
+  forensics?: {
+    lastMap?: {
+      [k: string]: unknown;
+    } | null;
+    lastUnmap?: {
+      [k: string]: unknown;
+    } | null;
+    verdict?: string;
+    [k: string]: unknown;
+  };
   [k: string]: unknown;
 }
 export interface Faults {
   items: Fault[];
+  /**
+   * Faults that found the log full.
+   */
+  dropped?: number;
+  capacity?: Count;
   nextCursor?: NextCursor;
   [k: string]: unknown;
 }
 export interface Events {
+  /**
+   * Items: One entry of the log; what it has further depends on its type.
+   */
   items: {
+    sequence: Count;
+    timeNs: TimeNs;
+    type: string;
     [k: string]: unknown;
   }[];
   nextCursor?: NextCursor;
-  [k: string]: unknown;
 }
 export interface TenantLine {
   op: 'tenant';

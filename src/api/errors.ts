@@ -106,6 +106,7 @@ export const ERRORS: Readonly<Record<string, CatalogueEntry>> = {
   // The server.
   'session-failed': refusal(500, 'The session failed and was set aside'),
   'session-busy': passing(503, 'Too much work waits for this session'),
+  'too-many-sessions': passing(429, 'The server holds as many sessions as it may'),
   'too-many-requests': passing(429, 'Too many requests'),
   'shutting-down': passing(503, 'The server is shutting down'),
   overloaded: passing(503, 'The server is overloaded'),

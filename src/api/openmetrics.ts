@@ -30,6 +30,13 @@ function one(name: string, type: Family['type'], from: string, help: string, div
   return { name, type, help, samples: [{ from, divisor }] };
 }
 
+const BY_SPAN = ', by what one entry of the level spans.';
+
+/** The document lists walk caches from the leaf tables upwards; how many there are depends on the levels of the table. */
+function walkCache(what: 'lookups' | 'hits'): Sample[] {
+  return ['2m', '1g', '512g', '256t'].map((level, i) => ({ from: `walkCaches.${i}.${what}`, labels: { level } }));
+}
+
 const FAMILIES: readonly Family[] = [
   one('iommu_sim_time_seconds', 'gauge', 'timeNs', 'Simulated time.', 1e9),
   one('iommu_sim_operations', 'counter', 'operations', 'Completed packets and I/Os.'),
@@ -40,8 +47,24 @@ const FAMILIES: readonly Family[] = [
     samples: [{ from: 'counters.dmaPieces', labels: { type: 'untranslated' } }],
   },
   one('iommu_iotlb_lookups', 'counter', 'iotlb.lookups', 'IOTLB look-ups.'),
-  one('iommu_iotlb_hits', 'counter', 'iotlb.hits', 'IOTLB hits, of all page sizes.'),
+  {
+    name: 'iommu_iotlb_hits',
+    type: 'counter',
+    help: 'IOTLB hits, by page size.',
+    samples: [
+      { from: 'iotlb.hitsByPageSize.4KiB', labels: { page: '4k' } },
+      { from: 'iotlb.hitsByPageSize.2MiB', labels: { page: '2m' } },
+      { from: 'iotlb.hitsByPageSize.1GiB', labels: { page: '1g' } },
+    ],
+  },
   one('iommu_iotlb_misses', 'counter', 'iotlb.misses', 'IOTLB misses.'),
+  {
+    name: 'iommu_walk_cache_lookups',
+    type: 'counter',
+    help: `Walk cache look-ups${BY_SPAN}`,
+    samples: walkCache('lookups'),
+  },
+  { name: 'iommu_walk_cache_hits', type: 'counter', help: `Walk cache hits${BY_SPAN}`, samples: walkCache('hits') },
   one('iommu_context_cache_lookups', 'counter', 'counters.contextLookups', 'Context cache look-ups.'),
   one('iommu_context_cache_hits', 'counter', 'counters.contextHits', 'Context cache hits.'),
   one('iommu_page_walks', 'counter', 'counters.walks', 'Page-table walks.'),
@@ -72,7 +95,11 @@ const FAMILIES: readonly Family[] = [
   },
   one('dma_unmap_calls', 'counter', 'counters.unmapCalls', 'Calls of the DMA API that unmap.'),
   one('dma_map_errors', 'counter', 'counters.mapFailures', 'Calls of the DMA API that failed to map.'),
+  one('dma_mapped_bytes', 'gauge', 'counters.mappedBytes', 'Bytes mapped now.'),
+  one('dma_live_mappings', 'gauge', 'counters.liveMappings', 'Live mappings.'),
+  one('dma_live_mappings_peak', 'gauge', 'counters.liveMappingsPeak', 'Most live mappings so far.'),
   one('iova_alloc_failures', 'counter', 'counters.allocationFailures', 'Attempts to allocate an IOVA that failed.'),
+  one('iommu_flush_queue_entries', 'gauge', 'counters.flushQueueEntries', 'Unmapped ranges waiting for a flush.'),
   {
     name: 'iommu_flush_queue_flushes',
     type: 'counter',

@@ -159,7 +159,7 @@ export class Run {
         const workload = workloadAt[kind - EVENT.workload]!;
         const argument = queue.takenArgument;
         const { operations } = workload;
-        if (workload.event(Math.floor(argument / QUEUES), argument & (QUEUES - 1), due) !== DONE) {
+        if (workload.event(argument >> 8, argument & (QUEUES - 1), due) !== DONE) {
           this.suspended = workload;
           return false;
         }

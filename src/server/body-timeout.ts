@@ -8,6 +8,8 @@ import { ProblemError } from '../api/problem.ts';
 export function limitBodyTime(app: FastifyInstance, limitMs: number): void {
   app.addHook('preParsing', (request, _reply, payload, done) => {
     done();
+    const { headers } = request;
+    if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) return;
     if (request.routeOptions.url?.endsWith('/ops')) return;
     const timer = setTimeout(() => {
       const detail = `The body did not arrive within ${limitMs / 1000} s.`;

@@ -41,8 +41,8 @@ export async function serveDocuments(app: FastifyInstance): Promise<void> {
     },
   });
   // Scalar starts by a script in its page: exactly that one is allowed there.
-  app.addHook('onSend', async (request, reply, payload) => {
-    if (request.routeOptions.url !== `${DOCS}/` || typeof payload !== 'string') return;
+  app.addHook('onSend', (request, reply, payload, done) => {
+    if (request.routeOptions.url !== `${DOCS}/` || typeof payload !== 'string') return done();
     const scripts = [...payload.matchAll(/<script(?![^>]*\ssrc=)[^>]*>([\s\S]*?)<\/script>/g)];
     const hashes = scripts.map((script) => `'sha256-${hash('sha256', script[1] as string, 'base64')}'`);
     const header = String(reply.getHeader('content-security-policy'));
@@ -50,5 +50,6 @@ export async function serveDocuments(app: FastifyInstance): Promise<void> {
       'content-security-policy',
       header.replace("script-src 'self'", ["script-src 'self'", ...hashes].join(' ')),
     );
+    done();
   });
 }

@@ -18,20 +18,25 @@ const NOT_NOW = 503;
 export function answerRetries(app: FastifyInstance, keys: IdempotencyKeys): void {
   const claimed = new WeakMap<FastifyRequest, KeyRecord>();
 
-  app.addHook('preHandler', async (request, reply) => {
+  app.addHook('preHandler', (request, reply, done) => {
     const key = keyOf(request);
-    if (key === null || request.routeOptions.url?.endsWith('/ops')) return undefined;
-    // The body as parsed: another order of members is another body, other white space is not.
-    const record = keys.claim(
-      key,
-      fingerprintOf(`${request.method} ${request.url}\n${JSON.stringify(request.body) ?? ''}`),
-    );
+    if (key === null || request.routeOptions.url?.endsWith('/ops')) return done();
+    let record: KeyRecord;
+    try {
+      // The body as parsed: another order of members is another body, other white space is not.
+      const content = JSON.stringify(request.body) ?? '';
+      record = keys.claim(key, fingerprintOf(`${request.method} ${request.url}\n${content}`));
+    } catch (error) {
+      return done(error as Error);
+    }
+    // A reply ends the request here: `done` is not called.
     if (record.reply !== null) return replay(reply, record.reply);
     claimed.set(request, record);
-    return undefined;
+    done();
   });
 
-  app.addHook('onSend', async (request, reply, payload) => {
+  app.addHook('onSend', (request, reply, payload, done) => {
+    done();
     const record = claimed.get(request);
     if (record === undefined || !record.inFlight) return;
     record.inFlight = false;
@@ -53,9 +58,9 @@ export function markReplayed(reply: FastifyReply): void {
   reply.header(REPLAYED_HEADER, 'true');
 }
 
-function replay(reply: FastifyReply, { status, headers, body }: StoredReply): FastifyReply {
+function replay(reply: FastifyReply, { status, headers, body }: StoredReply): void {
   markReplayed(reply);
-  return reply.code(status).headers(headers).send(body);
+  reply.code(status).headers(headers).send(body);
 }
 
 function keptHeaders(reply: FastifyReply): Record<string, string> {

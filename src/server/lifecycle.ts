@@ -1,4 +1,5 @@
 /** How the server ends: nothing new is taken, what is in flight is finished, and all of it within a limit. */
+import type { Socket } from 'node:net';
 import closeWithGrace from 'close-with-grace';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
@@ -28,12 +29,18 @@ const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
 export function closeOnSignals(parts: Parts): void {
   const { logger } = parts;
+  // Node's own list leaves out what was upgraded.
+  const sockets = new Set<Socket>();
+  parts.app.server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   const graceful = closeWithGrace(
     { delay: LIMIT_MS, logger: false, skip: [...SIGNALS], onTimeout: ranOut },
     async ({ err }) => {
       if (err !== undefined) logger.fatal({ err }, 'an error that nobody handled; the server ends');
       try {
-        await close(parts);
+        await close(parts, sockets);
       } catch (error) {
         logger.fatal({ err: error }, 'closing failed');
         throw error;
@@ -66,12 +73,12 @@ export function closeOnSignals(parts: Parts): void {
 }
 
 /** Not ready -> no new connections, streams are told -> runs end at a slice boundary -> the data folder is free. */
-async function close({ lifecycle, app, host, release }: Parts): Promise<void> {
+async function close({ lifecycle, app, host, release }: Parts, sockets: ReadonlySet<Socket>): Promise<void> {
   lifecycle.closing = true;
   const drained = app.close();
   await Promise.race([drained, new Promise((resolve) => setTimeout(resolve, DRAIN_MS))]);
   await host.close();
-  app.server.closeAllConnections();
+  for (const socket of sockets) socket.destroy();
   await drained;
   release();
 }

@@ -107,8 +107,9 @@ const DOCUMENTS: Partial<Record<Reading['read'], Record<string, unknown>>> = {
   },
   iotlb: { entries: [] },
   'walk-cache': { entries: [] },
-  'page-table': {},
-  queues: {},
+  'page-table': { domain: 'dom_1', iova: '0x1000', present: false, entries: [] },
+  space: { domain: 'dom_1', usedBytes: 0, largestFreeBytes: 4096, items: [] },
+  queues: { invalidation: { interface: 'queued' }, flush: { policy: 'strict', entries: 0 } },
   allocator: { kind: 'bitmap' },
 };
 

@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
 import { type AppServices, buildApp } from '../../src/server/app.ts';
+import { createStream } from '../../src/stream/hub.ts';
 import { type FakeHost, fakeHost } from './fake-host.ts';
 
 const LOCAL = { host: '127.0.0.1', allowedHosts: ['lab.example.org'] };
@@ -17,7 +18,7 @@ async function build(services: Partial<AppServices> = {}): Promise<FastifyInstan
 before(async () => {
   host = fakeHost();
   await host.create({ name: 'one' });
-  app = await build({ lifecycle, limits: { bodyMs: 200, headersMs: 300 } });
+  app = await build({ lifecycle, limits: { bodyMs: 200, headersMs: 300 }, stream: createStream(host) });
   await app.listen({ host: '127.0.0.1', port: 0 });
 });
 after(() => app.close());
@@ -47,7 +48,10 @@ function raw(text: string, end = false): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => (end ? socket.end(text) : socket.write(text)));
     let reply = '';
-    socket.setTimeout(4_000, () => reject(new Error(`no end after: ${reply}`)));
+    socket.setTimeout(4_000, () => {
+      reject(new Error(`no end after: ${reply}`));
+      socket.destroy();
+    });
     socket.on('data', (bytes) => (reply += bytes));
     socket.on('error', reject);
     socket.on('close', () => resolve(reply));
@@ -85,6 +89,21 @@ test('a missing, a doubled and a malformed Host are bad requests', async () => {
     /^HTTP\/1.1 400 [\s\S]*more than one Host/,
   );
   assertProblem(await app.inject({ url: '/', headers: { host: 'local host' } }), 400, 'bad-request');
+});
+
+test('an upgrade is refused as any request is, before it becomes one', async () => {
+  const upgrade = (path: string, more = '', at = 'localhost'): Promise<string> =>
+    raw(
+      `GET ${path} HTTP/1.1\r\nhost: ${at}\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n${more}\r\n`,
+    );
+  const stream = '/v1/sessions/one/stream';
+  assert.match(
+    await upgrade(stream, 'origin: http://evil.example\r\n'),
+    /^HTTP\/1.1 403 [\s\S]*"code":"forbidden-origin"/,
+  );
+  assert.match(await upgrade(stream, '', 'rebound.example'), /^HTTP\/1.1 403 [\s\S]*"code":"forbidden-host"/);
+  assert.match(await upgrade('/v1/sessions/none/stream'), /^HTTP\/1.1 404 [\s\S]*"code":"unknown-session"/);
+  assert.match(await upgrade('/v1/sessions'), /^HTTP\/1.1 400 [\s\S]*"code":"bad-request"/);
 });
 
 test('only an Origin of this server itself is no foreign one', async () => {

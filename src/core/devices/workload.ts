@@ -32,7 +32,7 @@ export interface WorkloadEntry {
 export const DONE = true;
 export const SUSPENDED = false;
 
-/** Phases of all kinds share one number space: phase * 2^8 + queue is an event's argument. */
+/** An event's argument is phase * 2^8 + queue, below 2^31. */
 export const QUEUES = 256;
 
 export abstract class Workload {

@@ -238,6 +238,7 @@ export class PageTables {
 
   /** Gives the frames of unlinked tables back. Before the invalidation that covers them, that is the hazard of the 2008 code. */
   releaseUnlinked(): void {
+    if (this.unlinked.length === 0) return;
     for (const table of this.unlinked) {
       const frame = this.frame[table]!;
       this.memory.chunk(frame).table[frame & 1023] = 0;

@@ -11,7 +11,7 @@ import { CAUSE, type Oracle, VERDICT } from '../truth/oracle.ts';
 import type { Exposure } from '../truth/exposure.ts';
 import { type FaultLog, REASON } from './fault.ts';
 import { type Iotlb, NO_ENTRY } from './iotlb.ts';
-import { type PageTables, READ, SPAN, WALK, WRITE } from './page-table.ts';
+import { type PageTables, READ, WALK, WRITE } from './page-table.ts';
 import type { WalkCacheLevel } from './walk-cache.ts';
 
 export const FROM = { none: 0, iotlb: 1, walkCache: 2, walk: 3, passthrough: 4, interrupt: 5 } as const;
@@ -162,7 +162,7 @@ export class Iommu {
     for (let i = 0; i < domain.levels - 1; i++) {
       const cache = walkCaches[i];
       if (cache === undefined || cache.capacity === 0) continue;
-      const slot = cache.lookup(domain.index, page - (page % cache.span));
+      const slot = cache.lookup(domain.index, cache.prefixOf(page));
       if (slot < 0) continue;
       this.from = FROM.walkCache;
       table = cache.table[slot]!;
@@ -199,8 +199,7 @@ export class Iommu {
       const cache = walkCaches[level - 1];
       if (cache === undefined || cache.capacity === 0) continue;
       const table = tables.path[level]!;
-      const span = SPAN[level + 1]!;
-      cache.fill(domain.index, page - (page % span), table, tables.frameOf(table), tables.generationOf(table));
+      cache.fill(domain.index, cache.prefixOf(page), table, tables.frameOf(table), tables.generationOf(table));
     }
   }
 

@@ -15,6 +15,8 @@ export class WalkCacheLevel {
   /** Level of the table that an entry points to: 1 for the cache of the last upper level. */
   readonly tableLevel: number;
   readonly capacity: number;
+  /** Pages that one entry stands for. */
+  readonly span: number;
   /** [slot]: first IOVA page of the span, EMPTY when unused. */
   readonly prefix: Float64Array;
   readonly domain: Int32Array;
@@ -31,6 +33,7 @@ export class WalkCacheLevel {
   constructor(tableLevel: number, capacity: number) {
     this.tableLevel = tableLevel;
     this.capacity = capacity;
+    this.span = SPAN[tableLevel + 1]!;
     this.prefix = new Float64Array(capacity).fill(EMPTY);
     this.domain = new Int32Array(capacity);
     this.table = new Int32Array(capacity);
@@ -39,9 +42,10 @@ export class WalkCacheLevel {
     this.lastUse = new Float64Array(capacity);
   }
 
-  /** Pages that one entry stands for. */
-  get span(): number {
-    return SPAN[this.tableLevel + 1]!;
+  /** First page of the span that holds a page. Bit arithmetic up to 2^27 pages: a double modulo costs 8 ns. */
+  prefixOf(page: number): number {
+    const { span } = this;
+    return span <= 0x8000000 ? page - (page & (span - 1)) : page - (page % span);
   }
 
   private find(domain: number, prefix: number): number {

@@ -1,0 +1,214 @@
+/** Every operation of the contract once against the real core in its worker, every reply checked against the contract. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type FastifyInstance, fastify } from 'fastify';
+import { registerRoutes } from '../../routes/index.ts';
+import { contractOperations } from '../../src/api/contract.ts';
+import type { SessionHost } from '../../src/host/host.ts';
+import { createHost } from '../../src/host/session-host.ts';
+import { type CheckedInject, checkedInject } from '../contract/conformance.ts';
+
+let host: SessionHost;
+let app: FastifyInstance;
+let inject: CheckedInject;
+/** Method and pattern of each route that succeeded. */
+const succeeded = new Set<string>();
+
+before(async () => {
+  host = await createHost({ workers: 1 });
+  app = fastify();
+  app.addHook('onResponse', async (request, reply) => {
+    if (reply.statusCode < 300) succeeded.add(`${request.method} ${request.routeOptions.url}`);
+  });
+  await registerRoutes(app, { host });
+  await app.ready();
+  inject = checkedInject(app);
+});
+after(async () => {
+  await app.close();
+  await host.close();
+});
+
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+async function call(status: number, method: Method, url: string, body?: object) {
+  const reply = await inject({ method, url, ...(body === undefined ? {} : { payload: body }) });
+  assert.equal(reply.statusCode, status, `${method} ${url}: ${reply.body}`);
+  return reply.json();
+}
+
+describe('a session on the real core', () => {
+  const at = '/v1/sessions/lab';
+
+  it('is checked, created, read, listed and renamed', async () => {
+    const spec = { name: 'lab', machine: { cpus: 2 }, policy: { allocator: { kind: 'bitmap' } } };
+    const resolved = await call(200, 'POST', '/v1/sessions?validateOnly=true', spec);
+    assert.equal(resolved.policy.allocator.apertureBytes, 2 ** 32);
+    const session = await call(201, 'POST', '/v1/sessions', spec);
+    assert.deepEqual((await call(200, 'GET', at)).digest, session.digest);
+    assert.equal((await call(200, 'GET', '/v1/sessions?limit=1')).items.length, 1);
+    assert.equal((await call(200, 'PATCH', at, { title: 'A laboratory' })).title, 'A laboratory');
+    assert.equal((await call(409, 'POST', '/v1/sessions', spec)).code, 'name-taken');
+    await call(400, 'POST', '/v1/sessions', { policy: { invalidation: { kind: 'wrap' } } });
+  });
+
+  it('gets tenants, domains, devices, buffers and workloads', async () => {
+    const resources: [string, object][] = [
+      ['tenants', { name: 'guest', kind: 'vm', memoryBytes: 2 ** 24 }],
+      ['domains', { name: 'shared', tenant: 'guest' }],
+      ['devices', { name: 'nic0', kind: 'nic', domain: 'shared' }],
+      ['buffers', { name: 'skb', lengthBytes: 8192, tenant: 'guest' }],
+      ['workloads', { name: 'rx', kind: 'nic-rx', device: 'nic0', gbps: 10, ringSize: 64 }],
+    ];
+    for (const [many, body] of resources) {
+      const { id } = await call(201, 'POST', `${at}/${many}`, body);
+      assert.equal((await call(200, 'GET', `${at}/${many}/${id}`)).id, id);
+      assert.equal((await call(200, 'GET', `${at}/${many}`)).items.at(-1).id, id);
+      await call(409, 'POST', `${at}/${many}`, body);
+      await call(404, 'GET', `${at}/${many}/nobody`);
+      await call(404, 'DELETE', `${at}/${many}/nobody`);
+    }
+    assert.equal(
+      (await call(507, 'POST', `${at}/buffers`, { lengthBytes: 2 ** 25, tenant: 'guest' })).code,
+      'quota-exceeded',
+    );
+    assert.equal((await call(400, 'POST', `${at}/buffers`, { lengthBytes: 1, tenant: 'nobody' })).path, '/tenant');
+  });
+
+  it('maps, lets the device in, syncs and unmaps', async () => {
+    const device = `${at}/devices/nic0`;
+    const body = { kind: 'single', direction: 'from-device', buffer: 'skb', lengthBytes: 1500 };
+    const first = await call(201, 'POST', `${device}/mappings`, body);
+    const second = await call(201, 'POST', `${device}/mappings`, {
+      kind: 'sg',
+      direction: 'to-device',
+      segments: [{ buffer: 'skb' }],
+    });
+    await call(201, 'POST', `${device}/mappings`, { kind: 'coherent', direction: 'bidirectional', lengthBytes: 4096 });
+    assert.equal((await call(400, 'POST', `${device}/mappings`, { ...body, buffer: 'nobody' })).path, '/buffer');
+    assert.equal((await call(404, 'POST', `${at}/devices/nobody/mappings`, body)).code, 'unknown-device');
+    assert.equal((await call(200, 'GET', `${device}/mappings/${first.id}`)).iova, first.iova);
+    assert.equal((await call(200, 'GET', `${device}/mappings`)).items.length, 3);
+    assert.equal((await call(200, 'GET', `${at}/mappings?limit=2`)).items.length, 2);
+    const dma = { iova: first.iova, lengthBytes: 64, access: 'write' };
+    assert.equal((await call(200, 'POST', `${device}/dma`, dma)).verdict, 'ok');
+    await call(200, 'POST', `${device}/mappings/${first.id}/sync`, { for: 'cpu' });
+    await call(400, 'DELETE', `${device}/mappings/${first.id}?cpu=7`);
+    assert.equal((await call(200, 'DELETE', `${device}/mappings/${first.id}?cpu=1`)).exposed, true);
+    assert.equal((await call(404, 'DELETE', `${device}/mappings/${first.id}`)).code, 'unknown-mapping');
+    assert.equal((await call(200, 'POST', `${device}/dma`, dma)).verdict, 'stale');
+    const unmap = { iova: second.iova, lengthBytes: 8192, direction: 'from-device' };
+    const misuse = (await call(200, 'POST', `${device}/unmap`, unmap)).misuse.map(
+      ({ check }: { check: string }) => check,
+    );
+    assert.ok(misuse.includes('direction'));
+    await call(200, 'POST', `${device}/dma`, { ...dma, iova: '0x7fff0000' });
+  });
+
+  it('maps, unmaps and invalidates explicit ranges', async () => {
+    const domain = `${at}/domains/shared`;
+    const range = { iova: '0x8000000000', physicalAddress: '0x40000000', lengthBytes: 2 ** 21, access: 'rw' };
+    assert.deepEqual((await call(200, 'POST', `${domain}/iommu-map`, range)).pageSizes, { '2MiB': 1 });
+    assert.equal((await call(409, 'POST', `${domain}/iommu-map`, range)).code, 'overlap');
+    assert.equal((await call(200, 'GET', `${at}/page-table?domain=shared&iova=${range.iova}`)).present, true);
+    await call(200, 'POST', `${domain}/iommu-unmap`, { iova: range.iova, lengthBytes: 2 ** 21, invalidate: false });
+    for (const scope of [
+      { scope: 'global' },
+      { scope: 'domain' },
+      { scope: 'range', iova: '0x1000', lengthBytes: 8192 },
+    ]) {
+      await call(200, 'POST', `${domain}/invalidate`, scope);
+    }
+    assert.equal(
+      (await call(404, 'POST', `${at}/domains/nobody/invalidate`, { scope: 'global' })).code,
+      'unknown-domain',
+    );
+  });
+
+  it('can be looked into, without a trace', async () => {
+    const before = (await call(200, 'GET', at)).digest;
+    for (const inside of [
+      'iotlb',
+      'walk-cache',
+      'queues',
+      'space?domain=shared',
+      'allocator',
+      'faults',
+      'events',
+      'metrics',
+    ]) {
+      await call(200, 'GET', `${at}/${inside}`);
+    }
+    await call(400, 'GET', `${at}/space?domain=nobody`);
+    await call(400, 'GET', `${at}/faults?cursor=nonsense`);
+    const text = await inject({
+      method: 'GET',
+      url: `${at}/metrics`,
+      headers: { accept: 'application/openmetrics-text' },
+    });
+    assert.match(text.body, /^iommu_stale_accesses_total\{session="ses_\w+",owner="freed"\} 1$/m);
+    assert.equal((await call(200, 'GET', at)).digest, before);
+  });
+
+  it('advances, takes many operations and runs', async () => {
+    assert.equal((await call(200, 'POST', `${at}/advance`, { ns: 20_000_000 })).fired, 1);
+    const payload = [
+      '{"op":"buffer","lengthBytes":64,"as":"b"}',
+      '{"op":"free","buffer":"$b"}',
+      '{"op":"fre","buffer":"$b"}',
+    ].join('\n');
+    const ops = await inject({
+      method: 'POST',
+      url: `${at}/ops`,
+      payload,
+      headers: { 'content-type': 'application/x-ndjson' },
+    });
+    assert.deepEqual(
+      ops.body
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line).ok),
+      [true, true, false],
+    );
+    await call(400, 'POST', `${at}/runs`, { until: { metric: 'nothing.such', above: 1 } });
+    const { id } = await call(202, 'POST', `${at}/runs`, { forNs: 1_000_000 });
+    let run = await call(200, 'GET', `${at}/runs/${id}`);
+    for (const deadline = Date.now() + 10_000; run.state !== 'finished' && Date.now() < deadline; await sleep(20)) {
+      run = await call(200, 'GET', `${at}/runs/${id}`);
+    }
+    assert.equal(run.state, 'finished');
+    assert.ok(run.result.operations > 0);
+    assert.equal((await call(200, 'GET', `${at}/runs`)).items.length, 1);
+    await call(200, 'GET', `${at}/metrics`);
+    await call(200, 'DELETE', `${at}/runs/${id}`);
+    assert.equal((await call(404, 'GET', `${at}/runs/${id}`)).code, 'unknown-run');
+  });
+
+  it('moves a device, gives everything back, is reset and deleted', async () => {
+    await call(200, 'DELETE', `${at}/workloads/rx`);
+    const { id } = await call(201, 'POST', `${at}/domains`);
+    assert.equal((await call(200, 'PUT', `${at}/devices/nic0/domain`, { domain: id })).domain, id);
+    assert.equal((await call(400, 'PUT', `${at}/devices/nic0/domain`, { domain: 'nobody' })).path, '/domain');
+    assert.equal((await call(200, 'DELETE', `${at}/devices/nic0/domain`)).previousDomain, id);
+    await call(200, 'DELETE', `${at}/devices/nic0`);
+    await call(200, 'DELETE', `${at}/buffers/skb?force=true`);
+    await call(200, 'DELETE', `${at}/domains/shared`);
+    await call(200, 'DELETE', `${at}/tenants/guest`);
+    assert.equal((await call(200, 'POST', `${at}/reset`)).timeNs, 0);
+    await call(200, 'DELETE', at);
+    assert.equal((await call(404, 'GET', at)).code, 'unknown-session');
+  });
+
+  it('and the server told its version and its catalogue: with that, every operation of the contract has succeeded', async () => {
+    await call(200, 'GET', '/v1');
+    await call(200, 'GET', '/v1/catalog');
+    const missing = contractOperations
+      .filter(
+        ({ routed, method, path }) =>
+          routed && !succeeded.has(`${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, ':$1')}`),
+      )
+      .map(({ operationId }) => operationId);
+    assert.deepEqual(missing, []);
+  });
+});
