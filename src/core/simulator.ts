@@ -53,6 +53,18 @@ import { coreVersion } from './version.ts';
 /** Kinds of events. A timer of the kernel fires on the CPU that armed it: kind TIMER_ON_CPU + cpu. */
 export const EVENT = { hardware: 0, timerOnCpu: 1000, workload: 100_000 } as const;
 
+/** Operations that the event log names: those that change what the machine is made of. */
+const LOGGED: ReadonlySet<string> = new Set([
+  'tenant',
+  'tenant-remove',
+  'domain',
+  'domain-remove',
+  'device',
+  'device-remove',
+  'workload',
+  'workload-remove',
+]);
+
 export class Simulator implements SimulatorApi {
   readonly spec: ResolvedSpec;
   readonly profile: CostProfile;
@@ -270,6 +282,8 @@ export class Simulator implements SimulatorApi {
     this.version++;
     this.fireDue(this.clock.now);
     this.rebaseWhenFar();
+    if (outcome.status === 'failed') this.log.add('failure', this.timeNs, { op: operation.op, ...outcome.problem });
+    else if (LOGGED.has(operation.op)) this.log.add(operation.op, this.timeNs, { id: outcome.result.id });
     return outcome;
   }
 
@@ -373,6 +387,7 @@ export class Simulator implements SimulatorApi {
     const started = Run.start(this, request);
     if (started instanceof Run) {
       this.run = started;
+      this.log.add('run', this.timeNs, { ...request });
       this.operations++;
       this.version++;
       return { status: 'ok', result: {} };

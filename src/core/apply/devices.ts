@@ -83,6 +83,15 @@ function leave(simulator: Simulator, device: Device): { check: string; detail: s
   return [leak];
 }
 
+/** Mappings that the device left in a domain when it was there before. */
+function liveIn(simulator: Simulator, device: Device, domain: Domain): number {
+  const { mappings } = simulator;
+  let live = 0;
+  for (let slot = 0; slot < mappings.used; slot++)
+    if (mappings.live[slot] === 1 && mappings.device[slot] === device.index && mappings.domain[slot] === domain.index) live++;
+  return live;
+}
+
 export function attach(simulator: Simulator, operation: Of<'attach'>): Outcome {
   const device = simulator.devices.find(operation.device);
   if (!device) return refuse('unknown-device', `no device "${operation.device}"`, '/device');
@@ -93,7 +102,7 @@ export function attach(simulator: Simulator, operation: Of<'attach'>): Outcome {
   simulator.begin(0);
   const misuse = leave(simulator, device);
   device.domain = domain;
-  device.liveMappings = 0;
+  device.liveMappings = liveIn(simulator, device, domain);
   domain.devices++;
   domain.space(device.maskLastPfn);
   const cost = costOf(simulator.work);

@@ -276,7 +276,8 @@ export class DmaApi {
       exposure.endUnmap();
     }
     mappings.bytes -= mappings.lengthBytes[slot]!;
-    device.liveMappings--;
+    // A mapping that its device left behind in another domain was written off as leaked when it moved.
+    if (device.domain !== null && device.domain.index === mappings.domain[slot]) device.liveMappings--;
     mappings.remove(slot);
   }
 
