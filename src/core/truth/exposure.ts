@@ -33,9 +33,11 @@ export class ExposureMeter {
   }
 
   close(bytes: number, opened: number, at: number): void {
-    this.pages.change(-1, at);
-    this.bytes.change(-bytes, at);
-    const length = at > opened ? at - opened : 0;
+    // Another CPU's invalidation may have completed before this unmap returned: then there was no window.
+    const end = at > opened ? at : opened;
+    this.pages.change(-1, end);
+    this.bytes.change(-bytes, end);
+    const length = end - opened;
     this.histogram.record(Math.floor(length / 1000));
     if (length > this.longestPs) this.longestPs = length;
   }

@@ -21,9 +21,10 @@ class Delayed implements InvalidationPolicy {
   private readonly pages: Int32Array;
   queued = 0;
   readonly locks: readonly Lock[] = [];
-  /** Number of the first range of the batch; a purge's token is its range's number, and it has landed when that is below `landed`. */
+  /** [entry]: 1 once its purge has landed. CPUs post at times of their own, so purges land in no order. */
+  private readonly landed: Uint8Array;
+  /** Number of the first range of the batch; a purge's token is its range's number. */
   private batchStart = 0;
-  private landed = 0;
 
   constructor(parts: PolicyParts) {
     this.parts = parts;
@@ -31,6 +32,7 @@ class Delayed implements InvalidationPolicy {
     this.domain = new Int32Array(this.capacity);
     this.pfn = new Float64Array(this.capacity);
     this.pages = new Int32Array(this.capacity);
+    this.landed = new Uint8Array(this.capacity);
   }
 
   unmapped(domain: Domain, pfn: number, pages: number): void {
@@ -39,6 +41,7 @@ class Delayed implements InvalidationPolicy {
     this.domain[at] = domain.index;
     this.pfn[at] = pfn;
     this.pages[at] = pages;
+    this.landed[at] = 0;
     work.add(ROW.invalidation, costs.unmapQueue);
     this.parts.armHardware(work.now() + POSTED_PURGE_PS, this.batchStart + at);
     if (this.queued === this.capacity) {
@@ -50,7 +53,7 @@ class Delayed implements InvalidationPolicy {
   private purge(at: number, now: number): void {
     const { unit } = this.parts;
     unit.range(this.domain[at]!, this.pfn[at]!, this.pages[at]!, false, now);
-    this.landed = this.batchStart + at + 1;
+    this.landed[at] = 1;
   }
 
   /** The read-back: every posted purge is complete when it returns; then the batch is freed. */
@@ -59,19 +62,19 @@ class Delayed implements InvalidationPolicy {
     if (this.queued === 0) return;
     work.add(ROW.invalidation, costs.invalidation);
     const now = work.now();
-    for (let at = this.landed - this.batchStart; at < this.queued; at++) this.purge(at, now);
+    for (let at = 0; at < this.queued; at++) if (this.landed[at] === 0) this.purge(at, now);
     tables.releaseUnlinked();
     for (let at = 0; at < this.queued; at++) freeIova(domains[this.domain[at]!]!, this.pfn[at]!, this.pages[at]!);
     counters.entriesFlushed += this.queued;
     this.batchStart += this.queued;
-    this.landed = this.batchStart;
     this.queued = 0;
   }
 
   timer(token: number): boolean {
-    // Purges land in the order in which they were posted.
-    if (token < this.landed || token >= this.batchStart + this.queued) return false;
-    this.purge(token - this.batchStart, this.parts.work.now());
+    const at = token - this.batchStart;
+    // A read-back may have forced it already, and its batch may be long freed.
+    if (at < 0 || at >= this.queued || this.landed[at] === 1) return false;
+    this.purge(at, this.parts.work.now());
     return true;
   }
 
@@ -102,7 +105,7 @@ class Delayed implements InvalidationPolicy {
     sink.column(this.pfn, this.queued);
     sink.column(this.pages, this.queued);
     sink.number(this.batchStart);
-    sink.number(this.landed);
+    sink.column(this.landed, this.queued);
   }
 }
 
