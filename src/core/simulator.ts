@@ -363,6 +363,7 @@ export class Simulator implements SimulatorApi {
     this.queue.rebase(ps);
     for (let cpu = 0; cpu < this.cpuAt.length; cpu++) this.cpuAt[cpu]! -= ps;
     this.exposure.rebase(ps);
+    this.policy.rebase(ps);
     this.oracle.residual.rebase(ps);
     for (const lock of this.locks()) lock.rebase(ps);
     for (const domain of this.domains) domain.inFlightUntil -= ps;

@@ -109,6 +109,9 @@ class Deferred2008 implements InvalidationPolicy {
     return [this.lock];
   }
 
+  /** Its lock is rebased with the others, its timer with the queue. */
+  rebase(_ps: number): void {}
+
   digest(sink: DigestSink): void {
     sink.number(this.queued);
     sink.column(this.domain, this.queued);

@@ -23,6 +23,8 @@ class Delayed implements InvalidationPolicy {
   readonly locks: readonly Lock[] = [];
   /** [entry]: 1 once its purge has landed. CPUs post at times of their own, so purges land in no order. */
   private readonly landed: Uint8Array;
+  /** [entry]: ps after the clock's base at which its purge lands by itself. */
+  private readonly landsAt: Float64Array;
   /** Number of the first range of the batch; a purge's token is its range's number. */
   private batchStart = 0;
 
@@ -33,6 +35,7 @@ class Delayed implements InvalidationPolicy {
     this.pfn = new Float64Array(this.capacity);
     this.pages = new Int32Array(this.capacity);
     this.landed = new Uint8Array(this.capacity);
+    this.landsAt = new Float64Array(this.capacity);
   }
 
   unmapped(domain: Domain, pfn: number, pages: number): void {
@@ -43,7 +46,9 @@ class Delayed implements InvalidationPolicy {
     this.pages[at] = pages;
     this.landed[at] = 0;
     work.add(ROW.invalidation, costs.unmapQueue);
-    this.parts.armHardware(work.now() + POSTED_PURGE_PS, this.batchStart + at);
+    const landsAt = work.now() + POSTED_PURGE_PS;
+    this.landsAt[at] = landsAt;
+    this.parts.armHardware(landsAt, this.batchStart + at);
     if (this.queued === this.capacity) {
       counters.flushesBatch++;
       this.complete();
@@ -62,7 +67,7 @@ class Delayed implements InvalidationPolicy {
     if (this.queued === 0) return;
     work.add(ROW.invalidation, costs.invalidation);
     const now = work.now();
-    for (let at = 0; at < this.queued; at++) if (this.landed[at] === 0) this.purge(at, now);
+    for (let at = 0; at < this.queued; at++) if (this.landed[at] === 0) this.purge(at, Math.min(now, this.landsAt[at]!));
     tables.releaseUnlinked();
     for (let at = 0; at < this.queued; at++) freeIova(domains[this.domain[at]!]!, this.pfn[at]!, this.pages[at]!);
     counters.entriesFlushed += this.queued;
@@ -97,6 +102,10 @@ class Delayed implements InvalidationPolicy {
     for (let at = 0; at < Math.min(limit, this.queued); at++)
       out.push({ domain: this.parts.domains[this.domain[at]!]!, pfn: this.pfn[at]!, pages: this.pages[at]! });
     return out;
+  }
+
+  rebase(ps: number): void {
+    for (let at = 0; at < this.queued; at++) this.landsAt[at]! -= ps;
   }
 
   digest(sink: DigestSink): void {

@@ -26,5 +26,6 @@ export abstract class ImmediatePolicy implements InvalidationPolicy {
   queue(): [] {
     return [];
   }
+  rebase(_ps: number): void {}
   digest(_sink: DigestSink): void {}
 }

@@ -52,6 +52,8 @@ export interface InvalidationPolicy {
   readonly capacity: number;
   /** Its own locks, shown and rebased with the others. */
   readonly locks: readonly Lock[];
+  /** The clock's base moved: times that it keeps fall by `ps`. */
+  rebase(ps: number): void;
   digest(sink: DigestSink): void;
 }
 
