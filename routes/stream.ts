@@ -42,7 +42,7 @@ export async function registerStream(app: FastifyInstance, hub: StreamHub): Prom
     wsHandler: (socket, request) => {
       const { session } = request.params as { session: string };
       // A name is followed no further than to the session that it named at this moment.
-      hub.open(hub.resolve(session) ?? session, socket);
+      hub.open(hub.resolve(session) ?? session, socket, request.raw.socket);
     },
   });
 }

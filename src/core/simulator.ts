@@ -427,9 +427,11 @@ export class Simulator implements SimulatorApi {
 
   digest(): string {
     const sink = new Digest();
-    const { name: _name, title: _title, ...spec } = this.spec;
+    // Tenants, domains, devices and workloads are digested as they are now, by number: their names do not act.
+    const { name: _name, title: _title, tenants: _tenants, domains: _domains, devices: _devices, workloads: _workloads, ...spec } =
+      this.spec;
     sink.text(coreVersion);
-    sink.text(JSON.stringify(withoutNames(spec)));
+    sink.text(JSON.stringify(sorted(spec)));
     sink.number(this.clock.baseNs + Math.floor(this.clock.now / 1000));
     sink.number(this.clock.now % 1000);
     this.queue.digest(sink, this.clock.baseNs);
@@ -466,13 +468,10 @@ export class Simulator implements SimulatorApi {
   }
 }
 
-/** A spec without what people call things: names identify, they do not act. */
-function withoutNames(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutNames);
+/** The same value with members in alphabetical order: how a spec was written does not act either. */
+export function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([key]) => key !== 'name' && key !== 'title')
-      .map(([key, member]) => [key, withoutNames(member)]),
-  );
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([key, member]) => [key, sorted(member)]));
 }

@@ -76,9 +76,9 @@ export class History {
     const ordinal = ++this.recorded[topic]!;
     if (topic === METRICS) this.lastMetrics = sequence;
     this.timeNs = timeNs;
-    const head = `{"type":"${type}","epoch":${this.epochText},"sequence":${sequence},"timeNs":${timeNs},"data":`;
-    let bytes = encode(head, data);
-    if (bytes.length > this.limits.frameBytes) bytes = encode(tooLarge(type, this.epochText, sequence), '');
+    const place = `"epoch":${this.epochText},"sequence":${sequence},"timeNs":${timeNs}`;
+    let bytes = encode(`{"type":"${type}",${place},"data":${data}}`);
+    if (bytes.length > this.limits.frameBytes) bytes = encode(tooLarge(type, this.epochText, sequence));
     this.frames.push({ sequence, topic, ordinal, atMs: nowMs, bytes });
     this.bytes += bytes.length;
     while (this.count > this.limits.historyFrames || this.bytes > this.limits.historyBytes) this.evictOldest();
@@ -123,12 +123,9 @@ export class History {
 }
 
 /** Not from Node's shared pool: a frame that one slow reader still holds must not keep its neighbours in memory. */
-function encode(head: string, data: string): Buffer {
-  if (data === '') return Buffer.from(head);
-  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(head) + Buffer.byteLength(data) + 1);
-  let end = bytes.write(head, 0);
-  end += bytes.write(data, end);
-  bytes[end] = 0x7d; // }
+function encode(text: string): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
+  bytes.write(text);
   return bytes;
 }
 

@@ -2,6 +2,7 @@
  * The streams of all sessions: keeps the history of each, whoever listens, and brings every frame to those who want it. Nothing
  * here makes a session wait: frames are taken as they come, and handed out in turns short enough for other requests to get theirs.
  */
+import type { Socket } from 'node:net';
 import type { WebSocket } from '@fastify/websocket';
 import type { FrameListener, SessionFrame, SessionHost } from '../host/host.ts';
 import { CLOSE } from './close-codes.ts';
@@ -114,8 +115,13 @@ export class StreamHub implements FrameListener {
     return ofSession >= this.limits.socketsPerSession ? 'too-many-sockets-of-session' : null;
   }
 
-  /** Takes over an open socket. @param session id */
-  open(session: string, socket: WebSocket): void {
+  /**
+   * Takes over an open socket.
+   *
+   * @param session id
+   * @param wire the connection under the socket
+   */
+  open(session: string, socket: WebSocket, wire: Socket): void {
     const epoch = this.host.epochOf(session);
     if (epoch === null || this.closed !== null) {
       // Deleted, or the server asked to stop, between the check and the upgrade.
@@ -125,7 +131,7 @@ export class StreamHub implements FrameListener {
     }
     const stream = this.streamOf(session, epoch);
     const { counters, limits, nowMs } = this;
-    const subscriber = new Subscriber(socket, { history: stream.history, counters, limits, nowMs });
+    const subscriber = new Subscriber(socket, wire, { history: stream.history, counters, limits, nowMs });
     stream.subscribers.add(subscriber);
     this.sockets++;
     socket.once('close', () => {

@@ -5,6 +5,7 @@
  * is full the cursor stays, costs nothing, and goes on when the socket has drained. Meanwhile metrics pile up to one (the newest),
  * and of the other topics it misses what leaves the history; a `gap` says how much of each.
  */
+import type { Socket } from 'node:net';
 import type { WebSocket } from '@fastify/websocket';
 import { problemDocument, type Reason } from '../api/problem.ts';
 import { CLOSE, type CloseCause } from './close-codes.ts';
@@ -49,6 +50,8 @@ export interface SubscriberSetting {
 
 export class Subscriber {
   private readonly socket: WebSocket;
+  /** The connection under it. */
+  private readonly wire: Socket;
   private readonly history: History;
   private readonly limits: StreamLimits;
   private readonly counters: StreamCounters;
@@ -93,8 +96,9 @@ export class Subscriber {
   private closing = false;
   private closeTimer: NodeJS.Timeout | undefined;
 
-  constructor(socket: WebSocket, { history, limits, counters, nowMs }: SubscriberSetting) {
+  constructor(socket: WebSocket, wire: Socket, { history, limits, counters, nowMs }: SubscriberSetting) {
     this.socket = socket;
+    this.wire = wire;
     this.history = history;
     this.limits = limits;
     this.counters = counters;
@@ -119,8 +123,16 @@ export class Subscriber {
   /** Sends what is new, as far as the socket takes it. */
   pump(): void {
     if (this.full || this.yielded || this.closing) return;
+    const { wire } = this;
+    if (this.epoch !== this.history.epoch) this.enterEpoch();
+    // Frames of one batch leave in one call of the operating system.
+    wire.cork();
+    this.pumpFrames();
+    wire.uncork();
+  }
+
+  private pumpFrames(): void {
     const { history } = this;
-    if (this.epoch !== history.epoch) this.enterEpoch();
     for (let left = FRAMES_PER_TURN; this.cursor <= history.last; left--) {
       if (this.full) return;
       if (left === 0) {
@@ -218,10 +230,16 @@ export class Subscriber {
   }
 
   private write(bytes: Buffer): void {
-    const { socket, limits } = this;
+    const { socket, wire, limits } = this;
     this.counters.framesSent++;
     this.counters.bytesSent += bytes.length;
-    const buffered = socket.bufferedAmount;
+    let buffered = socket.bufferedAmount;
+    if (buffered + bytes.length >= limits.bufferedBytes) {
+      // What is held back only for the batch does not count as waiting for the client.
+      wire.uncork();
+      wire.cork();
+      buffered = socket.bufferedAmount;
+    }
     this.waitingMessages = buffered === 0 ? 1 : this.waitingMessages + 1;
     if (buffered + bytes.length < limits.bufferedBytes && this.waitingMessages < limits.bufferedMessages) {
       socket.send(bytes, AS_TEXT);

@@ -4,7 +4,7 @@ import { newRows } from '../meter/work.ts';
 import type { Device } from '../os/device.ts';
 import type { DigestSink } from '../os/iova/allocator.ts';
 import { MAP_SUSPENDED } from '../os/dma-api.ts';
-import { EVENT, type Simulator } from '../simulator.ts';
+import { EVENT, type Simulator, sorted } from '../simulator.ts';
 import type { WorkloadSpec } from '../spec.ts';
 import { VERDICT } from '../truth/oracle.ts';
 
@@ -206,7 +206,12 @@ export abstract class Workload {
   }
 
   digest(sink: DigestSink): void {
+    const { name: _name, device: _device, target: _target, tenant: _tenant, ...parameters } = this.spec;
+    sink.text(JSON.stringify(sorted(parameters)));
     sink.number(this.index);
+    sink.number(this.device.index);
+    sink.number(this.target.index);
+    sink.number(this.tenant);
     sink.number(this.operations);
     sink.number(this.dropped);
     sink.number(this.milliCycles);

@@ -87,7 +87,10 @@ export class Device {
   digest(sink: DigestSink): void {
     sink.number(this.index);
     sink.number(this.removed ? 1 : 0);
+    sink.text(this.kind);
     sink.text(this.bdf);
+    sink.number(this.maxSegmentBytes);
+    sink.number(this.segmentBoundaryBytes);
     sink.number(this.domain?.index ?? -1);
     sink.number(this.maskBits);
     sink.number(this.try32BitFirst ? 1 : 0);

@@ -84,6 +84,8 @@ export class Domain {
     sink.number(this.index);
     sink.number(this.removed ? 1 : 0);
     sink.number(this.levels);
+    sink.number(this.tenant);
+    sink.number(this.ownedBy);
     sink.number(this.root);
     sink.number(this.devices);
     sink.number(this.inFlightUntil === Number.NEGATIVE_INFINITY ? -1 : this.inFlightUntil);
