@@ -136,6 +136,7 @@ export class Run {
     const { simulator } = this;
     const { queue, clock, workloadAt } = simulator;
     simulator.work.contended = simulator.cpuAt.length > 1;
+    for (const domain of simulator.domains) if (domain.allocator) domain.allocator.budget = simulator.searchBudget;
     let end = this.end();
     for (let i = 0; i < events; i++) {
       if (this.suspended !== null) {
