@@ -32,21 +32,21 @@ const RULES: Rule[] = [
   },
   {
     files: /^src\/core\/hardware\//,
-    mayNot: /^src\/core\/(os|devices|truth)\//,
+    mayNot: /^src\/core\/(os|devices|apply|look)\//,
     typesToo: false,
-    reason: 'a chip knows no kernel, and no oracle',
+    reason: 'a chip knows no kernel; what it does it tells the oracle, and asks it nothing that it acts on',
   },
   {
     files: /^src\/core\/os\//,
-    mayNot: /^src\/core\/(devices|truth)\//,
+    mayNot: /^src\/core\/(devices|apply|look)\//,
     typesToo: false,
-    reason: 'a kernel learns of devices by what they ask of it, and is not told what is true',
+    reason: 'a kernel learns of devices by what they ask of it',
   },
   {
     files: /^src\/core\/truth\//,
-    mayNot: /^src\/core\/(apply|devices)\//,
+    mayNot: /^src\/core\/(apply|devices|os)\//,
     typesToo: false,
-    reason: 'the oracle watches and does nothing',
+    reason: 'the oracle is told what happens and does nothing itself',
   },
   {
     files: /^src\/host\//,

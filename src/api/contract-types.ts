@@ -951,6 +951,16 @@ export interface WorkloadMetrics {
   throughputGbps?: Quantity;
   iops?: Quantity;
   latencyNs?: Quantiles;
+  /**
+   * Of a run - latencies in nanoseconds, in the core's log-linear buckets (`to` exclusive).
+   */
+  latencyHistogram?: {
+    [k: string]: unknown;
+  }[];
+  /**
+   * Of an ended run - the same as an HdrHistogram (V2, compressed, base64), nanoseconds, two significant digits.
+   */
+  latencyHdr?: string;
   cpuUtilisation?: CpuUtilisation;
   cyclesPerOperation?: number | null;
   breakdown?: MeasuredBreakdown;

@@ -21,7 +21,9 @@ export function faultDocument(simulator: Simulator, record: FaultRecord): Record
     access: record.write ? 'write' : 'read',
     iova: formatAddress(record.page, record.offset),
     forensics: {
-      lastMap: mapped ? { timeNs: mappedNs, sinceNs: record.timeNs - mappedNs, direction: directions[record.direction] } : null,
+      lastMap: mapped
+        ? { timeNs: mappedNs, sinceNs: record.timeNs - mappedNs, direction: directions[record.direction] }
+        : null,
       lastUnmap: unmapped ? { timeNs: unmappedNs, sinceNs: record.timeNs - unmappedNs } : null,
       verdict: !mapped ? 'never mapped' : unmapped ? 'use after unmap' : 'wrong direction or not covered',
     },

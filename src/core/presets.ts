@@ -26,7 +26,15 @@ const thread2008: Preset = {
     workloads: [
       { name: 'rx', kind: 'nic-rx', device: 'nic0', gbps: 10, cpus: [0] },
       { name: 'tx', kind: 'nic-tx', device: 'nic0', gbps: 1, cpus: [1] },
-      { name: 'disk', kind: 'block', device: 'disk0', disk: 'sata', lengthBytes: 4096, pattern: 'sequential', cpus: [1] },
+      {
+        name: 'disk',
+        kind: 'block',
+        device: 'disk0',
+        disk: 'sata',
+        lengthBytes: 4096,
+        pattern: 'sequential',
+        cpus: [1],
+      },
       { name: 'probe', kind: 'hostile', device: 'nic0', target: 'nic0', select: 'last-unmapped', access: 'write' },
     ],
     costs: { profile: 'riommu15-brcm' },

@@ -91,7 +91,8 @@ export function resolveSpec(input: Record<string, unknown>): ResolvedSpec {
   let base = defaults;
   if (preset !== undefined) {
     const known = presets[String(preset)];
-    if (!known) throw new SpecError([{ path: '/preset', message: `no preset is named "${preset}", the catalog lists them` }]);
+    if (!known)
+      throw new SpecError([{ path: '/preset', message: `no preset is named "${preset}", the catalog lists them` }]);
     base = merge(base, known.spec, '');
   }
   const merged = merge(base, own, '');
@@ -109,7 +110,11 @@ export function resolveSpec(input: Record<string, unknown>): ResolvedSpec {
 function* check(spec: ResolvedSpec): Generator<SpecProblem> {
   const { machine, iommu, policy, costs } = spec;
   const profile = profiles[costs.profile];
-  if (!profile) yield { path: '/costs/profile', message: `unknown profile "${costs.profile}"; known: ${Object.keys(profiles).join(', ')}` };
+  if (!profile)
+    yield {
+      path: '/costs/profile',
+      message: `unknown profile "${costs.profile}"; known: ${Object.keys(profiles).join(', ')}`,
+    };
   for (const step of Object.keys(costs.overrides))
     if (!(stepNames as string[]).includes(step))
       yield { path: `/costs/overrides/${step}`, message: `no step of that name; known: ${stepNames.join(', ')}` };
@@ -123,7 +128,10 @@ function* check(spec: ResolvedSpec): Generator<SpecProblem> {
   if (iotlb.replacement === 'plru' && (ways & (ways - 1)) !== 0)
     yield { path: '/iommu/iotlb/replacement', message: 'plru is a binary tree: ways must be a power of two' };
   if (iommu.walkCache.entriesPerLevel.length !== iommu.levels - 1)
-    yield { path: '/iommu/walkCache/entriesPerLevel', message: `${iommu.levels} levels have ${iommu.levels - 1} walk caches, root first` };
+    yield {
+      path: '/iommu/walkCache/entriesPerLevel',
+      message: `${iommu.levels} levels have ${iommu.levels - 1} walk caches, root first`,
+    };
   for (const [i, region] of iommu.reservedRegions.entries()) {
     const path = `/iommu/reservedRegions/${i}`;
     if (!parseAddress(region.start)) {
@@ -136,13 +144,17 @@ function* check(spec: ResolvedSpec): Generator<SpecProblem> {
       yield { path: `${path}/end`, message: 'is no address' };
       continue;
     }
-    if (parsed.offset !== 4095) yield { path: `${path}/end`, message: 'is inclusive and must end a 4 KiB page, as 0xfeefffff does' };
+    if (parsed.offset !== 4095)
+      yield { path: `${path}/end`, message: 'is inclusive and must end a 4 KiB page, as 0xfeefffff does' };
     if (parsed.page < first) yield { path: `${path}/end`, message: 'lies below start' };
     if (parsed.page >= PHYSICAL_PAGES * 32) yield { path: `${path}/end`, message: 'lies beyond 57 bits' };
   }
   const allocator = allocators[policy.allocator.kind];
   if (!allocator)
-    yield { path: '/policy/allocator/kind', message: `unknown allocator; known: ${Object.keys(allocators).join(', ')}` };
+    yield {
+      path: '/policy/allocator/kind',
+      message: `unknown allocator; known: ${Object.keys(allocators).join(', ')}`,
+    };
   const invalidation = policies[policy.invalidation.kind];
   if (!invalidation)
     yield { path: '/policy/invalidation/kind', message: `unknown policy; known: ${Object.keys(policies).join(', ')}` };

@@ -3,15 +3,16 @@
  *
  * Events come in global time order, ties in arming order; a run may be sliced anywhere between two events.
  */
+
+import { advanceBy } from './apply/time.ts';
+import { DONE, QUEUES, type Workload } from './devices/workload.ts';
 import { runMetrics } from './look/metrics.ts';
 import { newRows } from './meter/work.ts';
 import type { Outcome, RunRequest } from './operations.ts';
 import { refuse } from './outcome.ts';
 import { HORIZON_NS } from './sim/clock.ts';
-import { EVENT, type Simulator } from './simulator.ts';
-import { DONE, QUEUES, type Workload } from './devices/workload.ts';
-import { advanceBy } from './apply/time.ts';
 import type { Integral } from './sim/integral.ts';
+import { EVENT, type Simulator } from './simulator.ts';
 
 /** How often a condition on a metric is looked at. */
 const CHECK_EVERY_PS = 100_000_000;
@@ -60,13 +61,21 @@ export class Run {
       return refuse('horizon', `simulated time ends at ${HORIZON_NS} ns`, '/forNs');
     const timed = request.untilNs !== undefined || request.forNs !== undefined;
     if (!timed && simulator.workloads.size === 0)
-      return refuse('no-workload', 'without a workload nothing would happen: add one, or run until a time', '/workloads');
+      return refuse(
+        'no-workload',
+        'without a workload nothing would happen: add one, or run until a time',
+        '/workloads',
+      );
     if (request.operations !== undefined && ![...simulator.workloads.all()].some(({ kind }) => kind !== 'hostile'))
       return refuse('no-workload', 'a hostile device completes no operations: nothing would count', '/operations');
     if (request.until !== undefined) {
       const metric = request.until.metric.split('.');
       if (typeof valueAt(simulator.read({ read: 'metrics' }), metric) !== 'number')
-        return refuse('unknown-metric', `"${request.until.metric}" is no number in the session's metrics`, '/until/metric');
+        return refuse(
+          'unknown-metric',
+          `"${request.until.metric}" is no number in the session's metrics`,
+          '/until/metric',
+        );
     }
     return new Run(simulator, request);
   }
@@ -181,7 +190,9 @@ export class Run {
     if (done < this.operationsGoal) return false;
     // The operation is complete when its CPU is done with it.
     const { clock, cpuAt } = this.simulator;
-    for (const cpu of workload.cpus) if (cpuAt[cpu]! > clock.now && workload.busyPs[cpu]! > 0) clock.now = Math.max(clock.now, Math.min(cpuAt[cpu]!, this.end()));
+    for (const cpu of workload.cpus)
+      if (cpuAt[cpu]! > clock.now && workload.busyPs[cpu]! > 0)
+        clock.now = Math.max(clock.now, Math.min(cpuAt[cpu]!, this.end()));
     this.close();
     return true;
   }
@@ -239,7 +250,9 @@ export class Run {
     if (this.ended) return 1;
     const { simulator } = this;
     if (this.endNs !== NEVER_NS)
-      return this.endNs === this.startNs ? 1 : Math.min(1, (simulator.timeNs - this.startNs) / (this.endNs - this.startNs));
+      return this.endNs === this.startNs
+        ? 1
+        : Math.min(1, (simulator.timeNs - this.startNs) / (this.endNs - this.startNs));
     if (this.operationsGoal !== Number.POSITIVE_INFINITY) {
       let done = 0;
       for (const workload of simulator.workloads.all()) done += workload.operations;
@@ -255,13 +268,15 @@ export class Run {
   /** Simulated seconds since it began. */
   elapsedSeconds(): number {
     const { clock } = this.simulator;
-    return (clock.timeNs - this.startNs) / 1e9 + (clock.now - (clock.timeNs - clock.baseNs) * 1000 - this.startPs) / 1e12;
+    return (
+      (clock.timeNs - this.startNs) / 1e9 + (clock.now - (clock.timeNs - clock.baseNs) * 1000 - this.startPs) / 1e12
+    );
   }
 
   wireSeconds(): number {
     let seconds = 0;
+    // A link is as fast as its line: two directions share no wire.
     for (const workload of this.simulator.workloads.all())
-      // A link is as fast as its line: two directions share no wire.
       seconds = Math.max(seconds, (workload.operations * workload.wirePs) / 1e12);
     return seconds;
   }

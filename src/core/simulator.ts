@@ -4,8 +4,10 @@
  * A session is its spec plus its operations: nothing else reaches the parts. Interactive operations are sequential: each starts at
  * session time, session time becomes its end, and what fell due meanwhile fires after it. Only runs overlap CPUs.
  */
-import { assert } from './assert.ts';
+
 import { type Applied, dispatch } from './apply/index.ts';
+import { assert } from './assert.ts';
+import type { Workload } from './devices/workload.ts';
 import { EventLog } from './event-log.ts';
 import { faultNotice } from './fault-notice.ts';
 import { FaultLog } from './hardware/fault.ts';
@@ -15,7 +17,8 @@ import { HOST_TENANT, Memory, NO_FRAME } from './hardware/memory.ts';
 import { PageTables } from './hardware/page-table.ts';
 import { Iommu } from './hardware/translate.ts';
 import { WalkCacheLevel } from './hardware/walk-cache.ts';
-import { type Costs, type CostProfile, costsOf, profiles } from './meter/cost-profile.ts';
+import { look } from './look/index.ts';
+import { type CostProfile, type Costs, costsOf, profiles } from './meter/cost-profile.ts';
 import { Counters } from './meter/counters.ts';
 import { Work } from './meter/work.ts';
 import type { Operation, Outcome, RunRequest } from './operations.ts';
@@ -23,17 +26,16 @@ import type { Buffer, Tenant } from './os/buffer.ts';
 import type { Device } from './os/device.ts';
 import { DmaApi } from './os/dma-api.ts';
 import { Domain } from './os/domain.ts';
-import { IommuApi } from './os/iommu-api.ts';
-import { IotlbFlush } from './os/iotlb-flush.ts';
 import { policies } from './os/invalidation/index.ts';
 import type { InvalidationPolicy, PolicyEntry } from './os/invalidation/policy.ts';
+import { IommuApi } from './os/iommu-api.ts';
+import { IotlbFlush } from './os/iotlb-flush.ts';
 import type { AllocatorEntry } from './os/iova/allocator.ts';
 import { allocators } from './os/iova/index.ts';
 import { Mappings } from './os/mappings.ts';
 import { PageMapper } from './os/page-mapper.ts';
 import { Registry } from './os/registry.ts';
 import { refuse } from './outcome.ts';
-import { look } from './look/index.ts';
 import type { Reading } from './reading.ts';
 import { SpecError } from './resolve-spec.ts';
 import { Run } from './run.ts';
@@ -47,7 +49,6 @@ import type { Notice, SimulatorApi } from './simulator-api.ts';
 import type { ResolvedSpec } from './spec.ts';
 import { Exposure } from './truth/exposure.ts';
 import { Oracle, verdictNames } from './truth/oracle.ts';
-import type { Workload } from './devices/workload.ts';
 import { coreVersion } from './version.ts';
 
 /** Kinds of events. A timer of the kernel fires on the CPU that armed it: kind TIMER_ON_CPU + cpu. */
@@ -136,7 +137,9 @@ export class Simulator implements SimulatorApi {
     this.tables = new PageTables(this.memory);
     this.iotlb = new Iotlb(iommu.iotlb.entries, iommu.iotlb.ways, iommu.iotlb.replacement, this.random.stream('iotlb'));
     // The spec counts from the root; here [0] is the cache whose entries point to leaf tables.
-    this.walkCaches = [...iommu.walkCache.entriesPerLevel].reverse().map((entries, i) => new WalkCacheLevel(i + 1, entries));
+    this.walkCaches = [...iommu.walkCache.entriesPerLevel]
+      .reverse()
+      .map((entries, i) => new WalkCacheLevel(i + 1, entries));
     this.faults = new FaultLog(iommu.faultLogEntries);
     const pagesOf = (domain: number) => this.domains[domain]!.pages;
     this.exposure = new Exposure(this.iotlb, pagesOf);
@@ -219,7 +222,9 @@ export class Simulator implements SimulatorApi {
         const outcome = dispatch(this, { op: kind.slice(0, -1), ...body } as Operation);
         assert(outcome !== null, 'a spec element was suspended');
         if (outcome.status !== 'ok')
-          throw new SpecError([{ path: `/${kind}/${i}${outcome.problem.path ?? ''}`, message: outcome.problem.detail }]);
+          throw new SpecError([
+            { path: `/${kind}/${i}${outcome.problem.path ?? ''}`, message: outcome.problem.detail },
+          ]);
       }
     this.log.clear();
     this.operations = 0;
@@ -340,7 +345,15 @@ export class Simulator implements SimulatorApi {
   }
 
   /** Tells subscribers of a verdict that is not `ok`. */
-  noteVerdict(workload: Workload, page: number, offset: number, lengthBytes: number, write: boolean, verdict: number, now: number): void {
+  noteVerdict(
+    workload: Workload,
+    page: number,
+    offset: number,
+    lengthBytes: number,
+    write: boolean,
+    verdict: number,
+    now: number,
+  ): void {
     if (this.log.full) return;
     const timeNs = this.clock.toNs(now);
     this.log.notice({
@@ -384,7 +397,8 @@ export class Simulator implements SimulatorApi {
   }
 
   startRun(request: RunRequest): Outcome {
-    if (this.run !== null && !this.run.ended) return refuse('run-active', 'a run is active: wait for its end or cancel it');
+    if (this.run !== null && !this.run.ended)
+      return refuse('run-active', 'a run is active: wait for its end or cancel it');
     const started = Run.start(this, request);
     if (started instanceof Run) {
       this.run = started;
@@ -428,8 +442,15 @@ export class Simulator implements SimulatorApi {
   digest(): string {
     const sink = new Digest();
     // Tenants, domains, devices and workloads are digested as they are now, by number: their names do not act.
-    const { name: _name, title: _title, tenants: _tenants, domains: _domains, devices: _devices, workloads: _workloads, ...spec } =
-      this.spec;
+    const {
+      name: _name,
+      title: _title,
+      tenants: _tenants,
+      domains: _domains,
+      devices: _devices,
+      workloads: _workloads,
+      ...spec
+    } = this.spec;
     sink.text(coreVersion);
     sink.text(JSON.stringify(sorted(spec)));
     sink.number(this.clock.baseNs + Math.floor(this.clock.now / 1000));

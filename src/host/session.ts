@@ -14,6 +14,7 @@ import type { Reading } from '../core/reading.ts';
 import type { SimulatorApi } from '../core/simulator-api.ts';
 import type { ResolvedSpec } from '../core/spec.ts';
 import { type FrameClock, FrameRecorder, type FrameSource } from './frames.ts';
+import { withHdr } from './hdr.ts';
 import type { HostProblem, Reply, RunDocument, SessionFrame, SessionState } from './host.ts';
 import type { LineWriter, OpsStream } from './ops.ts';
 import {
@@ -276,7 +277,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     record.state = state;
     record.timeNs = this.simulator.timeNs;
     record.progress = state === 'finished' ? 1 : this.simulator.runProgress();
-    record.result = this.partialResult(record);
+    record.result = withHdr(this.partialResult(record));
     this.active = null;
     this.recorder.runChanged(this.runDocument(record, true));
     this.tellState();

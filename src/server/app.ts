@@ -1,4 +1,5 @@
 /** The HTTP server: what surrounds the routes, in the order in which a request meets it. */
+import fastifyWebsocket from '@fastify/websocket';
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { HEALTH_PATHS, registerHealth } from '../../routes/health.ts';
 import { registerRoutes } from '../../routes/index.ts';
@@ -9,6 +10,7 @@ import { ProblemError } from '../api/problem.ts';
 import type { Config } from '../config.ts';
 import type { SessionHost } from '../host/host.ts';
 import type { StreamHub } from '../stream/hub.ts';
+import { websocketOptions } from '../stream/websocket.ts';
 import { limitBodyTime } from './body-timeout.ts';
 import { answerClientError } from './client-errors.ts';
 import { serveDocuments } from './documents.ts';
@@ -32,7 +34,7 @@ export interface AppServices {
   limits?: Partial<AppLimits>;
 }
 
-export interface AppLimits {
+interface AppLimits {
   headersMs: number;
   /** Of everything but `ops`. */
   bodyMs: number;
@@ -53,6 +55,8 @@ export async function buildApp(services: AppServices): Promise<FastifyInstance> 
   const metrics = createMetrics(host, stream);
   const keys = new IdempotencyKeys();
 
+  // Before all that may refuse an upgrade: it ends the connection of a refused one, which nobody else does.
+  if (stream !== undefined) await app.register(fastifyWebsocket, websocketOptions(stream));
   logRequests(app);
   measureRequests(app, metrics);
   refuseWhenClosing(app, lifecycle);
@@ -60,6 +64,7 @@ export async function buildApp(services: AppServices): Promise<FastifyInstance> 
   limitBodyTime(app, limits.bodyMs);
   answerRetries(app, keys);
   if (stream !== undefined) await registerStream(app, stream);
+  // Before what follows: routes of the root keep the error handler that is set when they come to be.
   await registerRoutes(app, { host, applyOps: new KeyedOps(host, keys).apply });
   registerHealth(app, { host, metrics, lifecycle, frontPage });
   await serveDocuments(app);

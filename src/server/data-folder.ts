@@ -10,7 +10,7 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
-export interface Holder {
+interface Holder {
   pid: number;
   /** Where it listens, `http://127.0.0.1:8080`; null while it starts. */
   address: string | null;

@@ -23,9 +23,15 @@ const POLICY: Record<string, string[]> = {
 
 export async function serveDocuments(app: FastifyInstance): Promise<void> {
   await app.register(helmet, {
+    // Pages only: on each reply of the API these 800 bytes would protect nobody.
+    global: false,
     contentSecurityPolicy: { useDefaults: false, directives: POLICY },
     // The server speaks plain HTTP; what stands before it and does not, says so itself.
     strictTransportSecurity: false,
+  });
+  app.addHook('onRequest', async (request, reply) => {
+    if (isPage(request.routeOptions.url)) await reply.helmet();
+    else reply.header('x-content-type-options', 'nosniff').header('cross-origin-resource-policy', 'same-origin');
   });
   await app.register(scalar, {
     routePrefix: DOCS,
@@ -52,4 +58,8 @@ export async function serveDocuments(app: FastifyInstance): Promise<void> {
     );
     done();
   });
+}
+
+function isPage(route: string | undefined): boolean {
+  return route === '/' || route === DOCS || route?.startsWith(`${DOCS}/`) === true;
 }

@@ -10,7 +10,7 @@ type HostSettings = Pick<Config, 'host' | 'allowedHosts'>;
 export function checkHosts(app: FastifyInstance, settings: HostSettings): void {
   const isOwn = ownNames(settings);
   app.addHook('onRequest', (request, reply, done) => {
-    // A refused upgrade ends its connection: its client may be sending frames already. An accepted one has no such reply.
+    // A refused upgrade ends its connection, and says so. An accepted one has no such reply.
     if (request.headers.upgrade?.toLowerCase() === 'websocket') reply.header('connection', 'close');
     const host = checkHost(request, isOwn);
     checkOrigin(request.headers.origin, host, isOwn);

@@ -68,8 +68,7 @@ export class KeyedOps {
     let answered: Reply<Lines>;
     try {
       const lines = new RequestLines(options.format === 'array' ? await this.elements(body) : body, this.limits.idleMs);
-      if (record.lines.length > 0) markReplayed(reply);
-      answered = await this.answer(session, lines, options, record);
+      answered = await this.answer(session, lines, options, record, reply);
     } catch (error) {
       this.settle(record);
       throw error;
@@ -91,11 +90,13 @@ export class KeyedOps {
     lines: RequestLines,
     options: OpsOptions,
     record: KeyRecord,
+    reply: FastifyReply,
   ): Promise<Reply<Lines>> {
     const first = await lines.next();
     if (record.lines.length === 0) return this.run(session, lines, first, options, record, undefined);
     // Still before the reply: a request that has nothing in common with the first one gets a status of its own.
     if (first !== null && fingerprintOfLine(first) !== record.lines[0]?.fingerprint) throw mismatch('first line');
+    markReplayed(reply);
     const replay = this.replay(session, lines, first, options, record);
     let begun = false;
     // A generator that nobody ever asked for its first value does not run its `finally` either.

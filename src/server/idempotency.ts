@@ -8,7 +8,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { fingerprintOf, type IdempotencyKeys, type KeyRecord, type StoredReply } from './idempotency-keys.ts';
 
-export const KEY_HEADER = 'idempotency-key';
+const KEY_HEADER = 'idempotency-key';
 const REPLAYED_HEADER = 'idempotency-replayed';
 /** What a reply says beyond its body. */
 const KEPT_HEADERS = ['content-type', 'location', 'link'];

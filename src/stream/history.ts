@@ -77,8 +77,8 @@ export class History {
     if (topic === METRICS) this.lastMetrics = sequence;
     this.timeNs = timeNs;
     const place = `"epoch":${this.epochText},"sequence":${sequence},"timeNs":${timeNs}`;
-    let bytes = encode(`{"type":"${type}",${place},"data":${data}}`);
-    if (bytes.length > this.limits.frameBytes) bytes = encode(tooLarge(type, this.epochText, sequence));
+    let bytes = Buffer.from(`{"type":"${type}",${place},"data":${data}}`);
+    if (bytes.length > this.limits.frameBytes) bytes = Buffer.from(tooLarge(type, this.epochText, sequence));
     this.frames.push({ sequence, topic, ordinal, atMs: nowMs, bytes });
     this.bytes += bytes.length;
     while (this.count > this.limits.historyFrames || this.bytes > this.limits.historyBytes) this.evictOldest();
@@ -120,13 +120,6 @@ export class History {
     this.frames = [];
     this.start = 0;
   }
-}
-
-/** Not from Node's shared pool: a frame that one slow reader still holds must not keep its neighbours in memory. */
-function encode(text: string): Buffer {
-  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
-  bytes.write(text);
-  return bytes;
 }
 
 function tooLarge(topic: string, epochText: string, sequence: number): string {

@@ -80,6 +80,8 @@ export class Subscriber {
   private fullSinceMs = 0;
   /** Messages written since the socket was last seen empty. */
   private waitingMessages = 0;
+  /** What is written in this turn is sent at its end. */
+  private corked = false;
   /** Another turn is coming. */
   private yielded = false;
   /** Frames below were recorded while the socket was full. */
@@ -123,12 +125,13 @@ export class Subscriber {
   /** Sends what is new, as far as the socket takes it. */
   pump(): void {
     if (this.full || this.yielded || this.closing) return;
-    const { wire } = this;
-    if (this.epoch !== this.history.epoch) this.enterEpoch();
+    const { history, wire } = this;
+    if (this.epoch !== history.epoch) this.enterEpoch();
     // Frames of one batch leave in one call of the operating system.
-    wire.cork();
+    this.corked = history.last > this.cursor;
+    if (this.corked) wire.cork();
     this.pumpFrames();
-    wire.uncork();
+    if (this.corked) wire.uncork();
   }
 
   private pumpFrames(): void {
@@ -230,24 +233,30 @@ export class Subscriber {
   }
 
   private write(bytes: Buffer): void {
-    const { socket, wire, limits } = this;
+    const { socket, wire } = this;
     this.counters.framesSent++;
     this.counters.bytesSent += bytes.length;
-    let buffered = socket.bufferedAmount;
-    if (buffered + bytes.length >= limits.bufferedBytes) {
+    if (this.corked && this.wouldFill(bytes.length)) {
       // What is held back only for the batch does not count as waiting for the client.
       wire.uncork();
       wire.cork();
-      buffered = socket.bufferedAmount;
     }
-    this.waitingMessages = buffered === 0 ? 1 : this.waitingMessages + 1;
-    if (buffered + bytes.length < limits.bufferedBytes && this.waitingMessages < limits.bufferedMessages) {
+    const full = this.wouldFill(bytes.length);
+    this.waitingMessages++;
+    if (!full) {
       socket.send(bytes, AS_TEXT);
       return;
     }
     this.full = true;
     this.fullSinceMs = this.nowMs();
     socket.send(bytes, AS_TEXT, () => this.drained());
+  }
+
+  private wouldFill(lengthBytes: number): boolean {
+    const { bufferedBytes, bufferedMessages } = this.limits;
+    const waitingBytes = this.socket.bufferedAmount;
+    if (waitingBytes === 0) this.waitingMessages = 0;
+    return waitingBytes + lengthBytes >= bufferedBytes || this.waitingMessages + 1 >= bufferedMessages;
   }
 
   private drained(): void {

@@ -87,6 +87,7 @@ test('another first line is 422, a later one a refused line, and neither runs an
     await ops(app, [A, B]);
     const first = await ops(app, [B, A]);
     assert.deepEqual([first.statusCode, first.json().code], [422, 'idempotency-mismatch']);
+    assert.equal(first.headers['idempotency-replayed'], undefined);
     const later = await ops(app, [A, C, B]);
     assert.equal(later.statusCode, 200);
     const [replayed, refusal, ...none] = replies(later);

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { WebSocket } from 'ws';
+import { CLOSE } from '../../src/stream/close-codes.ts';
 import { Client, event, notes, startStream } from './stream-server.ts';
 
 test('the deletion of a session closes its streams with 4500, after its last frames, and no others', async (context) => {
@@ -77,4 +79,13 @@ test('what is not UTF-8 closes the connection with 1007 and leaves the server as
   assert.equal((await client.closed).code, 1007);
   while (hub.status().sockets > 0) await delay(5);
   assert.equal((await (await connect()).next()).type, 'hello');
+});
+
+test('the documentation has every close code, with its reason', () => {
+  const page = readFileSync(new URL('../../docs/stream.md', import.meta.url), 'utf8');
+  for (const { code, reason } of Object.values(CLOSE)) {
+    const row = page.split('\n').find((line) => line.startsWith(`| ${code} |`));
+    assert.ok(row, `no row for ${code}`);
+    if (code >= 4000) assert.ok(row.includes(reason), row);
+  }
 });

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
+import { STREAM_LIMITS } from '../../src/stream/limits.ts';
 import { type Client, event, type Message, metrics, type StreamServer, startStream } from './stream-server.ts';
 
 const BOTH = { type: 'subscribe', topics: ['events', 'metrics'], everyMs: 10 };
@@ -49,7 +50,7 @@ function sum(gaps: readonly Message[], topic: string): number {
 
 test('a client that stops reading costs little, holds up nobody, and afterwards is told what it missed', async (context) => {
   let nowMs = 0;
-  const limits = { stallMs: 1e9, heartbeatMs: 1e9, historyMs: 1e9 };
+  const limits = { stallMs: 1e9, heartbeatMs: 1e9, historyMs: 1e9, historyBytes: 12e6 };
   const server = await startStream(context, { nowMs: () => nowMs, limits });
   const mostWaiting = watchSockets(server.app);
   const [slow, quick] = [await server.connect(), await server.connect()];
@@ -60,8 +61,9 @@ test('a client that stops reading costs little, holds up nobody, and afterwards 
     nowMs += 100;
     mostWaiting();
   });
-  assert.ok(mostWaiting() > 200_000, 'the slow client was never slow');
-  assert.ok(mostWaiting() < 256 * 1024 + FRAME_BYTES + 16_384);
+  const { bufferedBytes } = STREAM_LIMITS;
+  assert.ok(mostWaiting() > bufferedBytes / 2, 'the slow client was never slow');
+  assert.ok(mostWaiting() < bufferedBytes + 2 * FRAME_BYTES);
   for (let i = 1; i <= FLOOD_FRAMES; i++) assert.equal((await quick.nextOf('events')).data.items[0].note, i);
 
   slow.recover();

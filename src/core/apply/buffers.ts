@@ -1,11 +1,11 @@
 /** Buffers: frames for a tenant, and their way back. */
 import { HOST_TENANT, NO_FRAME } from '../hardware/memory.ts';
+import { bufferDocument } from '../look/documents.ts';
 import type { Outcome } from '../operations.ts';
 import type { Buffer } from '../os/buffer.ts';
 import { fail, ok, refuse } from '../outcome.ts';
 import { parseAddress, parsed } from '../sim/address.ts';
 import type { Simulator } from '../simulator.ts';
-import { bufferDocument } from '../look/documents.ts';
 import type { Of } from './index.ts';
 import { refuseName } from './names.ts';
 
@@ -29,15 +29,22 @@ export function allocateBuffer(simulator: Simulator, operation: Of<'buffer'>): O
     first = parsed.page;
     if (first + frames > memory.frames)
       return refuse('beyond-memory', `the machine has ${memory.frames * 4096} bytes of memory`, '/physicalAddress');
-    if (!memory.available(first, frames)) return refuse('overlap', 'some of these frames are in use', '/physicalAddress');
+    if (!memory.available(first, frames))
+      return refuse('overlap', 'some of these frames are in use', '/physicalAddress');
   }
   const used = memory.tenantFrames[tenant] ?? 0;
   if (quota !== null && (used + frames) * 4096 > quota)
-    return fail('quota-exceeded', `the tenant has ${used * 4096} of its ${quota} bytes in use; ${frames * 4096} more do not fit`);
+    return fail(
+      'quota-exceeded',
+      `the tenant has ${used * 4096} of its ${quota} bytes in use; ${frames * 4096} more do not fit`,
+    );
   if (first !== NO_FRAME) memory.claim(first, frames, tenant);
   else first = memory.allocate(frames, tenant);
   if (first === NO_FRAME)
-    return fail('no-frame', `no ${frames} contiguous frame(s) left: ${memory.framesInUse} of ${memory.frames} are in use`);
+    return fail(
+      'no-frame',
+      `no ${frames} contiguous frame(s) left: ${memory.framesInUse} of ${memory.frames} are in use`,
+    );
   const buffer = {
     index: buffers.next,
     name: operation.name ?? null,

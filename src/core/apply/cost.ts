@@ -26,6 +26,7 @@ const bitmapSteps = ['bitmapAllocFixed', 'bitmapAllocWord', 'bitmapFind', 'bitma
 export function assumptions(simulator: Simulator, multiplePages: boolean): string[] {
   return assumptionsOf(simulator.profile, simulator.spec.costs.overrides).filter(
     (step) =>
-      (simulator.allocatorEntry.circular && bitmapSteps.includes(step)) || (step === 'unmapFurtherPte' && multiplePages),
+      (simulator.allocatorEntry.circular && bitmapSteps.includes(step)) ||
+      (step === 'unmapFurtherPte' && multiplePages),
   );
 }

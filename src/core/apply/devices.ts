@@ -1,12 +1,13 @@
 /** Devices: attached to a domain, moved to another, removed. */
-import type { Outcome } from '../operations.ts';
+
+import { deviceDocument } from '../look/documents.ts';
 import { ROW } from '../meter/work.ts';
+import type { Outcome } from '../operations.ts';
 import { Device } from '../os/device.ts';
 import type { Domain } from '../os/domain.ts';
 import { fail, ok, refuse } from '../outcome.ts';
 import { formatAddress } from '../sim/address.ts';
 import type { Simulator } from '../simulator.ts';
-import { deviceDocument } from '../look/documents.ts';
 import { costOf } from './cost.ts';
 import { retireDomain } from './domains.ts';
 import type { Of } from './index.ts';
@@ -88,7 +89,8 @@ function liveIn(simulator: Simulator, device: Device, domain: Domain): number {
   const { mappings } = simulator;
   let live = 0;
   for (let slot = 0; slot < mappings.used; slot++)
-    if (mappings.live[slot] === 1 && mappings.device[slot] === device.index && mappings.domain[slot] === domain.index) live++;
+    if (mappings.live[slot] === 1 && mappings.device[slot] === device.index && mappings.domain[slot] === domain.index)
+      live++;
   return live;
 }
 

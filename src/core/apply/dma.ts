@@ -1,6 +1,7 @@
 /** `dma`: one access of a device, at one instant; it does not move the clock. */
-import type { Outcome } from '../operations.ts';
+
 import { fromNames, type Iommu, type PieceVisitor } from '../hardware/translate.ts';
+import type { Outcome } from '../operations.ts';
 import { ok, refuse } from '../outcome.ts';
 import { formatAddress, parseAddress, parsed } from '../sim/address.ts';
 import type { Simulator } from '../simulator.ts';
@@ -31,17 +32,32 @@ export function access(simulator: Simulator, operation: Of<'dma'>): Outcome {
   if (!parseAddress(operation.iova)) return refuse('invalid-address', 'is no address', '/iova');
   const { page, offset } = parsed;
   const last = page + Math.floor((offset + operation.lengthBytes - 1) / 4096);
-  if (last >= 2 ** 52) return refuse('invalid-address', 'the access runs over the end of the 64-bit address space', '/lengthBytes');
+  if (last >= 2 ** 52)
+    return refuse('invalid-address', 'the access runs over the end of the 64-bit address space', '/lengthBytes');
   const { iommu, clock, costs, work, log } = simulator;
   const pieces = new Pieces();
-  const worst = iommu.access(device, page, offset, operation.lengthBytes, operation.access === 'write', clock.now, pieces);
+  const worst = iommu.access(
+    device,
+    page,
+    offset,
+    operation.lengthBytes,
+    operation.access === 'write',
+    clock.now,
+    pieces,
+  );
   const latencyPs = work.toPs(iommu.references * costs.tableRead);
   const verdict = verdictNames[worst]!;
   if (worst !== VERDICT.ok && !log.full)
     log.notice({
       topic: 'verdicts',
       timeNs: simulator.timeNs,
-      data: { device: device.id, iova: formatAddress(page, offset), lengthBytes: operation.lengthBytes, access: operation.access, verdict },
+      data: {
+        device: device.id,
+        iova: formatAddress(page, offset),
+        lengthBytes: operation.lengthBytes,
+        access: operation.access,
+        verdict,
+      },
     });
   return ok({ verdict, pages: pieces.pages, latencyNs: latencyPs / 1000, timeNs: simulator.timeNs });
 }

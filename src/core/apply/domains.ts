@@ -1,9 +1,9 @@
 /** Protection domains. */
 import { HOST_TENANT } from '../hardware/memory.ts';
+import { domainDocument } from '../look/documents.ts';
 import type { Outcome } from '../operations.ts';
 import { fail, ok, refuse } from '../outcome.ts';
 import type { Simulator } from '../simulator.ts';
-import { domainDocument } from '../look/documents.ts';
 import type { Of } from './index.ts';
 import { refuseName } from './names.ts';
 
@@ -25,7 +25,11 @@ export function removeDomain(simulator: Simulator, operation: Of<'domain-remove'
   const domain = simulator.domainNames.find(operation.domain);
   if (!domain) return refuse('unknown-domain', `no domain "${operation.domain}"`, '/domain');
   if (domain.devices > 0)
-    return refuse('in-use', `${domain.devices} device(s) are attached to ${domain.id}: move or remove them first`, '/domain');
+    return refuse(
+      'in-use',
+      `${domain.devices} device(s) are attached to ${domain.id}: move or remove them first`,
+      '/domain',
+    );
   retireDomain(simulator, domain.index);
   return ok({ id: domain.id });
 }
@@ -40,11 +44,19 @@ export function retireDomain(simulator: Simulator, index: number): void {
     if (mappings.live[slot] !== 1 || mappings.domain[slot] !== index) continue;
     const endPage = (page: number, frame: number) => {
       if (mappings.freed[slot] === 0)
-        oracle.ended(domain.pages, page, slot, frame, mappings.endIn(slot, page) - mappings.startIn(slot, page), clock.now);
+        oracle.ended(
+          domain.pages,
+          page,
+          slot,
+          frame,
+          mappings.endIn(slot, page) - mappings.startIn(slot, page),
+          clock.now,
+        );
     };
     if (mappings.frame[slot] !== -1)
       for (let i = 0; i < mappings.pages[slot]!; i++) endPage(mappings.page[slot]! + i, mappings.frame[slot]! + i);
-    else for (const run of mappings.runs[slot]!) for (let i = 0; i < run.pages; i++) endPage(run.page + i, run.frame + i);
+    else
+      for (const run of mappings.runs[slot]!) for (let i = 0; i < run.pages; i++) endPage(run.page + i, run.frame + i);
     mappings.bytes -= mappings.lengthBytes[slot]!;
     mappings.remove(slot);
   }

@@ -36,14 +36,19 @@ export function mapRange(simulator: Simulator, operation: Of<'iommu-map'>): Outc
   const domain = simulator.domainNames.find(operation.domain);
   if (!domain) return refuse('unknown-domain', `no domain "${operation.domain}"`, '/domain');
   if (simulator.passthrough)
-    return refuse('policy-conflict', 'in passthrough a domain translates nothing: there are no tables to write', '/domain');
+    return refuse(
+      'policy-conflict',
+      'in passthrough a domain translates nothing: there are no tables to write',
+      '/domain',
+    );
   const refused = checkRange(domain, operation.iova, operation.lengthBytes);
   if (refused) return refused;
   const { first, pages } = range;
   if (!parseAddress(operation.physicalAddress)) return refuse('invalid-address', 'is no address', '/physicalAddress');
   if (parsed.offset !== 0) return refuse('misaligned', 'must be a multiple of 4096', '/physicalAddress');
   const frame = parsed.page;
-  if (frame + pages > PHYSICAL_PAGES) return refuse('invalid-address', 'physical addresses end at 2^52', '/physicalAddress');
+  if (frame + pages > PHYSICAL_PAGES)
+    return refuse('invalid-address', 'physical addresses end at 2^52', '/physicalAddress');
   const size = operation.pageSize;
   if (size !== undefined && size !== '4KiB' && !simulator.spec.iommu.superpages.includes(size))
     return refuse('invalid-operation', `the IOMMU has no ${size} pages`, '/pageSize');
@@ -57,7 +62,11 @@ export function mapRange(simulator: Simulator, operation: Of<'iommu-map'>): Outc
   const last = first + pages - 1;
   for (const { first: from, last: to } of simulator.reserved)
     if (first <= to && last >= from)
-      return refuse('reserved-region', `overlaps the reserved region from ${formatAddress(from, 0)} to ${formatAddress(to, 4095)}`, '/iova');
+      return refuse(
+        'reserved-region',
+        `overlaps the reserved region from ${formatAddress(from, 0)} to ${formatAddress(to, 4095)}`,
+        '/iova',
+      );
   const allocator = domain.space(domain.lastPage);
   if (allocator.overlaps(first, last) || simulator.policy.holds(domain, first, last) || meetsRange(domain, first, last))
     return refuse('overlap', 'overlaps a mapping that is live or waits for its flush', '/iova');
@@ -98,7 +107,11 @@ export function unmapRange(simulator: Simulator, operation: Of<'iommu-unmap'>): 
     const chunk = domain.pages.peek(page);
     if (!chunk) page += 511 - (page % 512);
     else if (chunk.live[page & 511] !== 0)
-      return refuse('overlap', `${formatAddress(page, 0)} belongs to a mapping of the DMA API: unmap it there`, '/iova');
+      return refuse(
+        'overlap',
+        `${formatAddress(page, 0)} belongs to a mapping of the DMA API: unmap it there`,
+        '/iova',
+      );
   }
   if (simulator.iommuApi.cutsSuperpage(domain, first, last))
     return refuse('superpage-cut', 'the range begins or ends inside a superpage', '/iova');
@@ -120,9 +133,11 @@ export function invalidate(simulator: Simulator, operation: Of<'invalidate'>): O
   let domain: Domain | undefined;
   if (scope === 'global') {
     for (const member of ['domain', 'iova', 'lengthBytes'] as const)
-      if (operation[member] !== undefined) return refuse('invalid-operation', 'scope "global" covers all', `/${member}`);
+      if (operation[member] !== undefined)
+        return refuse('invalid-operation', 'scope "global" covers all', `/${member}`);
   } else {
-    if (operation.domain === undefined) return refuse('invalid-operation', `scope "${scope}" needs a domain`, '/domain');
+    if (operation.domain === undefined)
+      return refuse('invalid-operation', `scope "${scope}" needs a domain`, '/domain');
     domain = simulator.domainNames.find(operation.domain);
     if (!domain) return refuse('unknown-domain', `no domain "${operation.domain}"`, '/domain');
   }
@@ -138,7 +153,8 @@ export function invalidate(simulator: Simulator, operation: Of<'invalidate'>): O
     range.pages = pages;
   } else if (scope === 'domain')
     for (const member of ['iova', 'lengthBytes'] as const)
-      if (operation[member] !== undefined) return refuse('invalid-operation', 'scope "domain" covers all of it', `/${member}`);
+      if (operation[member] !== undefined)
+        return refuse('invalid-operation', 'scope "domain" covers all of it', `/${member}`);
   const { counters, flush, unit } = simulator;
   const before = counters.descriptors;
   simulator.begin(0);

@@ -1,5 +1,6 @@
 /** `map`, `unmap`, `sync`: the DMA API as a driver calls it, with the checks of the kernel's DMA debugging. */
 import { NO_FRAME } from '../hardware/memory.ts';
+import { segmentsOf } from '../look/documents.ts';
 import type { MemoryRange, Outcome } from '../operations.ts';
 import type { Device } from '../os/device.ts';
 import { MAP_FAILED, MAP_NO_MEMORY, MAP_SUSPENDED } from '../os/dma-api.ts';
@@ -8,7 +9,6 @@ import type { InputSegment } from '../os/scatterlist.ts';
 import { fail, ok, refuse } from '../outcome.ts';
 import { formatAddress, PAGE_BYTES, parseAddress, parsed } from '../sim/address.ts';
 import type { Simulator } from '../simulator.ts';
-import { segmentsOf } from '../look/documents.ts';
 import { assumptions, costOf } from './cost.ts';
 import type { Applied, Of } from './index.ts';
 
@@ -41,16 +41,25 @@ function resolve(simulator: Simulator, range: MemoryRange, path: string): Outcom
     return null;
   }
   if (range.physicalAddress === undefined)
-    return refuse('invalid-operation', 'give a buffer, or a physicalAddress and lengthBytes', path === '' ? '/buffer' : path);
+    return refuse(
+      'invalid-operation',
+      'give a buffer, or a physicalAddress and lengthBytes',
+      path === '' ? '/buffer' : path,
+    );
   if (range.lengthBytes === undefined)
     return refuse('invalid-operation', 'a physicalAddress needs a lengthBytes', `${path}/lengthBytes`);
-  if (!parseAddress(range.physicalAddress)) return refuse('invalid-address', 'is no address', `${path}/physicalAddress`);
+  if (!parseAddress(range.physicalAddress))
+    return refuse('invalid-address', 'is no address', `${path}/physicalAddress`);
   place.frame = parsed.page;
   place.offset = parsed.offset;
   place.lengthBytes = range.lengthBytes;
   const end = place.frame + Math.ceil((place.offset + place.lengthBytes) / PAGE_BYTES);
   if (end > simulator.memory.frames)
-    return refuse('beyond-memory', `the machine has ${simulator.memory.frames * PAGE_BYTES} bytes of memory`, `${path}/physicalAddress`);
+    return refuse(
+      'beyond-memory',
+      `the machine has ${simulator.memory.frames * PAGE_BYTES} bytes of memory`,
+      `${path}/physicalAddress`,
+    );
   return null;
 }
 
@@ -85,14 +94,25 @@ function report(simulator: Simulator, misuse: Misuse[]): void {
 }
 
 /** What the kernel's DMA debugging says of a list before it is mapped. */
-function checkSegments(simulator: Simulator, device: Device, segments: readonly InputSegment[], direction: number): Misuse[] {
+function checkSegments(
+  simulator: Simulator,
+  device: Device,
+  segments: readonly InputSegment[],
+  direction: number,
+): Misuse[] {
   const misuse: Misuse[] = [];
   segments.forEach(({ frame, offset, lengthBytes }, i) => {
     if (segments.length > 0 && lengthBytes > device.maxSegmentBytes)
-      misuse.push({ check: 'segment-length', detail: `segment ${i} has ${lengthBytes} bytes, the device takes ${device.maxSegmentBytes}` });
+      misuse.push({
+        check: 'segment-length',
+        detail: `segment ${i} has ${lengthBytes} bytes, the device takes ${device.maxSegmentBytes}`,
+      });
     const start = (frame * PAGE_BYTES) % device.segmentBoundaryBytes;
     if (start + offset + lengthBytes > device.segmentBoundaryBytes && device.segmentBoundaryBytes > 0)
-      misuse.push({ check: 'segment-boundary', detail: `segment ${i} crosses a boundary of ${device.segmentBoundaryBytes} bytes` });
+      misuse.push({
+        check: 'segment-boundary',
+        detail: `segment ${i} crosses a boundary of ${device.segmentBoundaryBytes} bytes`,
+      });
     if (direction !== 0) {
       const other = overlapping(simulator, frame, offset, lengthBytes);
       if (other !== NO_MAPPING)
@@ -126,7 +146,8 @@ export function map(simulator: Simulator, operation: Of<'map'>): Applied {
       pages += Math.ceil((place.offset + place.lengthBytes) / PAGE_BYTES);
     }
     if (segments.length === 0) return refuse('invalid-operation', 'the list is empty', '/segments');
-    if (pages > MAX_PAGES) return refuse('too-many-pages', `the list has ${pages} pages; ${MAX_PAGES} are the most`, '/segments');
+    if (pages > MAX_PAGES)
+      return refuse('too-many-pages', `the list has ${pages} pages; ${MAX_PAGES} are the most`, '/segments');
   } else {
     const refused = resolve(simulator, operation, '');
     if (refused) return refused;
@@ -138,7 +159,14 @@ export function map(simulator: Simulator, operation: Of<'map'>): Applied {
   simulator.begin(cpu);
   const slot = isList
     ? simulator.dma.mapSg(device, direction, segments)
-    : simulator.dma.map(device, operation.kind === 'page' ? MAP_KIND.page : MAP_KIND.single, direction, frame, offset, lengthBytes);
+    : simulator.dma.map(
+        device,
+        operation.kind === 'page' ? MAP_KIND.page : MAP_KIND.single,
+        direction,
+        frame,
+        offset,
+        lengthBytes,
+      );
   if (slot === MAP_SUSPENDED) return null;
   // The list's checks look at live mappings: the new one is there already, so it is left out by asking before it counts.
   return finishMap(simulator, device, slot, isList || lengthBytes > PAGE_BYTES - offset, () =>
@@ -168,7 +196,13 @@ function setBudget(simulator: Simulator, device: Device): void {
   if (domain !== null) domain.space(device.maskLastPfn).budget = simulator.searchBudget;
 }
 
-function finishMap(simulator: Simulator, device: Device, slot: number, several: boolean, check: () => Misuse[]): Outcome {
+function finishMap(
+  simulator: Simulator,
+  device: Device,
+  slot: number,
+  several: boolean,
+  check: () => Misuse[],
+): Outcome {
   const cost = costOf(simulator.work);
   simulator.end();
   if (slot === MAP_FAILED)
@@ -190,9 +224,16 @@ function finishMap(simulator: Simulator, device: Device, slot: number, several: 
 }
 
 /** Coherent memory: pages of its own, whole, read and write. */
-function mapCoherent(simulator: Simulator, operation: Of<'map'>, device: Device, cpu: number, direction: number): Applied {
+function mapCoherent(
+  simulator: Simulator,
+  operation: Of<'map'>,
+  device: Device,
+  cpu: number,
+  direction: number,
+): Applied {
   const { memory, dma, mappings } = simulator;
-  if (operation.lengthBytes === undefined) return refuse('invalid-operation', 'kind "coherent" needs lengthBytes', '/lengthBytes');
+  if (operation.lengthBytes === undefined)
+    return refuse('invalid-operation', 'kind "coherent" needs lengthBytes', '/lengthBytes');
   for (const member of ['buffer', 'physicalAddress', 'segments', 'offsetBytes'] as const)
     if (operation[member] !== undefined)
       return refuse('invalid-operation', 'kind "coherent" allocates its own pages', `/${member}`);
@@ -285,17 +326,27 @@ function unmapByAddress(simulator: Simulator, operation: Of<'unmap'>, cpu: numbe
   const slot =
     candidates.find(
       (each) =>
-        mappings.device[each] === device.index && mappings.offset[each] === offset && mappings.lengthBytes[each] === operation.lengthBytes,
+        mappings.device[each] === device.index &&
+        mappings.offset[each] === offset &&
+        mappings.lengthBytes[each] === operation.lengthBytes,
     ) ?? candidates[0]!;
   const misuse: Misuse[] = [];
   if (mappings.page[slot] !== page || mappings.offset[slot] !== offset || mappings.device[slot] !== device.index)
-    misuse.push({ check: 'not-mapped', detail: `${where} is not the start of a mapping of ${device.id}, but lies in ${mappings.handle(slot)}` });
+    misuse.push({
+      check: 'not-mapped',
+      detail: `${where} is not the start of a mapping of ${device.id}, but lies in ${mappings.handle(slot)}`,
+    });
   const kind = mapKinds[mappings.kind[slot]!]!;
-  if (kind === 'sg' || kind === 'coherent') misuse.push({ check: 'function', detail: `mapped as ${kind}, unmapped as page or single` });
+  if (kind === 'sg' || kind === 'coherent')
+    misuse.push({ check: 'function', detail: `mapped as ${kind}, unmapped as page or single` });
   if (mappings.lengthBytes[slot] !== operation.lengthBytes)
-    misuse.push({ check: 'size', detail: `mapped ${mappings.lengthBytes[slot]} bytes, unmapped ${operation.lengthBytes}` });
+    misuse.push({
+      check: 'size',
+      detail: `mapped ${mappings.lengthBytes[slot]} bytes, unmapped ${operation.lengthBytes}`,
+    });
   const mapped = directions[mappings.direction[slot]!]!;
-  if (mapped !== operation.direction) misuse.push({ check: 'direction', detail: `mapped ${mapped}, unmapped ${operation.direction}` });
+  if (mapped !== operation.direction)
+    misuse.push({ check: 'direction', detail: `mapped ${mapped}, unmapped ${operation.direction}` });
   return unmapSlot(simulator, simulator.deviceAt(mappings.device[slot]!), slot, cpu, misuse);
 }
 
@@ -309,7 +360,10 @@ export function sync(simulator: Simulator, operation: Of<'sync'>): Outcome {
   const mapped = mappings.lengthBytes[slot]!;
   const lengthBytes = operation.lengthBytes ?? Math.max(0, mapped - offset);
   if (offset + lengthBytes > mapped || offset >= mapped)
-    misuse.push({ check: 'sync-range', detail: `${lengthBytes} bytes from ${offset} reach outside the ${mapped} that are mapped` });
+    misuse.push({
+      check: 'sync-range',
+      detail: `${lengthBytes} bytes from ${offset} reach outside the ${mapped} that are mapped`,
+    });
   const direction = directions[mappings.direction[slot]!]!;
   if (operation.for === 'cpu' && direction === 'to-device')
     misuse.push({ check: 'sync-direction', detail: 'for the CPU, of memory that the device only reads' });

@@ -1,8 +1,9 @@
 /** Tenants: owners of memory. Deleting one frees all its frames, as tearing down a VM does. */
+
+import { tenantDocument } from '../look/documents.ts';
 import type { Outcome } from '../operations.ts';
 import { ok, refuse } from '../outcome.ts';
 import type { Simulator } from '../simulator.ts';
-import { tenantDocument } from '../look/documents.ts';
 import { endMappingsOf, giveBack } from './buffers.ts';
 import type { Of } from './index.ts';
 import { refuseName } from './names.ts';
@@ -32,7 +33,11 @@ export function removeTenant(simulator: Simulator, operation: Of<'tenant-remove'
   for (const buffer of [...buffers.all()]) {
     if (buffer.tenant !== tenant.index) continue;
     const ended = endMappingsOf(simulator, buffer);
-    if (ended > 0) misuse.push({ check: 'freed-while-mapped', detail: `buf_${buffer.index} was freed under ${ended} live mapping(s)` });
+    if (ended > 0)
+      misuse.push({
+        check: 'freed-while-mapped',
+        detail: `buf_${buffer.index} was freed under ${ended} live mapping(s)`,
+      });
     giveBack(simulator, buffer);
   }
   for (const { check, detail } of misuse) log.add('misuse', simulator.timeNs, { check, detail });

@@ -1,17 +1,22 @@
 /** Workloads: traffic attached to a device; it flows only in runs. */
 import { workloads as kinds } from '../devices/index.ts';
+import { workloadDocument } from '../look/documents.ts';
 import type { Outcome } from '../operations.ts';
 import { ok, refuse } from '../outcome.ts';
 import type { Simulator } from '../simulator.ts';
 import { ExposureAccount } from '../truth/exposure.ts';
-import { workloadDocument } from '../look/documents.ts';
 import type { Of } from './index.ts';
 import { refuseName } from './names.ts';
 
 export function makeWorkload(simulator: Simulator, operation: Of<'workload'>): Outcome {
   const { op: _op, ...body } = operation;
   const entry = kinds[body.kind];
-  if (!entry) return refuse('invalid-operation', `no workload of kind "${body.kind}"; known: ${Object.keys(kinds).join(', ')}`, '/kind');
+  if (!entry)
+    return refuse(
+      'invalid-operation',
+      `no workload of kind "${body.kind}"; known: ${Object.keys(kinds).join(', ')}`,
+      '/kind',
+    );
   const refused = refuseName(body.name, simulator.workloads);
   if (refused) return refused;
   const device = simulator.devices.find(body.device);

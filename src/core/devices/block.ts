@@ -132,7 +132,8 @@ class Block extends Workload {
     }
     const direction = this.write ? 0 : 1;
     if (this.asList) {
-      const slot = this.pages === 1 ? this.listOfOne(tag, direction) : dma.mapSg(this.device, direction, this.list(tag));
+      const slot =
+        this.pages === 1 ? this.listOfOne(tag, direction) : dma.mapSg(this.device, direction, this.list(tag));
       if (slot === MAP_SUSPENDED) return SUSPENDED;
       this.bookMap();
       if (slot < 0) {
@@ -212,7 +213,14 @@ class Block extends Workload {
         landed += this.access(this.device, page, offset, lengthBytes, !this.write, now);
     else if (this.asList) {
       const slot = this.slot[base]!;
-      landed += this.access(this.device, mappings.page[slot]!, mappings.offset[slot]!, this.lengthBytes, !this.write, now);
+      landed += this.access(
+        this.device,
+        mappings.page[slot]!,
+        mappings.offset[slot]!,
+        this.lengthBytes,
+        !this.write,
+        now,
+      );
     } else
       for (let page = 0; page < this.pages; page++) {
         const slot = this.slot[base + page]!;
@@ -275,7 +283,12 @@ export const block: WorkloadEntry = {
       depth: { type: 'integer', minimum: 1, maximum: 4096 },
       jobs: { type: 'integer', minimum: 1, maximum: 64 },
       iops: { type: 'number', minimum: 1, maximum: 1e8, description: 'ceiling of the device' },
-      latencyNs: { type: 'integer', minimum: 0, maximum: 1e12, description: 'of a command, instead of the disk; commands overlap' },
+      latencyNs: {
+        type: 'integer',
+        minimum: 0,
+        maximum: 1e12,
+        description: 'of a command, instead of the disk; commands overlap',
+      },
       mapping: { enum: ['sg', 'page'], description: 'one map_sg an I/O, or one map_page a page' },
     },
   },

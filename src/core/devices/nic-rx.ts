@@ -146,7 +146,14 @@ class NicRx extends NicWorkload {
     let landed = now;
     for (let part = 0; part < this.perPacket; part++) {
       const slot = this.slot[descriptor * this.perPacket + part]!;
-      landed += this.access(this.device, mappings.page[slot]!, mappings.offset[slot]!, this.partBytes[part]!, true, now);
+      landed += this.access(
+        this.device,
+        mappings.page[slot]!,
+        mappings.offset[slot]!,
+        this.partBytes[part]!,
+        true,
+        now,
+      );
     }
     this.arrivedAt[descriptor] = now;
     this.deviceNext[queue] = index + 1 === this.ringSize ? 0 : index + 1;
@@ -155,7 +162,8 @@ class NicRx extends NicWorkload {
   }
 
   private posted(descriptor: number): boolean {
-    for (let part = 0; part < this.perPacket; part++) if (this.slot[descriptor * this.perPacket + part]! < 0) return false;
+    for (let part = 0; part < this.perPacket; part++)
+      if (this.slot[descriptor * this.perPacket + part]! < 0) return false;
     return true;
   }
 

@@ -156,7 +156,14 @@ class NicTx extends NicWorkload {
     let landed = now;
     for (let part = 0; part < this.perPacket; part++) {
       const slot = this.slot[descriptor * this.perPacket + part]!;
-      landed += this.access(this.device, mappings.page[slot]!, mappings.offset[slot]!, this.partBytes[part]!, false, now);
+      landed += this.access(
+        this.device,
+        mappings.page[slot]!,
+        mappings.offset[slot]!,
+        this.partBytes[part]!,
+        false,
+        now,
+      );
     }
     this.readNext[queue] = (this.readNext[queue]! + 1) % this.ringSize;
     this.completed[queue]!++;

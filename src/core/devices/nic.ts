@@ -9,7 +9,10 @@ const WIRE_OVERHEAD_BYTES = 38;
 export const HEADER_BYTES = 128;
 
 export const nicParameters = {
-  gbps: { oneOf: [{ type: 'number', minimum: 0.001, maximum: 1000 }, { const: 'line-rate' }], description: 'offered load' },
+  gbps: {
+    oneOf: [{ type: 'number', minimum: 0.001, maximum: 1000 }, { const: 'line-rate' }],
+    description: 'offered load',
+  },
   frameBytes: { type: 'integer', minimum: 60, maximum: 65536 },
   ringSize: { type: 'integer', minimum: 1, maximum: 1048576, description: 'descriptors a queue' },
   queues: { type: 'integer', minimum: 1, maximum: 64 },
@@ -58,7 +61,8 @@ export abstract class NicWorkload extends Workload {
     const descriptors = this.queues * this.ringSize;
     this.slot = new Int32Array(descriptors * this.perPacket).fill(-1);
     this.frame = new Float64Array(descriptors * this.perPacket).fill(-1);
-    if (!setup.spec.cpus) for (let queue = 1; queue < this.queues; queue++) this.cpus.push((setup.index + queue) % simulator.cpuAt.length);
+    if (!setup.spec.cpus)
+      for (let queue = 1; queue < this.queues; queue++) this.cpus.push((setup.index + queue) % simulator.cpuAt.length);
   }
 
   protected cpuOf(queue: number): number {

@@ -2,8 +2,8 @@
 import { Histogram } from '../meter/histogram.ts';
 import { newRows } from '../meter/work.ts';
 import type { Device } from '../os/device.ts';
-import type { DigestSink } from '../os/iova/allocator.ts';
 import { MAP_SUSPENDED } from '../os/dma-api.ts';
+import type { DigestSink } from '../os/iova/allocator.ts';
 import { EVENT, type Simulator, sorted } from '../simulator.ts';
 import type { WorkloadSpec } from '../spec.ts';
 import { VERDICT } from '../truth/oracle.ts';
@@ -187,7 +187,14 @@ export abstract class Workload {
   }
 
   /** One device access. @returns ps that its page walks took */
-  protected access(device: Device, page: number, offset: number, lengthBytes: number, write: boolean, now: number): number {
+  protected access(
+    device: Device,
+    page: number,
+    offset: number,
+    lengthBytes: number,
+    write: boolean,
+    now: number,
+  ): number {
     const { iommu, iotlb, work, costs } = this.simulator;
     const { lookups, hits } = iotlb;
     const verdict = iommu.access(device, page, offset, lengthBytes, write, now, null);

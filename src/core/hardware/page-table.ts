@@ -140,7 +140,15 @@ export class PageTables {
    * @param leafLevel 1, 2 or 3: 4 KiB, 2 MiB, 1 GiB; page and frame aligned to it
    * @returns false when there was no frame for a table (tables made on the way stay, as in the kernel)
    */
-  write(root: number, rootLevel: number, domain: number, page: number, frame: number, permission: number, leafLevel: number): boolean {
+  write(
+    root: number,
+    rootLevel: number,
+    domain: number,
+    page: number,
+    frame: number,
+    permission: number,
+    leafLevel: number,
+  ): boolean {
     let table = root;
     for (let level = rootLevel; level > leafLevel; level--) {
       const at = table * ENTRIES + this.indexAt(page, level);

@@ -7,8 +7,8 @@ import type { Counters } from '../meter/counters.ts';
 import type { Device } from '../os/device.ts';
 import type { Domain } from '../os/domain.ts';
 import type { Clock } from '../sim/clock.ts';
-import { CAUSE, type Oracle, VERDICT } from '../truth/oracle.ts';
 import type { Exposure } from '../truth/exposure.ts';
+import { CAUSE, type Oracle, VERDICT } from '../truth/oracle.ts';
 import { type FaultLog, REASON } from './fault.ts';
 import { type Iotlb, NO_ENTRY } from './iotlb.ts';
 import { type PageTables, READ, WALK, WRITE } from './page-table.ts';
@@ -80,7 +80,15 @@ export class Iommu {
    * @param now ps after the clock's base
    * @returns the worst verdict of its pieces; `references` has the page-table reads it took
    */
-  access(device: Device, page: number, offset: number, lengthBytes: number, write: boolean, now: number, visitor: PieceVisitor | null): number {
+  access(
+    device: Device,
+    page: number,
+    offset: number,
+    lengthBytes: number,
+    write: boolean,
+    now: number,
+    visitor: PieceVisitor | null,
+  ): number {
     const { counters } = this;
     if (write) counters.dmaWrites++;
     else counters.dmaReads++;
@@ -124,7 +132,17 @@ export class Iommu {
     if (this.passthrough) {
       this.from = FROM.passthrough;
       this.frame = page;
-      this.verdict = this.oracle.classify(domain, page, start, end, permission, page, NO_ENTRY, CAUSE.noProtection, this.clock.toNs(now));
+      this.verdict = this.oracle.classify(
+        domain,
+        page,
+        start,
+        end,
+        permission,
+        page,
+        NO_ENTRY,
+        CAUSE.noProtection,
+        this.clock.toNs(now),
+      );
       this.cause = this.oracle.cause;
       return;
     }
@@ -146,7 +164,17 @@ export class Iommu {
     }
     const frame = iotlb.size[entry] === 0 ? iotlb.frame[entry]! : iotlb.frame[entry]! + (page - iotlb.page[entry]!);
     this.frame = frame;
-    this.verdict = this.oracle.classify(domain, page, start, end, permission, frame, entry, cause, this.clock.toNs(now));
+    this.verdict = this.oracle.classify(
+      domain,
+      page,
+      start,
+      end,
+      permission,
+      frame,
+      entry,
+      cause,
+      this.clock.toNs(now),
+    );
     this.cause = this.verdict > VERDICT.subpage ? this.oracle.cause : CAUSE.none;
   }
 
@@ -181,7 +209,13 @@ export class Iommu {
     const pages = tables.foundPages;
     const first = pages === 1 ? page : page - (page % pages);
     const { iotlb, oracle } = this;
-    const entry = iotlb.fill(domain.index, first, pages === 1 ? 0 : pages === 512 ? 1 : 2, tables.foundFrame, tables.foundPermission);
+    const entry = iotlb.fill(
+      domain.index,
+      first,
+      pages === 1 ? 0 : pages === 512 ? 1 : 2,
+      tables.foundFrame,
+      tables.foundPermission,
+    );
     if (stale) {
       // Somebody else's table: the mapping that the leaf came from is the one at the address where that table stands now.
       const from = this.domainAt(tables.foundOwner);
@@ -215,7 +249,15 @@ export class Iommu {
     this.oracle.verdicts[VERDICT.ok]!++;
   }
 
-  private block(device: Device, domain: Domain | null, page: number, offset: number, write: boolean, reason: number, now: number): void {
+  private block(
+    device: Device,
+    domain: Domain | null,
+    page: number,
+    offset: number,
+    write: boolean,
+    reason: number,
+    now: number,
+  ): void {
     this.verdict = VERDICT.fault;
     this.reason = reason;
     this.from = FROM.none;

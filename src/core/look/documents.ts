@@ -1,11 +1,12 @@
 /** Resources as replies have them. */
+
+import type { Workload } from '../devices/workload.ts';
 import type { Buffer, Tenant } from '../os/buffer.ts';
 import type { Device } from '../os/device.ts';
 import type { Domain } from '../os/domain.ts';
-import { directions, mapKinds, type Mappings } from '../os/mappings.ts';
+import { directions, type Mappings, mapKinds } from '../os/mappings.ts';
 import { formatAddress } from '../sim/address.ts';
 import type { Simulator } from '../simulator.ts';
-import type { Workload } from '../devices/workload.ts';
 
 const named = (name: string | null) => (name === null ? {} : { name });
 
@@ -68,8 +69,13 @@ export function workloadDocument(workload: Workload): Record<string, unknown> {
 /** What the driver got: one entry a segment, `dma_address` and `dma_len`. */
 export function segmentsOf(mappings: Mappings, slot: number): { iova: string; lengthBytes: number }[] {
   if (mappings.frame[slot] !== -1)
-    return [{ iova: formatAddress(mappings.page[slot]!, mappings.offset[slot]!), lengthBytes: mappings.lengthBytes[slot]! }];
-  return mappings.outputs[slot]!.map(({ page, offset, lengthBytes }) => ({ iova: formatAddress(page, offset), lengthBytes }));
+    return [
+      { iova: formatAddress(mappings.page[slot]!, mappings.offset[slot]!), lengthBytes: mappings.lengthBytes[slot]! },
+    ];
+  return mappings.outputs[slot]!.map(({ page, offset, lengthBytes }) => ({
+    iova: formatAddress(page, offset),
+    lengthBytes,
+  }));
 }
 
 export function mappingDocument(simulator: Simulator, slot: number): Record<string, unknown> {

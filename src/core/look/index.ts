@@ -5,7 +5,14 @@ import { NO_MAPPING } from '../os/mappings.ts';
 import { ok, refuse } from '../outcome.ts';
 import type { Page, Reading } from '../reading.ts';
 import type { Simulator } from '../simulator.ts';
-import { bufferDocument, deviceDocument, domainDocument, mappingDocument, tenantDocument, workloadDocument } from './documents.ts';
+import {
+  bufferDocument,
+  deviceDocument,
+  domainDocument,
+  mappingDocument,
+  tenantDocument,
+  workloadDocument,
+} from './documents.ts';
 import { allocatorInside, iotlbEntries, pageTableWalk, queuesInside, spaceInside, walkCacheEntries } from './inside.ts';
 import { sessionMetrics } from './metrics.ts';
 
@@ -72,13 +79,19 @@ export function look(simulator: Simulator, reading: Reading): Outcome {
       );
     }
     case 'faults': {
-      const answer = page(faults.records, reading, ({ sequence }) => sequence, (record) => faultDocument(simulator, record));
+      const answer = page(
+        faults.records,
+        reading,
+        ({ sequence }) => sequence,
+        (record) => faultDocument(simulator, record),
+      );
       if (answer.status === 'ok') Object.assign(answer.result, { dropped: faults.dropped, capacity: faults.capacity });
       return answer;
     }
     case 'events': {
       const after = reading.cursor === undefined ? 0 : cursorNumber(reading.cursor);
-      if (Number.isNaN(after)) return refuse('invalid-cursor', `"${reading.cursor}" is no cursor of this list`, '/cursor');
+      if (Number.isNaN(after))
+        return refuse('invalid-cursor', `"${reading.cursor}" is no cursor of this list`, '/cursor');
       const limit = reading.limit ?? DEFAULT_LIMIT;
       return page(
         log.after(after, limit + 1),
@@ -105,7 +118,9 @@ export function look(simulator: Simulator, reading: Reading): Outcome {
         if (slot !== NO_MAPPING && mappings.device[slot] !== device.index)
           return refuse('unknown-mapping', `"${reading.id}" is no mapping of ${reading.device}`, '/id');
       }
-      return single(slot === NO_MAPPING ? undefined : slot, 'mapping', reading.id, (found) => mappingDocument(simulator, found));
+      return single(slot === NO_MAPPING ? undefined : slot, 'mapping', reading.id, (found) =>
+        mappingDocument(simulator, found),
+      );
     }
     case 'metrics':
       return ok(sessionMetrics(simulator));

@@ -143,7 +143,8 @@ export function allocatorInside(simulator: Simulator, reference: string | undefi
   const inside: Record<string, unknown> = {};
   // Page numbers become addresses at the edge.
   for (const [member, value] of Object.entries(domain.allocator?.inspect() ?? {})) {
-    if (member.endsWith('Pfn')) inside[`${member.slice(0, -3)}Iova`] = typeof value === 'number' ? formatAddress(value, 0) : value;
+    if (member.endsWith('Pfn'))
+      inside[`${member.slice(0, -3)}Iova`] = typeof value === 'number' ? formatAddress(value, 0) : value;
     else inside[member] = value;
   }
   return ok({ ...inside, kind, domain: domain.id });
@@ -169,7 +170,8 @@ export function pageTableWalk(simulator: Simulator, reference: string, iova: Add
       table: formatAddress(tables.frameOf(table), 0),
       index,
       present: entry !== 0,
-      ...(entry !== 0 && (leaf ? { access: accessText(entry & 3) } : { next: formatAddress(tables.frameOf(entry / 8 - 1), 0) })),
+      ...(entry !== 0 &&
+        (leaf ? { access: accessText(entry & 3) } : { next: formatAddress(tables.frameOf(entry / 8 - 1), 0) })),
     });
     if (entry === 0) return ok({ domain: domain.id, iova: asked, present: false, entries });
     if (leaf) {

@@ -19,7 +19,10 @@ function verdictCounts(verdicts: Float64Array, before?: Float64Array): Document 
   return out;
 }
 
-function staleOf(verdicts: Float64Array, before?: Float64Array): { staleAccesses: number; crossTenantAccesses: number } {
+function staleOf(
+  verdicts: Float64Array,
+  before?: Float64Array,
+): { staleAccesses: number; crossTenantAccesses: number } {
   const of = (verdict: number) => verdicts[verdict]! - (before?.[verdict] ?? 0);
   return {
     staleAccesses: of(VERDICT.stale) + of(VERDICT.staleReused) + of(VERDICT.misdirected) + of(VERDICT.staleCrossTenant),
@@ -170,7 +173,10 @@ export function runMetrics(simulator: Simulator, run: Run): Document {
     },
     verdicts: verdictCounts(oracle.verdicts, baseline.verdicts),
     assumptions: assumptionsOf(simulator.profile, simulator.spec.costs.overrides),
-    workloads: workloads.map((workload) => workloadMetrics(simulator, workload, elapsed)),
+    workloads: workloads.map((workload) => ({
+      ...workloadMetrics(simulator, workload, elapsed),
+      latencyHistogram: workload.latency.buckets(),
+    })),
   };
 }
 

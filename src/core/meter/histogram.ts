@@ -63,7 +63,16 @@ export class Histogram {
     return out;
   }
 
-  quantiles(): { count: number; min: number; mean: number; p50: number; p90: number; p99: number; p999: number; max: number } {
+  quantiles(): {
+    count: number;
+    min: number;
+    mean: number;
+    p50: number;
+    p90: number;
+    p99: number;
+    p999: number;
+    max: number;
+  } {
     const empty = this.count === 0;
     return {
       count: this.count,

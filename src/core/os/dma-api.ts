@@ -13,9 +13,9 @@ import type { Exposure } from '../truth/exposure.ts';
 import type { Oracle } from '../truth/oracle.ts';
 import type { Device } from './device.ts';
 import type { Domain } from './domain.ts';
+import type { InvalidationPolicy } from './invalidation/policy.ts';
 import type { IotlbFlush } from './iotlb-flush.ts';
 import { NO_PFN, SUSPENDED } from './iova/allocator.ts';
-import type { InvalidationPolicy } from './invalidation/policy.ts';
 import { MAP_KIND, type Mappings } from './mappings.ts';
 import type { PageMapper } from './page-mapper.ts';
 import { type InputSegment, isOneRun, layOut, mergeOutputs, runsOf } from './scatterlist.ts';
@@ -145,7 +145,16 @@ export class DmaApi {
     return slot;
   }
 
-  private record(device: Device, domain: Domain, kind: number, direction: number, page: number, pages: number, offset: number, lengthBytes: number): number {
+  private record(
+    device: Device,
+    domain: Domain,
+    kind: number,
+    direction: number,
+    page: number,
+    pages: number,
+    offset: number,
+    lengthBytes: number,
+  ): number {
     const { mappings, work, clock } = this.parts;
     const slot = mappings.create();
     mappings.domain[slot] = domain.index;
@@ -230,7 +239,16 @@ export class DmaApi {
     runs.sort((a, b) => a.page - b.page);
     const pages = runs.reduce((sum, run) => sum + run.pages, 0);
     const bytes = segments.reduce((sum, segment) => sum + segment.lengthBytes, 0);
-    const slot = this.record(device, domain, MAP_KIND.sg, direction, outputs[0]!.page, pages, outputs[0]!.offset, bytes);
+    const slot = this.record(
+      device,
+      domain,
+      MAP_KIND.sg,
+      direction,
+      outputs[0]!.page,
+      pages,
+      outputs[0]!.offset,
+      bytes,
+    );
     this.recordRuns(slot, domain, runs, outputs, direction);
     return slot;
   }
@@ -305,7 +323,15 @@ export class DmaApi {
           this.endPage(slot, domain, run.page + i, run.frame + i, mayOpen, now, nowNs);
   }
 
-  private endPage(slot: number, domain: Domain, page: number, frame: number, mayOpen: boolean, now: number, nowNs: number): void {
+  private endPage(
+    slot: number,
+    domain: Domain,
+    page: number,
+    frame: number,
+    mayOpen: boolean,
+    now: number,
+    nowNs: number,
+  ): void {
     const { mappings, oracle, exposure } = this.parts;
     const start = mappings.startIn(slot, page);
     const bytes = mappings.endIn(slot, page) - start;
@@ -329,7 +355,8 @@ export class DmaApi {
     };
     if (mappings.frame[slot] !== -1)
       for (let i = 0; i < mappings.pages[slot]!; i++) endPage(mappings.page[slot]! + i, mappings.frame[slot]! + i);
-    else for (const run of mappings.runs[slot]!) for (let i = 0; i < run.pages; i++) endPage(run.page + i, run.frame + i);
+    else
+      for (const run of mappings.runs[slot]!) for (let i = 0; i < run.pages; i++) endPage(run.page + i, run.frame + i);
   }
 }
 

@@ -75,7 +75,11 @@ export class IommuApi {
       [first, first],
       [last, last + 1],
     ] as const) {
-      if (tables.walk(domain.root, domain.levels, page) === WALK.leaf && tables.foundPages > 1 && edge % tables.foundPages !== 0)
+      if (
+        tables.walk(domain.root, domain.levels, page) === WALK.leaf &&
+        tables.foundPages > 1 &&
+        edge % tables.foundPages !== 0
+      )
         return true;
     }
     return false;

@@ -22,7 +22,14 @@ export class PageMapper {
   /** Leaves of 4 KiB, 2 MiB and 1 GiB written by calls since `clearSizes`. */
   readonly leaves = [0, 0, 0];
 
-  constructor(tables: PageTables, work: Work, costs: Costs, counters: Counters, superpages: string[], coherent: boolean) {
+  constructor(
+    tables: PageTables,
+    work: Work,
+    costs: Costs,
+    counters: Counters,
+    superpages: string[],
+    coherent: boolean,
+  ) {
     this.tables = tables;
     this.work = work;
     this.costs = costs;

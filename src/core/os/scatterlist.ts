@@ -61,7 +61,11 @@ export function isOneRun(runs: readonly MappedRun[]): boolean {
  * Output entries: a segment joins the open entry if it starts on a page, does not start on a boundary, ends no later than the
  * device's maximum allows, and the one before it ended on a page.
  */
-export function mergeOutputs(runs: readonly MappedRun[], boundaryBytes: number, maxSegmentBytes: number): OutputSegment[] {
+export function mergeOutputs(
+  runs: readonly MappedRun[],
+  boundaryBytes: number,
+  maxSegmentBytes: number,
+): OutputSegment[] {
   const out: OutputSegment[] = [];
   let open: OutputSegment | null = null;
   for (const run of runs) {

@@ -12,7 +12,7 @@ export class RandomStream {
   private readonly generator: Generator;
 
   constructor(seed: number, name: string) {
-    let mixed = (seed % 2 ** 32 | 0) ^ Math.imul(Math.floor(seed / 2 ** 32) | 0, 0x85ebca77 | 0);
+    let mixed = ((seed % 2 ** 32) | 0) ^ Math.imul(Math.floor(seed / 2 ** 32) | 0, 0x85ebca77 | 0);
     for (let i = 0; i < name.length; i++) mixed = Math.imul(mixed ^ name.charCodeAt(i), 0x01000193);
     this.generator = xoroshiro128plus(mixed | 0);
   }

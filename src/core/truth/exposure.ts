@@ -5,7 +5,7 @@
  * can be needed; `actual` only while a cached entry still translates the page. Any covering invalidation, by whomever, ends a window.
  * Source: vIOMMU (ATC 2011) for stale mappings and their bound; the integral is the natural one.
  */
-import { NO_ENTRY, type Iotlb } from '../hardware/iotlb.ts';
+import { type Iotlb, NO_ENTRY } from '../hardware/iotlb.ts';
 import { Histogram } from '../meter/histogram.ts';
 import type { DigestSink } from '../os/iova/allocator.ts';
 import { growFloat64, growInt32 } from '../sim/growable.ts';

@@ -6,8 +6,8 @@
 import { type Iotlb, NO_ENTRY } from '../hardware/iotlb.ts';
 import type { Memory } from '../hardware/memory.ts';
 import type { Counters } from '../meter/counters.ts';
-import type { DigestSink } from '../os/iova/allocator.ts';
 import type { Domain } from '../os/domain.ts';
+import type { DigestSink } from '../os/iova/allocator.ts';
 import type { Mappings } from '../os/mappings.ts';
 import { Integral } from '../sim/integral.ts';
 import { NEVER, type PageChunk, type TruthPages } from './pages.ts';
@@ -34,7 +34,15 @@ export const VERDICT = {
   staleCrossTenant: 7,
 } as const;
 
-export const causeNames = ['', 'iotlb', 'walk-cache', 'device-tlb', 'pte', 'freed-while-mapped', 'no-protection'] as const;
+export const causeNames = [
+  '',
+  'iotlb',
+  'walk-cache',
+  'device-tlb',
+  'pte',
+  'freed-while-mapped',
+  'no-protection',
+] as const;
 export const CAUSE = { none: 0, iotlb: 1, walkCache: 2, pte: 4, freedWhileMapped: 5, noProtection: 6 } as const;
 
 export class Oracle {
@@ -115,7 +123,15 @@ export class Oracle {
   }
 
   /** Rule 2: the verdict of the live mappings at a page, or -1 when none allows it. */
-  private live(pages: TruthPages, chunk: PageChunk | undefined, page: number, start: number, end: number, permission: number, frame: number): number {
+  private live(
+    pages: TruthPages,
+    chunk: PageChunk | undefined,
+    page: number,
+    start: number,
+    end: number,
+    permission: number,
+    frame: number,
+  ): number {
     let best = -1;
     if (chunk !== undefined) {
       const first = chunk.live[page & 511]!;
@@ -144,7 +160,17 @@ export class Oracle {
    * @param cause how it was translated, CAUSE.iotlb, walkCache, pte or noProtection
    * @param nowNs whole ns since the session began
    */
-  classify(domain: Domain, page: number, start: number, end: number, permission: number, frame: number, entry: number, cause: number, nowNs: number): number {
+  classify(
+    domain: Domain,
+    page: number,
+    start: number,
+    end: number,
+    permission: number,
+    frame: number,
+    entry: number,
+    cause: number,
+    nowNs: number,
+  ): number {
     const { pages } = domain;
     const chunk = pages.peek(page);
     const live = this.live(pages, chunk, page, start, end, permission, frame);
@@ -162,7 +188,14 @@ export class Oracle {
   }
 
   /** Rule 3: it got through though no live mapping allows it. */
-  private through(pages: TruthPages, chunk: PageChunk | undefined, page: number, frame: number, entry: number, cause: number): number {
+  private through(
+    pages: TruthPages,
+    chunk: PageChunk | undefined,
+    page: number,
+    frame: number,
+    entry: number,
+    cause: number,
+  ): number {
     const { memory, iotlb, mappings } = this;
     const at = page & 511;
     let tenant = chunk === undefined ? 0 : chunk.tenant[at]!;

@@ -6,8 +6,9 @@
  * freed table pages go back at once, before any flush (a hazard mended in 2014), caching-mode hardware gets one page-selective flush
  * per entry. Departs: one IOMMU. Pathology: everybody meets at one lock, and the flusher frees 250 addresses under it.
  */
-import { Lock } from '../../sim/lock.ts';
+
 import { ROW } from '../../meter/work.ts';
+import { Lock } from '../../sim/lock.ts';
 import type { Domain } from '../domain.ts';
 import type { DigestSink } from '../iova/allocator.ts';
 import type { InvalidationPolicy, PolicyEntry, PolicyParts } from './policy.ts';

@@ -5,8 +5,9 @@
  * Source: Linux 3.6 `drivers/parisc/sba_iommu.c` (`DELAYED_RESOURCE_CNT` 16). A posted purge lands by itself 44 ns later: the time
  * that vIOMMU (ATC 2011) measured for an asynchronous invalidation to take effect; no figure for the sba chip was found.
  */
-import type { Lock } from '../../sim/lock.ts';
+
 import { ROW } from '../../meter/work.ts';
+import type { Lock } from '../../sim/lock.ts';
 import type { Domain } from '../domain.ts';
 import type { DigestSink } from '../iova/allocator.ts';
 import type { InvalidationPolicy, PolicyEntry, PolicyParts } from './policy.ts';
@@ -67,7 +68,8 @@ class Delayed implements InvalidationPolicy {
     if (this.queued === 0) return;
     work.add(ROW.invalidation, costs.invalidation);
     const now = work.now();
-    for (let at = 0; at < this.queued; at++) if (this.landed[at] === 0) this.purge(at, Math.min(now, this.landsAt[at]!));
+    for (let at = 0; at < this.queued; at++)
+      if (this.landed[at] === 0) this.purge(at, Math.min(now, this.landsAt[at]!));
     tables.releaseUnlinked();
     for (let at = 0; at < this.queued; at++) freeIova(domains[this.domain[at]!]!, this.pfn[at]!, this.pages[at]!);
     counters.entriesFlushed += this.queued;

@@ -2,15 +2,16 @@
  * What every invalidation policy is: what happens between clearing PTEs and handing the address out again. One file per policy in
  * this folder, and one line in `index.ts`.
  */
-import type { PageTables } from '../../hardware/page-table.ts';
+
 import type { InvalidationUnit } from '../../hardware/invalidation.ts';
+import type { PageTables } from '../../hardware/page-table.ts';
 import type { Costs } from '../../meter/cost-profile.ts';
 import type { Counters } from '../../meter/counters.ts';
 import type { Work } from '../../meter/work.ts';
 import type { Lock } from '../../sim/lock.ts';
 import type { Domain } from '../domain.ts';
-import type { DigestSink } from '../iova/allocator.ts';
 import type { IotlbFlush } from '../iotlb-flush.ts';
+import type { DigestSink } from '../iova/allocator.ts';
 
 /** What a policy works with: what real driver code has. */
 export interface PolicyParts {

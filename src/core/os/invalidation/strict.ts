@@ -19,7 +19,12 @@ class Strict extends ImmediatePolicy {
 
 export const strict: PolicyEntry = {
   kind: 'strict',
-  schema: { type: 'object', additionalProperties: false, required: ['kind'], properties: { kind: { const: 'strict' } } },
+  schema: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['kind'],
+    properties: { kind: { const: 'strict' } },
+  },
   defaults: { kind: 'strict' },
   source: 'Linux drivers/iommu/dma-iommu.c, unmap path; intel_iommu=strict since 2008',
   reuse: {

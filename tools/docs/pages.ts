@@ -1,0 +1,55 @@
+/**
+ * Generated parts of the pages. A part stands between `<!-- generated: name -->` and `<!-- end -->`; what is between them is written
+ * by `npm run docs` and compared by `npm run docs -- --check`.
+ */
+import { globSync, readFileSync } from 'node:fs';
+import { type Part, sceneParts, threadParts } from '../thread-2008/parts.ts';
+import * as reference from './reference.ts';
+
+export const PARTS: Record<string, Part> = {
+  errors: reference.errorTable,
+  limits: reference.limitTable,
+  steps: reference.stepTable,
+  profiles: reference.profileTable,
+  reuse: reference.reuseTable,
+  policies: reference.policyTable,
+  allocators: reference.allocatorTable,
+  workloads: reference.workloadTable,
+  presets: reference.presetTable,
+  ...sceneParts,
+  ...threadParts,
+};
+
+const MARKED = /(<!-- generated: (.+?) -->\n)([\s\S]*?)(<!-- end -->)/g;
+
+export function pages(): string[] {
+  return ['README.md', ...globSync('docs/**/*.md').sort()];
+}
+
+export interface Freshened {
+  text: string;
+  /** Names of the parts that were not as they are generated now. */
+  stale: string[];
+  /** Names of all parts that the page has. */
+  parts: string[];
+}
+
+/** The page with all its parts generated again. */
+export async function freshen(page: string): Promise<Freshened> {
+  const text = readFileSync(page, 'utf8');
+  const stale: string[] = [];
+  const parts: string[] = [];
+  let out = '';
+  let at = 0;
+  for (const match of text.matchAll(MARKED)) {
+    const [, open, name, old, close] = match as unknown as [string, string, string, string, string];
+    const part = PARTS[name];
+    if (part === undefined) throw new Error(`${page}: nothing generates "${name}"; there are ${Object.keys(PARTS).join(', ')}`);
+    const fresh = `\n${await part()}\n\n`;
+    parts.push(name);
+    if (fresh !== old) stale.push(name);
+    out += text.slice(at, match.index) + open + fresh + close;
+    at = match.index + match[0].length;
+  }
+  return { text: out + text.slice(at), stale, parts };
+}
