@@ -32,8 +32,8 @@ const RULES: Rule[] = [
   },
   {
     files: /^src\/core\/hardware\//,
-    mayNot: /^src\/core\/(os|devices|apply|look)\//,
-    typesToo: false,
+    mayNot: /^src\/core\/(os|truth|devices|apply|look)\//,
+    typesToo: true,
     reason: 'a chip knows no kernel; what it does it tells the oracle, and asks it nothing that it acts on',
   },
   {

@@ -92,7 +92,7 @@ export class Simulator implements SimulatorApi {
   readonly passthrough: boolean;
   readonly dma: DmaApi;
   readonly iommuApi: IommuApi;
-  readonly iommu: Iommu;
+  readonly iommu: Iommu<Domain>;
   readonly log = new EventLog();
 
   readonly tenants = new Registry<Tenant>('ten_');

@@ -55,7 +55,7 @@ export interface Skipped {
 
 const ACCESS_ASSUMED = 'map records no permission: the range is mapped for reads and writes';
 const LENGTH_ASSUMED = 'io_page_fault records no length: the access has one byte';
-const CONTIGUOUS_ASSUMED = 'dma_alloc records no direction: coherent memory is mapped for reads and writes';
+const DIRECTION_ASSUMED = 'dma_alloc records no direction: coherent memory is mapped for reads and writes';
 
 export function convertFtraceLines(text: string, options: ConversionOptions): Conversion {
   return new Converter(options).convert(text);
@@ -176,7 +176,7 @@ class Converter {
     }
   }
 
-  private allocate({ event, line, time, cpu }: Half<AllocationEvent>): void {
+  private allocate({ event, line, cpu }: Half<AllocationEvent>): void {
     const { mapped } = this;
     this.mapped = null;
     const { iova, lengthBytes } = event;
@@ -189,9 +189,10 @@ class Converter {
     if (device === null) return;
     const buffer = `recorded-${++this.buffers}`;
     this.open.push({ iova, lengthBytes: mapped.event.lengthBytes, buffer });
-    this.assumptions.add(CONTIGUOUS_ASSUMED);
+    this.assumptions.add(DIRECTION_ASSUMED);
     const physicalAddress = address(mapped.event.physicalAddress);
-    this.add(mapped.line, mapped.time, { op: 'buffer', name: buffer, lengthBytes, physicalAddress });
+    const { time } = mapped;
+    this.add(mapped.line, time, { op: 'buffer', name: buffer, lengthBytes, physicalAddress });
     this.add(line, time, { op: 'map', device, kind: 'single', direction: 'bidirectional', cpu, buffer });
   }
 

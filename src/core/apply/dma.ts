@@ -1,6 +1,6 @@
 /** `dma`: one access of a device, at one instant; it does not move the clock. */
 
-import { fromNames, type Iommu, type PieceVisitor } from '../hardware/translate.ts';
+import { fromNames, type Piece, type PieceVisitor } from '../hardware/translate.ts';
 import type { Outcome } from '../operations.ts';
 import { ok, refuse } from '../outcome.ts';
 import { formatAddress, parseAddress, parsed } from '../sim/address.ts';
@@ -12,7 +12,7 @@ import type { Of } from './index.ts';
 class Pieces implements PieceVisitor {
   pages: Record<string, unknown>[] = [];
 
-  piece(page: number, offset: number, iommu: Iommu): void {
+  piece(page: number, offset: number, iommu: Piece): void {
     const piece: Record<string, unknown> = { iova: formatAddress(page, offset) };
     if (iommu.verdict !== VERDICT.fault) {
       piece.physicalAddress = formatAddress(iommu.frame, offset);

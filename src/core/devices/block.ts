@@ -7,9 +7,9 @@
  */
 import { NO_FRAME } from '../hardware/memory.ts';
 import { MAP_SUSPENDED } from '../os/dma-api.ts';
-import type { DigestSink } from '../os/iova/allocator.ts';
 import { MAP_KIND } from '../os/mappings.ts';
 import type { InputSegment } from '../os/scatterlist.ts';
+import type { DigestSink } from '../sim/digest-sink.ts';
 import type { Simulator } from '../simulator.ts';
 import { DONE, SUSPENDED, Workload, type WorkloadEntry, type WorkloadSetup } from './workload.ts';
 

@@ -6,7 +6,7 @@
  */
 import type { Device } from '../os/device.ts';
 import { UnmapHistory } from '../os/device.ts';
-import type { DigestSink } from '../os/iova/allocator.ts';
+import type { DigestSink } from '../sim/digest-sink.ts';
 import type { RandomStream } from '../sim/random.ts';
 import type { Simulator } from '../simulator.ts';
 import { DONE, Workload, type WorkloadEntry, type WorkloadSetup } from './workload.ts';

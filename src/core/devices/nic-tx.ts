@@ -5,8 +5,8 @@
  */
 import { NO_FRAME } from '../hardware/memory.ts';
 import { MAP_SUSPENDED } from '../os/dma-api.ts';
-import type { DigestSink } from '../os/iova/allocator.ts';
 import { MAP_KIND } from '../os/mappings.ts';
+import type { DigestSink } from '../sim/digest-sink.ts';
 import type { Simulator } from '../simulator.ts';
 import { NicWorkload, nicDefaults, nicFixedDefaults, nicParameters } from './nic.ts';
 import { DONE, SUSPENDED, type WorkloadEntry, type WorkloadSetup } from './workload.ts';

@@ -3,7 +3,7 @@ import { Histogram } from '../meter/histogram.ts';
 import { newRows } from '../meter/work.ts';
 import type { Device } from '../os/device.ts';
 import { MAP_SUSPENDED } from '../os/dma-api.ts';
-import type { DigestSink } from '../os/iova/allocator.ts';
+import type { DigestSink } from '../sim/digest-sink.ts';
 import { EVENT, type Simulator, sorted } from '../simulator.ts';
 import type { WorkloadSpec } from '../spec.ts';
 import { VERDICT } from '../truth/oracle.ts';

@@ -3,8 +3,9 @@
  *
  * Source: Intel VT-d specification, fault reason encodings; Linux `drivers/iommu/intel/dmar.c` for texts and shape.
  */
-import type { DigestSink } from '../os/iova/allocator.ts';
+
 import { formatAddress } from '../sim/address.ts';
+import type { DigestSink } from '../sim/digest-sink.ts';
 
 export const REASON = {
   contextNotPresent: 2,

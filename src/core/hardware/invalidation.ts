@@ -5,7 +5,7 @@
  * `drivers/iommu/intel/cache.c` for how a span of pages becomes base and mask.
  */
 import type { Counters } from '../meter/counters.ts';
-import type { DigestSink } from '../os/iova/allocator.ts';
+import type { DigestSink } from '../sim/digest-sink.ts';
 import type { IommuSpec } from '../spec.ts';
 import type { Iotlb } from './iotlb.ts';
 import type { WalkCacheLevel } from './walk-cache.ts';

@@ -6,7 +6,7 @@
  * Source: Intel VT-d specification, IOTLB; sizes and ways are parameters because vendors do not publish them.
  */
 import { assert } from '../assert.ts';
-import type { DigestSink } from '../os/iova/allocator.ts';
+import type { DigestSink } from '../sim/digest-sink.ts';
 import type { RandomStream } from '../sim/random.ts';
 import type { Replacement } from '../spec.ts';
 import type { TenantRuns } from './memory.ts';

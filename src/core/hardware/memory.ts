@@ -6,7 +6,7 @@
  * fresh frames come from a cursor that rises from 1 MiB. Contents are not simulated, but for page-table pages, which have frames
  * like everyone else: what a stale walk finds in one that was freed is what the frame holds now.
  */
-import type { DigestSink } from '../os/iova/allocator.ts';
+import type { DigestSink } from '../sim/digest-sink.ts';
 import { growFloat64 } from '../sim/growable.ts';
 import type { RandomStream } from '../sim/random.ts';
 import type { FrameReuse } from '../spec.ts';

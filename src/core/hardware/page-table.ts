@@ -6,8 +6,8 @@
  * walk finds in a freed one whatever the frame holds by then. A table page is freed only when one unmap covers its whole span.
  */
 import { assert } from '../assert.ts';
-import type { DigestSink } from '../os/iova/allocator.ts';
 import { highPageBits, lowPageBits } from '../sim/address.ts';
+import type { DigestSink } from '../sim/digest-sink.ts';
 import { growFloat64, growInt32 } from '../sim/growable.ts';
 import { HOST_TENANT, type Memory, NO_FRAME } from './memory.ts';
 

@@ -4,31 +4,40 @@
  * Every access is cut at 4 KiB boundaries and all pieces are attempted, whatever becomes of the ones before.
  */
 import type { Counters } from '../meter/counters.ts';
-import type { Device } from '../os/device.ts';
-import type { Domain } from '../os/domain.ts';
 import type { Clock } from '../sim/clock.ts';
-import type { Exposure } from '../truth/exposure.ts';
-import { CAUSE, type Oracle, VERDICT } from '../truth/oracle.ts';
 import { type FaultLog, REASON } from './fault.ts';
 import { type Iotlb, NO_ENTRY } from './iotlb.ts';
 import { type PageTables, READ, WALK, WRITE } from './page-table.ts';
 import type { WalkCacheLevel } from './walk-cache.ts';
+import { type AccessWatcher, type EntryWatcher, PATH, type Requester, type TranslationDomain } from './watcher.ts';
 
 export const FROM = { none: 0, iotlb: 1, walkCache: 2, walk: 3, passthrough: 4, interrupt: 5 } as const;
 export const fromNames = ['', 'iotlb', 'walk-cache', 'walk', 'passthrough', 'interrupt'] as const;
 
-/** Receives each piece of an interactive access; runs pass null. */
-export interface PieceVisitor {
-  piece(page: number, offset: number, iommu: Iommu): void;
+/** The last piece of an access. */
+export interface Piece {
+  readonly verdict: number;
+  readonly cause: number;
+  /** Fault reason, of a piece that was blocked. */
+  readonly reason: number;
+  /** Index into `fromNames`. */
+  readonly from: number;
+  readonly frame: number;
+  readonly pieceReferences: number;
 }
 
-export class Iommu {
+/** Receives each piece of an interactive access; runs pass null. */
+export interface PieceVisitor {
+  piece(page: number, offset: number, piece: Piece): void;
+}
+
+export class Iommu<Domain extends TranslationDomain> implements Piece {
   private readonly iotlb: Iotlb;
   private readonly tables: PageTables;
   /** [0] points to leaf tables (level 1), [1] to level 2, ... */
   private readonly walkCaches: WalkCacheLevel[];
-  private readonly oracle: Oracle;
-  private readonly exposure: Exposure;
+  private readonly oracle: AccessWatcher<Domain>;
+  private readonly exposure: EntryWatcher;
   private readonly faults: FaultLog;
   private readonly counters: Counters;
   private readonly clock: Clock;
@@ -36,7 +45,7 @@ export class Iommu {
   private readonly interrupts: { first: number; last: number }[];
   private readonly domainAt: (index: number) => Domain;
   /** Called for a fault that was logged or dropped. */
-  onFault: (device: Device) => void = () => {};
+  onFault: (device: Requester<Domain>) => void = () => {};
 
   // The last piece.
   verdict = 0;
@@ -54,8 +63,8 @@ export class Iommu {
     iotlb: Iotlb;
     tables: PageTables;
     walkCaches: WalkCacheLevel[];
-    oracle: Oracle;
-    exposure: Exposure;
+    oracle: AccessWatcher<Domain>;
+    exposure: EntryWatcher;
     faults: FaultLog;
     counters: Counters;
     clock: Clock;
@@ -81,7 +90,7 @@ export class Iommu {
    * @returns the worst verdict of its pieces; `references` has the page-table reads it took
    */
   access(
-    device: Device,
+    device: Requester<Domain>,
     page: number,
     offset: number,
     lengthBytes: number,
@@ -111,10 +120,17 @@ export class Iommu {
     return this.worst;
   }
 
-  private piece(device: Device, page: number, start: number, end: number, write: boolean, now: number): void {
+  private piece(
+    device: Requester<Domain>,
+    page: number,
+    start: number,
+    end: number,
+    write: boolean,
+    now: number,
+  ): void {
     const { counters } = this;
     this.pieceReferences = 0;
-    this.cause = CAUSE.none;
+    this.cause = 0;
     const { domain } = device;
     counters.contextLookups++;
     if (domain === null) {
@@ -140,7 +156,7 @@ export class Iommu {
         permission,
         page,
         NO_ENTRY,
-        CAUSE.noProtection,
+        PATH.noProtection,
         this.clock.toNs(now),
       );
       this.cause = this.oracle.cause;
@@ -152,7 +168,7 @@ export class Iommu {
     }
     const { iotlb } = this;
     let entry = iotlb.lookup(domain.index, page, permission);
-    let cause: number = CAUSE.iotlb;
+    let cause: number = PATH.iotlb;
     if (entry !== NO_ENTRY) this.from = FROM.iotlb;
     else {
       entry = this.miss(domain, page, permission, now);
@@ -175,7 +191,7 @@ export class Iommu {
       cause,
       this.clock.toNs(now),
     );
-    this.cause = this.verdict > VERDICT.subpage ? this.oracle.cause : CAUSE.none;
+    this.cause = this.oracle.cause;
   }
 
   /** Walks and fills. @returns the entry, or NO_ENTRY when the page is not there or does not allow the access */
@@ -205,7 +221,7 @@ export class Iommu {
     if (stale) counters.staleWalks++;
     else this.cachePath(domain, page, level);
     if (found !== WALK.leaf || (tables.foundPermission & permission) === 0) return NO_ENTRY;
-    this.cause = stale ? CAUSE.walkCache : CAUSE.pte;
+    this.cause = stale ? PATH.walkCache : PATH.pte;
     const pages = tables.foundPages;
     const first = pages === 1 ? page : page - (page % pages);
     const { iotlb, oracle } = this;
@@ -219,8 +235,8 @@ export class Iommu {
     if (stale) {
       // Somebody else's table: the mapping that the leaf came from is the one at the address where that table stands now.
       const from = this.domainAt(tables.foundOwner);
-      oracle.origin(entry, from.pages, tables.foundBase);
-    } else oracle.origin(entry, domain.pages, page);
+      oracle.origin(entry, from, tables.foundBase);
+    } else oracle.origin(entry, domain, page);
     this.exposure.filled(domain.index, page, entry, now);
     return entry;
   }
@@ -237,7 +253,14 @@ export class Iommu {
     }
   }
 
-  private interrupt(device: Device, domain: Domain, page: number, start: number, write: boolean, now: number): void {
+  private interrupt(
+    device: Requester<Domain>,
+    domain: Domain,
+    page: number,
+    start: number,
+    write: boolean,
+    now: number,
+  ): void {
     if (!write) {
       this.block(device, domain, page, start, write, REASON.read, now);
       return;
@@ -245,12 +268,11 @@ export class Iommu {
     this.counters.interrupts++;
     this.from = FROM.interrupt;
     this.frame = page;
-    this.verdict = VERDICT.ok;
-    this.oracle.verdicts[VERDICT.ok]!++;
+    this.verdict = this.oracle.interrupted();
   }
 
   private block(
-    device: Device,
+    device: Requester<Domain>,
     domain: Domain | null,
     page: number,
     offset: number,
@@ -258,12 +280,11 @@ export class Iommu {
     reason: number,
     now: number,
   ): void {
-    this.verdict = VERDICT.fault;
     this.reason = reason;
     this.from = FROM.none;
     this.counters.faults++;
-    this.oracle.blocked(domain, page);
-    const touch = domain?.pages.lastTouch(page);
+    this.verdict = this.oracle.blocked(domain, page);
+    const { mappedNs, unmappedNs, direction } = this.oracle.lastTouch(domain, page);
     this.faults.add({
       timeNs: this.clock.toNs(now),
       device: device.index,
@@ -273,9 +294,9 @@ export class Iommu {
       page,
       offset,
       domain: domain?.index ?? -1,
-      mappedNs: touch?.mappedNs ?? -1,
-      unmappedNs: touch?.unmappedNs ?? -1,
-      direction: touch?.direction ?? 0,
+      mappedNs,
+      unmappedNs,
+      direction,
     });
     this.onFault(device);
   }

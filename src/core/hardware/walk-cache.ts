@@ -5,7 +5,7 @@
  *
  * Source: Intel VT-d specification, paging-structure caches; F&S (SOSP 2024) for why they matter.
  */
-import type { DigestSink } from '../os/iova/allocator.ts';
+import type { DigestSink } from '../sim/digest-sink.ts';
 import { SPAN } from './page-table.ts';
 
 /** Reserved prefix value: no page number is negative. */

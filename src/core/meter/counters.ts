@@ -1,5 +1,5 @@
 /** What happened, counted; names as in `GET .../metrics` under `counters`. Plain number fields: the cheapest form V8 has for them. */
-import type { DigestSink } from '../os/iova/allocator.ts';
+import type { DigestSink } from '../sim/digest-sink.ts';
 
 export class Counters {
   mapSingleCalls = 0;

@@ -2,7 +2,7 @@
  * Integer log-linear histogram: values below 64 exactly, above in 32 buckets per power of two, so a bucket is at most 1/32 of its
  * value wide. Only additions and shifts: the same counts on any engine. HDR encoding happens at the edge.
  */
-import type { DigestSink } from '../os/iova/allocator.ts';
+import type { DigestSink } from '../sim/digest-sink.ts';
 
 const BUCKETS = 64 + 32 * 47;
 

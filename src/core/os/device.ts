@@ -1,8 +1,8 @@
 /** A device as the operating system sees it: its requester id, its domain, what it can address. */
 
+import type { DigestSink } from '../sim/digest-sink.ts';
 import type { DeviceSpec } from '../spec.ts';
 import type { Domain } from './domain.ts';
-import type { DigestSink } from './iova/allocator.ts';
 
 /** Recently unmapped pages of a device: what a hostile one remembers. A ring, newest last. */
 export class UnmapHistory {

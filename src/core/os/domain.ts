@@ -1,8 +1,9 @@
 /** A protection domain: one page table, one IOVA space, any number of devices. */
 import type { PageTables } from '../hardware/page-table.ts';
+import type { DigestSink } from '../sim/digest-sink.ts';
 import { Lock } from '../sim/lock.ts';
 import { TruthPages } from '../truth/pages.ts';
-import type { AllocatorEntry, AllocatorSetup, DigestSink, IovaAllocator } from './iova/allocator.ts';
+import type { AllocatorEntry, AllocatorSetup, IovaAllocator } from './iova/allocator.ts';
 
 /** Address width in bits of a table of n levels: 39, 48, 57. */
 export function widthOf(levels: number): number {

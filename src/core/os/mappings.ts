@@ -2,8 +2,8 @@
  * Live DMA-API mappings, in columns. A handle is a slot and its generation; a slot is free again once the mapping is unmapped.
  */
 
+import type { DigestSink } from '../sim/digest-sink.ts';
 import { growFloat64, growInt32, growUint8 } from '../sim/growable.ts';
-import type { DigestSink } from './iova/allocator.ts';
 
 export const MAP_KIND = { single: 0, page: 1, sg: 2, coherent: 3 } as const;
 export const mapKinds = ['single', 'page', 'sg', 'coherent'] as const;

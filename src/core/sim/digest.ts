@@ -5,7 +5,7 @@
  * defence against an adversary who chooses the state; it tells two states apart, at about a nanosecond a word, which SHA-256 in
  * JavaScript does not.
  */
-import type { DigestSink } from '../os/iova/allocator.ts';
+import type { DigestSink } from './digest-sink.ts';
 
 const PRIME_1 = 0x9e3779b1 | 0;
 const PRIME_2 = 0x85ebca77 | 0;

@@ -1,7 +1,7 @@
 /**
  * What is due, in order: by time, equal times in the order in which they were armed. A binary heap in columns.
  */
-import type { DigestSink } from '../os/iova/allocator.ts';
+import type { DigestSink } from './digest-sink.ts';
 
 export class EventQueue {
   private time = new Float64Array(64);

@@ -1,5 +1,5 @@
 /** A sum of whole numbers that stays exact beyond 2^53: two limbs, carried at 2^50, read as BigInt when someone asks. */
-import type { DigestSink } from '../os/iova/allocator.ts';
+import type { DigestSink } from './digest-sink.ts';
 
 const LIMB = 2 ** 50;
 

@@ -4,7 +4,7 @@
  * Changes may be booked out of order by a little (an operation ends ahead of the events of other CPUs): the sum over signed
  * intervals is the same whatever the order.
  */
-import type { DigestSink } from '../os/iova/allocator.ts';
+import type { DigestSink } from './digest-sink.ts';
 import { ExactSum } from './exact-sum.ts';
 
 const EXACT = 2 ** 52;

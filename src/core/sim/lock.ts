@@ -1,5 +1,5 @@
 /** A FIFO lock in simulated time: who comes while it is held waits until `freeAt` (`Work.acquire`). */
-import type { DigestSink } from '../os/iova/allocator.ts';
+import type { DigestSink } from './digest-sink.ts';
 
 export class Lock {
   readonly name: string;

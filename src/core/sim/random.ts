@@ -4,7 +4,7 @@
  * Generator: xoroshiro128+ (Blackman and Vigna) from pure-rand. Draws use its 32-bit output and integer arithmetic alone.
  */
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
-import type { DigestSink } from '../os/iova/allocator.ts';
+import type { DigestSink } from './digest-sink.ts';
 
 type Generator = ReturnType<typeof xoroshiro128plus>;
 

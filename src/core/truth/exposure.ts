@@ -7,7 +7,7 @@
  */
 import { type Iotlb, NO_ENTRY } from '../hardware/iotlb.ts';
 import { Histogram } from '../meter/histogram.ts';
-import type { DigestSink } from '../os/iova/allocator.ts';
+import type { DigestSink } from '../sim/digest-sink.ts';
 import { growFloat64, growInt32 } from '../sim/growable.ts';
 import { Integral } from '../sim/integral.ts';
 import type { TruthPages } from './pages.ts';

@@ -5,10 +5,11 @@
  */
 import { type Iotlb, NO_ENTRY } from '../hardware/iotlb.ts';
 import type { Memory } from '../hardware/memory.ts';
+import type { AccessWatcher } from '../hardware/watcher.ts';
 import type { Counters } from '../meter/counters.ts';
 import type { Domain } from '../os/domain.ts';
-import type { DigestSink } from '../os/iova/allocator.ts';
 import type { Mappings } from '../os/mappings.ts';
+import type { DigestSink } from '../sim/digest-sink.ts';
 import { Integral } from '../sim/integral.ts';
 import { NEVER, type PageChunk, type TruthPages } from './pages.ts';
 
@@ -45,7 +46,7 @@ export const causeNames = [
 ] as const;
 export const CAUSE = { none: 0, iotlb: 1, walkCache: 2, pte: 4, freedWhileMapped: 5, noProtection: 6 } as const;
 
-export class Oracle {
+export class Oracle implements AccessWatcher<Domain> {
   private readonly memory: Memory;
   private readonly mappings: Mappings;
   private readonly iotlb: Iotlb;
@@ -172,6 +173,7 @@ export class Oracle {
     nowNs: number,
   ): number {
     const { pages } = domain;
+    this.cause = CAUSE.none;
     const chunk = pages.peek(page);
     const live = this.live(pages, chunk, page, start, end, permission, frame);
     if (live >= 0) {
@@ -224,18 +226,29 @@ export class Oracle {
   }
 
   /** A piece was blocked. */
-  blocked(domain: Domain | null, page: number): void {
+  blocked(domain: Domain | null, page: number): number {
     this.verdicts[VERDICT.fault]!++;
     const chunk = domain?.pages.peek(page);
     if (chunk !== undefined && chunk.age[page & 511] !== NEVER && chunk.live[page & 511] === 0) {
       this.counters.attemptsAfterUnmap++;
       this.counters.attemptsDetected++;
     }
+    return VERDICT.fault;
+  }
+
+  interrupted(): number {
+    this.verdicts[VERDICT.ok]!++;
+    return VERDICT.ok;
+  }
+
+  lastTouch(domain: Domain | null, page: number): { mappedNs: number; unmappedNs: number; direction: number } {
+    return domain === null ? { mappedNs: NEVER, unmappedNs: NEVER, direction: 0 } : domain.pages.lastTouch(page);
   }
 
   /** Marks a just-filled IOTLB entry with the mapping that its leaf came from. */
-  origin(entry: number, pages: TruthPages, page: number): void {
+  origin(entry: number, domain: Domain, page: number): void {
     const { iotlb } = this;
+    const { pages } = domain;
     const range = pages.rangeAt(page);
     if (range) {
       iotlb.originAge[entry] = range.age;

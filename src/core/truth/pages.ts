@@ -3,7 +3,7 @@
  * exposure windows are open. Its own record, kept apart from the page tables that it judges.
  */
 import type { TenantRuns } from '../hardware/memory.ts';
-import type { DigestSink } from '../os/iova/allocator.ts';
+import type { DigestSink } from '../sim/digest-sink.ts';
 
 const PAGES = 512;
 export const NEVER = -1;

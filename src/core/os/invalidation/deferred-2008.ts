@@ -8,9 +8,9 @@
  */
 
 import { ROW } from '../../meter/work.ts';
+import type { DigestSink } from '../../sim/digest-sink.ts';
 import { Lock } from '../../sim/lock.ts';
 import type { Domain } from '../domain.ts';
-import type { DigestSink } from '../iova/allocator.ts';
 import type { InvalidationPolicy, PolicyEntry, PolicyParts } from './policy.ts';
 
 class Deferred2008 implements InvalidationPolicy {

@@ -7,9 +7,9 @@
  */
 
 import { ROW } from '../../meter/work.ts';
+import type { DigestSink } from '../../sim/digest-sink.ts';
 import type { Lock } from '../../sim/lock.ts';
 import type { Domain } from '../domain.ts';
-import type { DigestSink } from '../iova/allocator.ts';
 import type { InvalidationPolicy, PolicyEntry, PolicyParts } from './policy.ts';
 
 const POSTED_PURGE_PS = 44_000;

@@ -1,7 +1,8 @@
 /** The common part of policies that hold nothing back: no queue, no timer. */
+
+import type { DigestSink } from '../../sim/digest-sink.ts';
 import type { Lock } from '../../sim/lock.ts';
 import type { Domain } from '../domain.ts';
-import type { DigestSink } from '../iova/allocator.ts';
 import type { InvalidationPolicy, PolicyParts } from './policy.ts';
 
 export abstract class ImmediatePolicy implements InvalidationPolicy {

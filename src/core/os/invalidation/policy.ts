@@ -8,10 +8,10 @@ import type { PageTables } from '../../hardware/page-table.ts';
 import type { Costs } from '../../meter/cost-profile.ts';
 import type { Counters } from '../../meter/counters.ts';
 import type { Work } from '../../meter/work.ts';
+import type { DigestSink } from '../../sim/digest-sink.ts';
 import type { Lock } from '../../sim/lock.ts';
 import type { Domain } from '../domain.ts';
 import type { IotlbFlush } from '../iotlb-flush.ts';
-import type { DigestSink } from '../iova/allocator.ts';
 
 /** What a policy works with: what real driver code has. */
 export interface PolicyParts {

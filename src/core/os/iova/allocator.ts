@@ -2,6 +2,7 @@
  * What every IOVA allocator is: a machine that hands out page-number ranges below a limit. One file per allocator in this folder,
  * and one line in `index.ts`.
  */
+import type { DigestSink } from '../../sim/digest-sink.ts';
 
 /** "No IOVA": the attempt failed. Page 0 is never handed out, so 0 is free to mean this. */
 export const NO_PFN = 0;
@@ -62,15 +63,6 @@ export interface IovaAllocator {
   inspect(): Record<string, number | string | boolean | null>;
   /** Feeds all that future behaviour depends on into the digest. */
   digest(sink: DigestSink): void;
-}
-
-/** Where state goes to be hashed; see `sim/digest.ts`. */
-export interface DigestSink {
-  /** Any double: whole numbers, fractions, negative; hashed by its 64 bits. */
-  number(value: number): void;
-  /** The first `count` elements of a column. */
-  column(values: Float64Array | Int32Array | Uint32Array | Uint16Array | Uint8Array, count: number): void;
-  text(value: string): void;
 }
 
 /** What the domain tells an allocator at construction. */

@@ -15,8 +15,9 @@
  */
 import { InvariantError } from '../../assert.ts';
 import { Bitmap, NOT_FOUND } from '../../sim/bitmap.ts';
+import type { DigestSink } from '../../sim/digest-sink.ts';
 import { NONE, RedBlackTree } from '../../sim/red-black-tree.ts';
-import { type AllocatorEntry, type AllocatorSetup, type DigestSink, type IovaAllocator, NO_PFN } from './allocator.ts';
+import { type AllocatorEntry, type AllocatorSetup, type IovaAllocator, NO_PFN } from './allocator.ts';
 
 const PAGE_BYTES = 4096;
 

@@ -15,8 +15,9 @@
  * counterpart in this kernel; it follows the rule for `free`. Lock and allocation of the node itself are not modelled here.
  */
 import { InvariantError } from '../../assert.ts';
+import type { DigestSink } from '../../sim/digest-sink.ts';
 import { NONE, RedBlackTree } from '../../sim/red-black-tree.ts';
-import { type AllocatorEntry, type DigestSink, type IovaAllocator, NO_PFN, SUSPENDED } from './allocator.ts';
+import { type AllocatorEntry, type IovaAllocator, NO_PFN, SUSPENDED } from './allocator.ts';
 
 /** Highest page below 4 GiB; only a search with exactly this limit uses and moves the cache. */
 const LAST_32BIT_PFN = 0xfffff;

@@ -15,8 +15,9 @@
  * follows the rule for freeing. Lock and allocation of the node itself are not modelled here.
  */
 import { InvariantError } from '../../assert.ts';
+import type { DigestSink } from '../../sim/digest-sink.ts';
 import { NONE, RedBlackTree } from '../../sim/red-black-tree.ts';
-import { type AllocatorEntry, type DigestSink, type IovaAllocator, NO_PFN, SUSPENDED } from './allocator.ts';
+import { type AllocatorEntry, type IovaAllocator, NO_PFN, SUSPENDED } from './allocator.ts';
 
 /** First page at 4 GiB. */
 const FIRST_64BIT_PFN = 0x100000;
