@@ -120,6 +120,28 @@ test('frames keep their order: held metrics go before what was recorded after th
   );
 });
 
+test('held metrics are left out when newer ones are on their way', async (context) => {
+  const { connect, sessions } = await startStream(context);
+  const client = await connect();
+  await client.ask({ type: 'subscribe', topics: ['metrics', 'events'], everyMs: 60_000 });
+  sessions.emit('ses_1', metrics(1), metrics(2));
+  sessions.emit('ses_1', event('later'), metrics(3));
+  assert.deepEqual(
+    (await client.settled()).map(({ sequence }) => sequence),
+    [1, 3],
+  );
+});
+
+test('metrics that keep coming early are thinned to the rate asked for', async (context) => {
+  let nowMs = 1000;
+  const { connect, sessions } = await startStream(context, { nowMs: () => nowMs });
+  const client = await connect();
+  await client.ask({ type: 'subscribe', topics: ['metrics'], everyMs: 100 });
+  for (let i = 0; i < 50; i++, nowMs += 80) sessions.emit('ses_1', metrics(i));
+  const { length } = await client.settled();
+  assert.ok(length >= 36 && length <= 42, `${length} in 4 s`);
+});
+
 test('a message that is none gets an error that names the place and the reason, and changes nothing', async (context) => {
   const { connect, sessions } = await startStream(context);
   const client = await connect();

@@ -53,12 +53,16 @@ export class Histogram {
     return this.max;
   }
 
-  /** Non-empty buckets, `{from, to, count}`, `to` exclusive. */
-  buckets(): { from: number; to: number; count: number }[] {
+  /**
+   * Non-empty buckets, `{from, to, count}`, `to` exclusive.
+   * @param together how many neighbours to show as one, a power of two up to 32: 8 leaves four to the octave
+   */
+  buckets(together = 1): { from: number; to: number; count: number }[] {
     const out: { from: number; to: number; count: number }[] = [];
-    for (let bucket = 0; bucket < BUCKETS; bucket++) {
-      const count = this.counts[bucket]!;
-      if (count > 0) out.push({ from: bucketLow(bucket), to: bucketLow(bucket + 1), count });
+    for (let first = 0; first < BUCKETS; first += together) {
+      let count = 0;
+      for (let bucket = first; bucket < first + together; bucket++) count += this.counts[bucket]!;
+      if (count > 0) out.push({ from: bucketLow(first), to: bucketLow(first + together), count });
     }
     return out;
   }
