@@ -141,7 +141,7 @@ class Converter {
   private throughIommu({ event, line, time }: Half<Exclude<TraceEvent, { event: 'io_page_fault' }>>): void {
     const { domain } = this.options;
     // The allocation is the same event as the `map`, and the free as the `unmap`, seen from the DMA API.
-    if (event.event === 'dma_alloc' || event.event === 'dma_free') return;
+    if ('device' in event) return;
     const { iova, lengthBytes } = event;
     if (event.event === 'map') {
       this.open.push({ iova, lengthBytes, buffer: '' });

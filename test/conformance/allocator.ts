@@ -8,8 +8,8 @@
 
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
-import type { DigestSink } from '../../src/core/sim/digest-sink.ts';
 import { type IovaAllocator, NO_PFN, SUSPENDED } from '../../src/core/os/iova/allocator.ts';
+import type { DigestSink } from '../../src/core/sim/digest-sink.ts';
 
 export type Create = () => IovaAllocator;
 

@@ -2,8 +2,9 @@
  * Carries out `curl` commands as the docs print them, against a server in this process, so that what a page shows was really
  * answered. Understood is what the pages use: `-s`, `-X`, `-H`, `-d`, `--data-binary @-` with a here-document, one address.
  */
-import { buildApp } from '../../src/server/app.ts';
+
 import { createHost } from '../../src/host/session-host.ts';
+import { buildApp } from '../../src/server/app.ts';
 
 interface Request {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -33,7 +34,12 @@ export function parseCurl(command: string): Request {
     else throw new Error(`this part of a curl command is not understood: ${word}`);
   }
   if (path === undefined) throw new Error(`a curl command without an address: ${command}`);
-  return { method: method ?? (body === undefined ? 'GET' : 'POST'), path, headers, ...(body !== undefined && { body }) };
+  return {
+    method: method ?? (body === undefined ? 'GET' : 'POST'),
+    path,
+    headers,
+    ...(body !== undefined && { body }),
+  };
 }
 
 /** Which members of a reply are shown: `true` is all of it; an array shows each element by the one template it holds. */
@@ -66,6 +72,14 @@ export async function startTranscriber(): Promise<Transcriber> {
     }
   }
 
+  /** So that each block stands alone: a reader may begin with any of them. */
+  async function forgetSessions(): Promise<void> {
+    const { items } = (await ask({ method: 'GET', path: '/v1/sessions', headers: {} })).json() as {
+      items: { id: string }[];
+    };
+    for (const { id } of items) await ask({ method: 'DELETE', path: `/v1/sessions/${id}`, headers: {} });
+  }
+
   return {
     async transcribe(steps) {
       const shown: string[] = [];
@@ -74,11 +88,15 @@ export async function startTranscriber(): Promise<Transcriber> {
         const reply = await ask(request);
         const type = String(reply.headers['content-type']);
         const lines = type.startsWith('application/x-ndjson');
-        const values = (lines ? reply.body.trimEnd().split('\n') : [reply.body]).map((line) => JSON.parse(line) as unknown);
+        const values = (lines ? reply.body.trimEnd().split('\n') : [reply.body]).map(
+          (line) => JSON.parse(line) as unknown,
+        );
+        for (const value of values) assertShown(curl, value, pick(value, show));
         const output = values.map((value) => (lines ? flat(pick(value, show)) : render(pick(value, show))));
         shown.push(`$ ${curl}\n${output.join('\n')}`);
         if (thenWait) await runEnds(request.path, (values[0] as { id: string }).id);
       }
+      await forgetSessions();
       return `\`\`\`console\n${shown.join('\n\n')}\n\`\`\``;
     },
     async close() {
@@ -86,6 +104,12 @@ export async function startTranscriber(): Promise<Transcriber> {
       await host.close();
     },
   };
+}
+
+/** A reply of another kind than the page reckons with would show as nothing at all. */
+function assertShown(curl: string, reply: unknown, shown: unknown): void {
+  if (JSON.stringify(shown) === '{}')
+    throw new Error(`nothing of the reply is shown: ${curl}\n${JSON.stringify(reply)}`);
 }
 
 function pick(value: unknown, show: Shown): unknown {

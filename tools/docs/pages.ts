@@ -3,12 +3,14 @@
  * by `npm run docs` and compared by `npm run docs -- --check`.
  */
 import { globSync, readFileSync } from 'node:fs';
+import { recordedParts } from '../recorded-lines/parts.ts';
 import { type Part, sceneParts, threadParts } from '../thread-2008/parts.ts';
 import * as reference from './reference.ts';
 
 export const PARTS: Record<string, Part> = {
   errors: reference.errorTable,
   limits: reference.limitTable,
+  routes: reference.routeTable,
   steps: reference.stepTable,
   profiles: reference.profileTable,
   reuse: reference.reuseTable,
@@ -18,6 +20,7 @@ export const PARTS: Record<string, Part> = {
   presets: reference.presetTable,
   ...sceneParts,
   ...threadParts,
+  ...recordedParts,
 };
 
 const MARKED = /(<!-- generated: (.+?) -->\n)([\s\S]*?)(<!-- end -->)/g;
@@ -44,7 +47,8 @@ export async function freshen(page: string): Promise<Freshened> {
   for (const match of text.matchAll(MARKED)) {
     const [, open, name, old, close] = match as unknown as [string, string, string, string, string];
     const part = PARTS[name];
-    if (part === undefined) throw new Error(`${page}: nothing generates "${name}"; there are ${Object.keys(PARTS).join(', ')}`);
+    if (part === undefined)
+      throw new Error(`${page}: nothing generates "${name}"; there are ${Object.keys(PARTS).join(', ')}`);
     const fresh = `\n${await part()}\n\n`;
     parts.push(name);
     if (fresh !== old) stale.push(name);

@@ -1,4 +1,6 @@
 /** Tables that say in the docs what the registries, profiles and catalogues of the program say. */
+import { readFileSync } from 'node:fs';
+import { parse } from 'yaml';
 import { ERRORS } from '../../src/api/errors.ts';
 import { LIMITS } from '../../src/api/limits.ts';
 import { workloads } from '../../src/core/devices/index.ts';
@@ -31,7 +33,9 @@ export function stepTable(): string {
   const rows = stepNames.map((name) => {
     const steps = all.map((profile) => profile.steps[name]);
     const [first] = steps;
-    const sources = new Set(steps.map(({ source, why }) => (source === 'assumption' ? `**assumption**: ${why}` : source)));
+    const sources = new Set(
+      steps.map(({ source, why }) => (source === 'assumption' ? `**assumption**: ${why}` : source)),
+    );
     const range = first!.range === undefined ? '' : `${first!.range[0]} to ${first!.range[1]}`;
     return [code(name), ...steps.map(({ cycles }) => cycles), range, [...sources].join('; ')];
   });
@@ -39,15 +43,17 @@ export function stepTable(): string {
 }
 
 export function profileTable(): string {
-  const rows = Object.values(profiles).map(({ kind, title, clockGhz, linkGbps, mappingsPerPacket, source, notMeasuredFor }) => [
-    code(kind),
-    title,
-    clockGhz,
-    linkGbps,
-    mappingsPerPacket,
-    source,
-    notMeasuredFor,
-  ]);
+  const rows = Object.values(profiles).map(
+    ({ kind, title, clockGhz, linkGbps, mappingsPerPacket, source, notMeasuredFor }) => [
+      code(kind),
+      title,
+      clockGhz,
+      linkGbps,
+      mappingsPerPacket,
+      source,
+      notMeasuredFor,
+    ],
+  );
   return table(['profile', 'machine', 'GHz', 'link Gb/s', 'mappings a packet', 'source', 'not measured for'], rows);
 }
 
@@ -62,7 +68,14 @@ export function reuseTable(): string {
     reuse.window,
   ]);
   return table(
-    ['policy', 'PTE cleared', 'cached translation', 'IOVA reusable', 'table pages go back', 'page reachable after unmap returns'],
+    [
+      'policy',
+      'PTE cleared',
+      'cached translation',
+      'IOVA reusable',
+      'table pages go back',
+      'page reachable after unmap returns',
+    ],
     rows,
   );
 }
@@ -89,7 +102,11 @@ export function allocatorTable(): string {
 }
 
 export function workloadTable(): string {
-  const rows = Object.values(workloads).map(({ kind, defaults, source }) => [code(kind), parametersOf(defaults), source]);
+  const rows = Object.values(workloads).map(({ kind, defaults, source }) => [
+    code(kind),
+    parametersOf(defaults),
+    source,
+  ]);
   return table(['workload', 'parameters and defaults', 'source'], rows);
 }
 
@@ -103,4 +120,19 @@ export function presetTable(): string {
 function parametersOf(defaults: Record<string, unknown>): string {
   const own = Object.entries(defaults).filter(([name]) => name !== 'kind');
   return own.length === 0 ? 'none' : own.map(([name, value]) => code(`${name}: ${JSON.stringify(value)}`)).join(', ');
+}
+
+interface Contract {
+  paths: Record<string, Record<string, { summary?: string }>>;
+}
+const METHODS = ['get', 'post', 'put', 'patch', 'delete'];
+
+export function routeTable(): string {
+  const { paths } = parse(readFileSync('openapi.yaml', 'utf8')) as Contract;
+  const rows = Object.entries(paths).flatMap(([path, operations]) =>
+    Object.entries(operations)
+      .filter(([method]) => METHODS.includes(method))
+      .map(([method, { summary }]) => [code(`${method.toUpperCase()} ${path}`), summary ?? '']),
+  );
+  return table(['request', 'what it does'], rows);
 }

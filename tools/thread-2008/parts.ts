@@ -25,9 +25,9 @@ export async function closeScenes(): Promise<void> {
 
 export const threadParts: Record<string, Part> = {
   'thread-2008 first run': scene(scenes.firstRun),
-  'thread-2008 costs': costTable,
   'thread-2008 other arm': scene(scenes.otherArm),
   'thread-2008 wrap on the tree': scene(scenes.wrapOnTree),
+  'thread-2008 costs': costTable,
   'thread-2008 batching': batchingTable,
   'thread-2008 breakdown': breakdownTable,
   'thread-2008 lists': scene(scenes.scatter),

@@ -33,7 +33,8 @@ function transfer(arm: Arm, asList: boolean): Side {
     return result;
   });
   for (const { segments } of mapped as { segments: { iova: string; lengthBytes: number }[] }[])
-    for (const { iova, lengthBytes } of segments) apply({ op: 'dma', device: 'disk0', iova, lengthBytes, access: 'read' });
+    for (const { iova, lengthBytes } of segments)
+      apply({ op: 'dma', device: 'disk0', iova, lengthBytes, access: 'read' });
   for (const { id } of mapped) cycles += apply({ op: 'unmap', mapping: id as string }).costCycles as number;
   return { cycles, counts: counters(simulator) };
 }
@@ -62,7 +63,17 @@ export function scatterTable(): string {
     }),
   );
   return table(
-    ['allocator', 'policy', 'by', 'allocations', 'PTEs', 'invalidations of a range', 'global', 'cycles', 'cycles a page'],
+    [
+      'allocator',
+      'policy',
+      'by',
+      'allocations',
+      'PTEs',
+      'invalidations of a range',
+      'global',
+      'cycles',
+      'cycles a page',
+    ],
     rows,
   );
 }

@@ -16,7 +16,13 @@ const FIGURES: Shown = {
   state: true,
   timeNs: true,
   result: {
-    counts: { flushesFull: true, flushesTimer: true, flushesWrap: true, invalidationsGlobal: true, invalidationsRange: true },
+    counts: {
+      flushesFull: true,
+      flushesTimer: true,
+      flushesWrap: true,
+      invalidationsGlobal: true,
+      invalidationsRange: true,
+    },
     exposure: {
       potential: { pageSeconds: true, peakPages: true, longestWindowNs: true },
       actual: { pageSeconds: true, peakPages: true, longestWindowNs: true },
@@ -156,7 +162,10 @@ export const guestsStrict: Step[] = [
 
 /** README: shorter figures of the same two requests. */
 export const readme: Step[] = [
-  { curl: create('{"preset": "thread-2008", "name": "worked-example"}'), show: { name: true, state: true, spec: { policy: true } } },
+  {
+    curl: create('{"preset": "thread-2008", "name": "worked-example"}'),
+    show: { name: true, state: true, spec: { policy: true } },
+  },
   { curl: startRun('worked-example', '{"forNs": 50000000}'), show: STARTED, thenWait: true },
   {
     curl: readRun('worked-example'),
@@ -183,10 +192,7 @@ export const badInput: Step[] = [
     show: true,
   },
   {
-    curl: ops('errors', [
-      '{"op": "unmap", "mapping": "$a"}',
-      '{"op": "advance", "ns": 1}',
-    ]),
+    curl: ops('errors', ['{"op": "unmap", "mapping": "$a"}', '{"op": "advance", "ns": 1}']),
     show: true,
   },
   {

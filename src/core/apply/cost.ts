@@ -22,8 +22,12 @@ export function costOf(work: Work): Cost {
 
 const bitmapSteps = ['bitmapAllocFixed', 'bitmapAllocWord', 'bitmapFind', 'bitmapFree'];
 
-/** Assumed steps that this session's allocator can use: they show in every reply that may have used them. */
+/**
+ * Assumed steps that this session's allocator takes: they show in every reply that used them.
+ * @param multiplePages whether several PTEs were cleared by one call
+ */
 export function assumptions(simulator: Simulator, multiplePages: boolean): string[] {
+  if (simulator.passthrough) return [];
   return assumptionsOf(simulator.profile, simulator.spec.costs.overrides).filter(
     (step) =>
       (simulator.allocatorEntry.circular && bitmapSteps.includes(step)) ||

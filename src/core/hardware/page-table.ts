@@ -120,21 +120,6 @@ export class PageTables {
   }
 
   /**
-   * Whether a leaf may be written without one being there already.
-   * @returns how many table pages writing it would take, or -1 when an entry is in the way
-   */
-  missingTables(root: number, rootLevel: number, page: number, leafLevel: number): number {
-    let table = root;
-    for (let level = rootLevel; level > leafLevel; level--) {
-      const entry = this.entries[table * ENTRIES + this.indexAt(page, level)]!;
-      if (entry === 0) return level - leafLevel;
-      if (entry & 3) return -1;
-      table = entry / 8 - 1;
-    }
-    return this.entries[table * ENTRIES + this.indexAt(page, leafLevel)] === 0 ? 0 : -1;
-  }
-
-  /**
    * Writes one leaf, making the tables on its way.
    *
    * @param leafLevel 1, 2 or 3: 4 KiB, 2 MiB, 1 GiB; page and frame aligned to it
@@ -167,6 +152,24 @@ export class PageTables {
     this.entries[table * ENTRIES + this.indexAt(page, leafLevel)] =
       frame * 8 + (leafLevel > 1 ? LARGE : 0) + permission;
     return true;
+  }
+
+  /**
+   * Makes room for a superpage: unlinks the table that stands where its leaf goes, which small unmaps left behind empty.
+   * @returns how many table pages; they hold their frames until `releaseUnlinked`
+   */
+  unlinkForLeaf(root: number, rootLevel: number, page: number, leafLevel: number): number {
+    let table = root;
+    for (let level = rootLevel; level > leafLevel; level--) {
+      const entry = this.entries[table * ENTRIES + this.indexAt(page, level)]!;
+      if (entry === 0 || entry & 3) return 0;
+      table = entry / 8 - 1;
+    }
+    const at = table * ENTRIES + this.indexAt(page, leafLevel);
+    const entry = this.entries[at]!;
+    if (entry === 0 || entry & 3) return 0;
+    this.entries[at] = 0;
+    return this.unlinkTree(entry / 8 - 1, leafLevel - 1);
   }
 
   /**

@@ -1,6 +1,6 @@
 /** `GET .../metrics` and a run's result: the same members, of the session's life and of the run. */
+import { assumptions } from '../apply/cost.ts';
 import type { Workload } from '../devices/workload.ts';
-import { assumptionsOf } from '../meter/cost-profile.ts';
 import { Histogram } from '../meter/histogram.ts';
 import { newRows } from '../meter/work.ts';
 import type { Run } from '../run.ts';
@@ -175,7 +175,7 @@ export function runMetrics(simulator: Simulator, run: Run): Document {
       residualByteSeconds: Number(oracle.residual.exactAt(now) - baseline.residualBytePs) / 1e12,
     },
     verdicts: verdictCounts(oracle.verdicts, baseline.verdicts),
-    assumptions: assumptionsOf(simulator.profile, simulator.spec.costs.overrides),
+    assumptions: assumptions(simulator, simulator.mapper.clearedSeveral),
     workloads: workloads.map((workload) => ({
       ...workloadMetrics(simulator, workload, elapsed),
       latencyHistogram: workload.latency.buckets(),
@@ -238,7 +238,7 @@ export function sessionMetrics(simulator: Simulator): Document {
       residualByteSeconds: oracle.residual.secondsAt(now),
     },
     verdicts: verdictCounts(oracle.verdicts),
-    assumptions: assumptionsOf(simulator.profile, simulator.spec.costs.overrides),
+    assumptions: assumptions(simulator, simulator.mapper.clearedSeveral),
     workloads: [...simulator.workloads.all()].map((workload) => workloadMetrics(simulator, workload, runSeconds)),
   };
 }

@@ -132,9 +132,9 @@ export class DmaApi {
       const permission = permissionOf(direction);
       const written = parts.counters.ptesWritten;
       const done = parts.mapper.write(domain, page, frame, pages, permission, 3);
-      parts.mapper.bookMap(parts.counters.ptesWritten - written);
+      parts.mapper.bookMap(Math.max(1, parts.counters.ptesWritten - written));
       if (done < pages) return this.undo(domain, page, pages, done);
-      if (parts.cachingMode) parts.flush.range(domain, page, pages, true);
+      this.afterWrite(domain, page, pages);
       parts.work.add(ROW.other, parts.costs.mapOther);
     }
     const slot = this.record(device, domain, kind, direction, page, pages, offset, lengthBytes);
@@ -172,8 +172,18 @@ export class DmaApi {
     return slot;
   }
 
+  /** What a map still owes the chip: caches that may hold a table which a superpage replaced, or the absence of what is there now. */
+  private afterWrite(domain: Domain, page: number, pages: number): void {
+    const { mapper, flush, tables, cachingMode } = this.parts;
+    if (mapper.takeReplaced() > 0) {
+      flush.range(domain, page, pages, false);
+      tables.releaseUnlinked();
+    } else if (cachingMode) flush.range(domain, page, pages, true);
+  }
+
   /** No frame for a table: what was written is cleared again and the address goes back, as the kernel does. */
   private undo(domain: Domain, page: number, pages: number, done: number): number {
+    this.parts.mapper.takeReplaced();
     if (done > 0) {
       this.parts.mapper.clear(domain, page, done);
       this.parts.flush.range(domain, page, done, false);
@@ -216,7 +226,7 @@ export class DmaApi {
       }
     }
     parts.mapper.bookMap(parts.counters.ptesWritten - written);
-    if (parts.cachingMode) parts.flush.range(domain, page, layout.pages, true);
+    this.afterWrite(domain, page, layout.pages);
     parts.work.add(ROW.other, parts.costs.mapOther);
     const bytes = segments.reduce((sum, segment) => sum + segment.lengthBytes, 0);
     const slot = this.record(device, domain, MAP_KIND.sg, direction, page, layout.pages, runs[0]!.offset, bytes);

@@ -45,6 +45,7 @@ export class IommuApi {
     const before = counters.ptesWritten;
     const done = mapper.write(domain, page, frame, pages, permission, largest);
     mapper.bookMap(Math.max(1, counters.ptesWritten - before));
+    const replaced = mapper.takeReplaced();
     if (done < pages) {
       if (done > 0) {
         mapper.clear(domain, page, done);
@@ -53,7 +54,10 @@ export class IommuApi {
       }
       return false;
     }
-    if (this.parts.cachingMode) flush.range(domain, page, pages, true);
+    if (replaced > 0) {
+      flush.range(domain, page, pages, false);
+      tables.releaseUnlinked();
+    } else if (this.parts.cachingMode) flush.range(domain, page, pages, true);
     const last = page + pages - 1;
     domain.space(domain.lastPage).reserve(page, last);
     domain.pages.ranges.splice(domain.pages.rangeIndex(page), 0, {

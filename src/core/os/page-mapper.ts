@@ -60,12 +60,26 @@ export class PageMapper {
     let done = 0;
     while (done < pages) {
       const level = pages === 1 ? 1 : this.leafLevel(page + done, frame + done, pages - done, largest);
+      if (level > 1) this.replacedTables += tables.unlinkForLeaf(domain.root, domain.levels, page + done, level);
       if (!tables.write(domain.root, domain.levels, domain.index, page + done, frame + done, permission, level)) break;
       this.leaves[level - 1]!++;
       this.counters.ptesWritten++;
       done += level === 1 ? 1 : level === 2 ? SPAN_2M : SPAN_1G;
     }
     return done;
+  }
+
+  private replacedTables = 0;
+
+  /**
+   * Table pages that superpages took the place of since it was asked last. Walk caches may point to them: the caller invalidates the
+   * range, leaf-only not, then releases them, as `switch_to_super_page` of Linux `drivers/iommu/intel/iommu.c` does.
+   */
+  takeReplaced(): number {
+    const { replacedTables } = this;
+    this.replacedTables = 0;
+    this.counters.tablePagesFreed += replacedTables;
+    return replacedTables;
   }
 
   /** Books the page-table part of a map call that wrote `ptes` entries. */
@@ -103,7 +117,11 @@ export class PageMapper {
   /** PTEs that the last `clear` found. */
   clearedPtes = 0;
 
+  /** Whether any call ever cleared more than one PTE: whether the step `unmapFurtherPte` was used. */
+  clearedSeveral = false;
+
   bookUnmap(ptes: number): void {
+    if (ptes > 1) this.clearedSeveral = true;
     const { costs } = this;
     const saving = this.coherent ? costs.coherentWalkSaving : 0;
     this.work.add(ROW.pageTable, costs.unmapFirstPte - saving + (ptes > 1 ? (ptes - 1) * costs.unmapFurtherPte : 0));

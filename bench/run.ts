@@ -1,0 +1,21 @@
+/** `npm run bench`: all benches; `-- core` one of them; `-- --smoke` each of them tiny, so that they never rot. */
+import { existsSync } from 'node:fs';
+
+const benches = ['core', 'service', 'stream', 'latency'];
+
+const smoke = process.argv.includes('--smoke');
+const asked = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
+const unknown = asked.filter((name) => !benches.includes(name));
+if (unknown.length > 0) {
+  console.error(`No bench is named ${unknown.join(', ')}; there are ${benches.join(', ')}.`);
+  process.exit(2);
+}
+for (const name of asked.length > 0 ? asked : benches) {
+  const file = new URL(`./${name}.bench.ts`, import.meta.url);
+  if (!existsSync(file)) throw new Error(`${name}.bench.ts is missing`);
+  const started = performance.now();
+  console.log(`\n== ${name}${smoke ? ' (smoke)' : ''}`);
+  const { run } = (await import(file.href)) as { run(options: { smoke: boolean }): Promise<void> };
+  await run({ smoke });
+  console.log(`   ${((performance.now() - started) / 1000).toFixed(1)} s`);
+}

@@ -1,0 +1,84 @@
+/** The servers under measurement, each a process of its own, so that neither shares its thread with the client that measures it. */
+import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+/** A start takes about a second; on a machine that is busy with other things more. */
+const START_MS = 30_000;
+
+export interface RunningServer {
+  port: number;
+  stop(): Promise<void>;
+}
+
+/** The server as `npm start` runs it, logs included, which go nowhere. */
+export async function startServer(flags: readonly string[]): Promise<RunningServer> {
+  const data = mkdtempSync(join(tmpdir(), 'iommu-lab-bench-'));
+  const own = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('IOMMU_LAB_')));
+  const child = spawn(
+    process.execPath,
+    ['--import', './guard.mjs', ...profiling(), 'src/main.ts', '--port', '0', '--data', data, ...flags],
+    { cwd: ROOT, env: own, stdio: ['ignore', 'pipe', 'ignore'] },
+  );
+  const stop = async (): Promise<void> => {
+    await end(child, 'SIGTERM');
+    rmSync(data, { recursive: true, force: true });
+  };
+  let text = '';
+  child.stdout?.on('data', (bytes) => {
+    text += bytes;
+  });
+  const deadline = performance.now() + START_MS;
+  while (!text.includes('Ctrl-C')) {
+    if (child.exitCode !== null || performance.now() > deadline) {
+      await stop();
+      throw new Error(`the server did not start:\n${text}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  return { port: Number(/http:\/\/[^:\s]+:(\d+)/.exec(text)?.[1]), stop };
+}
+
+/** `IOMMU_LAB_BENCH_PROFILE=<folder>` has the server write CPU profiles there, one a thread. */
+function profiling(): string[] {
+  const folder = process.env.IOMMU_LAB_BENCH_PROFILE;
+  return folder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${folder}`];
+}
+
+/** A script of `bench/service/` that sends its port as its first message and then answers each message with one. */
+export class Helper implements RunningServer {
+  readonly port: number;
+  private readonly child: ChildProcess;
+
+  private constructor(child: ChildProcess, port: number) {
+    this.child = child;
+    this.port = port;
+  }
+
+  static async start(script: string, ...words: string[]): Promise<Helper> {
+    const child = fork(fileURLToPath(new URL(script, import.meta.url)), words, { cwd: ROOT, execArgv: [] });
+    const [port] = (await once(child, 'message')) as [number];
+    return new Helper(child, port);
+  }
+
+  async ask<T>(question: object): Promise<T> {
+    const answer = once(this.child, 'message');
+    this.child.send(question);
+    return (await answer)[0] as T;
+  }
+
+  async stop(): Promise<void> {
+    await end(this.child, 'SIGKILL');
+  }
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill(signal);
+  await ended;
+}

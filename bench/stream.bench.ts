@@ -1,0 +1,100 @@
+/** Fan-out: the same frames to 1, 100 and 1,000 subscribers, by the stream of this server and by a bare `ws` broadcast. */
+import { type Emit, type Emitted, SESSION } from './service/broadcasts.ts';
+import { Helper } from './service/children.ts';
+import { FrameCounter } from './service/frame-counter.ts';
+import { interleaved, ratios, row } from './service/rounds.ts';
+
+const AIM = 0.7;
+/**
+ * Frames go out in bursts of 4,000 deliveries, the next when all have arrived: a sender that runs ahead of a thousand sockets fills
+ * the kernel's memory for TCP, and then measures that.
+ */
+const SIZES = [
+  { subscribers: 1, burst: 4_000, bursts: 4 },
+  { subscribers: 100, burst: 40, bursts: 10 },
+  { subscribers: 1_000, burst: 4, bursts: 12 },
+] as const;
+
+/** One server with its subscribers. */
+class Audience {
+  private readonly helper: Helper;
+  private readonly counters: FrameCounter[] = [];
+  private readonly spoken: boolean;
+  private wake: (() => void) | null = null;
+
+  /** @param spoken whether it is the stream's protocol, in which one has to subscribe */
+  constructor(helper: Helper, spoken: boolean) {
+    this.helper = helper;
+    this.spoken = spoken;
+  }
+
+  async grow(subscribers: number): Promise<void> {
+    while (this.counters.length < subscribers) {
+      const path = this.spoken ? `/v1/sessions/${SESSION}/stream` : '/';
+      const counter = await FrameCounter.open(this.helper.port, path, () => this.wake?.());
+      this.counters.push(counter);
+      if (!this.spoken) continue;
+      counter.say({ type: 'subscribe', topics: ['events'] });
+      // `hello` and `subscribed`.
+      await this.until(() => counter.frames === 2);
+    }
+    for (const counter of this.counters) counter.frames = 0;
+  }
+
+  /** @returns deliveries a second, and the sender's time of a core for each, in seconds */
+  async receive(burst: number, bursts: number): Promise<{ perSecond: number; cpuSeconds: number }> {
+    const begin = performance.now();
+    let cpuSeconds = 0;
+    const emit: Emit = { frames: burst };
+    for (let nth = 0; nth < bursts; nth++) {
+      for (const counter of this.counters) counter.frames = 0;
+      const emitted = this.helper.ask<Emitted>(emit);
+      await this.until(() => this.counters.every((counter) => counter.frames >= burst));
+      cpuSeconds += (await emitted).cpuSeconds;
+    }
+    const deliveries = burst * bursts * this.counters.length;
+    return { perSecond: deliveries / ((performance.now() - begin) / 1000), cpuSeconds: cpuSeconds / deliveries };
+  }
+
+  private async until(reached: () => boolean): Promise<void> {
+    while (!reached()) {
+      await new Promise<void>((resolve) => {
+        this.wake = resolve;
+      });
+    }
+    this.wake = null;
+  }
+
+  async close(): Promise<void> {
+    for (const counter of this.counters) counter.close();
+    await this.helper.stop();
+  }
+}
+
+export async function run({ smoke }: { smoke: boolean }): Promise<void> {
+  const ours = new Audience(await Helper.start('./hub-server.ts'), true);
+  const bare = new Audience(await Helper.start('./bare-ws.ts'), false);
+  try {
+    console.log('Stream: frames of 2 kB, deliveries');
+    for (const { subscribers, burst, bursts } of smoke ? SIZES.slice(0, 2) : SIZES) {
+      await ours.grow(subscribers);
+      await bare.grow(subscribers);
+      const cpu: number[][] = [[], []];
+      const measure = (audience: Audience, which: number) => async (): Promise<number> => {
+        const { perSecond, cpuSeconds } = await audience.receive(smoke ? Math.ceil(burst / 20) : burst, bursts);
+        cpu[which]!.push(cpuSeconds * 1e6);
+        return perSecond;
+      };
+      const measures = [measure(ours, 0), measure(bare, 1)];
+      await interleaved(smoke ? 1 : 2, measures);
+      for (const values of cpu) values.length = 0;
+      const [stream = [], broadcast = []] = await interleaved(smoke ? 2 : 9, measures);
+      row(`${subscribers} subscribers, this server`, stream, 'frames/s');
+      row(`${subscribers} subscribers, bare ws broadcast`, broadcast, 'frames/s');
+      row(`${subscribers} subscribers, ratio, aim ${AIM}`, ratios(stream, broadcast), '', 2);
+      row(`${subscribers} subscribers, core time a frame, bare / this`, ratios(cpu[1]!, cpu[0]!), '', 2);
+    }
+  } finally {
+    await Promise.all([ours.close(), bare.close()]);
+  }
+}
