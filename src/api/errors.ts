@@ -25,7 +25,6 @@ export const ERRORS: Readonly<Record<string, CatalogueEntry>> = {
   'invalid-body': refusal(400, 'The request body does not fit the contract'),
   'invalid-query': refusal(400, 'The query does not fit the contract'),
   'invalid-path': refusal(400, 'The path does not fit the contract'),
-  'invalid-request': refusal(400, 'The request does not fit the contract'),
   'invalid-cursor': refusal(400, 'The cursor is not one of this list'),
   'invalid-spec': refusal(400, 'The spec cannot be simulated'),
   'invalid-operation': refusal(400, 'The operation cannot be carried out as asked'),

@@ -22,7 +22,11 @@ export function faultDocument(simulator: Simulator, record: FaultRecord): Record
     iova: formatAddress(record.page, record.offset),
     forensics: {
       lastMap: mapped
-        ? { timeNs: mappedNs, sinceNs: record.timeNs - mappedNs, direction: directions[record.direction] }
+        ? {
+            timeNs: mappedNs,
+            sinceNs: record.timeNs - mappedNs,
+            ...(record.direction >= 0 && { direction: directions[record.direction] }),
+          }
         : null,
       lastUnmap: unmapped ? { timeNs: unmappedNs, sinceNs: record.timeNs - unmappedNs } : null,
       verdict: !mapped ? 'never mapped' : unmapped ? 'use after unmap' : 'wrong direction or not covered',

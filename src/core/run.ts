@@ -160,7 +160,10 @@ export class Run {
         this.finishAtEnd();
         return true;
       }
-      if (this.condition !== null && due >= this.nextCheck && this.checkCondition()) return true;
+      if (this.condition !== null && due >= this.nextCheck) {
+        if (this.checkCondition()) return true;
+        continue;
+      }
       queue.take();
       if (due > clock.now) clock.now = due;
       const kind = queue.takenKind;
@@ -199,7 +202,6 @@ export class Run {
 
   private checkCondition(): boolean {
     const { clock } = this.simulator;
-    while (this.nextCheck <= clock.now) this.nextCheck += CHECK_EVERY_PS;
     clock.now = Math.max(clock.now, this.nextCheck);
     this.nextCheck += CHECK_EVERY_PS;
     const value = valueAt(this.simulator.read({ read: 'metrics' }), this.condition!.metric);

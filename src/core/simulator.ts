@@ -122,6 +122,8 @@ export class Simulator implements SimulatorApi {
   searchBudget = Number.POSITIVE_INFINITY;
   run: Run | null = null;
   private pending: Operation | null = null;
+  /** The next `begin` belongs to an operation whose search yielded: what it has worked so far stays booked. */
+  private resuming = false;
   /** Timers that fired since it was cleared. */
   fired = 0;
 
@@ -273,6 +275,7 @@ export class Simulator implements SimulatorApi {
 
   resume(): Outcome | null {
     assert(this.pending !== null, 'nothing is suspended');
+    this.resuming = true;
     return this.finish(this.pending, dispatch(this, this.pending));
   }
 
@@ -294,6 +297,10 @@ export class Simulator implements SimulatorApi {
 
   /** Starts an interactive operation's work on a CPU, at session time. */
   begin(cpu: number): void {
+    if (this.resuming) {
+      this.resuming = false;
+      return;
+    }
     this.work.contended = false;
     this.exposure.workload = -1;
     this.work.begin(cpu, this.clock.now);

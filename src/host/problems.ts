@@ -55,7 +55,7 @@ export function internal(error: unknown): HostProblem {
 export function notAsContracted(errors: { path: string; message: string }[]): HostProblem {
   const first = errors[0]!;
   const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
-  return { code: 'invalid-request', detail: `${first.path}: ${first.message}${more}`, errors };
+  return { code: 'invalid-body', detail: `${first.path}: ${first.message}${more}`, errors };
 }
 
 /** What `resolveSpec` and `createSimulator` throw for a spec they cannot build; known by its shape, as it crosses modules. */

@@ -66,7 +66,7 @@ test('the same bytes cut anywhere give the same replies', async (t) => {
   await accepted(host.create({ name: 's' }));
   const body = Buffer.from(`{"op":"buffer","name":"b","lengthBytes":1}\n${advance(0)}\n{"op":"é😀"}\n${advance(0)}\n`);
   const whole = await exchange(host, bodyOf(body), CONTINUE);
-  assert.deepEqual(codes(whole), ['ok', 'ok', 'invalid-request', 'ok']);
+  assert.deepEqual(codes(whole), ['ok', 'ok', 'invalid-body', 'ok']);
   assert.equal(whole[2]!.op, 'é😀');
   for (let cut = 60; cut < body.length; cut++) {
     await accepted(host.reset('s'));
@@ -95,8 +95,8 @@ test('what is not an operation is answered in its line, in the form of a problem
   ];
   const lines = await exchange(host, bodyOf(bad.join('\n')), CONTINUE);
   assert.deepEqual(codes(lines), [
-    ...['not-json', 'not-json', 'invalid-request', 'invalid-request', 'invalid-request', 'invalid-request'],
-    ...['invalid-request', 'invalid-request', 'invalid-request', 'invalid-request', 'invalid-request'],
+    ...['not-json', 'not-json', 'invalid-body', 'invalid-body', 'invalid-body', 'invalid-body'],
+    ...['invalid-body', 'invalid-body', 'invalid-body', 'invalid-body', 'invalid-body'],
     ...['line-too-long', 'not-json'],
   ]);
   assert.deepEqual(
@@ -208,9 +208,9 @@ test('an array is answered by an array', async (t) => {
   assert.deepEqual(await ask('   []     ', 'stop'), []);
   const body = `[${map('a')}, {"op":"unmap","mapping":"$a"}, 5, ${advance(1)}]`;
   const all = (await ask(body, 'continue')) as ReplyLine[];
-  assert.deepEqual(codes(all), ['ok', 'ok', 'invalid-request', 'ok']);
+  assert.deepEqual(codes(all), ['ok', 'ok', 'invalid-body', 'ok']);
   assert.deepEqual(numbers(all), [1, 2, 3, 4]);
-  assert.deepEqual(codes((await ask(body, 'stop')) as ReplyLine[]), ['ok', 'ok', 'invalid-request']);
+  assert.deepEqual(codes((await ask(body, 'stop')) as ReplyLine[]), ['ok', 'ok', 'invalid-body']);
 
   const refusedArray = (text: string): Promise<string> =>
     refusal(host.ops('s', bodyOf(text), { onError: 'stop', format: 'array' }));

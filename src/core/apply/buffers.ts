@@ -84,7 +84,7 @@ function rangesOf(simulator: Simulator, buffer: Buffer): number {
   let count = 0;
   for (const domain of simulator.domains)
     for (const range of domain.pages.ranges)
-      if (range.frame <= last && range.frame + (range.last - range.first) >= buffer.frame) count++;
+      if (!range.freed && range.frame <= last && range.frame + (range.last - range.first) >= buffer.frame) count++;
   return count;
 }
 
@@ -92,8 +92,11 @@ function rangesOf(simulator: Simulator, buffer: Buffer): number {
 export function endMappingsOf(simulator: Simulator, buffer: Buffer): number {
   const slots = mappingsOf(simulator, buffer);
   for (const slot of slots) simulator.dma.freedUnder(slot, simulator.clock.now);
-  simulator.counters.freedWhileMapped += slots.length;
-  return slots.length;
+  let ended = slots.length;
+  for (const domain of simulator.domains)
+    ended += domain.pages.freedUnder(buffer.frame, buffer.frame + buffer.frames - 1);
+  simulator.counters.freedWhileMapped += ended;
+  return ended;
 }
 
 export function giveBack(simulator: Simulator, buffer: Buffer): void {

@@ -57,6 +57,8 @@ export function retireDomain(simulator: Simulator, index: number): void {
       for (let i = 0; i < mappings.pages[slot]!; i++) endPage(mappings.page[slot]! + i, mappings.frame[slot]! + i);
     else
       for (const run of mappings.runs[slot]!) for (let i = 0; i < run.pages; i++) endPage(run.page + i, run.frame + i);
+    // Coherent memory came with its mapping and has no other handle.
+    if (mappings.ownsFrames[slot] === 1) simulator.memory.giveBack(mappings.frame[slot]!, mappings.pages[slot]!);
     mappings.bytes -= mappings.lengthBytes[slot]!;
     mappings.remove(slot);
   }

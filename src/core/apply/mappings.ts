@@ -4,6 +4,7 @@ import { segmentsOf } from '../look/documents.ts';
 import type { MemoryRange, Outcome } from '../operations.ts';
 import type { Device } from '../os/device.ts';
 import { MAP_FAILED, MAP_NO_MEMORY, MAP_SUSPENDED } from '../os/dma-api.ts';
+import type { Domain } from '../os/domain.ts';
 import { directions, MAP_KIND, mapKinds, NO_MAPPING } from '../os/mappings.ts';
 import type { InputSegment } from '../os/scatterlist.ts';
 import { fail, ok, refuse } from '../outcome.ts';
@@ -67,8 +68,9 @@ function resolve(simulator: Simulator, range: MemoryRange, path: string): Outcom
 function overlapping(simulator: Simulator, frame: number, offset: number, lengthBytes: number): number {
   const { memory, mappings } = simulator;
   const last = frame + Math.ceil((offset + lengthBytes) / PAGE_BYTES) - 1;
-  let shared = false;
-  for (let at = frame; at <= last && !shared; at++) shared = (memory.peek(at)?.mapped[at & 1023] ?? 0) > 0;
+  // The new mapping is counted already; those whose buffer was freed under them are counted no more.
+  let shared = mappings.freedCount > 0;
+  for (let at = frame; at <= last && !shared; at++) shared = (memory.peek(at)?.mapped[at & 1023] ?? 0) > 1;
   if (!shared) return NO_MAPPING;
   const line = (at: number, byte: number) => at * 64 + Math.floor(byte / 64);
   const from = line(frame, offset);
@@ -93,26 +95,35 @@ function report(simulator: Simulator, misuse: Misuse[]): void {
   for (const { check, detail } of misuse) simulator.log.add('misuse', simulator.timeNs, { check, detail });
 }
 
-/** What the kernel's DMA debugging says of a list before it is mapped. */
+/** First IOVA page of the i-th segment of a mapping. */
+function iovaPageOf(simulator: Simulator, slot: number, segments: readonly InputSegment[], i: number): number {
+  const { mappings, passthrough } = simulator;
+  const { frame } = segments[i]!;
+  if (passthrough) return frame;
+  if (mappings.frame[slot] !== -1) return mappings.page[slot]! + (frame - segments[0]!.frame);
+  return mappings.runs[slot]![i]!.page;
+}
+
+/** What the kernel's DMA debugging says of a list that is mapped. */
 function checkSegments(
   simulator: Simulator,
   device: Device,
+  slot: number,
   segments: readonly InputSegment[],
   direction: number,
 ): Misuse[] {
   const misuse: Misuse[] = [];
+  const boundary = device.segmentBoundaryBytes;
   segments.forEach(({ frame, offset, lengthBytes }, i) => {
     if (segments.length > 0 && lengthBytes > device.maxSegmentBytes)
       misuse.push({
         check: 'segment-length',
         detail: `segment ${i} has ${lengthBytes} bytes, the device takes ${device.maxSegmentBytes}`,
       });
-    const start = (frame * PAGE_BYTES) % device.segmentBoundaryBytes;
-    if (start + offset + lengthBytes > device.segmentBoundaryBytes && device.segmentBoundaryBytes > 0)
-      misuse.push({
-        check: 'segment-boundary',
-        detail: `segment ${i} crosses a boundary of ${device.segmentBoundaryBytes} bytes`,
-      });
+    // What counts is the bus address, as the device sees it.
+    const start = (iovaPageOf(simulator, slot, segments, i) % (boundary / PAGE_BYTES)) * PAGE_BYTES + offset;
+    if (start + lengthBytes > boundary)
+      misuse.push({ check: 'segment-boundary', detail: `segment ${i} crosses a boundary of ${boundary} bytes` });
     if (direction !== 0) {
       const other = overlapping(simulator, frame, offset, lengthBytes);
       if (other !== NO_MAPPING)
@@ -169,7 +180,7 @@ export function map(simulator: Simulator, operation: Of<'map'>): Applied {
       );
   if (slot === MAP_SUSPENDED) return null;
   // The list's checks look at live mappings: the new one is there already, so it is left out by asking before it counts.
-  return finishMap(simulator, device, slot, isList || lengthBytes > PAGE_BYTES - offset, () =>
+  return finishMap(simulator, device, slot, () =>
     misuseBefore(simulator, device, slot, isList ? segments : [{ frame, offset, lengthBytes }], direction, isList),
   );
 }
@@ -186,7 +197,7 @@ function misuseBefore(
   const { mappings } = simulator;
   if (slot < 0) return [];
   mappings.live[slot] = 0;
-  const found = checkSegments(simulator, device, segments, direction);
+  const found = checkSegments(simulator, device, slot, segments, direction);
   mappings.live[slot] = 1;
   return isList ? found : found.filter(({ check }) => check === 'overlap');
 }
@@ -196,13 +207,7 @@ function setBudget(simulator: Simulator, device: Device): void {
   if (domain !== null) domain.space(device.maskLastPfn).budget = simulator.searchBudget;
 }
 
-function finishMap(
-  simulator: Simulator,
-  device: Device,
-  slot: number,
-  several: boolean,
-  check: () => Misuse[],
-): Outcome {
+function finishMap(simulator: Simulator, device: Device, slot: number, check: () => Misuse[]): Outcome {
   const cost = costOf(simulator.work);
   simulator.end();
   if (slot === MAP_FAILED)
@@ -211,7 +216,7 @@ function finishMap(
   const misuse = check();
   report(simulator, misuse);
   const { mappings } = simulator;
-  const assumed = assumptions(simulator, several);
+  const assumed = assumptions(simulator, false);
   return ok({
     id: mappings.handle(slot),
     iova: formatAddress(mappings.page[slot]!, mappings.offset[slot]!),
@@ -254,7 +259,7 @@ function mapCoherent(
   simulator.coherentFrames = NO_FRAME;
   if (slot < 0) memory.giveBack(frame, pages);
   else mappings.ownsFrames[slot] = 1;
-  return finishMap(simulator, device, slot, pages > 1, () => []);
+  return finishMap(simulator, device, slot, () => []);
 }
 
 /** Unmaps a live slot on a CPU and answers. */
@@ -300,6 +305,19 @@ export function unmap(simulator: Simulator, operation: Of<'unmap'>): Outcome {
   return unmapByAddress(simulator, operation, cpu);
 }
 
+/** Mappings at a page whose buffer was freed under them: over for the oracle, but the kernel still has them on record. */
+function freedUnderAt(simulator: Simulator, domain: Domain, page: number): number[] {
+  if (domain.pages.peek(page)?.freed[page & 511] !== 1) return [];
+  const { mappings } = simulator;
+  const found: number[] = [];
+  for (let slot = 0; slot < mappings.used; slot++) {
+    if (mappings.live[slot] !== 1 || mappings.freed[slot] !== 1 || mappings.domain[slot] !== domain.index) continue;
+    const first = mappings.page[slot]!;
+    if (page >= first && page < first + mappings.pages[slot]!) found.push(slot);
+  }
+  return found;
+}
+
 /** By address, as a driver does it: a wrong one is misuse, carried out as the kernel would, on the mapping that it recorded. */
 function unmapByAddress(simulator: Simulator, operation: Of<'unmap'>, cpu: number): Outcome {
   const { mappings, devices } = simulator;
@@ -314,7 +332,9 @@ function unmapByAddress(simulator: Simulator, operation: Of<'unmap'>, cpu: numbe
   if (!domain) return refuse('device-detached', `${device.id} is attached to no domain`, '/device');
   const live = domain.pages.peek(page)?.live[page & 511] ?? 0;
   const where = formatAddress(page, offset);
-  if (live === 0) {
+  const candidates =
+    live === 0 ? freedUnderAt(simulator, domain, page) : [live - 1, ...(domain.pages.shared.get(page) ?? [])];
+  if (candidates.length === 0) {
     const misuse = [{ check: 'not-mapped', detail: `${where} is not mapped: freeing memory that was not allocated` }];
     simulator.begin(cpu);
     const cost = costOf(simulator.work);
@@ -322,7 +342,6 @@ function unmapByAddress(simulator: Simulator, operation: Of<'unmap'>, cpu: numbe
     report(simulator, misuse);
     return ok({ ...cost, exposed: false, timeNs: simulator.timeNs, misuse });
   }
-  const candidates = [live - 1, ...(domain.pages.shared.get(page) ?? [])];
   const slot =
     candidates.find(
       (each) =>

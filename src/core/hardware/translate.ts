@@ -236,8 +236,9 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
       // Somebody else's table: the mapping that the leaf came from is the one at the address where that table stands now.
       const from = this.domainAt(tables.foundOwner);
       oracle.origin(entry, from, tables.foundBase);
+      // What a PTE that stands translates is no longer the page that was unmapped there before.
+      this.exposure.filled(domain.index, page, entry, now);
     } else oracle.origin(entry, domain, page);
-    this.exposure.filled(domain.index, page, entry, now);
     return entry;
   }
 

@@ -189,7 +189,7 @@ export function sessionMetrics(simulator: Simulator): Document {
   const { now } = clock;
   const { potential, actual } = exposure.session;
   const longest = exposure.longest(now);
-  const seconds = clock.timeNs / 1e9;
+  const seconds = clock.baseNs / 1e9 + now / 1e12;
   const runSeconds = run === null ? 0 : run.elapsedSeconds();
   const walkCaches: Document[] = simulator.walkCaches.map((level) => ({
     tableLevel: level.tableLevel,

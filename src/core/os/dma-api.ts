@@ -358,6 +358,7 @@ export class DmaApi {
     const { mappings, oracle } = this.parts;
     if (mappings.freed[slot] === 1) return;
     mappings.freed[slot] = 1;
+    mappings.freedCount++;
     const domain = this.domainOf(slot);
     const endPage = (page: number, frame: number) => {
       oracle.ended(domain.pages, page, slot, frame, mappings.endIn(slot, page) - mappings.startIn(slot, page), now);

@@ -68,6 +68,7 @@ export class IommuApi {
       age: memory.handOuts,
       tenants: memory.ownersOf(frame, frame + pages - 1),
       mappedNs: clock.toNs(work.now()),
+      freed: false,
     });
     return true;
   }

@@ -60,6 +60,8 @@ export class Mappings {
   used = 0;
   count = 0;
   countPeak = 0;
+  /** Of those, the ones whose buffer was freed under them. */
+  freedCount = 0;
   bytes = 0;
 
   /** A slot whose columns the caller fills. */
@@ -86,6 +88,7 @@ export class Mappings {
       this.outputs[slot] = null;
     }
     this.count--;
+    if (this.freed[slot] === 1) this.freedCount--;
     if (this.freeCount === this.freeSlots.length) this.freeSlots = growInt32(this.freeSlots, this.freeCount * 2);
     this.freeSlots[this.freeCount++] = slot;
   }

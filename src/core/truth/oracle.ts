@@ -4,7 +4,7 @@
  * It watches hardware and operating system and influences neither. Rules in order; the first that fits gives the verdict.
  */
 import { type Iotlb, NO_ENTRY } from '../hardware/iotlb.ts';
-import type { Memory } from '../hardware/memory.ts';
+import { type Memory, TenantRuns } from '../hardware/memory.ts';
 import type { AccessWatcher } from '../hardware/watcher.ts';
 import type { Counters } from '../meter/counters.ts';
 import type { Domain } from '../os/domain.ts';
@@ -149,7 +149,8 @@ export class Oracle implements AccessWatcher<Domain> {
     }
     if (pages.ranges.length > 0) {
       const range = pages.rangeAt(page);
-      if (range && range.permission & permission && range.frame + (page - range.first) === frame) return VERDICT.ok;
+      if (range && !range.freed && range.permission & permission && range.frame + (page - range.first) === frame)
+        return VERDICT.ok;
     }
     return best;
   }
@@ -207,15 +208,16 @@ export class Oracle implements AccessWatcher<Domain> {
       const runs = iotlb.originRuns[entry];
       tenant = runs ? runs.tenantOf(frame) : iotlb.originTenant[entry]!;
     }
-    this.cause = chunk !== undefined && chunk.freed[at] === 1 ? CAUSE.freedWhileMapped : cause;
-    if (age !== NEVER) this.counters.attemptsAfterUnmap++;
     const slot = chunk === undefined ? -1 : chunk.live[at]! - 1;
     const range = pages.rangeAt(page);
+    const freed = (chunk !== undefined && chunk.freed[at] === 1) || range?.freed === true;
+    this.cause = freed ? CAUSE.freedWhileMapped : cause;
+    if (age !== NEVER) this.counters.attemptsAfterUnmap++;
     let verdict: number;
     if (age !== NEVER && memory.ownerOf(frame) !== tenant) verdict = VERDICT.staleCrossTenant;
     else if (
       (slot >= 0 && mappings.backed(slot, page) && mappings.frameAt(slot, page) !== frame) ||
-      (range !== null && range.frame + (page - range.first) !== frame)
+      (range !== null && !range.freed && range.frame + (page - range.first) !== frame)
     )
       verdict = VERDICT.misdirected;
     else if (age !== NEVER && memory.handedOutAt(frame) > age) verdict = VERDICT.staleReused;
@@ -228,8 +230,7 @@ export class Oracle implements AccessWatcher<Domain> {
   /** A piece was blocked. */
   blocked(domain: Domain | null, page: number): number {
     this.verdicts[VERDICT.fault]!++;
-    const chunk = domain?.pages.peek(page);
-    if (chunk !== undefined && chunk.age[page & 511] !== NEVER && chunk.live[page & 511] === 0) {
+    if (domain !== null && isOver(domain.pages, page)) {
       this.counters.attemptsAfterUnmap++;
       this.counters.attemptsDetected++;
     }
@@ -259,10 +260,30 @@ export class Oracle implements AccessWatcher<Domain> {
     const chunk = pages.peek(page);
     iotlb.originTenant[entry] = chunk === undefined ? 0 : chunk.tenant[page & 511]!;
     iotlb.originAge[entry] = chunk === undefined ? NEVER : chunk.age[page & 511]!;
+    if (iotlb.size[entry] !== 0) iotlb.originRuns[entry] = this.tenantsUnder(entry, pages, page);
+  }
+
+  /** Tenants of the frames under a superpage when its mapping was made; null when it was one, as it nearly always is. */
+  private tenantsUnder(entry: number, pages: TruthPages, page: number): TenantRuns | null {
+    const span = this.iotlb.size[entry] === 1 ? 512 : 262_144;
+    const first = page - (page % span);
+    const frame = this.iotlb.frame[entry]!;
+    const runs = new TenantRuns();
+    for (let i = 0; i < span; i++) runs.add(frame + i, pages.peek(first + i)?.tenant[(first + i) & 511] ?? 0);
+    return runs.only < 0 ? runs : null;
   }
 
   digest(sink: DigestSink): void {
     sink.column(this.verdicts, 8);
     this.residual.digest(sink);
   }
+}
+
+/** Whether a page was mapped once and is not now. */
+function isOver(pages: TruthPages, page: number): boolean {
+  const chunk = pages.peek(page);
+  const wasMapped = chunk !== undefined && chunk.age[page & 511] !== NEVER;
+  if (wasMapped && chunk.live[page & 511] !== 0) return false;
+  if (!wasMapped && !pages.hasEnded(page)) return false;
+  return pages.rangeAt(page) === null;
 }

@@ -36,6 +36,8 @@ export interface IommuRange {
   age: number;
   tenants: TenantRuns;
   mappedNs: number;
+  /** Its memory was freed under it: truth has ended, the PTEs stand. */
+  freed: boolean;
 }
 
 export class TruthPages {
@@ -86,13 +88,41 @@ export class TruthPages {
     return range !== undefined && range.first <= page ? range : null;
   }
 
+  /** Ends, for the oracle, what ranges reach of frames that are freed under them. @returns ranges that did */
+  freedUnder(firstFrame: number, lastFrame: number): number {
+    const { ranges } = this;
+    let ended = 0;
+    for (let i = 0; i < ranges.length; i++) {
+      const range = ranges[i]!;
+      const lastOfRange = range.frame + (range.last - range.first);
+      if (range.freed || range.frame > lastFrame || lastOfRange < firstFrame) continue;
+      const from = range.first + (Math.max(range.frame, firstFrame) - range.frame);
+      const to = range.first + (Math.min(lastOfRange, lastFrame) - range.frame);
+      const parts = [
+        { ...range, last: from - 1 },
+        { ...range, first: from, last: to, frame: range.frame + (from - range.first), freed: true },
+        { ...range, first: to + 1, frame: range.frame + (to + 1 - range.first) },
+      ].filter((part) => part.first <= part.last);
+      ranges.splice(i, 1, ...parts);
+      i += parts.length - 1;
+      ended++;
+    }
+    return ended;
+  }
+
+  /** Whether a range of `iommu-map` once covered the page and ended; of the last 1,024 that did. */
+  hasEnded(page: number): boolean {
+    for (const { first, last } of this.ended) if (page >= first && page <= last) return true;
+    return false;
+  }
+
   /** Keeps what the fault log's forensics need of a range that ended: the last 1,024 of them. */
   remember(first: number, last: number, mappedNs: number, unmappedNs: number): void {
     if (this.ended.length === 1024) this.ended.shift();
     this.ended.push({ first, last, mappedNs, unmappedNs });
   }
 
-  /** Last map and last unmap of a page, whole ns since the session began, NEVER. */
+  /** Last map and last unmap of a page, whole ns since the session began, NEVER; index of the direction, -1 for `iommu-map`. */
   lastTouch(page: number): { mappedNs: number; unmappedNs: number; direction: number } {
     const chunk = this.peek(page);
     const at = page & 511;
@@ -102,11 +132,17 @@ export class TruthPages {
       direction: chunk?.direction[at] ?? 0,
     };
     const range = this.rangeAt(page);
-    if (range && range.mappedNs > touch.mappedNs) touch.mappedNs = range.mappedNs;
+    if (range && range.mappedNs > touch.mappedNs) {
+      touch.mappedNs = range.mappedNs;
+      touch.direction = -1;
+    }
     for (let i = this.ended.length - 1; i >= 0; i--) {
       const past = this.ended[i]!;
       if (page < past.first || page > past.last) continue;
-      if (past.mappedNs > touch.mappedNs) touch.mappedNs = past.mappedNs;
+      if (past.mappedNs > touch.mappedNs) {
+        touch.mappedNs = past.mappedNs;
+        touch.direction = -1;
+      }
       if (past.unmappedNs > touch.unmappedNs) touch.unmappedNs = past.unmappedNs;
       break;
     }
@@ -130,12 +166,28 @@ export class TruthPages {
       sink.column(chunk.mappedNs, PAGES);
       sink.column(chunk.unmappedNs, PAGES);
       sink.column(chunk.freed, PAGES);
+      sink.column(chunk.direction, PAGES);
     });
+    for (const past of this.ended) {
+      sink.number(past.first);
+      sink.number(past.last);
+      sink.number(past.mappedNs);
+      sink.number(past.unmappedNs);
+    }
     for (const range of this.ranges) {
       sink.number(range.first);
       sink.number(range.last);
       sink.number(range.frame);
       sink.number(range.age);
+      sink.number(range.permission);
+      sink.number(range.mappedNs);
+      sink.number(range.freed ? 1 : 0);
+    }
+    for (const { first, last, mappedNs, unmappedNs } of this.ended) {
+      sink.number(first);
+      sink.number(last);
+      sink.number(mappedNs);
+      sink.number(unmappedNs);
     }
   }
 }
