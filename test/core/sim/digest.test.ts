@@ -27,9 +27,15 @@ describe('digest', () => {
       (sink) => sink.number(2 ** 52 + 1),
       (sink) => sink.number(2 ** 52),
       (sink) => sink.number(0.5),
-      (sink) => [1, 2].forEach((value) => sink.number(value)),
-      (sink) => [2, 1].forEach((value) => sink.number(value)),
-      (sink) => [0, 0].forEach((value) => sink.number(value)),
+      (sink) => {
+        for (const value of [1, 2]) sink.number(value);
+      },
+      (sink) => {
+        for (const value of [2, 1]) sink.number(value);
+      },
+      (sink) => {
+        for (const value of [0, 0]) sink.number(value);
+      },
       (sink) => sink.column(new Float64Array([1, 2]), 2),
       (sink) => sink.column(new Float64Array([1, 2]), 1),
       (sink) => sink.column(new Int32Array([1, 2]), 2),
@@ -37,8 +43,12 @@ describe('digest', () => {
       (sink) => sink.column(new Uint8Array([1, 2, 3, 0]), 4),
       (sink) => sink.column(new Uint8Array([1, 2, 3, 4, 5]), 5),
       (sink) => sink.text('ab'),
-      (sink) => ['a', 'b'].forEach((text) => sink.text(text)),
-      (sink) => ['', 'ab'].forEach((text) => sink.text(text)),
+      (sink) => {
+        for (const text of ['a', 'b']) sink.text(text);
+      },
+      (sink) => {
+        for (const text of ['', 'ab']) sink.text(text);
+      },
     ];
     assert.equal(new Set(states.map(digestOf)).size, states.length);
   });
