@@ -11,8 +11,8 @@ import { newRows } from './meter/work.ts';
 import type { Outcome, RunRequest } from './operations.ts';
 import { refuse } from './outcome.ts';
 import { HORIZON_NS } from './sim/clock.ts';
-import type { Integral } from './sim/integral.ts';
 import { EVENT, type Simulator } from './simulator.ts';
+import { SESSION } from './truth/exposure.ts';
 
 /** How often a condition on a metric is looked at. */
 const CHECK_EVERY_PS = 100_000_000;
@@ -99,13 +99,13 @@ export class Run {
     this.baseline = this.takeBaseline();
     const { exposure, workloads, cpuAt, cpuHolder, work } = simulator;
     const { now } = clock;
-    for (const meter of [exposure.session.potential, exposure.session.actual]) meter.pages.mark();
+    for (const meter of [exposure.session.potential, exposure.session.actual]) meter.mark();
     work.contended = cpuAt.length > 1;
     cpuHolder.fill(-1);
     for (let cpu = 0; cpu < cpuAt.length; cpu++) if (cpuAt[cpu]! < now) cpuAt[cpu] = now;
     this.nextCheck = now + CHECK_EVERY_PS;
     for (const workload of workloads.all()) {
-      exposure.ofWorkload[workload.index]!.restart(now);
+      exposure.restart(workload.index, now);
       workload.startRun(now);
     }
   }
@@ -113,14 +113,14 @@ export class Run {
   private takeBaseline(): Baseline {
     const { exposure, oracle, iotlb, counters, cpuBusyPs, clock } = this.simulator;
     const { now } = clock;
-    const { potential, actual } = exposure.session;
-    const exact = (integral: Integral) => integral.exactAt(now);
+    const potential = exposure.figures('potential', SESSION, now);
+    const actual = exposure.figures('actual', SESSION, now);
     return {
-      potentialPagePs: exact(potential.pages),
-      actualPagePs: exact(actual.pages),
-      potentialBytePs: exact(potential.bytes),
-      actualBytePs: exact(actual.bytes),
-      residualBytePs: exact(oracle.residual),
+      potentialPagePs: potential.pagePs,
+      actualPagePs: actual.pagePs,
+      potentialBytePs: potential.bytePs,
+      actualBytePs: actual.bytePs,
+      residualBytePs: oracle.residual.exactAt(now),
       lookups: iotlb.lookups,
       hits: iotlb.hits,
       verdicts: oracle.verdicts.slice(),

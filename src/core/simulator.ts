@@ -5,6 +5,7 @@
  * session time, session time becomes its end, and what fell due meanwhile fires after it. Only runs overlap CPUs.
  */
 
+import { CostReplies } from './apply/cost.ts';
 import { type Applied, dispatch } from './apply/index.ts';
 import { assert } from './assert.ts';
 import type { Workload } from './devices/workload.ts';
@@ -70,6 +71,7 @@ export class Simulator implements SimulatorApi {
   readonly spec: ResolvedSpec;
   readonly profile: CostProfile;
   readonly costs: Costs;
+  readonly costReplies: CostReplies;
   readonly clock = new Clock();
   readonly queue = new EventQueue();
   readonly random: RandomStreams;
@@ -152,6 +154,10 @@ export class Simulator implements SimulatorApi {
     this.passthrough = policy.mode === 'passthrough';
     this.allocatorEntry = allocators[policy.allocator.kind]!;
     this.policyEntry = policies[policy.invalidation.kind]!;
+    this.costReplies = new CostReplies(this.profile, spec.costs.overrides, {
+      used: !this.passthrough,
+      circular: this.allocatorEntry.circular,
+    });
     this.policy = this.policyEntry.create({
       work: this.work,
       costs: this.costs,

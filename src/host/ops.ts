@@ -13,6 +13,7 @@ import { LabelError, LabelTable } from './labels.ts';
 import { LINE, LineSplitter, NONE, NOT_UTF8, TOO_LONG } from './line-splitter.ts';
 import { fromOperation, messageOf, notAsContracted } from './problems.ts';
 import type { FromWorker } from './protocol.ts';
+import { ResultJson } from './result-json.ts';
 
 /** The session, as a stream of lines sees it. */
 export interface LineWriter {
@@ -50,6 +51,7 @@ export class OpsStream {
   private readonly settings: OpsSettings;
   private readonly aborted: Int32Array;
   private readonly labels: LabelTable;
+  private readonly resultJson = new ResultJson();
   private readonly splitter = new LineSplitter();
   private readonly input: (ArrayBuffer | null)[] = [];
   /** The `array` format: elements not yet applied, `lineNumber` of them are done. */
@@ -242,7 +244,7 @@ export class OpsStream {
       this.refuse(op, label, fromOperation(outcome.problem));
       return;
     }
-    const json = JSON.stringify(outcome.result);
+    const json = this.resultJson.of(op, outcome.result);
     if (label !== null) this.labels.define(label, outcome.result, json);
     this.reply(`{"line":${this.lineNumber},"op":${op},"ok":true,"result":${json}}`);
   }

@@ -13,6 +13,8 @@ export interface CachedLeaf {
   frame: number;
   permission: number;
   way: number;
+  /** What the leaf came from, for whoever asks; the IOTLB does nothing with it. */
+  origin?: unknown;
 }
 
 /** A binary tree of a set's ways, each node pointing to the half that was used less recently. */
@@ -71,19 +73,23 @@ export class NaiveIotlb {
     return tree;
   }
 
-  /** Small leaves are looked at before large ones. */
-  lookup(domain: number, page: number, permission: number): CachedLeaf | null {
-    const covering = this.order
+  /** The smallest leaf that covers a page. */
+  covering(domain: number, page: number): CachedLeaf | undefined {
+    return this.order
       .filter((leaf) => leaf.domain === domain && leaf.first <= page && page < leaf.first + leaf.pages)
-      .sort((a, b) => a.pages - b.pages);
-    const leaf = covering[0];
+      .sort((a, b) => a.pages - b.pages)[0];
+  }
+
+  lookup(domain: number, page: number, permission: number): CachedLeaf | null {
+    const leaf = this.covering(domain, page);
     if (!leaf || (leaf.permission & permission) === 0) return null;
     if (this.replacement === 'lru') this.order = [...this.order.filter((each) => each !== leaf), leaf];
     if (this.replacement === 'plru') this.treeOf(this.setOf(leaf)).use(leaf.way);
     return leaf;
   }
 
-  fill(leaf: Omit<CachedLeaf, 'way'>): void {
+  /** @returns the entry */
+  fill(leaf: Omit<CachedLeaf, 'way'>): CachedLeaf {
     const set = this.setOf(leaf);
     const inSet = this.order.filter((each) => this.setOf(each) === set);
     const same = inSet.find(
@@ -101,8 +107,10 @@ export class NaiveIotlb {
       }
     }
     this.order = this.order.filter((each) => this.setOf(each) !== set || each.way !== way);
-    this.order.push({ ...leaf, way });
+    const filled = { ...leaf, way };
+    this.order.push(filled);
     if (this.replacement === 'plru') this.treeOf(set).use(way);
+    return filled;
   }
 
   invalidate(domain: number, first: number, last: number): void {

@@ -1,13 +1,13 @@
 /** One level of a paging-structure cache as a list, least recently used first. */
 
-export interface CachedTable {
+export interface CachedTable<Table> {
   domain: number;
   first: number;
-  table: number;
+  table: Table;
 }
 
-export class NaiveWalkCache {
-  private order: CachedTable[] = [];
+export class NaiveWalkCache<Table> {
+  private order: CachedTable<Table>[] = [];
   readonly capacity: number;
   readonly span: number;
 
@@ -17,11 +17,11 @@ export class NaiveWalkCache {
     this.span = span;
   }
 
-  get entries(): readonly CachedTable[] {
+  get entries(): readonly CachedTable<Table>[] {
     return this.order;
   }
 
-  lookup(domain: number, page: number): CachedTable | null {
+  lookup(domain: number, page: number): CachedTable<Table> | null {
     const found = this.order.find(
       (each) => each.domain === domain && each.first <= page && page < each.first + this.span,
     );
@@ -30,7 +30,7 @@ export class NaiveWalkCache {
     return found;
   }
 
-  fill(domain: number, page: number, table: number): void {
+  fill(domain: number, page: number, table: Table): void {
     if (this.capacity === 0) return;
     const first = Math.floor(page / this.span) * this.span;
     this.order = this.order.filter((each) => each.domain !== domain || each.first !== first);

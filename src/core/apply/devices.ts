@@ -107,7 +107,7 @@ export function attach(simulator: Simulator, operation: Of<'attach'>): Outcome {
   device.liveMappings = liveIn(simulator, device, domain);
   domain.devices++;
   domain.space(device.maskLastPfn);
-  const cost = costOf(simulator.work);
+  const cost = costOf(simulator);
   simulator.end();
   simulator.log.add('attach', simulator.timeNs, { device: device.id, domain: domain.id });
   return ok({
@@ -130,7 +130,7 @@ export function detach(simulator: Simulator, operation: Of<'detach'>): Outcome {
   simulator.begin(0);
   const misuse = leave(simulator, device);
   device.liveMappings = 0;
-  const cost = costOf(simulator.work);
+  const cost = costOf(simulator);
   simulator.end();
   simulator.log.add('detach', simulator.timeNs, { device: device.id, domain: previous.id });
   return ok({

@@ -49,7 +49,8 @@ export function retireDomain(simulator: Simulator, index: number): void {
           page,
           slot,
           frame,
-          mappings.endIn(slot, page) - mappings.startIn(slot, page),
+          mappings.startIn(slot, page),
+          mappings.endIn(slot, page),
           clock.now,
         );
     };

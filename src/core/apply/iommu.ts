@@ -75,7 +75,7 @@ export function mapRange(simulator: Simulator, operation: Of<'iommu-map'>): Outc
   simulator.begin(0);
   const largest = size === undefined ? 3 : leafLevels[size];
   const done = simulator.iommuApi.map(domain, first, frame, pages, permission, largest);
-  const cost = costOf(simulator.work);
+  const cost = costOf(simulator);
   simulator.end();
   if (!done) return fail('no-frame', 'no page frame is left for a page table');
   const [small, medium, large] = simulator.mapper.leaves as [number, number, number];
@@ -117,7 +117,7 @@ export function unmapRange(simulator: Simulator, operation: Of<'iommu-unmap'>): 
     return refuse('superpage-cut', 'the range begins or ends inside a superpage', '/iova');
   simulator.begin(0);
   const unmapped = simulator.iommuApi.unmap(domain, first, pages, operation.invalidate ?? true);
-  const cost = costOf(simulator.work);
+  const cost = costOf(simulator);
   simulator.end();
   const assumed = assumptions(simulator, simulator.mapper.clearedPtes > 1);
   return ok({
@@ -161,7 +161,7 @@ export function invalidate(simulator: Simulator, operation: Of<'invalidate'>): O
   if (scope === 'global') flush.global(simulator.domains);
   else if (scope === 'domain') flush.domain(domain!);
   else flush.range(domain!, range.first, range.pages, operation.leafOnly ?? false);
-  const cost = costOf(simulator.work);
+  const cost = costOf(simulator);
   simulator.end();
   const { effective } = unit;
   return ok({

@@ -208,7 +208,7 @@ function setBudget(simulator: Simulator, device: Device): void {
 }
 
 function finishMap(simulator: Simulator, device: Device, slot: number, check: () => Misuse[]): Outcome {
-  const cost = costOf(simulator.work);
+  const cost = costOf(simulator);
   simulator.end();
   if (slot === MAP_FAILED)
     return fail('iova-exhausted', `no IOVA range is left for ${device.id} below its ${device.maskBits}-bit mask`);
@@ -216,16 +216,22 @@ function finishMap(simulator: Simulator, device: Device, slot: number, check: ()
   const misuse = check();
   report(simulator, misuse);
   const { mappings } = simulator;
-  const assumed = assumptions(simulator, false);
-  return ok({
-    id: mappings.handle(slot),
-    iova: formatAddress(mappings.page[slot]!, mappings.offset[slot]!),
-    segments: segmentsOf(mappings, slot),
-    ...cost,
-    timeNs: simulator.timeNs,
-    ...(misuse.length > 0 && { misuse }),
-    ...(assumed.length > 0 && { assumptions: assumed }),
-  });
+  const { costCycles, breakdown } = cost;
+  const iova = formatAddress(mappings.page[slot]!, mappings.offset[slot]!);
+  const segments = segmentsOf(mappings, slot);
+  const result = { id: mappings.handle(slot), iova, segments, costCycles, breakdown, timeNs: simulator.timeNs };
+  return ok(remarked(result, misuse, assumptions(simulator, false)));
+}
+
+/** The result with the lists that are left out when they are empty. */
+function remarked(
+  result: Record<string, unknown>,
+  misuse: Misuse[],
+  assumed: readonly string[],
+): Record<string, unknown> {
+  if (misuse.length > 0) result.misuse = misuse;
+  if (assumed.length > 0) result.assumptions = assumed;
+  return result;
 }
 
 /** Coherent memory: pages of its own, whole, read and write. */
@@ -271,17 +277,12 @@ function unmapSlot(simulator: Simulator, device: Device, slot: number, cpu: numb
   simulator.begin(cpu);
   dma.unmap(slot, device);
   if (frames > 0) memory.giveBack(frame, frames);
-  const cost = costOf(simulator.work);
+  const cost = costOf(simulator);
   simulator.end();
   report(simulator, misuse);
-  const assumed = assumptions(simulator, several);
-  return ok({
-    ...cost,
-    exposed: dma.lastExposed,
-    timeNs: simulator.timeNs,
-    ...(misuse.length > 0 && { misuse }),
-    ...(assumed.length > 0 && { assumptions: assumed }),
-  });
+  const { costCycles, breakdown } = cost;
+  const result = { costCycles, breakdown, exposed: dma.lastExposed, timeNs: simulator.timeNs };
+  return ok(remarked(result, misuse, assumptions(simulator, several)));
 }
 
 export function unmap(simulator: Simulator, operation: Of<'unmap'>): Outcome {
@@ -337,7 +338,7 @@ function unmapByAddress(simulator: Simulator, operation: Of<'unmap'>, cpu: numbe
   if (candidates.length === 0) {
     const misuse = [{ check: 'not-mapped', detail: `${where} is not mapped: freeing memory that was not allocated` }];
     simulator.begin(cpu);
-    const cost = costOf(simulator.work);
+    const cost = costOf(simulator);
     simulator.end();
     report(simulator, misuse);
     return ok({ ...cost, exposed: false, timeNs: simulator.timeNs, misuse });
@@ -390,7 +391,7 @@ export function sync(simulator: Simulator, operation: Of<'sync'>): Outcome {
     misuse.push({ check: 'sync-direction', detail: 'for the device, of memory that the device only writes' });
   simulator.counters.syncCalls++;
   simulator.begin(0);
-  const cost = costOf(simulator.work);
+  const cost = costOf(simulator);
   simulator.end();
   report(simulator, misuse);
   return ok({ ...cost, timeNs: simulator.timeNs, ...(misuse.length > 0 && { misuse }) });

@@ -5,7 +5,7 @@ import { Histogram } from '../meter/histogram.ts';
 import { newRows } from '../meter/work.ts';
 import type { Run } from '../run.ts';
 import type { Simulator } from '../simulator.ts';
-import type { ExposureMeter } from '../truth/exposure.ts';
+import { type ExposureFigures, SESSION } from '../truth/exposure.ts';
 import { VERDICT, verdictNames } from '../truth/oracle.ts';
 import { meanBreakdown } from './breakdown.ts';
 
@@ -33,16 +33,16 @@ function staleOf(
 /** Four buckets to the octave: metrics go out ten times a second, a run's result once. */
 const TOGETHER = 8;
 
-function windowDocument(meter: ExposureMeter, now: number, longestPs: number): Document {
+function windowDocument(figures: ExposureFigures): Document {
   return {
-    pageSeconds: meter.pages.secondsAt(now),
-    byteSeconds: meter.bytes.secondsAt(now),
-    currentPages: meter.pages.current,
-    peakPages: meter.pages.peak,
-    longestWindowNs: longestPs / 1000,
-    windows: meter.opened,
-    quantilesNs: meter.histogram.quantiles(),
-    histogram: meter.histogram.buckets(TOGETHER),
+    pageSeconds: Number(figures.pagePs) / 1e12,
+    byteSeconds: Number(figures.bytePs) / 1e12,
+    currentPages: figures.currentPages,
+    peakPages: figures.peakPages,
+    longestWindowNs: figures.longestPs / 1000,
+    windows: figures.windows,
+    quantilesNs: figures.histogram.quantiles(),
+    histogram: figures.histogram.buckets(TOGETHER),
   };
 }
 
@@ -53,8 +53,6 @@ const detectabilityOf = (attempts: number, detected: number) => (attempts === 0 
 function workloadMetrics(simulator: Simulator, workload: Workload, elapsed: number): Document {
   const { now } = simulator.clock;
   const { exposure } = simulator;
-  const account = exposure.ofWorkload[workload.index]!;
-  const longest = exposure.longest(now, workload.index);
   const perSecond = elapsed > 0 ? workload.operations / elapsed : 0;
   const nic = workload.wirePs > 0;
   return {
@@ -80,8 +78,8 @@ function workloadMetrics(simulator: Simulator, workload: Workload, elapsed: numb
     },
     iotlb: iotlbCounts(workload.lookups, workload.hits),
     exposure: {
-      potential: windowDocument(account.potential, now, longest.potential),
-      actual: windowDocument(account.actual, now, longest.actual),
+      potential: windowDocument(exposure.figures('potential', workload.index, now)),
+      actual: windowDocument(exposure.figures('actual', workload.index, now)),
       ...staleOf(workload.verdicts),
       attemptsAfterUnmap: workload.attempts,
       detectability: detectabilityOf(workload.attempts, workload.detected),
@@ -130,23 +128,23 @@ export function runMetrics(simulator: Simulator, run: Run): Document {
   const { now } = clock;
   const { baseline } = run;
   const elapsed = run.elapsedSeconds();
-  const { potential, actual } = exposure.session;
   const workloads = [...simulator.workloads.all()];
-  const kind = (meter: ExposureMeter, which: 'potential' | 'actual', pagePs: bigint, bytePs: bigint): Document => {
+  const kind = (which: 'potential' | 'actual', pagePs: bigint, bytePs: bigint): Document => {
+    const all = exposure.figures(which, SESSION, now);
     const histogram = new Histogram();
     let longest = 0;
     let windows = 0;
     for (const workload of workloads) {
-      const part = exposure.ofWorkload[workload.index]![which];
+      const part = exposure.figures(which, workload.index, now);
       histogram.merge(part.histogram);
-      windows += part.opened;
-      longest = Math.max(longest, exposure.longest(now, workload.index)[which]);
+      windows += part.windows;
+      longest = Math.max(longest, part.longestPs);
     }
     return {
-      pageSeconds: Number(meter.pages.exactAt(now) - pagePs) / 1e12,
-      byteSeconds: Number(meter.bytes.exactAt(now) - bytePs) / 1e12,
-      currentPages: meter.pages.current,
-      peakPages: meter.pages.peakSinceMark,
+      pageSeconds: Number(all.pagePs - pagePs) / 1e12,
+      byteSeconds: Number(all.bytePs - bytePs) / 1e12,
+      currentPages: all.currentPages,
+      peakPages: exposure.session[which].peakSinceMark,
       longestWindowNs: longest / 1000,
       windows,
       quantilesNs: histogram.quantiles(),
@@ -164,8 +162,8 @@ export function runMetrics(simulator: Simulator, run: Run): Document {
     counts: counted,
     iotlb: iotlbCounts(iotlb.lookups - baseline.lookups, iotlb.hits - baseline.hits),
     exposure: {
-      potential: kind(potential, 'potential', baseline.potentialPagePs, baseline.potentialBytePs),
-      actual: kind(actual, 'actual', baseline.actualPagePs, baseline.actualBytePs),
+      potential: kind('potential', baseline.potentialPagePs, baseline.potentialBytePs),
+      actual: kind('actual', baseline.actualPagePs, baseline.actualBytePs),
       ...staleOf(oracle.verdicts, baseline.verdicts),
       attemptsAfterUnmap: counters.attemptsAfterUnmap - baseline.attempts,
       detectability: detectabilityOf(
@@ -187,8 +185,6 @@ export function runMetrics(simulator: Simulator, run: Run): Document {
 export function sessionMetrics(simulator: Simulator): Document {
   const { clock, exposure, oracle, iotlb, counters, cpuBusyPs, mappings, memory, policy, run, work } = simulator;
   const { now } = clock;
-  const { potential, actual } = exposure.session;
-  const longest = exposure.longest(now);
   const seconds = clock.baseNs / 1e9 + now / 1e12;
   const runSeconds = run === null ? 0 : run.elapsedSeconds();
   const walkCaches: Document[] = simulator.walkCaches.map((level) => ({
@@ -230,8 +226,8 @@ export function sessionMetrics(simulator: Simulator): Document {
     },
     walkCaches,
     exposure: {
-      potential: windowDocument(potential, now, longest.potential),
-      actual: windowDocument(actual, now, longest.actual),
+      potential: windowDocument(exposure.figures('potential', SESSION, now)),
+      actual: windowDocument(exposure.figures('actual', SESSION, now)),
       ...staleOf(oracle.verdicts),
       attemptsAfterUnmap: counters.attemptsAfterUnmap,
       detectability: detectabilityOf(counters.attemptsAfterUnmap, counters.attemptsDetected),

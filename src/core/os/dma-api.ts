@@ -18,7 +18,7 @@ import type { IotlbFlush } from './iotlb-flush.ts';
 import { NO_PFN, SUSPENDED } from './iova/allocator.ts';
 import { MAP_KIND, type Mappings } from './mappings.ts';
 import type { PageMapper } from './page-mapper.ts';
-import { type InputSegment, isOneRun, layOut, mergeOutputs, runsOf } from './scatterlist.ts';
+import { type InputSegment, isOneRun, joinRuns, layOut, mergeOutputs, runsOf } from './scatterlist.ts';
 
 /** Results of `map` that are no slot. */
 export const MAP_FAILED = -1;
@@ -141,7 +141,8 @@ export class DmaApi {
     const { mappings, oracle } = parts;
     mappings.frame[slot] = frame;
     const nowNs = mappings.mappedNs[slot]!;
-    for (let i = 0; i < pages; i++) oracle.mapped(domain.pages, page + i, slot, frame + i, direction, nowNs);
+    const now = parts.work.now();
+    for (let i = 0; i < pages; i++) oracle.mapped(domain.pages, page + i, slot, frame + i, direction, nowNs, now);
     return slot;
   }
 
@@ -246,8 +247,8 @@ export class DmaApi {
       lengthBytes,
     }));
     const outputs = runs.map(({ page, offset, lengthBytes }) => ({ page, offset, lengthBytes }));
-    runs.sort((a, b) => a.page - b.page);
-    const pages = runs.reduce((sum, run) => sum + run.pages, 0);
+    const reached = joinRuns(runs);
+    const pages = reached.reduce((sum, run) => sum + run.pages, 0);
     const bytes = segments.reduce((sum, segment) => sum + segment.lengthBytes, 0);
     const slot = this.record(
       device,
@@ -259,7 +260,7 @@ export class DmaApi {
       outputs[0]!.offset,
       bytes,
     );
-    this.recordRuns(slot, domain, runs, outputs, direction);
+    this.recordRuns(slot, domain, reached, outputs, direction);
     return slot;
   }
 
@@ -278,9 +279,10 @@ export class DmaApi {
       mappings.outputs[slot] = outputs;
     }
     const nowNs = mappings.mappedNs[slot]!;
+    const now = this.parts.work.now();
     for (const run of runs)
       for (let i = 0; i < run.pages; i++)
-        oracle.mapped(domain.pages, run.page + i, slot, run.frame + i, direction, nowNs);
+        oracle.mapped(domain.pages, run.page + i, slot, run.frame + i, direction, nowNs, now);
   }
 
   /** Unmaps a live mapping: PTEs, invalidation as the policy has it, the address; books its cost. */
@@ -344,12 +346,12 @@ export class DmaApi {
   ): void {
     const { mappings, oracle, exposure } = this.parts;
     const start = mappings.startIn(slot, page);
-    const bytes = mappings.endIn(slot, page) - start;
-    if (mappings.freed[slot] === 0) oracle.ended(domain.pages, page, slot, frame, bytes, now);
+    const end = mappings.endIn(slot, page);
+    if (mappings.freed[slot] === 0) oracle.ended(domain.pages, page, slot, frame, start, end, now);
     const chunk = domain.pages.chunk(page);
     chunk.unmappedNs[page & 511] = nowNs;
     chunk.freed[page & 511] = 0;
-    if (mayOpen && exposure.pendingIsOpen(page) && exposure.openWindow(domain.index, page, bytes, now))
+    if (mayOpen && exposure.pendingIsOpen(page) && exposure.openWindow(domain.index, page, end - start, now))
       this.lastExposed = true;
   }
 
@@ -361,7 +363,7 @@ export class DmaApi {
     mappings.freedCount++;
     const domain = this.domainOf(slot);
     const endPage = (page: number, frame: number) => {
-      oracle.ended(domain.pages, page, slot, frame, mappings.endIn(slot, page) - mappings.startIn(slot, page), now);
+      oracle.ended(domain.pages, page, slot, frame, mappings.startIn(slot, page), mappings.endIn(slot, page), now);
       domain.pages.chunk(page).freed[page & 511] = 1;
     };
     if (mappings.frame[slot] !== -1)

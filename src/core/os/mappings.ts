@@ -166,6 +166,17 @@ export class Mappings {
     return left < 4096 ? left : 4096;
   }
 
+  /** Whether bytes [start, end) of one of its IOVA pages are mapped. Without translation two stretches of a list may share a page. */
+  holds(slot: number, page: number, start: number, end: number): boolean {
+    if (start >= this.startIn(slot, page) && end <= this.endIn(slot, page)) return true;
+    if (this.frame[slot] !== -1) return false;
+    for (const run of this.runs[slot]!) {
+      const from = (page - run.page) * 4096 - run.offset;
+      if (from + start >= 0 && from + end <= run.lengthBytes) return true;
+    }
+    return false;
+  }
+
   /** Whether one of its IOVA pages has memory behind it: a scatter list may leave padding pages without. */
   backed(slot: number, page: number): boolean {
     if (this.frame[slot] !== -1) return true;

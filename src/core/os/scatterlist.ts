@@ -46,6 +46,23 @@ export function runsOf(segments: readonly InputSegment[], layout: Layout, page: 
   }));
 }
 
+/** What a list reaches without translation: its stretches of memory by address, those that overlap or touch joined. */
+export function joinRuns(runs: readonly MappedRun[]): MappedRun[] {
+  const joined: MappedRun[] = [];
+  const sorted = [...runs].sort((a, b) => a.page - b.page || a.offset - b.offset);
+  for (const run of sorted) {
+    const open = joined.at(-1);
+    const from = open === undefined ? 0 : (run.page - open.page) * 4096 + run.offset - open.offset;
+    if (open === undefined || from > open.lengthBytes) {
+      joined.push({ ...run });
+      continue;
+    }
+    open.lengthBytes = Math.max(open.lengthBytes, from + run.lengthBytes);
+    open.pages = Math.ceil((open.offset + open.lengthBytes) / 4096);
+  }
+  return joined;
+}
+
 /** Whether the list is one contiguous stretch of memory and of the block. */
 export function isOneRun(runs: readonly MappedRun[]): boolean {
   for (let i = 1; i < runs.length; i++) {

@@ -11,6 +11,7 @@ import type { Domain } from '../os/domain.ts';
 import type { Mappings } from '../os/mappings.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
 import { Integral } from '../sim/integral.ts';
+import { ByteSet } from './byte-set.ts';
 import { NEVER, type PageChunk, type TruthPages } from './pages.ts';
 
 /** In rising order: an operation's verdict is the worst of its pieces. */
@@ -55,6 +56,8 @@ export class Oracle implements AccessWatcher<Domain> {
   readonly verdicts = new Float64Array(8);
   /** Bytes of unmapped buffers that a neighbour's live mapping of the same page still reaches. */
   readonly residual = new Integral();
+  /** [frame]: which bytes those are. */
+  private readonly residues = new Map<number, ByteSet>();
   /** Cause of the last verdict. */
   cause = 0;
 
@@ -66,7 +69,15 @@ export class Oracle implements AccessWatcher<Domain> {
   }
 
   /** A mapping became live at one IOVA page. `frame` is what it reaches there. */
-  mapped(pages: TruthPages, page: number, slot: number, frame: number, direction: number, nowNs: number): void {
+  mapped(
+    pages: TruthPages,
+    page: number,
+    slot: number,
+    frame: number,
+    direction: number,
+    nowNs: number,
+    now: number,
+  ): void {
     const chunk = pages.chunk(page);
     const at = page & 511;
     if (chunk.live[at] !== 0) {
@@ -82,10 +93,31 @@ export class Oracle implements AccessWatcher<Domain> {
     chunk.direction[at] = direction;
     chunk.freed[at] = 0;
     frames.mapped[at1024]!++;
+    if (frames.residual[at1024] !== 0) {
+      const { mappings } = this;
+      this.residue(frame).remove(mappings.startIn(slot, page), mappings.endIn(slot, page));
+      this.settleResidue(frame, now);
+    }
   }
 
-  /** A mapping is over at one IOVA page, by unmap or because its buffer was freed. `bytes` of it lay in the page. */
-  ended(pages: TruthPages, page: number, slot: number, frame: number, bytes: number, now: number): void {
+  /** Bytes of a frame that were unmapped while a neighbour's mapping of the frame lived on, and were not mapped again since. */
+  private residue(frame: number): ByteSet {
+    let bytes = this.residues.get(frame);
+    if (!bytes) this.residues.set(frame, (bytes = new ByteSet()));
+    return bytes;
+  }
+
+  private settleResidue(frame: number, now: number): void {
+    const frames = this.memory.chunk(frame);
+    const at1024 = frame & 1023;
+    const { size } = this.residue(frame);
+    this.residual.change(size - frames.residual[at1024]!, now);
+    frames.residual[at1024] = size;
+    if (size === 0) this.residues.delete(frame);
+  }
+
+  /** A mapping is over at one IOVA page, by unmap or because its buffer was freed. Its bytes there were [start, end). */
+  ended(pages: TruthPages, page: number, slot: number, frame: number, start: number, end: number, now: number): void {
     const chunk = pages.chunk(page);
     const at = page & 511;
     if (chunk.live[at] === slot + 1) {
@@ -106,13 +138,11 @@ export class Oracle implements AccessWatcher<Domain> {
     const at1024 = frame & 1023;
     const left = --frames.mapped[at1024]!;
     if (left > 0) {
-      const room = 4096 - frames.residual[at1024]!;
-      const more = bytes < room ? bytes : room;
-      frames.residual[at1024]! += more;
-      this.residual.change(more, now);
+      this.residue(frame).add(start, end);
+      this.settleResidue(frame, now);
     } else if (frames.residual[at1024] !== 0) {
-      this.residual.change(-frames.residual[at1024]!, now);
-      frames.residual[at1024] = 0;
+      this.residue(frame).clear();
+      this.settleResidue(frame, now);
     }
   }
 
@@ -120,7 +150,7 @@ export class Oracle implements AccessWatcher<Domain> {
     const { mappings } = this;
     if ((mappings.permission[slot]! & permission) === 0 || !mappings.backed(slot, page)) return -1;
     if (mappings.frameAt(slot, page) !== frame) return -1;
-    return start >= mappings.startIn(slot, page) && end <= mappings.endIn(slot, page) ? VERDICT.ok : VERDICT.subpage;
+    return mappings.holds(slot, page, start, end) ? VERDICT.ok : VERDICT.subpage;
   }
 
   /** Rule 2: the verdict of the live mappings at a page, or -1 when none allows it. */
@@ -210,8 +240,11 @@ export class Oracle implements AccessWatcher<Domain> {
     }
     const slot = chunk === undefined ? -1 : chunk.live[at]! - 1;
     const range = pages.rangeAt(page);
-    const freed = (chunk !== undefined && chunk.freed[at] === 1) || range?.freed === true;
-    this.cause = freed ? CAUSE.freedWhileMapped : cause;
+    // The PTE of a mapping whose buffer was freed: it, or what was cached of it; not an older entry of the same address.
+    const freed =
+      (chunk !== undefined && chunk.freed[at] === 1 && chunk.age[at] === age) ||
+      (range?.freed === true && range.age === age);
+    this.cause = freed && cause !== CAUSE.noProtection ? CAUSE.freedWhileMapped : cause;
     if (age !== NEVER) this.counters.attemptsAfterUnmap++;
     let verdict: number;
     if (age !== NEVER && memory.ownerOf(frame) !== tenant) verdict = VERDICT.staleCrossTenant;
@@ -276,14 +309,18 @@ export class Oracle implements AccessWatcher<Domain> {
   digest(sink: DigestSink): void {
     sink.column(this.verdicts, 8);
     this.residual.digest(sink);
+    for (const frame of [...this.residues.keys()].sort((a, b) => a - b)) {
+      sink.number(frame);
+      this.residues.get(frame)!.digest(sink);
+    }
   }
 }
 
-/** Whether a page was mapped once and is not now. */
+/** Whether a page was mapped once and is not now: unmapped, or its memory was freed under the mapping. */
 function isOver(pages: TruthPages, page: number): boolean {
+  const range = pages.rangeAt(page);
+  if (range !== null) return range.freed;
   const chunk = pages.peek(page);
-  const wasMapped = chunk !== undefined && chunk.age[page & 511] !== NEVER;
-  if (wasMapped && chunk.live[page & 511] !== 0) return false;
-  if (!wasMapped && !pages.hasEnded(page)) return false;
-  return pages.rangeAt(page) === null;
+  if (chunk !== undefined && chunk.age[page & 511] !== NEVER) return chunk.live[page & 511] === 0;
+  return pages.hasEnded(page);
 }

@@ -15,7 +15,7 @@ describe('walk cache', () => {
     for (const capacity of [1, 3, 16])
       test(`${capacity} entries that point to tables of level ${level}: look-ups, victims and invalidations agree with a list`, () => {
         const cache = new WalkCacheLevel(level, capacity);
-        const naive = new NaiveWalkCache(capacity, span);
+        const naive = new NaiveWalkCache<number>(capacity, span);
         assert.equal(cache.span, span);
         const dice = new Dice(level * 100 + capacity);
         let hits = 0;

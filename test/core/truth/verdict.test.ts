@@ -1,0 +1,85 @@
+/** Verdicts, causes and exposure of random histories against a naive oracle that keeps everything. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { History } from './history.ts';
+
+const small = { iotlb: { entries: 16, ways: 4, replacement: 'lru' }, walkCache: { entriesPerLevel: [2, 3, 4] } };
+const bitmap = { kind: 'bitmap', apertureBytes: 2 ** 20 };
+
+const specs: Record<string, Record<string, unknown>> = {
+  strict: { policy: { invalidation: { kind: 'strict' } }, iommu: small },
+  'deferred-2008': { policy: { invalidation: { kind: 'deferred-2008', highWater: 20 } }, iommu: small },
+  'deferred-2008, caching mode': {
+    policy: { invalidation: { kind: 'deferred-2008', highWater: 20 } },
+    iommu: { ...small, invalidation: { cachingMode: true } },
+  },
+  wrap: { policy: { allocator: bitmap, invalidation: { kind: 'wrap' } }, iommu: small },
+  delayed: { policy: { allocator: { kind: 'rbtree' }, invalidation: { kind: 'delayed' } }, iommu: small },
+  never: { policy: { invalidation: { kind: 'never' } }, iommu: small },
+  'never, large caches': {
+    policy: { allocator: { kind: 'rbtree' }, invalidation: { kind: 'never' } },
+    iommu: { iotlb: { entries: 256, ways: 0, replacement: 'fifo' }, walkCache: { entriesPerLevel: [16, 16, 16] } },
+  },
+  'deferred, three levels, no page-selective invalidation, plru': {
+    policy: { invalidation: { kind: 'deferred-2008' } },
+    iommu: {
+      levels: 3,
+      superpages: ['2MiB'],
+      iotlb: { entries: 32, ways: 8, replacement: 'plru' },
+      walkCache: { entriesPerLevel: [0, 4] },
+      invalidation: { pageSelective: false },
+    },
+  },
+  'never, five levels, random replacement, register interface': {
+    policy: { allocator: bitmap, invalidation: { kind: 'never' } },
+    iommu: {
+      levels: 5,
+      iotlb: { entries: 32, ways: 4, replacement: 'random' },
+      walkCache: { entriesPerLevel: [1, 2, 3, 4] },
+      invalidation: { interface: 'register', maxAddressMask: 3 },
+    },
+  },
+  'strict, ranges': { policy: { invalidation: { kind: 'strict' } }, iommu: { ...small, superpages: ['1GiB'] } },
+  'deferred-2008, ranges, no superpages': { iommu: { ...small, superpages: [] } },
+  passthrough: { policy: { mode: 'passthrough', invalidation: { kind: 'strict' } } },
+};
+
+describe('the oracle', () => {
+  const seen = new Map<string, number>();
+  for (const [name, spec] of Object.entries(specs))
+    test(`${name}: translations, verdicts, causes and windows of 6,000 random operations are those of the naive oracle`, () => {
+      for (const seed of [1, 2]) {
+        const history = new History(spec, seed, name.includes('ranges'));
+        try {
+          history.run(3000);
+        } catch (error) {
+          if (error instanceof Error) error.message = `${name}, seed ${seed}: ${error.message}`;
+          throw error;
+        }
+        for (const [what, count] of history.seen) seen.set(what, (seen.get(what) ?? 0) + count);
+      }
+    });
+
+  test('every verdict and every cause that this core can have came up', () => {
+    const names = [...seen.keys()];
+    for (const verdict of [
+      'ok',
+      'fault',
+      'subpage',
+      'unprotected',
+      'stale',
+      'stale-reused',
+      'misdirected',
+      'stale-cross-tenant',
+    ])
+      assert.ok(
+        names.some((name) => name.split(' by ')[0] === verdict),
+        `${verdict}: only ${names.join(', ')}`,
+      );
+    for (const cause of ['iotlb', 'walk-cache', 'freed-while-mapped', 'no-protection'])
+      assert.ok(
+        names.some((name) => name.split(' by ')[1] === cause),
+        `${cause}: only ${names.join(', ')}`,
+      );
+  });
+});

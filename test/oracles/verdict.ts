@@ -1,0 +1,312 @@
+/**
+ * What should be said of every access, from the full history in plain objects: who mapped what when, who had each frame when, what
+ * every cached entry came from, when each page was unmapped and what was invalidated since.
+ *
+ * It is told the operations, the addresses that the allocator chose, and the commands that reached the invalidation interface; it
+ * works out for itself what is cached, what is translated, what that means, and how long each unmapped page stayed reachable.
+ */
+import type { RandomStream } from '../../src/core/sim/random.ts';
+import { type ChipShape, NaiveChip, type Space } from './chip.ts';
+import type { CachedLeaf } from './iotlb.ts';
+import { NaiveMemory } from './memory.ts';
+
+export interface PlacedPage {
+  page: number;
+  frame: number;
+  /** [byte]: 1 when it is mapped. */
+  bytes: Uint8Array;
+  /** Owner of the frame when it was mapped. */
+  tenant: number;
+}
+
+export interface Mapping {
+  space: number;
+  /** `iommu-map`: never `subpage`. */
+  explicit: boolean;
+  permission: number;
+  /** Hand-outs of frames until it was made. */
+  age: number;
+  pages: Map<number, PlacedPage>;
+  /** Pages that were unmapped; all of them once it is over. */
+  unmapped: Set<number>;
+  /** Pages whose memory was freed under it. */
+  freedUnder: Set<number>;
+}
+
+export interface Window {
+  space: number;
+  page: number;
+  bytes: number;
+  opened: bigint;
+  closed: bigint | null;
+  /** Closed stretches in which something cached translated the page. */
+  actual: { from: bigint; to: bigint }[];
+  entry: CachedLeaf | null;
+  since: bigint;
+}
+
+/** A command that completed, or the return of the call in progress. */
+export type Step =
+  | { what: 'invalidate'; space: number; first: number; pages: number; leafOnly: boolean; at: bigint }
+  | { what: 'release' }
+  | { what: 'return'; at: bigint };
+
+export interface Judged {
+  verdict: string;
+  cause: string | undefined;
+  frame: number | null;
+  from: string | null;
+  references: number;
+}
+
+export const ORDER = [
+  'ok',
+  'fault',
+  'subpage',
+  'unprotected',
+  'stale',
+  'stale-reused',
+  'misdirected',
+  'stale-cross-tenant',
+] as const;
+
+export class NaiveWorld {
+  readonly memory: NaiveMemory;
+  readonly chip: NaiveChip<Mapping>;
+  readonly spaces = new Map<number, Space<Mapping>>();
+  readonly mappings: Mapping[] = [];
+  readonly windows: Window[] = [];
+  private readonly passthrough: boolean;
+  attempts = 0;
+  detected = 0;
+
+  constructor(shape: ChipShape & { memoryBytes: number; passthrough: boolean }, random: RandomStream) {
+    this.memory = new NaiveMemory(shape.memoryBytes, 'lifo');
+    this.chip = new NaiveChip<Mapping>(shape, this.memory, random);
+    this.passthrough = shape.passthrough;
+  }
+
+  makeSpace(index: number, levels: number): void {
+    this.spaces.set(index, { index, levels, root: this.chip.makeTable(levels, 0) });
+  }
+
+  /** Records what a map call has made; `stretches` are contiguous runs of memory and of addresses. */
+  map(
+    space: number,
+    stretches: { page: number; frame: number; offset: number; lengthBytes: number }[],
+    permission: number,
+    explicit: boolean,
+    largest = 3,
+  ): Mapping {
+    const mapping: Mapping = {
+      space,
+      explicit,
+      permission,
+      age: 0,
+      pages: new Map(),
+      unmapped: new Set(),
+      freedUnder: new Set(),
+    };
+    // Neighbours in memory and in addresses go in one call.
+    const calls: { page: number; frame: number; pages: number }[] = [];
+    for (const { page, frame, offset, lengthBytes } of stretches) {
+      const pages = Math.ceil((offset + lengthBytes) / 4096);
+      const last = calls.at(-1);
+      if (last && last.page + last.pages === page && last.frame + last.pages === frame) last.pages += pages;
+      else calls.push({ page, frame, pages });
+      for (let i = 0; i < pages; i++) {
+        const bytes = mapping.pages.get(page + i)?.bytes ?? new Uint8Array(4096);
+        bytes.fill(1, i === 0 ? offset : 0, Math.min(4096, offset + lengthBytes - i * 4096));
+        const { owner } = this.memory.frame(frame + i);
+        mapping.pages.set(page + i, { page: page + i, frame: frame + i, bytes, tenant: owner });
+      }
+    }
+    if (!this.passthrough)
+      for (const { page, frame, pages } of calls)
+        this.chip.map(this.spaces.get(space)!, page, frame, pages, permission, mapping, largest);
+    mapping.age = this.memory.handOuts;
+    this.mappings.push(mapping);
+    return mapping;
+  }
+
+  /** Clears [first, last]; what the call did afterwards is in `steps`, its return among them. */
+  unmap(space: number, first: number, last: number, over: Mapping[], steps: Step[], opensWindows = true): void {
+    if (!this.passthrough) this.chip.clear(this.spaces.get(space)!, first, last);
+    const waiting: { page: number; bytes: number }[] = [];
+    for (const mapping of over)
+      for (const [page, placed] of mapping.pages) {
+        if (page < first || page > last || mapping.unmapped.has(page)) continue;
+        mapping.unmapped.add(page);
+        waiting.push({ page, bytes: mapping.explicit ? 4096 : placed.bytes.reduce((sum, byte) => sum + byte, 0) });
+      }
+    this.happened(steps, space, opensWindows && !this.passthrough ? waiting : []);
+  }
+
+  /** @param waiting pages that get a window when the call returns, unless an invalidation covers them before */
+  happened(steps: readonly Step[], space = -1, waiting: { page: number; bytes: number }[] = []): void {
+    let left = waiting;
+    for (const step of steps) {
+      if (step.what === 'release') this.chip.release();
+      else if (step.what === 'return') {
+        for (const { page, bytes } of left) this.open(space, page, bytes, step.at);
+        left = [];
+      } else {
+        const last = step.first + step.pages - 1;
+        this.chip.invalidate(step.space, step.first, last, step.leafOnly);
+        const covers = (where: number, page: number) =>
+          (step.space < 0 || step.space === where) && page >= step.first && page <= last;
+        left = left.filter(({ page }) => !covers(space, page));
+        this.settle(step.at);
+        for (const window of this.windows)
+          if (window.closed === null && covers(window.space, window.page))
+            window.closed = step.at > window.opened ? step.at : window.opened;
+      }
+    }
+  }
+
+  private open(space: number, page: number, bytes: number, at: bigint): void {
+    const entry = this.chip.iotlb.covering(space, page) ?? null;
+    this.windows.push({ space, page, bytes, opened: at, closed: null, actual: [], entry, since: at });
+  }
+
+  /** Ends what is no longer cached, as of a moment. */
+  private settle(at: bigint): void {
+    for (const window of this.windows) {
+      if (window.entry === null || this.chip.iotlb.entries.includes(window.entry)) continue;
+      window.actual.push({ from: window.since, to: at > window.since ? at : window.since });
+      window.entry = null;
+    }
+  }
+
+  /** The memory of a buffer is freed; mappings that reach it are over, their PTEs stand. */
+  freedUnder(first: number, frames: number): void {
+    for (const mapping of this.mappings) {
+      const reached = [...mapping.pages.values()].filter(
+        ({ page, frame }) => !mapping.unmapped.has(page) && frame >= first && frame < first + frames,
+      );
+      if (reached.length === 0) continue;
+      // A mapping of the DMA API is one thing and over as a whole; a range is so many pages.
+      for (const { page } of mapping.explicit ? reached : mapping.pages.values()) mapping.freedUnder.add(page);
+    }
+  }
+
+  /** Live mappings of a space at a page. */
+  private live(space: number, page: number): Mapping[] {
+    return this.mappings.filter(
+      (mapping) =>
+        mapping.space === space &&
+        mapping.pages.has(page) &&
+        !mapping.unmapped.has(page) &&
+        !mapping.freedUnder.has(page),
+    );
+  }
+
+  private everMapped(space: number, page: number): Mapping[] {
+    return this.mappings.filter((mapping) => mapping.space === space && mapping.pages.has(page));
+  }
+
+  access(space: number | null, page: number, start: number, end: number, permission: number, at: bigint): Judged {
+    const blocked = (references: number): Judged => {
+      if (space !== null && page < 2 ** (9 * this.spaces.get(space)!.levels))
+        if (this.everMapped(space, page).length > 0 && this.live(space, page).length === 0) {
+          this.attempts++;
+          this.detected++;
+        }
+      return { verdict: 'fault', cause: undefined, frame: null, from: null, references };
+    };
+    if (space === null) return blocked(0);
+    const where = this.spaces.get(space)!;
+    let frame = page;
+    let from = 'passthrough';
+    let how = 'no-protection';
+    let references = 0;
+    let origin: Mapping | null = this.everMapped(space, page).at(-1) ?? null;
+    if (!this.passthrough) {
+      if (page >= 2 ** (9 * where.levels)) return blocked(0);
+      const translated = this.chip.translate(where, page, permission);
+      if (translated === null) return blocked(this.chip.references);
+      this.settle(at);
+      ({ frame, from, references, origin } = translated);
+      how = from === 'iotlb' ? 'iotlb' : translated.stale ? 'walk-cache' : 'pte';
+      if (translated.stale) this.reached(space, page, at);
+    }
+    const live = this.live(space, page);
+    let best: string | null = null;
+    for (const mapping of live) {
+      const placed = mapping.pages.get(page)!;
+      if ((mapping.permission & permission) === 0 || placed.frame !== frame) continue;
+      if (mapping.explicit || placed.bytes.subarray(start, end).every((byte) => byte === 1)) best = 'ok';
+      else best ??= 'subpage';
+    }
+    if (best !== null) return { verdict: best, cause: undefined, frame, from, references };
+    if (origin !== null) this.attempts++;
+    const placed = origin === null ? null : ([...origin.pages.values()].find((each) => each.frame === frame) ?? null);
+    const now = this.memory.frame(frame);
+    let verdict: string;
+    if (origin && placed && now.owner !== placed.tenant) verdict = 'stale-cross-tenant';
+    else if (live.some((mapping) => mapping.pages.get(page)!.frame !== frame)) verdict = 'misdirected';
+    else if (origin && now.handedOut > origin.age) verdict = 'stale-reused';
+    else if (origin) verdict = 'stale';
+    else verdict = 'unprotected';
+    const standing = origin !== null && placed !== null && origin.space === space && !origin.unmapped.has(page);
+    const cause = !this.passthrough && standing && origin!.freedUnder.has(page) ? 'freed-while-mapped' : how;
+    return { verdict, cause, frame, from, references };
+  }
+
+  /** A stale path has put pages into the IOTLB again whose windows are open. */
+  private reached(space: number, page: number, at: bigint): void {
+    const entry = this.chip.iotlb.covering(space, page)!;
+    for (const window of this.windows) {
+      if (window.closed !== null || window.entry !== null || window.space !== space) continue;
+      if (window.page < entry.first || window.page >= entry.first + entry.pages) continue;
+      window.entry = entry;
+      window.since = at > window.opened ? at : window.opened;
+    }
+  }
+
+  /** Count, page-ps, byte-ps, longest and open ones of both kinds, up to a moment. */
+  exposure(now: bigint): Record<'potential' | 'actual', Sum> {
+    const potential = this.windows.map(({ opened, closed, bytes }) => ({ from: opened, to: closed, bytes }));
+    const actual = this.windows.flatMap((window) => [
+      ...window.actual.map(({ from, to }) => ({ from, to: to as bigint | null, bytes: window.bytes })),
+      ...(window.entry === null ? [] : [{ from: window.since, to: null, bytes: window.bytes }]),
+    ]);
+    return { potential: sum(potential, now), actual: sum(actual, now) };
+  }
+}
+
+export interface Sum {
+  opened: number;
+  current: number;
+  peak: number;
+  pagePs: bigint;
+  bytePs: bigint;
+  longestPs: bigint;
+  /** Lengths of the closed ones in whole ns, rising. */
+  closedNs: number[];
+}
+
+function sum(stretches: { from: bigint; to: bigint | null; bytes: number }[], now: bigint): Sum {
+  const out: Sum = { opened: 0, current: 0, peak: 0, pagePs: 0n, bytePs: 0n, longestPs: 0n, closedNs: [] };
+  const changes: { at: bigint; delta: number }[] = [];
+  for (const { from, to, bytes } of stretches) {
+    const length = (to ?? now) - from;
+    out.opened++;
+    if (to === null) out.current++;
+    else out.closedNs.push(Number(length / 1000n));
+    out.pagePs += length;
+    out.bytePs += length * BigInt(bytes);
+    if (length > out.longestPs) out.longestPs = length;
+    changes.push({ at: from, delta: 1 });
+    if (to !== null) changes.push({ at: to, delta: -1 });
+  }
+  // At equal times those that end make room first for none: a window that opens as another closes is seen beside it.
+  changes.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : b.delta - a.delta));
+  let level = 0;
+  for (const { delta } of changes) {
+    level += delta;
+    if (level > out.peak) out.peak = level;
+  }
+  out.closedNs.sort((a, b) => a - b);
+  return out;
+}
