@@ -10,7 +10,7 @@ const AIM = 0.7;
  * the kernel's memory for TCP, and then measures that.
  */
 const SIZES = [
-  { subscribers: 1, burst: 4_000, bursts: 4 },
+  { subscribers: 1, burst: 4_000, bursts: 3 },
   { subscribers: 100, burst: 40, bursts: 10 },
   { subscribers: 1_000, burst: 4, bursts: 12 },
 ] as const;
@@ -88,7 +88,7 @@ export async function run({ smoke }: { smoke: boolean }): Promise<void> {
       const measures = [measure(ours, 0), measure(bare, 1)];
       await interleaved(smoke ? 1 : 2, measures);
       for (const values of cpu) values.length = 0;
-      const [stream = [], broadcast = []] = await interleaved(smoke ? 2 : 9, measures);
+      const [stream = [], broadcast = []] = await interleaved(smoke ? 2 : 11, measures);
       row(`${subscribers} subscribers, this server`, stream, 'frames/s');
       row(`${subscribers} subscribers, bare ws broadcast`, broadcast, 'frames/s');
       row(`${subscribers} subscribers, ratio, aim ${AIM}`, ratios(stream, broadcast), '', 2);

@@ -4,12 +4,22 @@ import { parseJson } from '../src/api/json-text.ts';
 import { ProblemError } from '../src/api/problem.ts';
 import { OPS_FORMATS } from './operations.ts';
 
+const BRACE = '{'.charCodeAt(0);
+
 /** JSON only; an empty body is no body. */
 export function takeJson(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, async (_request: FastifyRequest, body: string) =>
-    body.trim() === '' ? undefined : parseJson(body),
-  );
+  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (_request, body, done) => {
+    let value: unknown;
+    try {
+      // Most bodies begin with a brace: only the others can be empty.
+      if (body.charCodeAt(0) === BRACE || body.trim() !== '') value = parseJson(body);
+    } catch (error) {
+      done(error as Error);
+      return;
+    }
+    done(null, value);
+  });
 }
 
 /** The types of `ops`, as the bare stream: lines are read as they come, and the array in the session's worker. */

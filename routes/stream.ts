@@ -22,13 +22,13 @@ export async function registerStream(app: FastifyInstance, hub: StreamHub): Prom
   if (!app.hasDecorator('websocketServer')) await app.register(fastifyWebsocket, websocketOptions(hub));
   leaveOtherUpgrades(app);
 
-  app.addHook('onRequest', async (request, reply) => {
-    if (!request.ws) return;
+  app.addHook('onRequest', (request, reply, done) => {
+    if (!request.ws) return done();
     // The connection ends with the refusal: whatever comes next on it would be frames.
     reply.header('connection', 'close');
-    if (request.is404 || request.routeOptions.url === PATH) return;
+    if (request.is404 || request.routeOptions.url === PATH) return done();
     const detail = `${pathOf(request)} is no WebSocket; streams are at /v1/sessions/{session}/stream.`;
-    throw new ProblemError({ code: 'bad-request', detail });
+    done(new ProblemError({ code: 'bad-request', detail }));
   });
 
   app.route<{ Params: { session: string } }>({

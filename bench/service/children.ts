@@ -25,7 +25,11 @@ export async function startServer(flags: readonly string[]): Promise<RunningServ
     { cwd: ROOT, env: own, stdio: ['ignore', 'pipe', 'ignore'] },
   );
   const stop = async (): Promise<void> => {
-    await end(child, 'SIGTERM');
+    if (child.exitCode === null && child.signalCode === null) {
+      const ended = once(child, 'exit');
+      child.kill('SIGTERM');
+      await ended;
+    }
     rmSync(data, { recursive: true, force: true });
   };
   let text = '';
@@ -60,7 +64,7 @@ export class Helper implements RunningServer {
   }
 
   static async start(script: string, ...words: string[]): Promise<Helper> {
-    const child = fork(fileURLToPath(new URL(script, import.meta.url)), words, { cwd: ROOT, execArgv: [] });
+    const child = fork(fileURLToPath(new URL(script, import.meta.url)), words, { cwd: ROOT, execArgv: profiling() });
     const [port] = (await once(child, 'message')) as [number];
     return new Helper(child, port);
   }
@@ -72,13 +76,9 @@ export class Helper implements RunningServer {
   }
 
   async stop(): Promise<void> {
-    await end(this.child, 'SIGKILL');
+    // Its `disconnect` handler ends it, in order, so that a profile is written.
+    const ended = once(this.child, 'exit');
+    this.child.disconnect();
+    await ended;
   }
-}
-
-async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = once(child, 'exit');
-  child.kill(signal);
-  await ended;
 }

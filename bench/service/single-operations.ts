@@ -9,7 +9,7 @@ const CONNECTIONS = 32;
 const AIM = 0.6;
 
 export async function benchSingleOperations({ smoke }: { smoke: boolean }): Promise<void> {
-  const requests = smoke ? 300 : 25_000;
+  const requests = smoke ? 300 : 10_000;
   const server = await startServer(['--workers', '1']);
   const api = new Api(server.port);
   await api.call('POST', '/v1/sessions', {
@@ -32,8 +32,8 @@ export async function benchSingleOperations({ smoke }: { smoke: boolean }): Prom
     requestsPerSecond({ url: `http://127.0.0.1:${port}${device}/dma`, body, requests });
   try {
     const measures = [throughput(server.port), throughput(bare.port)];
-    await interleaved(smoke ? 1 : 2, measures);
-    const [ours = [], theirs = []] = await interleaved(smoke ? 2 : 7, measures);
+    await interleaved(smoke ? 1 : 3, measures);
+    const [ours = [], theirs = []] = await interleaved(smoke ? 2 : 15, measures);
     console.log(`Single operations: POST dma, ${CONNECTIONS} connections, one worker`);
     row('this server', ours, 'requests/s');
     row('bare Fastify, same schema', theirs, 'requests/s');

@@ -15,6 +15,8 @@ const DOLLAR = '$'.charCodeAt(0);
 const ADDRESS_FORM = /^0x[0-9a-f]{1,16}$/i;
 
 const LOG_BLOCK_BYTES = 1 << 20;
+/** Characters; of these a block is left with 12 KiB unused at most. */
+const SHORT_RESULT = 4096;
 /** Heap bytes of a label itself: its entry and its text. */
 const LABEL_BYTES = 100;
 /** Two generations of so many results are kept as objects. */
@@ -66,15 +68,16 @@ export class LabelTable {
 
   /** @param json `result` as JSON text */
   define(label: string, result: Result, json: string): void {
-    const length = Buffer.byteLength(json);
+    // A UTF-16 unit is at most three bytes of UTF-8; to count those of a short text would take as long as writing them.
+    const largest = 4 + (json.length < SHORT_RESULT ? 3 * json.length : Buffer.byteLength(json));
     let block = this.log[this.log.length - 1];
-    if (block === undefined || block.used + 4 + length > block.bytes.length) {
-      block = { bytes: Buffer.allocUnsafeSlow(Math.max(LOG_BLOCK_BYTES, 4 + length)), used: 0 };
+    if (block === undefined || block.used + largest > LOG_BLOCK_BYTES) {
+      block = { bytes: Buffer.allocUnsafeSlow(Math.max(LOG_BLOCK_BYTES, largest)), used: 0 };
       this.log.push(block);
     }
     this.places.set(label, (this.log.length - 1) * LOG_BLOCK_BYTES + block.used);
+    const length = block.bytes.write(json, block.used + 4, 'utf8');
     block.bytes.writeUInt32LE(length, block.used);
-    block.bytes.write(json, block.used + 4, 'utf8');
     block.used += 4 + length;
     this.usedBytes += 4 + length + LABEL_BYTES;
     if (this.latest.size >= LATEST_RESULTS) {

@@ -20,6 +20,8 @@ const NO_BYTES = Buffer.alloc(0);
 export class LineSplitter {
   /** The line that `next` found, when it answered LINE; a CR before the line end is still on it. */
   line = '';
+  /** Whether any line of the block has an escape `\\u`, by which a value may begin with a character that cannot be seen. */
+  escapes = false;
   /** Whole lines, decoded; `text[position]` begins the next one. */
   private text = '';
   private position = 0;
@@ -91,6 +93,7 @@ export class LineSplitter {
   private decode(whole: Buffer): void {
     this.decoded = isUtf8(whole);
     this.text = whole.toString(this.decoded ? 'utf8' : 'latin1');
+    this.escapes = this.text.includes('\\u');
     this.position = 0;
   }
 

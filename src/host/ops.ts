@@ -190,7 +190,7 @@ export class OpsStream {
       this.refuse('null', null, { code: 'not-json', detail: `The line is not JSON: ${messageOf(error)}` });
       return;
     }
-    this.operation(value, line.includes('$') || line.includes('\\u'));
+    this.operation(value, this.splitter.escapes || line.includes('$'));
   }
 
   private element(value: unknown): void {

@@ -29,9 +29,10 @@ export async function serveDocuments(app: FastifyInstance): Promise<void> {
     // The server speaks plain HTTP; what stands before it and does not, says so itself.
     strictTransportSecurity: false,
   });
-  app.addHook('onRequest', async (request, reply) => {
-    if (isPage(request.routeOptions.url)) await reply.helmet();
+  app.addHook('onRequest', (request, reply, done) => {
+    if (isPage(request.routeOptions.url)) reply.helmet();
     else reply.header('x-content-type-options', 'nosniff').header('cross-origin-resource-policy', 'same-origin');
+    done();
   });
   await app.register(scalar, {
     routePrefix: DOCS,

@@ -30,7 +30,12 @@ function ownNames({ host, allowedHosts }: HostSettings): (name: string) => boole
 
 function checkHost({ raw }: FastifyRequest, isOwn: (name: string) => boolean): Authority {
   // Counted in the raw headers: Node keeps the first of several in silence.
-  const given = raw.rawHeaders.filter((_, i) => i % 2 === 0 && raw.rawHeaders[i]?.toLowerCase() === 'host').length;
+  const { rawHeaders } = raw;
+  let given = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    if (name.length === 4 && name.toLowerCase() === 'host') given++;
+  }
   const text = raw.headers.host;
   if (given > 1) throw new ProblemError({ code: 'bad-request', detail: 'The request has more than one Host header.' });
   if (text === undefined || text === '') {
