@@ -66,6 +66,13 @@ export class Run {
         'without a workload nothing would happen: add one, or run until a time',
         '/workloads',
       );
+    for (const workload of simulator.workloads.all())
+      if (workload.kind !== 'hostile' && workload.device.domain === null)
+        return refuse(
+          'device-detached',
+          `${workload.device.id} of workload ${workload.id} is attached to no domain: its driver cannot map`,
+          '/workloads',
+        );
     if (request.operations !== undefined && ![...simulator.workloads.all()].some(({ kind }) => kind !== 'hostile'))
       return refuse('no-workload', 'a hostile device completes no operations: nothing would count', '/operations');
     if (request.until !== undefined) {
@@ -99,7 +106,7 @@ export class Run {
     this.baseline = this.takeBaseline();
     const { exposure, workloads, cpuAt, cpuHolder, work } = simulator;
     const { now } = clock;
-    for (const meter of [exposure.session.potential, exposure.session.actual]) meter.mark();
+    exposure.mark();
     work.contended = cpuAt.length > 1;
     cpuHolder.fill(-1);
     for (let cpu = 0; cpu < cpuAt.length; cpu++) if (cpuAt[cpu]! < now) cpuAt[cpu] = now;
@@ -242,6 +249,7 @@ export class Run {
     simulator.work.contended = false;
     this.ended = true;
     simulator.fireDue(simulator.clock.now);
+    for (const workload of simulator.workloads.all()) workload.endRun(simulator.clock.now);
     this.finalResult = runMetrics(simulator, this);
     simulator.rebaseWhenFar();
   }

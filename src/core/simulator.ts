@@ -397,7 +397,7 @@ export class Simulator implements SimulatorApi {
       device.lastEndPs -= ps;
       device.history?.rebase(ps);
     }
-    for (const workload of this.workloads.all()) workload.rebase(ps);
+    for (const workload of this.workloads.all()) workload.moveBase(ps);
     this.run?.rebase(ps);
   }
 

@@ -33,10 +33,11 @@ describe('what the page says of its numbers', () => {
         );
   });
 
-  test('in per cent the packets received gain as much on both at 2 Gb/s, and clearly less on the bitmap at 10', () => {
+  test('in per cent the packets received gain more than half on both at 2 Gb/s, and clearly less on the bitmap only at 10', () => {
     const difference = (gbps: number) => gainOf('rbtree-2008', gbps, 'rx').share - gainOf('bitmap', gbps, 'rx').share;
-    assert.ok(Math.abs(difference(2)) < 0.03);
+    for (const allocator of ['rbtree-2008', 'bitmap'] as const) assert.ok(gainOf(allocator, 2, 'rx').share > 0.5);
     assert.ok(difference(10) > 0.1);
+    assert.ok(Math.abs(difference(2)) < difference(10) / 2);
   });
 
   test('under strict neither allocator keeps up with 10 Gb/s, and the tree does under no policy', () => {
@@ -61,8 +62,8 @@ describe('what the page says of its numbers', () => {
     for (const arm of [treeDeferred, bitmapDeferred, bitmapWrap]) {
       const { attemptsAfterUnmap, detectability } = probeOf(arm, { gbps: 2, select: 'last-unmapped' }).exposure;
       assert.ok(attemptsAfterUnmap > 4900);
-      // The README says 97 of 100 get through.
-      assert.ok(detectability! < 0.03);
+      // The README says 19 of 20 get through.
+      assert.ok(detectability! < 0.05);
     }
     for (const arm of [treeStrict, bitmapStrict])
       assert.equal(probeOf(arm, { gbps: 2, select: 'last-unmapped' }).exposure.detectability, 1);

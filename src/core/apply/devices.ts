@@ -9,7 +9,7 @@ import { fail, ok, refuse } from '../outcome.ts';
 import { formatAddress } from '../sim/address.ts';
 import type { Simulator } from '../simulator.ts';
 import { costOf } from './cost.ts';
-import { retireDomain } from './domains.ts';
+import { retireDomain, workloadIn } from './domains.ts';
 import type { Of } from './index.ts';
 import { refuseName } from './names.ts';
 
@@ -158,8 +158,8 @@ export function removeDevice(simulator: Simulator, operation: Of<'device-remove'
   simulator.end();
   device.removed = true;
   devices.remove(device);
-  // A domain that was made for this device alone goes with it.
+  // A domain that was made for this device alone goes with it, unless the traffic of another one left mappings there.
   if (domain && domain.name === null && domain.devices === 0 && domain.ownedBy === device.index)
-    retireDomain(simulator, domain.index);
+    if (workloadIn(simulator, domain.index) < 0) retireDomain(simulator, domain.index);
   return ok({ id: device.id, ...(misuse.length > 0 && { misuse }) });
 }

@@ -30,8 +30,19 @@ export function removeDomain(simulator: Simulator, operation: Of<'domain-remove'
       `${domain.devices} device(s) are attached to ${domain.id}: move or remove them first`,
       '/domain',
     );
+  const workload = workloadIn(simulator, domain.index);
+  if (workload >= 0)
+    return refuse('in-use', `workload wl_${workload} has live mappings in ${domain.id}: remove it first`, '/domain');
   retireDomain(simulator, domain.index);
   return ok({ id: domain.id });
+}
+
+/** A workload whose device was moved away and whose mappings stayed in a domain, -1 none. */
+export function workloadIn({ mappings }: Simulator, domain: number): number {
+  for (let slot = 0; slot < mappings.used; slot++)
+    if (mappings.live[slot] === 1 && mappings.domain[slot] === domain && mappings.workload[slot]! >= 0)
+      return mappings.workload[slot]!;
+  return -1;
 }
 
 /** Takes a domain without devices apart: what it held back is flushed, its mappings and ranges end, its tables go back. */

@@ -269,8 +269,22 @@ function mapCoherent(
 }
 
 /** Unmaps a live slot on a CPU and answers. */
-function unmapSlot(simulator: Simulator, device: Device, slot: number, cpu: number, misuse: Misuse[]): Outcome {
+function unmapSlot(
+  simulator: Simulator,
+  device: Device,
+  slot: number,
+  cpu: number,
+  misuse: Misuse[],
+  path: string,
+): Outcome {
   const { mappings, memory, dma } = simulator;
+  const workload = mappings.workload[slot]!;
+  if (workload >= 0)
+    return refuse(
+      'in-use',
+      `${mappings.handle(slot)} belongs to workload wl_${workload}, whose driver unmaps it: remove the workload instead`,
+      path,
+    );
   const several = mappings.pages[slot]! > 1;
   const frame = mappings.frame[slot]!;
   const frames = mappings.ownsFrames[slot] === 1 ? mappings.pages[slot]! : 0;
@@ -301,7 +315,7 @@ export function unmap(simulator: Simulator, operation: Of<'unmap'>): Outcome {
       return simulator.devices.find(operation.device)
         ? refuse('unknown-mapping', `"${operation.mapping}" is no mapping of ${operation.device}`, '/mapping')
         : refuse('unknown-device', `no device "${operation.device}"`, '/device');
-    return unmapSlot(simulator, owner, slot, cpu, []);
+    return unmapSlot(simulator, owner, slot, cpu, [], '/mapping');
   }
   return unmapByAddress(simulator, operation, cpu);
 }
@@ -367,7 +381,7 @@ function unmapByAddress(simulator: Simulator, operation: Of<'unmap'>, cpu: numbe
   const mapped = directions[mappings.direction[slot]!]!;
   if (mapped !== operation.direction)
     misuse.push({ check: 'direction', detail: `mapped ${mapped}, unmapped ${operation.direction}` });
-  return unmapSlot(simulator, simulator.deviceAt(mappings.device[slot]!), slot, cpu, misuse);
+  return unmapSlot(simulator, simulator.deviceAt(mappings.device[slot]!), slot, cpu, misuse, '/iova');
 }
 
 /** Sync costs nothing on a machine whose DMA is cache-coherent, which this is; what it is for is the checks. */

@@ -4,7 +4,6 @@ import { workloadDocument } from '../look/documents.ts';
 import type { Outcome } from '../operations.ts';
 import { ok, refuse } from '../outcome.ts';
 import type { Simulator } from '../simulator.ts';
-import { ExposureAccount } from '../truth/exposure.ts';
 import type { Of } from './index.ts';
 import { refuseName } from './names.ts';
 
@@ -41,7 +40,7 @@ export function makeWorkload(simulator: Simulator, operation: Of<'workload'>): O
   const workload = entry.create(simulator, { index, spec, device, target, tenant });
   simulator.workloads.add(workload);
   simulator.workloadAt[index] = workload;
-  simulator.exposure.ofWorkload[index] = new ExposureAccount();
+  simulator.exposure.openAccount(index);
   return ok(workloadDocument(workload));
 }
 

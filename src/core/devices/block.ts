@@ -87,7 +87,7 @@ class Block extends Workload {
   }
 
   protected start(now: number): void {
-    this.diskFreeAt = Math.max(this.diskFreeAt, now);
+    this.diskFreeAt = now;
     for (let tag = 0; tag < this.tags; tag++) {
       if (this.state[tag] === 0) this.armTag(now, PHASE.submit, tag);
       else if (this.state[tag] === 1) this.serve(tag, now);
@@ -135,7 +135,7 @@ class Block extends Workload {
       const slot =
         this.pages === 1 ? this.listOfOne(tag, direction) : dma.mapSg(this.device, direction, this.list(tag));
       if (slot === MAP_SUSPENDED) return SUSPENDED;
-      this.bookMap();
+      this.mapCalls++;
       if (slot < 0) {
         this.mapFailures++;
         return this.giveUp(tag);
@@ -244,7 +244,7 @@ class Block extends Workload {
     this.simulator.end();
   }
 
-  rebase(ps: number): void {
+  protected rebase(ps: number): void {
     for (let tag = 0; tag < this.tags; tag++) this.submittedAt[tag]! -= ps;
     this.diskFreeAt -= ps;
   }

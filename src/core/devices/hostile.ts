@@ -97,7 +97,7 @@ class Hostile extends Workload {
     if (!stillAimedAt) this.target.history = null;
   }
 
-  rebase(_ps: number): void {}
+  protected rebase(_ps: number): void {}
 
   protected digestState(sink: DigestSink): void {
     sink.number(this.skipped);

@@ -85,18 +85,25 @@ class NicRx extends NicWorkload {
     this.settingUp = true;
     const { simulator } = this;
     const total = this.queues * this.ringSize * this.perPacket;
-    simulator.work.begin(this.cpuOf(0), now);
+    const { work } = simulator;
+    work.begin(this.cpuOf(0), now);
+    // It takes no time of the run, so it keeps nobody from a lock either.
+    work.contended = false;
     simulator.exposure.workload = this.index;
     for (let done = 0; this.prepared * this.perPacket + this.atPart < total && done < SETUP_BATCH; done++) {
       const descriptor = this.prepared;
       for (; this.atPart < this.perPacket; this.atPart++) {
         const mapped = this.fill(descriptor, this.atPart);
-        if (mapped === MAP_SUSPENDED) return SUSPENDED;
+        if (mapped === MAP_SUSPENDED) {
+          work.contended = simulator.cpuAt.length > 1;
+          return SUSPENDED;
+        }
       }
       this.atPart = 0;
       this.readyAt[descriptor] = now;
       this.prepared++;
     }
+    work.contended = simulator.cpuAt.length > 1;
     this.settingUp = false;
     this.mapRows.fill(0);
     this.mapCalls = 0;
@@ -226,7 +233,7 @@ class NicRx extends NicWorkload {
     return this.settingUp ? this.setUp(this.setUpNow) : this.refill();
   }
 
-  rebase(ps: number): void {
+  protected rebase(ps: number): void {
     for (let i = 0; i < this.readyAt.length; i++) {
       this.readyAt[i]! -= ps;
       this.arrivedAt[i]! -= ps;

@@ -47,7 +47,7 @@ class NicTx extends NicWorkload {
   }
 
   protected start(now: number): void {
-    this.linkFreeAt = Math.max(this.linkFreeAt, now);
+    this.linkFreeAt = now;
     for (let queue = 0; queue < this.queues; queue++) {
       this.sending[queue] = 0;
       this.cleaning[queue] = 0;
@@ -205,7 +205,7 @@ class NicTx extends NicWorkload {
     return this.send();
   }
 
-  rebase(ps: number): void {
+  protected rebase(ps: number): void {
     for (let i = 0; i < this.sentAt.length; i++) this.sentAt[i]! -= ps;
     for (let queue = 0; queue < this.queues; queue++) this.dueAt[queue]! -= ps;
     this.linkFreeAt -= ps;

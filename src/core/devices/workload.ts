@@ -109,7 +109,22 @@ export abstract class Workload {
     this.offered = 0;
     this.dropped = 0;
     this.mapFailures = 0;
+    // Between runs its traffic stands still: what was on its way has not aged.
+    this.rebase(this.pausedAt - now);
     this.start(now);
+  }
+
+  /** ps after the clock's base at which the last run ended; what it left on its way goes on from there. */
+  private pausedAt = 0;
+
+  endRun(now: number): void {
+    this.pausedAt = now;
+  }
+
+  /** The clock's base moved. */
+  moveBase(ps: number): void {
+    this.pausedAt -= ps;
+    this.rebase(ps);
   }
 
   protected abstract start(now: number): void;
@@ -123,7 +138,8 @@ export abstract class Workload {
   abstract resume(): boolean;
   /** Unmaps and frees what it holds. */
   abstract tearDown(): void;
-  abstract rebase(ps: number): void;
+  /** Its times fall by `ps`, or rise by it when negative. */
+  protected abstract rebase(ps: number): void;
   protected abstract digestState(sink: DigestSink): void;
 
   protected arm(time: number, phase: number, queue: number): void {
@@ -134,7 +150,7 @@ export abstract class Workload {
   protected begin(cpu: number, now: number): void {
     const { work, cpuAt, exposure } = this.simulator;
     const at = cpuAt[cpu]!;
-    work.begin(cpu, at > now ? at : now);
+    work.beginFor(this.mapRows, cpu, at > now ? at : now);
     exposure.workload = this.index;
     this.startedAt = work.now();
   }
@@ -156,33 +172,18 @@ export abstract class Workload {
 
   /** Maps one stretch and books it. @returns slot, or the codes of `DmaApi.map` */
   protected map(kind: number, direction: number, frame: number, lengthBytes: number): number {
-    const { dma } = this.simulator;
-    const slot = dma.map(this.device, kind, direction, frame, 0, lengthBytes);
+    const slot = this.simulator.dma.map(this.device, kind, direction, frame, 0, lengthBytes);
     if (slot === MAP_SUSPENDED) return slot;
-    this.bookMap();
+    this.mapCalls++;
     if (slot < 0) this.mapFailures++;
     return slot;
   }
 
-  protected bookMap(): void {
-    const { rows } = this.simulator.work;
-    const { mapRows } = this;
-    for (let row = 0; row < rows.length; row++) {
-      mapRows[row]! += rows[row]!;
-      rows[row] = 0;
-    }
-    this.mapCalls++;
-  }
-
   protected unmap(slot: number): void {
     const { dma, work } = this.simulator;
+    work.rows = this.unmapRows;
     dma.unmap(slot, this.device);
-    const { rows } = work;
-    const { unmapRows } = this;
-    for (let row = 0; row < rows.length; row++) {
-      unmapRows[row]! += rows[row]!;
-      rows[row] = 0;
-    }
+    work.rows = this.mapRows;
     this.unmapCalls++;
   }
 

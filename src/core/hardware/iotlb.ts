@@ -45,8 +45,8 @@ export class Iotlb {
   private readonly stamp: Float64Array;
   /** [set]: bits of the pseudo-LRU tree. */
   private readonly tree: Int32Array;
-  /** [size]: valid entries, so that sizes nobody uses are not probed. */
-  private readonly validOfSize = new Int32Array(3);
+  /** Valid entries of 2 MiB and 1 GiB, so that sizes nobody uses are not probed. */
+  private large = 0;
   private stamps = 0;
   lookups = 0;
   hits = 0;
@@ -90,18 +90,22 @@ export class Iotlb {
 
   /** Looks without counting or ageing. @returns the entry that covers the page, whatever its permission, or NO_ENTRY */
   probe(domain: number, page: number): number {
-    const { page: pages, domain: domains, ways } = this;
-    let base = this.setOf(page) * ways;
+    const { page: pages, ways } = this;
+    const base = this.setOf(page) * ways;
     for (let entry = base; entry < base + ways; entry++)
-      if (pages[entry] === page && domains[entry] === domain && this.size[entry] === 0) return entry;
+      if (pages[entry] === page && this.domain[entry] === domain && this.size[entry] === 0) return entry;
+    return this.large === 0 ? NO_ENTRY : this.probeLarge(domain, page);
+  }
+
+  private probeLarge(domain: number, page: number): number {
+    const { page: pages, ways } = this;
     for (let size = 1; size <= 2; size++) {
-      if (this.validOfSize[size] === 0) continue;
       const span = size === 1 ? 512 : 262_144;
       const at = Math.floor(page / span);
       const first = at * span;
-      base = this.setOf(at) * ways;
+      const base = this.setOf(at) * ways;
       for (let entry = base; entry < base + ways; entry++)
-        if (pages[entry] === first && domains[entry] === domain && this.size[entry] === size) return entry;
+        if (pages[entry] === first && this.domain[entry] === domain && this.size[entry] === size) return entry;
     }
     return NO_ENTRY;
   }
@@ -141,26 +145,20 @@ export class Iotlb {
     this.tree[at] = on ? this.tree[at]! | bit : this.tree[at]! & ~bit;
   }
 
+  /** What `random` and `plru` replace. */
   private victim(set: number): number {
     const { ways } = this;
     const base = set * ways;
     for (let entry = base; entry < base + ways; entry++) if (this.page[entry] === NO_PAGE) return entry;
-    this.evictions++;
     if (this.policy === RANDOM) return base + this.random.below(ways);
-    if (this.policy === PLRU) {
-      let node = 1;
-      let way = 0;
-      for (let half = ways >> 1; half >= 1; half >>= 1) {
-        const right = (this.tree[set * Math.ceil(ways / 32) + (node >> 5)]! & (1 << (node & 31))) !== 0;
-        if (right) way |= half;
-        node = 2 * node + (right ? 1 : 0);
-      }
-      return base + way;
+    let node = 1;
+    let way = 0;
+    for (let half = ways >> 1; half >= 1; half >>= 1) {
+      const right = (this.tree[set * Math.ceil(ways / 32) + (node >> 5)]! & (1 << (node & 31))) !== 0;
+      if (right) way |= half;
+      node = 2 * node + (right ? 1 : 0);
     }
-    let oldest = base;
-    for (let entry = base + 1; entry < base + ways; entry++)
-      if (this.stamp[entry]! < this.stamp[oldest]!) oldest = entry;
-    return oldest;
+    return base + way;
   }
 
   /**
@@ -172,30 +170,38 @@ export class Iotlb {
     const span = size === 0 ? 1 : size === 1 ? 512 : 262_144;
     const set = this.setOf(size === 0 ? page : page / span);
     let entry = NO_ENTRY;
-    const base = set * this.ways;
-    for (let i = base; i < base + this.ways; i++)
-      if (this.page[i] === page && this.domain[i] === domain && this.size[i] === size) {
+    const { page: pages, stamp: stamps, ways } = this;
+    const base = set * ways;
+    // One pass: the leaf itself, or else the oldest. An empty entry has the stamp 0, older than all.
+    let oldest = base;
+    for (let i = base; i < base + ways; i++) {
+      if (pages[i] === page && this.domain[i] === domain && this.size[i] === size) {
         entry = i;
         break;
       }
-    if (entry === NO_ENTRY) entry = this.victim(set);
-    if (this.page[entry] !== NO_PAGE) this.drop(entry);
-    this.page[entry] = page;
+      if (stamps[i]! < stamps[oldest]!) oldest = i;
+    }
+    if (entry === NO_ENTRY) {
+      entry = this.policy <= FIFO ? oldest : this.victim(set);
+      if (pages[entry] !== NO_PAGE) this.evictions++;
+    }
+    if (pages[entry] !== NO_PAGE) this.drop(entry);
+    pages[entry] = page;
     this.domain[entry] = domain;
     this.size[entry] = size;
     this.frame[entry] = frame;
     this.permission[entry] = permission;
-    this.validOfSize[size]!++;
+    if (size !== 0) this.large++;
     if (this.policy === PLRU) this.pointAway(entry);
     else this.stamp[entry] = ++this.stamps;
     return entry;
   }
 
   private drop(entry: number): void {
-    this.validOfSize[this.size[entry]!]!--;
+    if (this.size[entry] !== 0) this.large--;
     this.page[entry] = NO_PAGE;
     this.stamp[entry] = 0;
-    this.originRuns[entry] = null;
+    if (this.originRuns[entry] !== null) this.originRuns[entry] = null;
     if (this.window[entry] !== -1) this.observer?.dropped(entry);
   }
 
@@ -210,7 +216,7 @@ export class Iotlb {
   invalidate(domain: number, first: number, last: number): number {
     let removed = 0;
     const { page: pages, domain: domains } = this;
-    if (domain >= 0 && last - first < 8 && this.validOfSize[1] === 0 && this.validOfSize[2] === 0) {
+    if (domain >= 0 && last - first < 8 && this.large === 0) {
       for (let page = first; page <= last; page++) {
         const base = this.setOf(page) * this.ways;
         for (let entry = base; entry < base + this.ways; entry++)

@@ -144,7 +144,7 @@ export function runMetrics(simulator: Simulator, run: Run): Document {
       pageSeconds: Number(all.pagePs - pagePs) / 1e12,
       byteSeconds: Number(all.bytePs - bytePs) / 1e12,
       currentPages: all.currentPages,
-      peakPages: exposure.session[which].peakSinceMark,
+      peakPages: all.peakPagesSinceMark,
       longestWindowNs: longest / 1000,
       windows,
       quantilesNs: histogram.quantiles(),

@@ -4,7 +4,7 @@
  */
 import type { DigestSink } from '../sim/digest-sink.ts';
 
-const BUCKETS = 64 + 32 * 47;
+export const BUCKETS = 64 + 32 * 47;
 
 /** Bucket of a whole value from 0 to 2^53 - 1. */
 export function bucketOf(value: number): number {
@@ -88,6 +88,16 @@ export class Histogram {
       p999: this.quantile(0.999),
       max: this.max,
     };
+  }
+
+  /** Takes over counts by bucket that were kept elsewhere, and what they do not tell: sum, least, greatest. */
+  load(counts: Float64Array, sum: number, min: number, max: number): void {
+    this.counts.set(counts);
+    this.count = 0;
+    for (let bucket = 0; bucket < BUCKETS; bucket++) this.count += counts[bucket]!;
+    this.sum = sum;
+    this.min = min;
+    this.max = max;
   }
 
   /** Adds all that another one recorded. */

@@ -53,6 +53,8 @@ export interface DmaApiParts {
 
 export class DmaApi {
   private readonly parts: DmaApiParts;
+  /** Whether a map of one page is nothing but an address, a PTE and the record of it. */
+  private readonly plain: boolean;
   /** 1 once the 32-bit attempt of the allocation in progress has failed. */
   private attempt = 0;
   /** Whether the last unmap left a cached translation behind. */
@@ -60,6 +62,21 @@ export class DmaApi {
 
   constructor(parts: DmaApiParts) {
     this.parts = parts;
+    this.plain = !parts.passthrough && !parts.cachingMode;
+  }
+
+  private countCall(kind: number): void {
+    const { counters } = this.parts;
+    if (kind === MAP_KIND.page) counters.mapPageCalls++;
+    else if (kind === MAP_KIND.single) counters.mapSingleCalls++;
+    else counters.mapCoherentCalls++;
+  }
+
+  private noIova(): number {
+    const { work, costs, counters } = this.parts;
+    work.add(ROW.other, costs.mapOther);
+    counters.mapFailures++;
+    return MAP_FAILED;
   }
 
   /** @returns lowest page, NO_PFN or SUSPENDED */
@@ -113,6 +130,8 @@ export class DmaApi {
    */
   map(device: Device, kind: number, direction: number, frame: number, offset: number, lengthBytes: number): number {
     const { parts } = this;
+    if (offset + lengthBytes <= 4096 && this.plain)
+      return this.mapOne(device, kind, direction, frame, offset, lengthBytes);
     const domain = device.domain!;
     const pages = Math.ceil((offset + lengthBytes) / 4096);
     let page = frame;
@@ -120,15 +139,9 @@ export class DmaApi {
       page = this.allocateIova(device, domain, pages);
       if (page === SUSPENDED) return MAP_SUSPENDED;
     }
-    if (kind === MAP_KIND.page) parts.counters.mapPageCalls++;
-    else if (kind === MAP_KIND.single) parts.counters.mapSingleCalls++;
-    else parts.counters.mapCoherentCalls++;
+    this.countCall(kind);
     if (!parts.passthrough) {
-      if (page === NO_PFN) {
-        parts.work.add(ROW.other, parts.costs.mapOther);
-        parts.counters.mapFailures++;
-        return MAP_FAILED;
-      }
+      if (page === NO_PFN) return this.noIova();
       const permission = permissionOf(direction);
       const written = parts.counters.ptesWritten;
       const done = parts.mapper.write(domain, page, frame, pages, permission, 3);
@@ -146,6 +159,49 @@ export class DmaApi {
     return slot;
   }
 
+  /** As `map` of at most a page, the usual case by far, without what cannot happen then: half the code, and so half the time. */
+  private mapOne(
+    device: Device,
+    kind: number,
+    direction: number,
+    frame: number,
+    offset: number,
+    lengthBytes: number,
+  ): number {
+    const { parts } = this;
+    const { work, costs, mappings } = parts;
+    const domain = device.domain!;
+    const page = this.allocateIova(device, domain, 1);
+    if (page === SUSPENDED) return MAP_SUSPENDED;
+    this.countCall(kind);
+    if (page === NO_PFN) return this.noIova();
+    const permission = permissionOf(direction);
+    if (!parts.mapper.writeOne(domain, page, frame, permission)) {
+      parts.mapper.bookMap(1);
+      return this.undo(domain, page, 1, 0);
+    }
+    work.addBoth(ROW.pageTable, parts.mapper.onePte, ROW.other, costs.mapOther);
+    const slot = mappings.create();
+    mappings.workload[slot] = parts.exposure.workload;
+    mappings.domain[slot] = domain.index;
+    mappings.device[slot] = device.index;
+    mappings.kind[slot] = kind;
+    mappings.direction[slot] = direction;
+    mappings.permission[slot] = permission;
+    mappings.page[slot] = page;
+    mappings.pages[slot] = 1;
+    mappings.offset[slot] = offset;
+    mappings.lengthBytes[slot] = lengthBytes;
+    mappings.frame[slot] = frame;
+    mappings.bytes += lengthBytes;
+    device.liveMappings++;
+    const now = work.now();
+    const nowNs = parts.clock.toNs(now);
+    mappings.mappedNs[slot] = nowNs;
+    parts.oracle.mapped(domain.pages, page, slot, frame, direction, nowNs, now);
+    return slot;
+  }
+
   private record(
     device: Device,
     domain: Domain,
@@ -156,8 +212,9 @@ export class DmaApi {
     offset: number,
     lengthBytes: number,
   ): number {
-    const { mappings, work, clock } = this.parts;
+    const { mappings, work, clock, exposure } = this.parts;
     const slot = mappings.create();
+    mappings.workload[slot] = exposure.workload;
     mappings.domain[slot] = domain.index;
     mappings.device[slot] = device.index;
     mappings.kind[slot] = kind;

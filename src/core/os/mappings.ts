@@ -51,6 +51,8 @@ export class Mappings {
   freed = new Uint8Array(this.capacity);
   /** [slot]: 1 for a coherent mapping, whose frames came with it and go with it. */
   ownsFrames = new Uint8Array(this.capacity);
+  /** [slot]: workload whose driver made it and unmaps it; -1 none, an operation did. */
+  workload = new Int32Array(this.capacity);
   mappedNs = new Float64Array(this.capacity);
   readonly runs: (MappedRun[] | null)[] = [];
   readonly outputs: (OutputSegment[] | null)[] = [];
@@ -109,6 +111,7 @@ export class Mappings {
     this.frame = growFloat64(this.frame, length);
     this.freed = growUint8(this.freed, length);
     this.ownsFrames = growUint8(this.ownsFrames, length);
+    this.workload = growInt32(this.workload, length);
     this.mappedNs = growFloat64(this.mappedNs, length);
   }
 

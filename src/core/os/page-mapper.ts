@@ -37,6 +37,7 @@ export class PageMapper {
     this.has2M = superpages.includes('2MiB');
     this.has1G = superpages.includes('1GiB');
     this.coherent = coherent;
+    this.onePte = costs.mapFirstPte - (coherent ? costs.coherentWalkSaving : 0);
   }
 
   /** Level of the leaf to write at a page with `left` pages to go: 1, 2 or 3. `largest` caps it. */
@@ -69,6 +70,14 @@ export class PageMapper {
     return done;
   }
 
+  /** As `write` of one page. @returns whether it was written */
+  writeOne(domain: Domain, page: number, frame: number, permission: number): boolean {
+    if (!this.tables.write(domain.root, domain.levels, domain.index, page, frame, permission, 1)) return false;
+    this.leaves[0]!++;
+    this.counters.ptesWritten++;
+    return true;
+  }
+
   private replacedTables = 0;
 
   /**
@@ -82,11 +91,12 @@ export class PageMapper {
     return replacedTables;
   }
 
+  /** Milli-cycles of the page-table part of a map call that writes one entry. */
+  readonly onePte: number;
+
   /** Books the page-table part of a map call that wrote `ptes` entries. */
   bookMap(ptes: number): void {
-    const { costs } = this;
-    const saving = this.coherent ? costs.coherentWalkSaving : 0;
-    this.work.add(ROW.pageTable, costs.mapFirstPte - saving + (ptes - 1) * costs.mapFurtherPte);
+    this.work.add(ROW.pageTable, this.onePte + (ptes - 1) * this.costs.mapFurtherPte);
   }
 
   /** Clears every leaf in a range; holes are skipped. @returns 4 KiB pages that were mapped */

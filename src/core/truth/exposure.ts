@@ -9,117 +9,21 @@
  * what is still open is added when someone asks. Booking openings too, and everything twice, took 200 ns of a packet's 1,150.
  */
 import { type Iotlb, NO_ENTRY } from '../hardware/iotlb.ts';
-import { Histogram } from '../meter/histogram.ts';
+import type { Histogram } from '../meter/histogram.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
 import { ExactSum } from '../sim/exact-sum.ts';
 import { growFloat64, growInt32 } from '../sim/growable.ts';
 import { Integral } from '../sim/integral.ts';
+import { ExposureLedger, KIND, SESSION } from './exposure-ledger.ts';
 import type { TruthPages } from './pages.ts';
 
+export { SESSION };
+
 const NONE = -1;
-/** Workload number of everything that no workload did; as an account, the whole session. */
-export const SESSION = -1;
 /** Windows kept one by one. Beyond it (`never` opens without end) the further ones are only counted, until all of theirs close. */
 const MAX_OPEN = 2 ** 21;
 /** What an exact sum takes in one step. */
 const EXACT = 2 ** 52;
-
-/** One of the two kinds in one account. */
-export class ExposureMeter {
-  /** Windows open now, the most at once, and the most since `mark`. For the session: of all accounts together. */
-  current = 0;
-  peak = 0;
-  peakSinceMark = 0;
-  opened = 0;
-  // Of the windows that closed.
-  /** Length in ns, rounded down. */
-  readonly histogram = new Histogram();
-  longestPs = 0;
-  private readonly pagePs = new ExactSum();
-  private readonly bytePs = new ExactSum();
-  /** What is too long for an exact sum's step. */
-  private hugePagePs = 0n;
-  private hugeBytePs = 0n;
-  /** Of the windows open now and of those closed since: what lies before `restart`. */
-  beforePagePs = 0n;
-  beforeBytePs = 0n;
-
-  rise(): void {
-    if (++this.current > this.peakSinceMark) {
-      this.peakSinceMark = this.current;
-      if (this.current > this.peak) this.peak = this.current;
-    }
-  }
-
-  mark(): void {
-    this.peakSinceMark = this.current;
-  }
-
-  book(bytes: number, lengthPs: number): void {
-    const product = bytes * lengthPs;
-    if (product < EXACT) {
-      this.pagePs.add(lengthPs);
-      this.bytePs.add(product);
-    } else {
-      this.hugePagePs += BigInt(lengthPs);
-      this.hugeBytePs += BigInt(bytes) * BigInt(lengthPs);
-    }
-    this.histogram.record(Math.floor(lengthPs / 1000));
-    if (lengthPs > this.longestPs) this.longestPs = lengthPs;
-  }
-
-  /** Windows that were only counted. */
-  bookMany(pagePs: bigint, bytePs: bigint, longestPs: number): void {
-    this.hugePagePs += pagePs;
-    this.hugeBytePs += bytePs;
-    if (longestPs > this.longestPs) this.longestPs = longestPs;
-  }
-
-  closedPagePs(): bigint {
-    return this.pagePs.toBigInt() + this.hugePagePs;
-  }
-
-  closedBytePs(): bigint {
-    return this.bytePs.toBigInt() + this.hugeBytePs;
-  }
-
-  /** Adds what another one booked, and clears it there. */
-  takeOver(other: ExposureMeter): void {
-    this.bookMany(other.closedPagePs(), other.closedBytePs(), other.longestPs);
-    this.histogram.merge(other.histogram);
-    this.opened += other.opened;
-    other.histogram.clear();
-    other.longestPs = 0;
-    other.opened = 0;
-    other.pagePs.clear();
-    other.bytePs.clear();
-    other.hugePagePs = 0n;
-    other.hugeBytePs = 0n;
-  }
-
-  digest(sink: DigestSink): void {
-    sink.number(this.current);
-    sink.number(this.peak);
-    sink.number(this.opened);
-    this.histogram.digest(sink);
-    sink.number(this.longestPs);
-    sink.text(this.closedPagePs().toString());
-    sink.text(this.closedBytePs().toString());
-    sink.text(this.beforePagePs.toString());
-    sink.text(this.beforeBytePs.toString());
-  }
-}
-
-/** Both kinds of one cause of exposure: what a workload unmapped, or, of the session, what nobody's run has in its account. */
-export class ExposureAccount {
-  readonly potential = new ExposureMeter();
-  readonly actual = new ExposureMeter();
-
-  digest(sink: DigestSink): void {
-    this.potential.digest(sink);
-    this.actual.digest(sink);
-  }
-}
 
 /** One kind as someone asks for it: closed windows, and those open up to now. */
 export interface ExposureFigures {
@@ -128,6 +32,8 @@ export interface ExposureFigures {
   bytePs: bigint;
   currentPages: number;
   peakPages: number;
+  /** Of the session: since its last run began. */
+  peakPagesSinceMark: number;
   longestPs: number;
   windows: number;
   histogram: Histogram;
@@ -159,10 +65,7 @@ const NEXT_IN_DOMAIN = 6;
 const PREVIOUS_IN_DOMAIN = 7;
 
 export class Exposure {
-  /** Levels of the whole session; sums of what is in no workload's account. */
-  readonly session = new ExposureAccount();
-  /** [workload]: account of the unmaps that it made, since its run began. */
-  readonly ofWorkload: ExposureAccount[] = [];
+  private readonly ledger = new ExposureLedger();
   /** Workload whose unmap is in progress, SESSION an interactive one. */
   workload = SESSION;
   private readonly iotlb: Iotlb;
@@ -198,8 +101,9 @@ export class Exposure {
     iotlb.observer = this;
   }
 
-  private account(workload: number): ExposureAccount {
-    return workload < 0 ? this.session : this.ofWorkload[workload]!;
+  /** A workload gets an account of its own. */
+  openAccount(workload: number): void {
+    this.ledger.open(workload);
   }
 
   beginUnmap(domain: number, first: number, last: number): void {
@@ -234,9 +138,7 @@ export class Exposure {
    */
   openWindow(domain: number, page: number, bytes: number, at: number): boolean {
     const { workload } = this;
-    this.session.potential.rise();
-    if (workload >= 0) this.ofWorkload[workload]!.potential.rise();
-    this.account(workload).potential.opened++;
+    this.ledger.rise(workload, KIND.potential);
     const entry = this.iotlb.probe(domain, page);
     if (this.open >= MAX_OPEN) {
       this.openBeyond(domain, bytes, at);
@@ -303,10 +205,7 @@ export class Exposure {
     links[link + PREVIOUS_ON_ENTRY] = NONE;
     if (head !== NONE) links[head * LINKS + PREVIOUS_ON_ENTRY] = window;
     iotlb.window[entry] = window;
-    const workload = links[link + WORKLOAD]!;
-    this.session.actual.rise();
-    if (workload >= 0) this.ofWorkload[workload]!.actual.rise();
-    this.account(workload).actual.opened++;
+    this.ledger.rise(links[link + WORKLOAD]!, KIND.actual);
   }
 
   /** A stale path put a page into the IOTLB again whose windows are open. */
@@ -352,28 +251,26 @@ export class Exposure {
   }
 
   private closeActual(window: number, at: number): void {
+    const { times } = this;
     const time = window * TIMES;
-    this.session.actual.current--;
-    const workload = this.links[window * LINKS + WORKLOAD]!;
-    const meter = this.account(workload).actual;
-    if (workload >= 0) meter.current--;
     // Another CPU's invalidation may have completed before this unmap returned: then there was no window.
-    const length = at - this.times[time + ACTUAL_SINCE]!;
-    meter.book(this.times[time + BYTES]!, length > 0 ? length : 0);
+    const length = at - times[time + ACTUAL_SINCE]!;
+    this.ledger.fall(
+      this.links[window * LINKS + WORKLOAD]!,
+      KIND.actual,
+      times[time + BYTES]!,
+      length > 0 ? length : 0,
+    );
   }
 
   /** Books a window and frees it; the lists of its entry, page and domain are the caller's. */
   private finish(window: number, at: number): void {
-    const { links } = this;
+    const { links, times } = this;
     const link = window * LINKS;
     const time = window * TIMES;
     if (links[link + ENTRY] !== NO_ENTRY) this.closeActual(window, at);
-    this.session.potential.current--;
-    const workload = links[link + WORKLOAD]!;
-    const meter = this.account(workload).potential;
-    if (workload >= 0) meter.current--;
-    const length = at - this.times[time + OPENED]!;
-    meter.book(this.times[time + BYTES]!, length > 0 ? length : 0);
+    const length = at - times[time + OPENED]!;
+    this.ledger.fall(links[link + WORKLOAD]!, KIND.potential, times[time + BYTES]!, length > 0 ? length : 0);
     links[link + NEXT_IN_DOMAIN] = this.freeHead;
     this.freeHead = window;
     this.open--;
@@ -486,27 +383,20 @@ export class Exposure {
   }
 
   private closeBeyond(domain: number, at: number): void {
-    for (const { workload, pages, bytes, oldest } of this.beyond.filter((each) => each.domain === domain)) {
-      const { potential } = this.account(workload);
-      potential.bookMany(pages.exactAt(at), bytes.exactAt(at), at - oldest);
-      this.session.potential.current -= pages.current;
-      if (workload >= 0) potential.current -= pages.current;
-    }
+    for (const { workload, pages, bytes, oldest } of this.beyond.filter((each) => each.domain === domain))
+      this.ledger.fallMany(workload, KIND.potential, pages.current, pages.exactAt(at), bytes.exactAt(at), at - oldest);
     this.beyond = this.beyond.filter((each) => each.domain !== domain);
+  }
+
+  /** A run begins: the session's peaks are kept for it too. */
+  mark(): void {
+    this.ledger.mark();
   }
 
   /** A run begins: a workload's account starts anew, what it booked is the session's. */
   restart(workload: number, now: number): void {
-    const account = this.ofWorkload[workload]!;
-    for (const kind of ['potential', 'actual'] as const) {
-      const meter = account[kind];
-      this.session[kind].takeOver(meter);
-      meter.peak = meter.current;
-      meter.peakSinceMark = meter.current;
-      const { pagePs, bytePs } = this.openFigures(kind, workload, now);
-      meter.beforePagePs = pagePs;
-      meter.beforeBytePs = bytePs;
-    }
+    for (const kind of ['potential', 'actual'] as const)
+      this.ledger.restart(workload, KIND[kind], this.openFigures(kind, workload, now));
   }
 
   /** What the open windows of an account, or of all (SESSION), come to by now. */
@@ -553,26 +443,20 @@ export class Exposure {
    * @param workload since its run began, or SESSION: of everybody, since the session began
    */
   figures(kind: 'potential' | 'actual', workload: number, now: number): ExposureFigures {
-    const meter = this.account(workload)[kind];
     const open = this.openFigures(kind, workload, now);
-    const histogram = new Histogram();
-    const figures = {
-      pagePs: open.pagePs - meter.beforePagePs,
-      bytePs: open.bytePs - meter.beforeBytePs,
-      currentPages: meter.current,
-      peakPages: meter.peak,
-      longestPs: open.longestPs,
-      windows: 0,
-      histogram,
-    };
-    const parts = workload < 0 ? [meter, ...this.ofWorkload.map((account) => account[kind])] : [meter];
-    for (const part of parts) {
-      figures.pagePs += part.closedPagePs();
-      figures.bytePs += part.closedBytePs();
+    const figures = this.ledger.read(workload, KIND[kind]);
+    const others = workload === SESSION ? this.ledger.accounts : 0;
+    for (let account = 0; account < others; account++) {
+      const part = this.ledger.closed(account, KIND[kind]);
+      figures.pagePs += part.pagePs;
+      figures.bytePs += part.bytePs;
+      figures.windows += part.windows;
       figures.longestPs = Math.max(figures.longestPs, part.longestPs);
-      figures.windows += part.opened;
-      histogram.merge(part.histogram);
+      figures.histogram.merge(part.histogram);
     }
+    figures.pagePs += open.pagePs;
+    figures.bytePs += open.bytePs;
+    figures.longestPs = Math.max(figures.longestPs, open.longestPs);
     return figures;
   }
 
@@ -602,8 +486,7 @@ export class Exposure {
 
   digest(sink: DigestSink): void {
     const { links, times } = this;
-    this.session.digest(sink);
-    for (const account of this.ofWorkload) account.digest(sink);
+    this.ledger.digest(sink);
     sink.number(this.open);
     for (const head of this.domainHead)
       for (let window = head; window !== NONE; window = links[window * LINKS + NEXT_IN_DOMAIN]!) {

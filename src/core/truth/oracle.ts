@@ -148,7 +148,16 @@ export class Oracle implements AccessWatcher<Domain> {
 
   private allows(slot: number, page: number, start: number, end: number, permission: number, frame: number): number {
     const { mappings } = this;
-    if ((mappings.permission[slot]! & permission) === 0 || !mappings.backed(slot, page)) return -1;
+    if ((mappings.permission[slot]! & permission) === 0) return -1;
+    const first = mappings.frame[slot]!;
+    if (first !== -1) {
+      // One run of memory, the usual case: the rules below in one piece.
+      const before = (page - mappings.page[slot]!) * 4096;
+      if (first * 4096 + before !== frame * 4096) return -1;
+      const from = mappings.offset[slot]! - before;
+      return start >= from && end <= from + mappings.lengthBytes[slot]! ? VERDICT.ok : VERDICT.subpage;
+    }
+    if (!mappings.backed(slot, page)) return -1;
     if (mappings.frameAt(slot, page) !== frame) return -1;
     return mappings.holds(slot, page, start, end) ? VERDICT.ok : VERDICT.subpage;
   }

@@ -406,6 +406,11 @@ export class History {
     world.happened(this.taken());
   }
 
+  flush(): void {
+    this.ok({ op: 'invalidate', scope: 'global' });
+    this.world.happened(this.taken());
+  }
+
   advance(ns: number): void {
     this.machine.advance(ns);
     this.world.happened(this.taken());

@@ -47,11 +47,11 @@ const specs: Record<string, Record<string, unknown>> = {
 describe('the oracle', () => {
   const seen = new Map<string, number>();
   for (const [name, spec] of Object.entries(specs))
-    test(`${name}: translations, verdicts, causes and windows of 6,000 random operations are those of the naive oracle`, () => {
+    test(`${name}: translations, verdicts, causes and windows of 3,000 random operations are those of the naive oracle`, () => {
       for (const seed of [1, 2]) {
         const history = new History(spec, seed, name.includes('ranges'));
         try {
-          history.run(3000);
+          history.run(1500);
         } catch (error) {
           if (error instanceof Error) error.message = `${name}, seed ${seed}: ${error.message}`;
           throw error;

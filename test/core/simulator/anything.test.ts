@@ -1,0 +1,319 @@
+/**
+ * Anything a user can ask for, in any order: nothing trips an assertion, what is refused leaves no trace, and after all is taken
+ * apart again no frame, no mapping and no address is left behind.
+ */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Operation, RunRequest } from '../../../src/core/operations.ts';
+import { Dice, type Dice as DiceType, Machine } from '../build.ts';
+
+const HEX = [
+  '0x0',
+  '0x1000',
+  '0xfffff000',
+  '0xfee00000',
+  '0x40000000',
+  '0x7fffffffff',
+  '0xfffffffff000',
+  '0x1ffffffffffffff',
+  '0xffffffffffffffff',
+];
+
+class Anything {
+  private readonly dice: DiceType;
+  private made = 0;
+
+  constructor(dice: DiceType) {
+    this.dice = dice;
+  }
+
+  private id(prefix: string): string {
+    return this.dice.chance(30) ? 'nobody' : `${prefix}_${this.dice.below(this.made + 2)}`;
+  }
+  private address(): string | number {
+    const { dice } = this;
+    return dice.pick([
+      dice.pick(HEX),
+      0xfffff000 - 4096 * dice.below(64),
+      0x40000000 + 4096 * dice.below(2048),
+      4096 * dice.below(512),
+      2 ** 21 * dice.below(64),
+      2 ** 20 + 4096 * dice.below(300) + dice.pick([0, 0, 100]),
+    ]);
+  }
+  private length(): number {
+    return this.dice.pick([1, 100, 4096, 4096, 8192, 65536, 2 ** 21, 2 ** 22, 4097]);
+  }
+  private maybe<Fields extends object>(fields: Fields): Partial<Fields> {
+    return this.dice.chance(2) ? fields : {};
+  }
+
+  operation(): Operation {
+    const { dice } = this;
+    const cpu = dice.below(5);
+    const direction = dice.pick(['to-device', 'from-device', 'bidirectional'] as const);
+    const range = () =>
+      dice.chance(3)
+        ? { physicalAddress: this.address(), lengthBytes: this.length() }
+        : {
+            buffer: this.id('buf'),
+            ...this.maybe({ offsetBytes: dice.below(8192) }),
+            ...this.maybe({ lengthBytes: this.length() }),
+          };
+    if (dice.chance(6)) this.made = Math.min(this.made + 1, 30);
+    switch (dice.below(24)) {
+      case 0:
+        return { op: 'tenant', kind: dice.pick(['host', 'vm', 'process']), ...this.maybe({ memoryBytes: 2 ** 20 }) };
+      case 1:
+        return dice.chance(4)
+          ? { op: 'tenant-remove', tenant: this.id('ten') }
+          : { op: 'advance', ns: dice.below(2e7) };
+      case 2:
+        return {
+          op: 'domain',
+          ...this.maybe({ levels: dice.pick([3, 4, 5] as const) }),
+          ...this.maybe({ tenant: this.id('ten') }),
+        };
+      case 3:
+        return dice.chance(3)
+          ? { op: 'domain-remove', domain: this.id('dom') }
+          : { op: 'attach', device: this.id('dev'), domain: this.id('dom') };
+      case 4:
+        return {
+          op: 'device',
+          kind: dice.pick(['nic', 'block', 'hostile', 'custom']),
+          ...this.maybe({ domain: this.id('dom') }),
+          ...this.maybe({ dmaMaskBits: dice.pick([24, 32, 48, 64]) }),
+          ...this.maybe({ maxSegmentBytes: 8192, segmentBoundaryBytes: dice.pick([4096, 65536]) }),
+        };
+      case 5:
+        // Seldom: without a device that is attached nothing else happens.
+        return dice.pick<Operation>([
+          { op: 'device-remove', device: this.id('dev') },
+          { op: 'detach', device: this.id('dev') },
+          ...Array.from(
+            { length: 6 },
+            () => ({ op: 'attach', device: this.id('dev'), domain: this.id('dom') }) as const,
+          ),
+        ]);
+      case 6:
+      case 7:
+        return {
+          op: 'buffer',
+          lengthBytes: this.length(),
+          ...this.maybe({ tenant: this.id('ten') }),
+          ...(dice.chance(4) && { physicalAddress: this.address() }),
+        };
+      case 8:
+        return { op: 'free', buffer: this.id('buf'), ...this.maybe({ force: true }) };
+      case 9:
+      case 10:
+      case 11:
+        return { op: 'map', device: this.id('dev'), kind: dice.pick(['single', 'page']), direction, cpu, ...range() };
+      case 12:
+        return {
+          op: 'map',
+          device: this.id('dev'),
+          kind: 'sg',
+          direction,
+          cpu,
+          segments: Array.from({ length: 1 + dice.below(5) }, range),
+        };
+      case 13:
+        return { op: 'map', device: this.id('dev'), kind: 'coherent', direction, lengthBytes: this.length(), cpu };
+      case 14:
+      case 15:
+        return { op: 'unmap', mapping: `map_${dice.below(200)}_${dice.below(3)}`, cpu };
+      case 16:
+        return {
+          op: 'unmap',
+          device: this.id('dev'),
+          iova: this.address(),
+          lengthBytes: this.length(),
+          direction,
+          cpu,
+        };
+      case 17:
+      case 18:
+        return {
+          op: 'dma',
+          device: this.id('dev'),
+          iova: this.address(),
+          lengthBytes: this.length(),
+          access: dice.pick(['read', 'write']),
+        };
+      case 19:
+        return {
+          op: 'iommu-map',
+          domain: this.id('dom'),
+          iova: this.address(),
+          physicalAddress: this.address(),
+          lengthBytes: this.length(),
+          access: dice.pick(['r', 'w', 'rw']),
+          ...(dice.chance(4) && { pageSize: dice.pick(['4KiB', '2MiB', '1GiB'] as const) }),
+        };
+      case 20:
+        return {
+          op: 'iommu-unmap',
+          domain: this.id('dom'),
+          iova: this.address(),
+          lengthBytes: this.length(),
+          ...this.maybe({ invalidate: false }),
+        };
+      case 21:
+        return {
+          op: 'invalidate',
+          scope: dice.pick(['global', 'domain', 'range']),
+          ...this.maybe({ domain: this.id('dom') }),
+          ...this.maybe({ iova: this.address(), lengthBytes: this.length() }),
+          ...this.maybe({ leafOnly: true }),
+        };
+      case 22:
+        return {
+          op: 'sync',
+          mapping: `map_${dice.below(100)}_0`,
+          for: dice.pick(['cpu', 'device']),
+          ...this.maybe({ offsetBytes: 100 }),
+        };
+      default: {
+        if (dice.chance(3)) return { op: 'workload-remove', workload: this.id('wl') };
+        const device = this.id('dev');
+        const tenant = this.maybe({ tenant: this.id('ten') });
+        return dice.pick<Operation>([
+          { op: 'workload', kind: 'nic-rx', device, ringSize: 8, mappingsPerPacket: 1 + dice.below(2), ...tenant },
+          { op: 'workload', kind: 'nic-tx', device, ringSize: 8, queues: 1 + dice.below(3) },
+          {
+            op: 'workload',
+            kind: 'block',
+            device,
+            depth: 3,
+            lengthBytes: dice.pick([512, 4096, 20000]),
+            latencyNs: 2000,
+            ...tenant,
+          },
+          {
+            op: 'workload',
+            kind: 'hostile',
+            device,
+            target: this.id('dev'),
+            select: dice.pick(['live', 'last-unmapped', 'random-unmapped']),
+            accessesPerUs: 1,
+          },
+        ]);
+      }
+    }
+  }
+
+  run(): RunRequest {
+    const { dice } = this;
+    return dice.pick<RunRequest>([
+      { forNs: dice.below(200_000) },
+      { untilNs: dice.below(1e9) },
+      { operations: 1 + dice.below(100) },
+      { until: { metric: 'verdicts.ok', above: 1e4 } },
+      { until: { metric: 'exposure.potential.windows', above: 3 } },
+      { until: { metric: 'no.such.metric', above: 3 } },
+    ]);
+  }
+}
+
+const specs: Record<string, Record<string, unknown>> = {
+  'rbtree-2008, deferred-2008': {},
+  'rbtree, strict, five levels': {
+    policy: { allocator: { kind: 'rbtree' }, invalidation: { kind: 'strict' } },
+    iommu: { levels: 5 },
+  },
+  'bitmap, wrap': { policy: { allocator: { kind: 'bitmap', apertureBytes: 2 ** 22 }, invalidation: { kind: 'wrap' } } },
+  'bitmap, delayed, three levels': {
+    policy: { allocator: { kind: 'bitmap' }, invalidation: { kind: 'delayed' } },
+    iommu: { levels: 3 },
+  },
+  'rbtree, never, fifo frames': {
+    policy: { allocator: { kind: 'rbtree' }, invalidation: { kind: 'never' } },
+    machine: { frameReuse: 'fifo' },
+  },
+  'caching mode, random frames': {
+    iommu: { invalidation: { cachingMode: true, interface: 'register' } },
+    machine: { frameReuse: 'random' },
+  },
+  passthrough: { policy: { mode: 'passthrough' } },
+  'little memory': { machine: { memoryBytes: 2 ** 20 + 100 * 4096 } },
+};
+
+describe('anything in any order', () => {
+  const total = { runs: 0, traffic: 0 };
+
+  for (const [name, spec] of Object.entries(specs))
+    test(`${name}: 2,000 random operations and runs`, () => {
+      const machine = new Machine({ ...spec, machine: { memoryBytes: 2 ** 24, ...(spec.machine as object) } });
+      const { sim } = machine;
+      const dice = new Dice(name.length);
+      const anything = new Anything(dice);
+      const statuses: Record<string, number> = { ok: 0, failed: 0, refused: 0 };
+      let runs = 0;
+      let traffic = 0;
+      for (let step = 0; step < 2000; step++) {
+        const before = step % 5 === 0 ? sim.digest() : null;
+        let what: unknown;
+        try {
+          if (dice.chance(25)) {
+            const request = anything.run();
+            what = request;
+            sim.searchBudget = dice.pick([2, Number.POSITIVE_INFINITY]);
+            const { status } = sim.startRun(request);
+            if (status === 'refused') {
+              if (before !== null) assert.equal(sim.digest(), before);
+              continue;
+            }
+            runs++;
+            let slices = 0;
+            while (!sim.stepRun(100)) if (++slices > 20) break;
+            if (!sim.run!.ended) {
+              const refused = sim.apply({ op: 'advance', ns: 1 });
+              assert.ok(refused?.status === 'refused' && refused.problem.code === 'run-active');
+              sim.cancelRun();
+            }
+            traffic += sim.runResult().operations as number;
+            continue;
+          }
+          const operation = anything.operation();
+          what = operation;
+          const { status } = machine.apply(operation);
+          statuses[status]!++;
+          if (status === 'refused' && before !== null) assert.equal(sim.digest(), before, 'a refusal left a trace');
+          if (status === 'ok' && before !== null && operation.op !== 'advance') assert.notEqual(sim.digest(), before);
+        } catch (error) {
+          throw new Error(`step ${step}, ${JSON.stringify(what)}`, { cause: error });
+        }
+      }
+      assert.ok(statuses.ok! > 400 && statuses.refused! > 400, JSON.stringify(statuses));
+      if (name === 'little memory') assert.ok(statuses.failed! > 50, JSON.stringify(statuses));
+      total.runs += runs;
+      total.traffic += traffic;
+
+      // Everything is taken apart again.
+      const ids = (read: 'workloads' | 'devices' | 'domains' | 'buffers' | 'tenants') =>
+        machine.read<{ items: { id: string }[] }>({ read, limit: 10_000 }).items.map(({ id }) => id);
+      for (const workload of ids('workloads')) machine.ok({ op: 'workload-remove', workload });
+      for (const { id } of machine.read<{ items: { id: string }[] }>({ read: 'mappings', limit: 100_000 }).items)
+        machine.unmap(id);
+      for (const buffer of ids('buffers')) machine.ok({ op: 'free', buffer, force: true });
+      for (const device of ids('devices')) machine.ok({ op: 'device-remove', device });
+      for (const domain of ids('domains')) machine.ok({ op: 'domain-remove', domain });
+      for (const tenant of ids('tenants')) machine.ok({ op: 'tenant-remove', tenant });
+      assert.equal(sim.memory.framesInUse, 0);
+      assert.equal(sim.tables.tables, 0);
+      assert.equal(sim.mappings.count, 0);
+      assert.equal(sim.mappings.bytes, 0);
+      assert.equal(sim.oracle.residual.current, 0);
+      const { potential, actual } = machine.metrics().exposure;
+      assert.deepEqual([potential.currentPages, actual.currentPages], [0, 0]);
+      for (let entry = 0; entry < sim.iotlb.entries; entry++) assert.ok(!sim.iotlb.valid(entry));
+      for (const cache of sim.walkCaches)
+        for (let slot = 0; slot < cache.capacity; slot++) assert.ok(!cache.used(slot));
+    });
+
+  test('runs and their traffic were part of it', () => {
+    assert.ok(total.runs > 100 && total.traffic > 1000, JSON.stringify(total));
+  });
+});
