@@ -36,6 +36,11 @@ async function withServer(workers: number, play: (api: Api) => Promise<void>): P
   }
 }
 
+/** A request that no worker has to answer: how long it waits is what the machine and the client make of it. */
+function control(api: Api): Probe {
+  return { name: 'no session asked', send: () => api.call('GET', '/v1') };
+}
+
 async function measured(where: string, probes: readonly Probe[], timetable: Timetable): Promise<void> {
   const latencies = await probe(probes, timetable);
   for (const [i, { name }] of probes.entries()) showLatencies(`${where}: ${name}`, latencies[i]!);
@@ -53,7 +58,7 @@ async function whileRunning(workers: number, timetable: Timetable, cancels: numb
       { name: 'its run', send: () => api.call('GET', `/v1/sessions/busy/runs/${id}`) },
     ];
     const where = workers === 1 ? 'run, same worker' : 'run, other worker';
-    await measured(where, workers === 1 ? [...own, ...other.probes] : other.probes, timetable);
+    await measured(where, [...(workers === 1 ? own : []), ...other.probes, control(api)], timetable);
     await api.call('DELETE', `/v1/sessions/busy/runs/${id}`);
     if (workers > 1) return;
     const latencies: number[] = [];
@@ -94,7 +99,7 @@ async function whileSearching(timetable: Timetable, dmaMaskBits: number): Promis
     const own: Probe[] = [
       { name: 'metrics of the searching session', send: () => api.call('GET', '/v1/sessions/tree/metrics') },
     ];
-    await measured('search, same worker', [...own, ...other.probes], timetable);
+    await measured('search, same worker', [...own, ...other.probes, control(api)], timetable);
     measuring = false;
     await searching;
     const nodes = Math.round(((await nodesVisited(api)) - before) / searches.length);

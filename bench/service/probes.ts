@@ -26,7 +26,8 @@ export async function probe(
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
     const which = nth % probes.length;
     // What the client's own timer was late by is not the server's.
-    const sent = Math.max(due, performance.now() - 1);
+    const now = performance.now();
+    const sent = Math.min(now, Math.max(due, now - 1));
     open.push(
       probes[which]!.send().then(() => {
         latencies[which]!.push(performance.now() - sent);
