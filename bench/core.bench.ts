@@ -7,6 +7,7 @@ import { policies } from '../src/core/os/invalidation/index.ts';
 import { allocators } from '../src/core/os/iova/index.ts';
 import { resolveSpec } from '../src/core/resolve-spec.ts';
 import { Simulator } from '../src/core/simulator.ts';
+import { tuneCompiler } from '../src/host/compiler.ts';
 import { ratios, shown, spreadOf } from './service/rounds.ts';
 
 interface Arm {
@@ -138,6 +139,8 @@ function pairs(smoke: boolean): void {
 }
 
 export async function run(options: { smoke: boolean }): Promise<void> {
+  // As in the server.
+  tuneCompiler();
   speed(options.smoke);
   console.log('\n  Wall time a packet against live mappings (deferred-2008, 48-bit device, bitmap of 8 GiB)');
   live(options.smoke);

@@ -147,7 +147,7 @@ export class Simulator implements SimulatorApi {
     this.faults = new FaultLog(iommu.faultLogEntries);
     const pagesOf = (domain: number) => this.domains[domain]!.pages;
     this.exposure = new Exposure(this.iotlb, pagesOf);
-    this.oracle = new Oracle(this.memory, this.mappings, this.iotlb, this.counters);
+    this.oracle = new Oracle(this.memory, this.mappings, this.iotlb, this.counters, this.clock);
     this.unit = new InvalidationUnit(iommu.invalidation, this.iotlb, this.walkCaches, this.counters, this.exposure);
     this.flush = new IotlbFlush(this.unit, this.work, this.costs, this.counters);
     this.mapper = new PageMapper(this.tables, this.work, this.costs, this.counters, iommu.superpages, iommu.coherent);

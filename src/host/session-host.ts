@@ -5,6 +5,7 @@
 import { availableParallelism, totalmem } from 'node:os';
 import type { Operation, RunRequest } from '../core/operations.ts';
 import type { Reading } from '../core/reading.ts';
+import { tuneCompiler } from './compiler.ts';
 import type {
   FrameListener,
   HostProblem,
@@ -165,6 +166,7 @@ class WorkerHost implements SessionHost {
     // Half of the machine's memory for all heaps together; typed arrays lie outside them.
     const heapMb = Math.floor(totalmem() / 2 / workers / MIB);
     this.heap = { maxOldGenerationSizeMb: Math.min(Math.max(heapMb, 256), 4096), maxYoungGenerationSizeMb: 64 };
+    tuneCompiler();
     for (let index = 0; index < workers; index++) this.handles.push(this.startWorker(index));
     this.sweep = setInterval(() => this.expire(), SWEEP_MS);
     this.sweep.unref();

@@ -139,8 +139,9 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
     }
     if (device.contextCached) counters.contextHits++;
     else device.contextCached = true;
-    for (const { first, last } of this.interrupts)
-      if (page >= first && page <= last) {
+    const { interrupts } = this;
+    for (let i = 0; i < interrupts.length; i++)
+      if (page >= interrupts[i]!.first && page <= interrupts[i]!.last) {
         this.interrupt(device, domain, page, start, write, now);
         return;
       }
@@ -148,17 +149,7 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
     if (this.passthrough) {
       this.from = FROM.passthrough;
       this.frame = page;
-      this.verdict = this.oracle.classify(
-        domain,
-        page,
-        start,
-        end,
-        permission,
-        page,
-        NO_ENTRY,
-        PATH.noProtection,
-        this.clock.toNs(now),
-      );
+      this.verdict = this.oracle.classify(domain, page, start, end, permission, page, NO_ENTRY, PATH.noProtection, now);
       this.cause = this.oracle.cause;
       return;
     }
@@ -180,17 +171,7 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
     }
     const frame = iotlb.size[entry] === 0 ? iotlb.frame[entry]! : iotlb.frame[entry]! + (page - iotlb.page[entry]!);
     this.frame = frame;
-    this.verdict = this.oracle.classify(
-      domain,
-      page,
-      start,
-      end,
-      permission,
-      frame,
-      entry,
-      cause,
-      this.clock.toNs(now),
-    );
+    this.verdict = this.oracle.classify(domain, page, start, end, permission, frame, entry, cause, now);
     this.cause = this.oracle.cause;
   }
 

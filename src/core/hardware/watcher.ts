@@ -27,7 +27,7 @@ export const PATH = { iotlb: 1, walkCache: 2, pte: 4, noProtection: 6 } as const
 export interface AccessWatcher<Domain extends TranslationDomain> {
   /** Cause of the last verdict, 0 when it needs none. */
   readonly cause: number;
-  /** @param path one of PATH; @param entry IOTLB entry, NO_ENTRY without one; @returns the verdict */
+  /** @param path one of PATH; @param entry IOTLB entry, NO_ENTRY without one; @param now ps after the clock's base; @returns the verdict */
   classify(
     domain: Domain,
     page: number,
@@ -37,7 +37,7 @@ export interface AccessWatcher<Domain extends TranslationDomain> {
     frame: number,
     entry: number,
     path: number,
-    nowNs: number,
+    now: number,
   ): number;
   /** A piece was blocked. @returns the verdict of that */
   blocked(domain: Domain | null, page: number): number;

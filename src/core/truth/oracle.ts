@@ -9,6 +9,7 @@ import type { AccessWatcher } from '../hardware/watcher.ts';
 import type { Counters } from '../meter/counters.ts';
 import type { Domain } from '../os/domain.ts';
 import type { Mappings } from '../os/mappings.ts';
+import type { Clock } from '../sim/clock.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
 import { Integral } from '../sim/integral.ts';
 import { ByteSet } from './byte-set.ts';
@@ -52,6 +53,7 @@ export class Oracle implements AccessWatcher<Domain> {
   private readonly mappings: Mappings;
   private readonly iotlb: Iotlb;
   private readonly counters: Counters;
+  private readonly clock: Clock;
   /** [verdict] */
   readonly verdicts = new Float64Array(8);
   /** Bytes of unmapped buffers that a neighbour's live mapping of the same page still reaches. */
@@ -61,11 +63,12 @@ export class Oracle implements AccessWatcher<Domain> {
   /** Cause of the last verdict. */
   cause = 0;
 
-  constructor(memory: Memory, mappings: Mappings, iotlb: Iotlb, counters: Counters) {
+  constructor(memory: Memory, mappings: Mappings, iotlb: Iotlb, counters: Counters, clock: Clock) {
     this.memory = memory;
     this.mappings = mappings;
     this.iotlb = iotlb;
     this.counters = counters;
+    this.clock = clock;
   }
 
   /** A mapping became live at one IOVA page. `frame` is what it reaches there. */
@@ -199,7 +202,7 @@ export class Oracle implements AccessWatcher<Domain> {
    *
    * @param entry IOTLB entry that translated it (hit, or just filled); NO_ENTRY in passthrough
    * @param cause how it was translated, CAUSE.iotlb, walkCache, pte or noProtection
-   * @param nowNs whole ns since the session began
+   * @param now ps after the clock's base
    */
   classify(
     domain: Domain,
@@ -210,7 +213,7 @@ export class Oracle implements AccessWatcher<Domain> {
     frame: number,
     entry: number,
     cause: number,
-    nowNs: number,
+    now: number,
   ): number {
     const { pages } = domain;
     this.cause = CAUSE.none;
@@ -222,7 +225,7 @@ export class Oracle implements AccessWatcher<Domain> {
     }
     const at = page & 511;
     // The unmap has not returned yet: until then the mapping is live.
-    if (chunk !== undefined && chunk.unmappedNs[at]! > nowNs && chunk.live[at] === 0) {
+    if (chunk !== undefined && chunk.unmappedNs[at]! > this.clock.toNs(now) && chunk.live[at] === 0) {
       this.verdicts[VERDICT.ok]!++;
       return VERDICT.ok;
     }
