@@ -11,6 +11,7 @@ const PATH = '/v1/sessions/:session/stream';
 const REFUSALS: Readonly<Record<Refusal, { code: string; detail: string }>> = {
   'shutting-down': { code: 'shutting-down', detail: 'The server is shutting down.' },
   'too-many-sockets': { code: 'overloaded', detail: 'The server has as many streams open as it may.' },
+  'session-failed': { code: 'session-failed', detail: 'The session failed and was set aside; its document says why.' },
   'too-many-sockets-of-session': { code: 'overloaded', detail: 'The session has as many streams open as it may.' },
 };
 

@@ -118,7 +118,8 @@ export class Run {
   }
 
   private takeBaseline(): Baseline {
-    const { exposure, oracle, iotlb, counters, cpuBusyPs, clock } = this.simulator;
+    const { simulator } = this;
+    const { exposure, oracle, iotlb, counters, cpuBusyPs, clock } = simulator;
     const { now } = clock;
     const potential = exposure.figures('potential', SESSION, now);
     const actual = exposure.figures('actual', SESSION, now);
@@ -133,7 +134,7 @@ export class Run {
       verdicts: oracle.verdicts.slice(),
       attempts: counters.attemptsAfterUnmap,
       detected: counters.attemptsDetected,
-      cpuBusyPs: cpuBusyPs.slice(),
+      cpuBusyPs: cpuBusyPs.map((_, cpu) => simulator.workedPs(cpu)),
       counters: { ...counters } as unknown as Record<string, number>,
     };
   }
@@ -201,8 +202,7 @@ export class Run {
     // The operation is complete when its CPU is done with it.
     const { clock, cpuAt } = this.simulator;
     for (const cpu of workload.cpus)
-      if (cpuAt[cpu]! > clock.now && workload.busyPs[cpu]! > 0)
-        clock.now = Math.max(clock.now, Math.min(cpuAt[cpu]!, this.end()));
+      if (workload.leftPs(cpu, clock.now) > 0) clock.now = Math.max(clock.now, Math.min(cpuAt[cpu]!, this.end()));
     this.close();
     return true;
   }

@@ -351,6 +351,11 @@ export class Simulator implements SimulatorApi {
     this.run?.bookTimer(work.rows);
   }
 
+  /** What a CPU has worked since the session began, ps; what its last operation has still to do is not done. */
+  workedPs(cpu: number): number {
+    return this.cpuBusyPs[cpu]! - Math.max(0, this.cpuAt[cpu]! - this.clock.now);
+  }
+
   /** Whether a workload may start work on a CPU now; if not, it tries again at `cpuAt[cpu]`. */
   mayRun(cpu: number, workload: number, now: number): boolean {
     const holder = this.cpuHolder[cpu]!;

@@ -64,6 +64,8 @@ export interface FrameListener {
   frames(session: string, epoch: string, frames: SessionFrame[]): void;
   /** The session was reset: its history starts again under `epoch`. */
   epoch(session: string, epoch: string): void;
+  /** The session was set aside: nothing but a reset or its deletion will come of it. */
+  failed(session: string): void;
   /** The session is gone. */
   deleted(session: string): void;
 }

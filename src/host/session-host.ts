@@ -574,7 +574,9 @@ class WorkerHost implements SessionHost {
     if (entry === undefined) return;
     entry.state = state;
     entry.failure = problem;
-    if (problem !== null) this.logger.error({ session, reason: problem.detail }, 'session failed');
+    if (problem === null) return;
+    this.logger.error({ session, reason: problem.detail }, 'session failed');
+    this.tell((listener) => listener.failed(session));
   }
 
   // Life and death
@@ -582,10 +584,11 @@ class WorkerHost implements SessionHost {
   private bury(handle: WorkerHandle, reason: string): void {
     if (this.closing !== null) return;
     this.logger.error({ worker: handle.index, sessions: handle.sessions.size, reason }, 'session worker died');
-    for (const entry of this.entries.values()) {
+    for (const [session, entry] of this.entries) {
       if (entry.handle !== handle || entry.failure !== null) continue;
       entry.state = 'failed';
       entry.failure = sessionFailed(`The worker that held this session died (${reason}), and the session with it.`);
+      this.tell((listener) => listener.failed(session));
     }
     const replace = (): void => {
       if (this.closing === null) this.handles[handle.index] = this.startWorker(handle.index);

@@ -12,6 +12,7 @@ export const CLOSE = {
   tooManyMessages: { code: 4002, reason: 'too many messages' },
   sessionDeleted: { code: 4500, reason: 'the session was deleted' },
   badMessages: { code: 4501, reason: 'too many messages that are none of the stream' },
+  sessionFailed: { code: 4502, reason: 'the session failed' },
 } as const;
 
 export type CloseCause = (typeof CLOSE)[keyof typeof CLOSE];

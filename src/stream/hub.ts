@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import type { WebSocket } from '@fastify/websocket';
 import type { FrameListener, SessionFrame, SessionHost } from '../host/host.ts';
-import { CLOSE } from './close-codes.ts';
+import { CLOSE, type CloseCause } from './close-codes.ts';
 import { History } from './history.ts';
 import { STREAM_LIMITS, type StreamLimits } from './limits.ts';
 import { type StreamCounters, Subscriber } from './subscriber.ts';
@@ -24,7 +24,7 @@ export interface StreamStatus extends Readonly<StreamCounters> {
 }
 
 /** Why no further socket is taken, or null. */
-export type Refusal = 'shutting-down' | 'too-many-sockets' | 'too-many-sockets-of-session';
+export type Refusal = 'shutting-down' | 'too-many-sockets' | 'too-many-sockets-of-session' | 'session-failed';
 
 /** Handing out frames goes on for this long before other work gets its turn. */
 const TURN_MS = 10;
@@ -38,6 +38,7 @@ interface SessionStream {
   turn: SetIterator<Subscriber> | null;
   /** Frames came while handing out went on. */
   again: boolean;
+  failed: boolean;
 }
 
 type SessionsKnown = Pick<SessionHost, 'resolve' | 'epochOf' | 'listen'>;
@@ -89,15 +90,20 @@ export class StreamHub implements FrameListener {
     else if (stream.history.epoch !== epoch) this.restart(stream, epoch);
   }
 
+  failed(session: string): void {
+    const epoch = this.host.epochOf(session);
+    if (epoch === null) return;
+    const stream = this.streamOf(session, epoch);
+    stream.failed = true;
+    endAll(stream, CLOSE.sessionFailed);
+  }
+
   deleted(session: string): void {
     const stream = this.sessions.get(session);
     if (stream === undefined) return;
     this.sessions.delete(session);
     this.historyBytes -= stream.history.bytes;
-    for (const subscriber of stream.subscribers) {
-      subscriber.pump();
-      subscriber.close(CLOSE.sessionDeleted);
-    }
+    endAll(stream, CLOSE.sessionDeleted);
   }
 
   // ------------------------------------------------------------------------------------------------ from the routes
@@ -111,8 +117,9 @@ export class StreamHub implements FrameListener {
   refusal(session: string): Refusal | null {
     if (this.closed !== null) return 'shutting-down';
     if (this.sockets >= this.limits.sockets) return 'too-many-sockets';
-    const ofSession = this.sessions.get(session)?.subscribers.size ?? 0;
-    return ofSession >= this.limits.socketsPerSession ? 'too-many-sockets-of-session' : null;
+    const stream = this.sessions.get(session);
+    if (stream?.failed === true) return 'session-failed';
+    return (stream?.subscribers.size ?? 0) >= this.limits.socketsPerSession ? 'too-many-sockets-of-session' : null;
   }
 
   /**
@@ -130,6 +137,10 @@ export class StreamHub implements FrameListener {
       return;
     }
     const stream = this.streamOf(session, epoch);
+    if (stream.failed) {
+      socket.close(CLOSE.sessionFailed.code, CLOSE.sessionFailed.reason);
+      return;
+    }
     const { counters, limits, nowMs } = this;
     const subscriber = new Subscriber(socket, wire, { history: stream.history, counters, limits, nowMs });
     stream.subscribers.add(subscriber);
@@ -165,7 +176,13 @@ export class StreamHub implements FrameListener {
   private streamOf(session: string, epoch: string): SessionStream {
     let stream = this.sessions.get(session);
     if (stream === undefined) {
-      stream = { history: new History(epoch, this.limits), subscribers: new Set(), turn: null, again: false };
+      stream = {
+        history: new History(epoch, this.limits),
+        subscribers: new Set(),
+        turn: null,
+        again: false,
+        failed: false,
+      };
       this.sessions.set(session, stream);
     }
     return stream;
@@ -176,6 +193,7 @@ export class StreamHub implements FrameListener {
     for (const subscriber of stream.subscribers) subscriber.pump();
     this.historyBytes -= stream.history.bytes;
     stream.history.restart(epoch);
+    stream.failed = false;
     this.handOut(stream);
   }
 
@@ -226,6 +244,14 @@ export class StreamHub implements FrameListener {
       this.historyBytes -= before - history.bytes;
       for (const subscriber of subscribers) subscriber.tend(now);
     }
+  }
+}
+
+/** Who keeps up has the last frames first. */
+function endAll({ subscribers }: SessionStream, cause: CloseCause): void {
+  for (const subscriber of subscribers) {
+    subscriber.pump();
+    subscriber.close(cause);
   }
 }
 

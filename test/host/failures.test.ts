@@ -64,7 +64,9 @@ test('a reading that throws fails that call only', async (t) => {
 
 test('a worker that dies answers its calls, fails its sessions and is replaced', async (t) => {
   const host = await hostFor(t, { workers: 2 });
-  await accepted(host.create({ name: 'doomed', fake: { suspensions: 1e6 } }));
+  const recorder = new Recorder();
+  host.listen(recorder);
+  const doomed = await accepted(host.create({ name: 'doomed', fake: { suspensions: 1e6 } }));
   await accepted(host.create({ name: 'safe' }));
   await accepted(host.create({ name: 'neighbour' }));
   let release = () => {};
@@ -90,6 +92,7 @@ test('a worker that dies answers its calls, fails its sessions and is replaced',
 
   const document = await accepted(host.get('doomed'));
   assert.deepEqual([document.state, document.name, document.digest], ['failed', 'doomed', null]);
+  assert.ok(recorder.broken.includes(doomed.id));
   assert.equal(await refusal(host.apply('doomed', { op: 'advance', ns: 1 })), 'session-failed');
   assert.equal((await accepted(host.list({}))).items.length, 3);
   await accepted(host.apply('safe', { op: 'advance', ns: 1 }));

@@ -82,7 +82,7 @@ test('a listener that throws disturbs neither the host nor the others', async (t
   const thrower = (): never => {
     throw new Error('listener');
   };
-  host.listen({ frames: thrower, epoch: thrower, deleted: thrower });
+  host.listen({ frames: thrower, epoch: thrower, failed: thrower, deleted: thrower });
   const recorder = new Recorder();
   host.listen(recorder);
   await accepted(host.create({ name: 's' }));

@@ -79,12 +79,16 @@ export class Recorder implements FrameListener {
   readonly heard: { session: string; epoch: string; frame: SessionFrame }[] = [];
   readonly epochs: string[] = [];
   readonly gone: string[] = [];
+  readonly broken: string[] = [];
 
   frames(session: string, epoch: string, frames: SessionFrame[]): void {
     for (const frame of frames) this.heard.push({ session, epoch, frame });
   }
   epoch(_session: string, epoch: string): void {
     this.epochs.push(epoch);
+  }
+  failed(session: string): void {
+    this.broken.push(session);
   }
   deleted(session: string): void {
     this.gone.push(session);

@@ -18,6 +18,19 @@ test('the deletion of a session closes its streams with 4500, after its last fra
   assert.equal((await other.ask({ type: 'ping' })).type, 'pong');
 });
 
+test('a session that fails closes its streams with 4502, after its last frames; a new one is refused until a reset', async (context) => {
+  const { connect, sessions } = await startStream(context);
+  const client = await connect();
+  await client.ask({ type: 'subscribe', topics: ['events'] });
+  sessions.emit('ses_1', event('last'));
+  sessions.fail('ses_1');
+  assert.deepEqual(await client.closed, { code: 4502, reason: 'the session failed' });
+  assert.deepEqual(notes(client.inbox), ['last']);
+  await assert.rejects(connect(), /500/);
+  sessions.reset('ses_1', 'epo_ses_1_2');
+  assert.equal((await (await connect()).next()).epoch, 'epo_ses_1_2');
+});
+
 test('a session of the same id created again starts without the frames of the deleted one', async (context) => {
   const { connect, sessions, hub } = await startStream(context);
   sessions.emit('ses_1', event('old'));

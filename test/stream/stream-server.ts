@@ -40,6 +40,9 @@ export class FakeSessions {
     this.epochs.set(id, epoch);
     this.listener!.epoch(id, epoch);
   }
+  fail(id: string): void {
+    this.listener!.failed(id);
+  }
   delete(id: string): void {
     this.epochs.delete(id);
     this.listener!.deleted(id);

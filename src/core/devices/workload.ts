@@ -57,8 +57,10 @@ export abstract class Workload {
   unmapCalls = 0;
   /** Milli-cycles of all its work, the driver's own included. */
   milliCycles = 0;
-  /** [cpu]: ps that it worked there. */
+  /** [cpu]: ps that it worked there, what its last operation has still to do included. */
   readonly busyPs: Float64Array;
+  /** [cpu]: ps after the clock's base at which its last operation there ends. */
+  private readonly endsAt: Float64Array;
   lookups = 0;
   hits = 0;
   readonly verdicts = new Float64Array(8);
@@ -78,6 +80,7 @@ export abstract class Workload {
     this.tenant = setup.tenant;
     this.cpus = setup.spec.cpus ?? [setup.index % simulator.cpuAt.length];
     this.busyPs = new Float64Array(simulator.cpuAt.length);
+    this.endsAt = new Float64Array(simulator.cpuAt.length);
   }
 
   get id(): string {
@@ -100,7 +103,7 @@ export abstract class Workload {
     this.mapCalls = 0;
     this.unmapCalls = 0;
     this.milliCycles = 0;
-    this.busyPs.fill(0);
+    for (let cpu = 0; cpu < this.busyPs.length; cpu++) this.busyPs[cpu] = this.leftPs(cpu, now);
     this.lookups = 0;
     this.hits = 0;
     this.verdicts.fill(0);
@@ -121,9 +124,15 @@ export abstract class Workload {
     this.pausedAt = now;
   }
 
+  /** What its last operation on a CPU has still to do, ps. */
+  leftPs(cpu: number, now: number): number {
+    return Math.max(0, this.endsAt[cpu]! - now);
+  }
+
   /** The clock's base moved. */
   moveBase(ps: number): void {
     this.pausedAt -= ps;
+    for (let cpu = 0; cpu < this.endsAt.length; cpu++) this.endsAt[cpu]! -= ps;
     this.rebase(ps);
   }
 
@@ -166,6 +175,7 @@ export abstract class Workload {
     cpuAt[cpu] = end;
     cpuBusyPs[cpu]! += busy;
     this.busyPs[cpu]! += busy;
+    this.endsAt[cpu] = end;
     this.milliCycles += work.total;
     return end;
   }

@@ -63,7 +63,9 @@ function workloadMetrics(simulator: Simulator, workload: Workload, elapsed: numb
     ...(nic && { throughputGbps: elapsed > 0 ? (workload.bytes * 8) / elapsed / 1e9 : 0 }),
     ...(workload.kind === 'block' && { iops: perSecond }),
     latencyNs: workload.latency.quantiles(),
-    cpuUtilisation: Array.from(workload.busyPs, (busy) => (elapsed > 0 ? busy / 1e12 / elapsed : 0)),
+    cpuUtilisation: Array.from(workload.busyPs, (busy, cpu) =>
+      utilisation(busy - workload.leftPs(cpu, simulator.clock.now), elapsed),
+    ),
     cyclesPerOperation: workload.operations === 0 ? null : workload.milliCycles / 1000 / workload.operations,
     breakdown: {
       map: meanBreakdown(workload.mapRows, workload.mapCalls),
@@ -122,9 +124,14 @@ function totals(simulator: Simulator, elapsed: number, timerRows?: Float64Array)
   };
 }
 
+/** Share of the time; above 1 by rounding alone. */
+function utilisation(busyPs: number, seconds: number): number {
+  return seconds > 0 ? Math.min(1, busyPs / 1e12 / seconds) : 0;
+}
+
 /** Of a run, up to now or its end. */
 export function runMetrics(simulator: Simulator, run: Run): Document {
-  const { clock, exposure, oracle, iotlb, counters, cpuBusyPs } = simulator;
+  const { clock, exposure, oracle, iotlb, counters } = simulator;
   const { now } = clock;
   const { baseline } = run;
   const elapsed = run.elapsedSeconds();
@@ -156,8 +163,8 @@ export function runMetrics(simulator: Simulator, run: Run): Document {
   return {
     simulatedSeconds: elapsed,
     ...totals(simulator, elapsed, run.timerRows),
-    cpuUtilisation: Array.from(cpuBusyPs, (busy, cpu) =>
-      elapsed > 0 ? (busy - baseline.cpuBusyPs[cpu]!) / 1e12 / elapsed : 0,
+    cpuUtilisation: Array.from(baseline.cpuBusyPs, (before, cpu) =>
+      utilisation(simulator.workedPs(cpu) - before, elapsed),
     ),
     counts: counted,
     iotlb: iotlbCounts(iotlb.lookups - baseline.lookups, iotlb.hits - baseline.hits),
@@ -196,7 +203,7 @@ export function sessionMetrics(simulator: Simulator): Document {
     timeNs: clock.timeNs,
     timePs: clock.timePs,
     ...totals(simulator, runSeconds, run?.timerRows),
-    cpuUtilisation: Array.from(cpuBusyPs, (busy) => (seconds > 0 ? busy / 1e12 / seconds : 0)),
+    cpuUtilisation: Array.from(cpuBusyPs, (_, cpu) => utilisation(simulator.workedPs(cpu), seconds)),
     counts: { ...counters },
     counters: {
       ...counters,

@@ -12,7 +12,10 @@ export class RandomStream {
   private readonly generator: Generator;
 
   constructor(seed: number, name: string) {
-    let mixed = ((seed % 2 ** 32) | 0) ^ Math.imul(Math.floor(seed / 2 ** 32) | 0, 0x85ebca77 | 0);
+    // FNV-1a over the seed's seven bytes, then the name: no seed and name read like another seed and name.
+    let mixed = 0x811c9dc5 | 0;
+    for (let i = 0, rest = seed; i < 7; i++, rest = Math.floor(rest / 256))
+      mixed = Math.imul(mixed ^ (rest % 256), 0x01000193);
     for (let i = 0; i < name.length; i++) mixed = Math.imul(mixed ^ name.charCodeAt(i), 0x01000193);
     this.generator = xoroshiro128plus(mixed | 0);
   }

@@ -21,6 +21,10 @@ describe('random streams', () => {
     const seen = new Set<string>();
     for (const seed of seeds) for (const name of names) seen.add(draws(new RandomStream(seed, name), 4).join());
     assert.equal(seen.size, seeds.length * names.length);
+    // A seed one higher is not a letter one further.
+    const words = (seed: number, name: string) => draws(new RandomStream(seed, name), 4).join();
+    for (let seed = 0; seed < 64; seed++) assert.notEqual(words(seed, 'b'), words(seed ^ 3, 'a'));
+    assert.notEqual(words(1, 'b'), words(2, 'a'));
   });
 
   test('every value below the bound comes about equally often', () => {

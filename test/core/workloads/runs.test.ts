@@ -62,6 +62,20 @@ describe('when a run ends', () => {
     assert.ok(workloads.every((each) => each.operations > 10));
   });
 
+  test('a CPU that is never idle has worked all the time, however the run is cut, and never more', () => {
+    const machine = nic({ gbps: 10, ringSize: 32 }, { policy: { allocator: { kind: 'rbtree-2008' } } });
+    machine.run({ forNs: MS });
+    let sum = 0;
+    for (const forNs of [1000, 3333, 77, 50_001, 7, 999_999]) {
+      const { cpuUtilisation, workloads, simulatedSeconds } = machine.run({ forNs });
+      const [busy] = cpuUtilisation;
+      assert.ok(busy <= 1 && workloads[0].cpuUtilisation[0] <= 1, `${busy} in ${forNs} ns`);
+      sum += busy * simulatedSeconds;
+      assert.ok(forNs < 50_000 || busy > 0.99, `${busy} in ${forNs} ns`);
+    }
+    assert.ok(sum > 0.99 * 1.054_417e-3);
+  });
+
   test('until a metric: looked at every 100 us, above or below', () => {
     for (const until of [
       { metric: 'counters.unmapCalls', above: 100 },
