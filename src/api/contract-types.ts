@@ -119,6 +119,14 @@ export type SegmentBoundaryBytes = number;
  */
 export type ApertureBytes = number;
 /**
+ * Pages that a platform's bitmap covers, from IOVA 0; the device's mask and the domain's width cap it.
+ */
+export type BitmapEntries = number;
+/**
+ * `gart`: under `wrap`, flush at every allocation and not only after a wrap.
+ */
+export type FullFlush = boolean;
+/**
  * `deferred-2008`: so many pending unmaps force a flush.
  */
 export type HighWater = number;
@@ -276,14 +284,16 @@ export interface Iommu {
   };
 }
 /**
- * `rbtree-2008` (top-down tree with one cached node), `rbtree` (today's tree), `bitmap` (next-fit over one bitmap, the proposal of the 2008 thread). Without `kind`, members are merged into the allocator that is there.
+ * `rbtree-2008` (top-down tree with one cached node), `rbtree` (today's tree), `bitmap` (next-fit over one bitmap, the proposal of the 2008 thread); the bitmaps of platforms, with what each does about a slot freed ahead of the cursor: `gart` (x86), `amd-2008`, `alpha`, `sba-parisc`. Without `kind`, members are merged into the allocator that is there.
  */
 export interface AllocatorInput {
-  kind?: 'rbtree-2008' | 'rbtree' | 'bitmap';
+  kind?: 'rbtree-2008' | 'rbtree' | 'bitmap' | 'gart' | 'amd-2008' | 'alpha' | 'sba-parisc';
   apertureBytes?: ApertureBytes;
+  entries?: BitmapEntries;
+  fullFlush?: FullFlush;
 }
 /**
- * When cached translations are dropped. `strict`: before unmap returns. `deferred-2008`: after 250 unmaps or 10 ms. `wrap`: when the allocator's cursor wraps (`bitmap` only). `never`: a control that shows what goes wrong. `delayed`: a small batch held back, then flushed.
+ * When cached translations are dropped. `strict`: before unmap returns. `deferred-2008`: after 250 unmaps or 10 ms. `wrap`: when the allocator's cursor wraps (bitmaps only). `never`: a control that shows what goes wrong. `delayed`: a small batch held back, then flushed.
  */
 export interface InvalidationInput {
   kind?: 'strict' | 'deferred-2008' | 'wrap' | 'never' | 'delayed';

@@ -161,6 +161,6 @@ function* check(spec: ResolvedSpec): Generator<SpecProblem> {
   if (allocator && invalidation?.needsCircular && !allocator.circular)
     yield {
       path: '/policy/invalidation/kind',
-      message: `${policy.invalidation.kind} flushes when the allocator's cursor wraps; ${policy.allocator.kind} has none: use bitmap`,
+      message: `${policy.invalidation.kind} flushes when the allocator's cursor wraps; ${policy.allocator.kind} has none: use a bitmap`,
     };
 }

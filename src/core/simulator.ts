@@ -257,7 +257,7 @@ export class Simulator implements SimulatorApi {
       this.allocatorEntry,
       {
         parameters: this.spec.policy.allocator,
-        onWrap: this.policyEntry.needsCircular ? () => this.policy.wrapped() : null,
+        flushes: this.policyEntry.needsCircular ? this.policy : null,
       },
       this.reserved,
     );

@@ -3,11 +3,20 @@ import type { PageTables } from '../hardware/page-table.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
 import { Lock } from '../sim/lock.ts';
 import { TruthPages } from '../truth/pages.ts';
-import type { AllocatorEntry, AllocatorSetup, IovaAllocator } from './iova/allocator.ts';
+import type { AllocatorEntry, IovaAllocator } from './iova/allocator.ts';
 
 /** Address width in bits of a table of n levels: 39, 48, 57. */
 export function widthOf(levels: number): number {
   return 12 + 9 * levels;
+}
+
+/** What the allocators of all domains are given; the flushes that some of them ask for under `wrap`. */
+export interface SpaceSetup {
+  parameters: Record<string, unknown>;
+  flushes: {
+    wrapped(domain: Domain, all: boolean): void;
+    freedAhead(domain: Domain, pfn: number, pages: number): void;
+  } | null;
 }
 
 export class Domain {
@@ -30,7 +39,7 @@ export class Domain {
   inFlightUntil = Number.NEGATIVE_INFINITY;
   allocator: IovaAllocator | null = null;
   private readonly entry: AllocatorEntry;
-  private readonly setup: Omit<AllocatorSetup, 'lastPfn' | 'maskLastPfn'>;
+  private readonly setup: SpaceSetup;
   private readonly reserved: { first: number; last: number }[];
 
   constructor(
@@ -40,7 +49,7 @@ export class Domain {
     levels: number,
     tables: PageTables,
     entry: AllocatorEntry,
-    setup: Omit<AllocatorSetup, 'lastPfn' | 'maskLastPfn'>,
+    setup: SpaceSetup,
     reserved: { first: number; last: number }[],
   ) {
     this.index = index;
@@ -64,7 +73,15 @@ export class Domain {
    */
   space(maskLastPfn: number): IovaAllocator {
     if (this.allocator) return this.allocator;
-    const allocator = this.entry.create({ ...this.setup, lastPfn: this.lastPage, maskLastPfn });
+    const { parameters, flushes } = this.setup;
+    const all = this.entry.wrapFlush === 'global';
+    const allocator = this.entry.create({
+      parameters,
+      lastPfn: this.lastPage,
+      maskLastPfn,
+      onWrap: flushes && (() => flushes.wrapped(this, all)),
+      onFreedAhead: flushes && ((pfn, pages) => flushes.freedAhead(this, pfn, pages)),
+    });
     for (const { first, last } of this.reserved) {
       if (first > this.lastPage) continue;
       allocator.reserve(first, Math.min(last, this.lastPage));

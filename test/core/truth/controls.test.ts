@@ -21,6 +21,7 @@ abstract class Broken implements InvalidationPolicy {
 
   abstract unmapped(...range: Parameters<InvalidationPolicy['unmapped']>): void;
   wrapped(): void {}
+  freedAhead(): void {}
   drain(): void {}
   timer(): boolean {
     return false;

@@ -12,33 +12,24 @@ const FREE = 0;
 const ALLOCATED = 1;
 const RESERVED = 2;
 
-export class BitmapModel implements AllocatorModel {
+/** One of three states a page. */
+export abstract class PagesModel implements AllocatorModel {
   /** [page]: FREE, ALLOCATED or RESERVED. Reaches beyond the map, to 4 GiB at least: reservations may lie there. */
   readonly pages: Uint8Array;
   /** Pages of the map itself. */
   readonly size: number;
-  cursor = 0;
-  /** Called when the first search has failed, before the second. */
-  private readonly onWrap: () => void;
   readonly lastSteps = 0;
 
-  constructor(lastPfn: number, maskLastPfn: number, apertureBytes: number, onWrap: () => void) {
-    this.onWrap = onWrap;
-    this.size = Math.min(apertureBytes / PAGE_BYTES, lastPfn + 1, maskLastPfn + 1);
-    this.pages = new Uint8Array(Math.max(this.size, 2 ** 20));
+  constructor(size: number) {
+    this.size = size;
+    this.pages = new Uint8Array(Math.max(size, 2 ** 20));
     this.pages[0] = RESERVED;
   }
 
-  allocate(pages: number, limitPfn: number): number {
-    const slots = Math.min(this.size, limitPfn + 1);
-    let lo = this.search(pages, this.cursor, slots);
-    if (lo === 0) {
-      this.onWrap();
-      lo = this.search(pages, 0, slots);
-    }
-    if (lo === 0) return 0;
+  abstract allocate(pages: number, limitPfn: number): number;
+
+  protected take(lo: number, pages: number): number {
     this.pages.fill(ALLOCATED, lo, lo + pages);
-    this.cursor = lo + pages;
     return lo;
   }
 
@@ -67,11 +58,13 @@ export class BitmapModel implements AllocatorModel {
     return found;
   }
 
-  /** @returns the first place at or above `from` that fits below the last slot, or 0 */
-  private search(count: number, from: number, slots: number): number {
-    const align = nextPowerOfTwo(count);
-    // The search keeps one slot in hand: the last one is never given out.
-    const end = slots - 1;
+  protected isFree(lo: number, count: number): boolean {
+    for (let pfn = lo; pfn < lo + count; pfn++) if (this.pages[pfn] !== FREE) return false;
+    return true;
+  }
+
+  /** @returns the first place from `from` on that fits below `end`, a multiple of `align`, or 0 */
+  protected search(count: number, from: number, end: number, align: number): number {
     const pages = this.pages.subarray(0, end);
     let place = from;
     for (;;) {
@@ -84,5 +77,30 @@ export class BitmapModel implements AllocatorModel {
       if (next === place + count) return place;
       place = next + 1;
     }
+  }
+}
+
+export class BitmapModel extends PagesModel {
+  cursor = 0;
+  /** Called when the first search has failed, before the second. */
+  private readonly onWrap: () => void;
+
+  constructor(lastPfn: number, maskLastPfn: number, apertureBytes: number, onWrap: () => void) {
+    super(Math.min(apertureBytes / PAGE_BYTES, lastPfn + 1, maskLastPfn + 1));
+    this.onWrap = onWrap;
+  }
+
+  allocate(pages: number, limitPfn: number): number {
+    // The search keeps one slot in hand: the last one is never given out.
+    const end = Math.min(this.size, limitPfn + 1) - 1;
+    const align = nextPowerOfTwo(pages);
+    let lo = this.search(pages, this.cursor, end, align);
+    if (lo === 0) {
+      this.onWrap();
+      lo = this.search(pages, 0, end, align);
+    }
+    if (lo === 0) return 0;
+    this.cursor = lo + pages;
+    return this.take(lo, pages);
   }
 }

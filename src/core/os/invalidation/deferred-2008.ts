@@ -82,6 +82,7 @@ class Deferred2008 implements InvalidationPolicy {
   }
 
   wrapped(): void {}
+  freedAhead(): void {}
 
   drain(_domain: Domain): void {
     const { work, counters } = this.parts;

@@ -86,6 +86,7 @@ class Delayed implements InvalidationPolicy {
   }
 
   wrapped(): void {}
+  freedAhead(): void {}
 
   drain(_domain: Domain): void {
     if (this.queued > 0) this.parts.counters.flushesExplicit++;

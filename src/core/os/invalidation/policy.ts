@@ -39,8 +39,10 @@ export interface InvalidationPolicy {
    * Books its cost to the operation in progress.
    */
   unmapped(domain: Domain, pfn: number, pages: number): void;
-  /** A circular allocator found nothing up to the end of its space (`wrap` only). */
-  wrapped(): void;
+  /** A circular allocator wrapped (`wrap` only); `all` when its platform then flushes every domain and not just this one. */
+  wrapped(domain: Domain, all: boolean): void;
+  /** A range was freed ahead of the cursor, on a platform that flushes it there and then (`wrap` only). */
+  freedAhead(domain: Domain, pfn: number, pages: number): void;
   /** A domain loses a device, or goes away: what it still holds back is flushed and freed. */
   drain(domain: Domain): void;
   /** A timer fires. @returns whether it did anything (a superseded one does not) */

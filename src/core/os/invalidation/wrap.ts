@@ -15,9 +15,14 @@ class Wrap extends ImmediatePolicy {
     this.parts.freeIova(domain, pfn, pages);
   }
 
-  override wrapped(): void {
-    this.parts.flush.global(this.parts.domains);
+  override wrapped(domain: Domain, all: boolean): void {
+    if (all) this.parts.flush.global(this.parts.domains);
+    else this.parts.flush.domain(domain);
     this.parts.counters.flushesWrap++;
+  }
+
+  override freedAhead(domain: Domain, pfn: number, pages: number): void {
+    this.parts.flush.range(domain, pfn, pages, false);
   }
 
   /** A space that goes away, or a device that leaves it, takes its last flush along. */

@@ -74,10 +74,12 @@ export interface AllocatorSetup {
   /** The allocator's own parameters, defaults filled in. */
   parameters: Record<string, unknown>;
   /**
-   * Called by circular allocators when the first search failed, before the search from the start: under `wrap` this is the one
-   * global flush. Absent under every other policy.
+   * Called by circular allocators where their platform flushes because the search wrapped, mostly between the search up to the end
+   * and the one from the start. Absent under every policy but `wrap`.
    */
   onWrap: (() => void) | null;
+  /** Called by those whose platform flushes what is freed ahead of the cursor, with just that range. As `onWrap`. */
+  onFreedAhead?: ((pfn: number, pages: number) => void) | null;
 }
 
 /** One line of the registry in `index.ts`. */
@@ -89,6 +91,12 @@ export interface AllocatorEntry {
   source: string;
   /** Next-fit with a cursor that wraps: what the policy `wrap` needs. */
   circular: boolean;
+  /** Of a circular one: what its platform flushes after a wrap. */
+  wrapFlush?: 'global' | 'domain';
+  /** Whether a range begins at a multiple of its size, rounded up to a power of two. */
+  aligned: boolean;
+  /** Pages that one range can have, a power of two, in a space that is large and empty. */
+  longestPages: number;
   /** Tries the 32-bit range first on every map (2008) instead of once per device. */
   always32BitFirst: boolean;
   create(setup: AllocatorSetup): IovaAllocator;

@@ -1,11 +1,19 @@
 /** The IOVA allocators by kind. A new one is a file in this folder and a line here. */
 import type { AllocatorEntry } from './allocator.ts';
+import { alpha } from './alpha.ts';
+import { amd2008 } from './amd-2008.ts';
 import { bitmap } from './bitmap.ts';
+import { gart } from './gart.ts';
 import { rbtree } from './rbtree.ts';
 import { rbtree2008 } from './rbtree-2008.ts';
+import { sbaParisc } from './sba-parisc.ts';
 
 export const allocators: Record<string, AllocatorEntry> = {
   'rbtree-2008': rbtree2008,
   rbtree,
   bitmap,
+  gart,
+  'amd-2008': amd2008,
+  alpha,
+  'sba-parisc': sbaParisc,
 };

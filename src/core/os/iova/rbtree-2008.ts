@@ -200,6 +200,8 @@ export const rbtree2008: AllocatorEntry = {
   source:
     'Linux 3.6 drivers/iommu/iova.c: the allocator of the 2008 intel-iommu driver, with its 2011 rule for the cached node',
   circular: false,
+  aligned: true,
+  longestPages: 2 ** 19,
   always32BitFirst: true,
   create: () => new Rbtree2008(),
 };

@@ -240,6 +240,8 @@ export const rbtree: AllocatorEntry = {
   source:
     'Linux drivers/iommu/iova.c, 4.15 and later, without the per-CPU magazines; with commits bee60e94a1e2 and 4e89dce72521',
   circular: false,
+  aligned: true,
+  longestPages: 2 ** 19,
   always32BitFirst: false,
   create: () => new Rbtree(),
 };

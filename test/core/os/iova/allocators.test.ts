@@ -11,6 +11,13 @@ import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { type IovaAllocator, NO_PFN, SUSPENDED } from '../../../../src/core/os/iova/allocator.ts';
 import { allocators } from '../../../../src/core/os/iova/index.ts';
 import { BitmapModel } from '../../../oracles/allocators/bitmap.ts';
+import {
+  AlphaModel,
+  Amd2008Model,
+  type Flushes,
+  GartModel,
+  SbaPariscModel,
+} from '../../../oracles/allocators/platforms.ts';
 import { RbtreeModel } from '../../../oracles/allocators/rbtree.ts';
 import { Rbtree2008Model } from '../../../oracles/allocators/rbtree-2008.ts';
 import { type AllocatorModel, nextPowerOfTwo, type Range } from '../../../oracles/allocators/sorted-ranges.ts';
@@ -137,7 +144,12 @@ interface Subject {
   tree: boolean;
   /** The rounding that `livePages` and the listing show. */
   rounds: boolean;
-  model(mix: Mix, onWrap: () => void): AllocatorModel;
+  model(mix: Mix, flushes: Flushes): AllocatorModel;
+}
+
+/** Pages of a platform's bitmap; AMD's has whole ranges of 32,768. */
+function entriesOf({ apertureBytes = 2 ** 32 }: Mix): number {
+  return Math.max(apertureBytes / 4096, 32_768);
 }
 
 const subjects: Subject[] = [
@@ -147,7 +159,16 @@ const subjects: Subject[] = [
     kind: 'bitmap',
     tree: false,
     rounds: false,
-    model: (mix, onWrap) => new BitmapModel(LAST_48BIT, LAST_48BIT, mix.apertureBytes ?? 2 ** 32, onWrap),
+    model: (mix, { all }) => new BitmapModel(LAST_48BIT, LAST_48BIT, mix.apertureBytes ?? 2 ** 32, all),
+  },
+  { kind: 'gart', tree: false, rounds: false, model: (mix, flushes) => new GartModel(entriesOf(mix), flushes) },
+  { kind: 'alpha', tree: false, rounds: false, model: (mix, flushes) => new AlphaModel(entriesOf(mix), flushes) },
+  { kind: 'amd-2008', tree: false, rounds: false, model: (mix, flushes) => new Amd2008Model(entriesOf(mix), flushes) },
+  {
+    kind: 'sba-parisc',
+    tree: false,
+    rounds: false,
+    model: (mix, flushes) => new SbaPariscModel(entriesOf(mix), flushes),
   },
 ];
 
@@ -183,18 +204,27 @@ function play(subject: Subject, mix: Mix, operations: number, budget: number): P
   const entry = allocators[subject.kind]!;
   const generator = xoroshiro128plus(SEED);
   const pick: Pick = (from, to) => uniformInt(generator, from, to);
-  let wraps = 0;
-  let modelWraps = 0;
+  const flushed: string[] = [];
+  const expectedFlushes: string[] = [];
   const parameters = { ...entry.defaults };
   if (mix.apertureBytes !== undefined && 'apertureBytes' in parameters) parameters.apertureBytes = mix.apertureBytes;
+  if ('entries' in parameters) parameters.entries = entriesOf(mix);
   const real = entry.create({
     lastPfn: LAST_48BIT,
     maskLastPfn: LAST_48BIT,
     parameters,
-    onWrap: entry.circular ? () => void wraps++ : null,
+    onWrap: entry.circular ? () => void flushed.push('all') : null,
+    onFreedAhead: (pfn, pages) => void flushed.push(`${pages} at ${pfn.toString(16)}`),
   });
   real.budget = budget;
-  const model = subject.model(mix, () => void modelWraps++);
+  const model = subject.model(mix, {
+    all: () => void expectedFlushes.push('all'),
+    range: (pfn, pages) => void expectedFlushes.push(`${pages} at ${pfn.toString(16)}`),
+  });
+  const compareFlushes = (): void => {
+    if (flushed.length !== expectedFlushes.length || flushed.at(-1) !== expectedFlushes.at(-1))
+      assert.deepEqual(flushed, expectedFlushes, `${where()}, flushes`);
+  };
   for (const [first, last] of mix.reserved) {
     real.reserve(first, last);
     model.reserve(first, last);
@@ -220,7 +250,7 @@ function play(subject: Subject, mix: Mix, operations: number, budget: number): P
     if (real.nodesVisited - nodesBefore !== model.lastSteps) {
       assert.equal(real.nodesVisited - nodesBefore, model.lastSteps, `${where()}, in total`);
     }
-    if (wraps !== modelWraps) assert.equal(wraps, modelWraps, `${where()}, wraps`);
+    compareFlushes();
     played.steps += model.lastSteps;
     if (pfn === NO_PFN) {
       played.failures++;
@@ -250,6 +280,7 @@ function play(subject: Subject, mix: Mix, operations: number, budget: number): P
     operation = `free ${pages} pages at ${pfn.toString(16)}`;
     real.free(pfn, pages);
     model.free(pfn, pages);
+    compareFlushes();
     livePages -= subject.rounds ? nextPowerOfTwo(pages) : pages;
   };
 

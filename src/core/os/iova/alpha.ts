@@ -1,0 +1,70 @@
+/**
+ * alpha: the arena of Alpha's PCI code. Next-fit over the PTEs themselves; at the end of the arena all is flushed and the search starts
+ * once more from the beginning. What is freed at or above the cursor is flushed at once, exactly: it may have come back into the TLB
+ * since the last lap's flush, and would be handed out before the next one.
+ *
+ * Source: Linux 3.6 `arch/alpha/kernel/pci_iommu.c`, `iommu_arena_find_pages` and `pci_unmap_single`. Departs from it: entries of one
+ * page are aligned to one page (the chips' `align_entry` differs); the direct-map window is not there, so all goes through the arena.
+ *
+ * Pathology: traffic that frees in the order of its maps is nearly always behind the cursor and pays nothing; traffic that frees its
+ * newest first pays one invalidation each time.
+ */
+import { type AllocatorEntry, type AllocatorSetup, NO_PFN } from './allocator.ts';
+import { BitmapSpace, entriesOf, entriesSchema } from './bitmap-space.ts';
+
+class Alpha extends BitmapSpace {
+  private readonly onWrap: (() => void) | null;
+  private readonly onFreedAhead: ((pfn: number, pages: number) => void) | null;
+  /** What the kernel calls `next_entry`. */
+  private cursor = 0;
+
+  constructor(setup: AllocatorSetup) {
+    super('alpha', entriesOf(setup));
+    this.onWrap = setup.onWrap;
+    this.onFreedAhead = setup.onFreedAhead ?? null;
+  }
+
+  allocate(pages: number, limitPfn: number): number {
+    const { map } = this;
+    const scannedBefore = map.wordsScanned;
+    // One more than `findArea` is told: unlike the other platforms' search this one uses the last entry.
+    const size = Math.min(this.entries, limitPfn + 1);
+    let index = map.findArea(size, this.cursor, pages, 0);
+    if (index < 0) {
+      if (this.onWrap !== null) this.onWrap();
+      index = map.findArea(size, 0, pages, 0);
+    }
+    this.countWords(scannedBefore);
+    if (index < 0) return NO_PFN;
+    this.take(index, pages);
+    this.cursor = index + pages;
+    return index;
+  }
+
+  override free(pfn: number, pages: number): void {
+    super.free(pfn, pages);
+    if (pfn >= this.cursor && this.onFreedAhead !== null) this.onFreedAhead(pfn, pages);
+  }
+
+  protected cursors() {
+    return { cursorPfn: this.cursor };
+  }
+}
+
+export const alpha: AllocatorEntry = {
+  kind: 'alpha',
+  schema: {
+    type: 'object',
+    properties: { kind: { const: 'alpha' }, entries: entriesSchema },
+    required: ['kind'],
+    additionalProperties: false,
+  },
+  defaults: { kind: 'alpha', entries: 2 ** 20 },
+  source: 'Linux 3.6 arch/alpha/kernel/pci_iommu.c',
+  circular: true,
+  wrapFlush: 'global',
+  aligned: false,
+  longestPages: 2 ** 19,
+  always32BitFirst: false,
+  create: (setup) => new Alpha(setup),
+};
