@@ -127,6 +127,22 @@ export type BitmapEntries = number;
  */
 export type FullFlush = boolean;
 /**
+ * `sparc-pools`: small pools; the hash of the CPU picks one.
+ */
+export type Pools = 1 | 2 | 4 | 8 | 16;
+/**
+ * `sparc-pools`: the top quarter is for requests of more than 15 pages.
+ */
+export type LargePool = boolean;
+/**
+ * `sparc-pools`: under `wrap`, flush when a pool starts anew (sun4u); without it never (sun4v).
+ */
+export type LazyFlush = boolean;
+/**
+ * `powerpc-pools`: entries in a cache line of the table; hints move on by whole ones.
+ */
+export type BlockEntries = 1 | 2 | 4 | 8 | 16 | 32 | 64;
+/**
  * `deferred-2008`: so many pending unmaps force a flush.
  */
 export type HighWater = number;
@@ -284,13 +300,26 @@ export interface Iommu {
   };
 }
 /**
- * `rbtree-2008` (top-down tree with one cached node), `rbtree` (today's tree), `bitmap` (next-fit over one bitmap, the proposal of the 2008 thread); the bitmaps of platforms, with what each does about a slot freed ahead of the cursor: `gart` (x86), `amd-2008`, `alpha`, `sba-parisc`. Without `kind`, members are merged into the allocator that is there.
+ * `rbtree-2008` (top-down tree with one cached node), `rbtree` (today's tree), `bitmap` (next-fit over one bitmap, the proposal of the 2008 thread); the bitmaps of platforms, with what each does about a slot freed ahead of the cursor: `gart` (x86), `amd-2008`, `alpha`, `sparc-pools` and `powerpc-pools` (a pool for some CPUs each), `sba-parisc`. Without `kind`, members are merged into the allocator that is there.
  */
 export interface AllocatorInput {
-  kind?: 'rbtree-2008' | 'rbtree' | 'bitmap' | 'gart' | 'amd-2008' | 'alpha' | 'sba-parisc';
+  kind?:
+    | 'rbtree-2008'
+    | 'rbtree'
+    | 'bitmap'
+    | 'gart'
+    | 'amd-2008'
+    | 'alpha'
+    | 'sparc-pools'
+    | 'powerpc-pools'
+    | 'sba-parisc';
   apertureBytes?: ApertureBytes;
   entries?: BitmapEntries;
   fullFlush?: FullFlush;
+  pools?: Pools;
+  largePool?: LargePool;
+  lazyFlush?: LazyFlush;
+  blockEntries?: BlockEntries;
 }
 /**
  * When cached translations are dropped. `strict`: before unmap returns. `deferred-2008`: after 250 unmaps or 10 ms. `wrap`: when the allocator's cursor wraps (bitmaps only). `never`: a control that shows what goes wrong. `delayed`: a small batch held back, then flushed.

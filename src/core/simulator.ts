@@ -156,7 +156,7 @@ export class Simulator implements SimulatorApi {
     this.policyEntry = policies[policy.invalidation.kind]!;
     this.costReplies = new CostReplies(this.profile, spec.costs.overrides, {
       used: !this.passthrough,
-      circular: this.allocatorEntry.circular,
+      searches: this.allocatorEntry.searches,
     });
     this.policy = this.policyEntry.create({
       work: this.work,
@@ -189,7 +189,7 @@ export class Simulator implements SimulatorApi {
       passthrough: this.passthrough,
       cachingMode: iommu.invalidation.cachingMode,
       always32BitFirst: this.allocatorEntry.always32BitFirst,
-      treeCosts: !this.allocatorEntry.circular,
+      treeCosts: this.allocatorEntry.searches === 'tree',
       domains: this.domains,
     };
     this.dma = new DmaApi(parts);
@@ -407,7 +407,7 @@ export class Simulator implements SimulatorApi {
   }
 
   locks(): Lock[] {
-    return [this.flush.lock, ...this.policy.locks, ...this.domains.map((domain) => domain.lock)];
+    return [this.flush.lock, ...this.policy.locks, ...this.domains.flatMap((domain) => domain.locks)];
   }
 
   read(reading: Reading): Outcome {

@@ -91,10 +91,14 @@ export function policyTable(): string {
 }
 
 export function allocatorTable(): string {
-  const rows = Object.values(allocators).map(({ kind, defaults, circular, always32BitFirst, source }) => [
+  const rows = Object.values(allocators).map(({ kind, defaults, searches, circular, always32BitFirst, source }) => [
     code(kind),
     parametersOf(defaults),
-    circular ? 'next-fit, with a cursor that wraps' : 'top-down',
+    searches === 'tree'
+      ? 'top-down'
+      : circular
+        ? 'next-fit, with a cursor that wraps'
+        : 'next-fit, no flush when it wraps',
     always32BitFirst ? 'on every map' : 'per device, until it fails once',
     source,
   ]);

@@ -20,7 +20,7 @@ const bitmapSteps = ['bitmapAllocFixed', 'bitmapAllocWord', 'bitmapFind', 'bitma
 
 interface Allocator {
   used: boolean;
-  circular: boolean;
+  searches: 'tree' | 'bitmap';
 }
 
 /** What replies say of costs again and again. Holds nothing that acts: a session without it answers the same. */
@@ -35,7 +35,7 @@ export class CostReplies {
   constructor(profile: CostProfile, overrides: Record<string, number>, allocator: Allocator) {
     const assumed = allocator.used ? assumptionsOf(profile, overrides) : [];
     const may = (step: string, several: boolean): boolean =>
-      (allocator.circular && bitmapSteps.includes(step)) || (step === 'unmapFurtherPte' && several);
+      (allocator.searches === 'bitmap' && bitmapSteps.includes(step)) || (step === 'unmapFurtherPte' && several);
     this.ofOnePage = Object.freeze(assumed.filter((step) => may(step, false)));
     this.ofSeveralPages = Object.freeze(assumed.filter((step) => may(step, true)));
   }

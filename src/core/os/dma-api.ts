@@ -97,9 +97,11 @@ export class DmaApi {
   private tryAllocate(domain: Domain, pages: number, limit: number, device: Device): number {
     const { work, costs, counters, treeCosts } = this.parts;
     const allocator = domain.space(device.maskLastPfn);
+    allocator.cpu = work.cpu;
     const pfn = allocator.allocate(pages, limit);
     if (pfn === SUSPENDED) return SUSPENDED;
-    work.acquire(domain.lock);
+    const lock = domain.locks[allocator.lastLock]!;
+    work.acquire(lock);
     counters.allocationAttempts++;
     if (treeCosts) {
       counters.nodesVisited += allocator.lastNodesVisited;
@@ -108,17 +110,20 @@ export class DmaApi {
       counters.wordsScanned += allocator.lastWordsScanned;
       work.add(ROW.iovaAlloc, costs.bitmapAllocFixed + allocator.lastWordsScanned * costs.bitmapAllocWord);
     }
-    work.release(domain.lock);
+    work.release(lock);
     if (pfn === NO_PFN) counters.allocationFailures++;
     return pfn;
   }
 
   freeIova(domain: Domain, pfn: number, pages: number): void {
     const { work, costs, treeCosts } = this.parts;
-    work.acquire(domain.lock);
-    domain.allocator!.free(pfn, pages);
+    const allocator = domain.allocator!;
+    allocator.cpu = work.cpu;
+    allocator.free(pfn, pages);
+    const lock = domain.locks[allocator.lastLock]!;
+    work.acquire(lock);
     work.add(ROW.iovaFree, treeCosts ? costs.treeFree : costs.bitmapFree);
-    work.release(domain.lock);
+    work.release(lock);
   }
 
   /**

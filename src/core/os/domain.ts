@@ -29,8 +29,8 @@ export class Domain {
   readonly lastPage: number;
   readonly root: number;
   pages = new TruthPages();
-  /** What the kernel calls `iova_rbtree_lock`. */
-  readonly lock = new Lock('iova-allocator');
+  /** [lock of the allocator]: one, as `iova_rbtree_lock`, or one a pool. */
+  readonly locks: Lock[] = [];
   devices = 0;
   /** Device that it was made for and goes away with; -1 none. */
   ownedBy = -1;
@@ -61,6 +61,7 @@ export class Domain {
     this.entry = entry;
     this.setup = setup;
     this.reserved = reserved;
+    this.locks.push(new Lock('iova-allocator'));
   }
 
   get id(): string {
@@ -86,6 +87,7 @@ export class Domain {
       if (first > this.lastPage) continue;
       allocator.reserve(first, Math.min(last, this.lastPage));
     }
+    while (this.locks.length < allocator.locks) this.locks.push(new Lock(`iova-pool-${this.locks.length}`));
     this.allocator = allocator;
     return allocator;
   }
@@ -107,7 +109,7 @@ export class Domain {
     sink.number(this.root);
     sink.number(this.devices);
     sink.number(this.inFlightUntil === Number.NEGATIVE_INFINITY ? -1 : this.inFlightUntil);
-    this.lock.digest(sink);
+    for (const lock of this.locks) lock.digest(sink);
     this.pages.digest(sink);
     this.allocator?.digest(sink);
   }

@@ -42,6 +42,12 @@ export interface IovaAllocator {
   /** Whether any page of the closed range is allocated or reserved. */
   overlaps(firstPfn: number, lastPfn: number): boolean;
 
+  /** CPU on which the next call is made; only the allocators that keep something per CPU look at it. */
+  cpu: number;
+  /** Locks that it has, from 1 up, and which one the last `allocate` or `free` took. */
+  readonly locks: number;
+  readonly lastLock: number;
+
   /** Steps a single `allocate` call may take before it returns SUSPENDED; Infinity is "never suspend". */
   budget: number;
   /** Predecessor steps of tree searches, in total. Rises as the search goes, suspended or not. */
@@ -89,7 +95,9 @@ export interface AllocatorEntry {
   schema: Record<string, unknown>;
   defaults: Record<string, unknown>;
   source: string;
-  /** Next-fit with a cursor that wraps: what the policy `wrap` needs. */
+  /** What its searches go over, and so which steps of a cost profile they take. */
+  searches: 'tree' | 'bitmap';
+  /** Next-fit with a cursor that wraps and a platform that flushes when it does: what the policy `wrap` needs. */
   circular: boolean;
   /** Of a circular one: what its platform flushes after a wrap. */
   wrapFlush?: 'global' | 'domain';

@@ -61,6 +61,7 @@ export const alpha: AllocatorEntry = {
   },
   defaults: { kind: 'alpha', entries: 2 ** 20 },
   source: 'Linux 3.6 arch/alpha/kernel/pci_iommu.c',
+  searches: 'bitmap',
   circular: true,
   wrapFlush: 'global',
   aligned: false,

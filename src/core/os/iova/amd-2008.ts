@@ -101,6 +101,7 @@ export const amd2008: AllocatorEntry = {
   },
   defaults: { kind: 'amd-2008', entries: 2 ** 20 },
   source: 'Linux 3.6 drivers/iommu/amd_iommu.c',
+  searches: 'bitmap',
   circular: true,
   wrapFlush: 'domain',
   aligned: true,

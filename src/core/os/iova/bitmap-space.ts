@@ -16,6 +16,8 @@ export const PAGE_BYTES = 4096;
 export abstract class BitmapSpace implements IovaAllocator {
   /** Not used: the longest scan, 2^22 words, is short enough for one call. */
   budget = Number.POSITIVE_INFINITY;
+  cpu = 0;
+  lastLock = 0;
   nodesVisited = 0;
   wordsScanned = 0;
   lastNodesVisited = 0;
@@ -34,6 +36,10 @@ export abstract class BitmapSpace implements IovaAllocator {
     this.entries = entries;
     this.map = new Bitmap(entries);
     this.map.set(0, 1);
+  }
+
+  get locks(): number {
+    return 1;
   }
 
   abstract allocate(pages: number, limitPfn: number): number;

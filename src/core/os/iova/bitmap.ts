@@ -68,6 +68,7 @@ export const bitmap: AllocatorEntry = {
   defaults: { kind: 'bitmap', apertureBytes: 2 ** 32 },
   source:
     'the bitmap that Fujita Tomonori proposed for intel-iommu, as retold on linux-kernel, 5 June 2008; search: Linux 3.6 lib/iommu-helper.c',
+  searches: 'bitmap',
   circular: true,
   wrapFlush: 'global',
   aligned: true,

@@ -81,6 +81,7 @@ export const gart: AllocatorEntry = {
   },
   defaults: { kind: 'gart', entries: 2 ** 20, fullFlush: false },
   source: 'Linux 3.6 arch/x86/kernel/amd_gart_64.c',
+  searches: 'bitmap',
   circular: true,
   wrapFlush: 'global',
   aligned: false,

@@ -4,9 +4,11 @@ import { alpha } from './alpha.ts';
 import { amd2008 } from './amd-2008.ts';
 import { bitmap } from './bitmap.ts';
 import { gart } from './gart.ts';
+import { powerpcPools } from './powerpc-pools.ts';
 import { rbtree } from './rbtree.ts';
 import { rbtree2008 } from './rbtree-2008.ts';
 import { sbaParisc } from './sba-parisc.ts';
+import { sparcPools } from './sparc-pools.ts';
 
 export const allocators: Record<string, AllocatorEntry> = {
   'rbtree-2008': rbtree2008,
@@ -15,5 +17,7 @@ export const allocators: Record<string, AllocatorEntry> = {
   gart,
   'amd-2008': amd2008,
   alpha,
+  'sparc-pools': sparcPools,
+  'powerpc-pools': powerpcPools,
   'sba-parisc': sbaParisc,
 };

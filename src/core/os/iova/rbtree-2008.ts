@@ -28,6 +28,9 @@ const IDLE = -1;
 
 export class Rbtree2008 implements IovaAllocator {
   budget = Number.POSITIVE_INFINITY;
+  cpu = 0;
+  readonly locks = 1;
+  readonly lastLock = 0;
   nodesVisited = 0;
   wordsScanned = 0;
   lastNodesVisited = 0;
@@ -199,6 +202,7 @@ export const rbtree2008: AllocatorEntry = {
   defaults: { kind: 'rbtree-2008' },
   source:
     'Linux 3.6 drivers/iommu/iova.c: the allocator of the 2008 intel-iommu driver, with its 2011 rule for the cached node',
+  searches: 'tree',
   circular: false,
   aligned: true,
   longestPages: 2 ** 19,

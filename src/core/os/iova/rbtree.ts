@@ -29,6 +29,9 @@ const IDLE = NONE;
 
 export class Rbtree implements IovaAllocator {
   budget = Number.POSITIVE_INFINITY;
+  cpu = 0;
+  readonly locks = 1;
+  readonly lastLock = 0;
   nodesVisited = 0;
   wordsScanned = 0;
   lastNodesVisited = 0;
@@ -239,6 +242,7 @@ export const rbtree: AllocatorEntry = {
   defaults: { kind: 'rbtree' },
   source:
     'Linux drivers/iommu/iova.c, 4.15 and later, without the per-CPU magazines; with commits bee60e94a1e2 and 4e89dce72521',
+  searches: 'tree',
   circular: false,
   aligned: true,
   longestPages: 2 ** 19,

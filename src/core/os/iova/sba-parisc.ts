@@ -95,6 +95,7 @@ export const sbaParisc: AllocatorEntry = {
   },
   defaults: { kind: 'sba-parisc', entries: 2 ** 20 },
   source: 'Linux 3.6 drivers/parisc/sba_iommu.c',
+  searches: 'bitmap',
   circular: true,
   wrapFlush: 'global',
   aligned: true,

@@ -18,6 +18,7 @@ import {
   GartModel,
   SbaPariscModel,
 } from '../../../oracles/allocators/platforms.ts';
+import { PowerpcPoolsModel, SparcPoolsModel } from '../../../oracles/allocators/pools.ts';
 import { RbtreeModel } from '../../../oracles/allocators/rbtree.ts';
 import { Rbtree2008Model } from '../../../oracles/allocators/rbtree-2008.ts';
 import { type AllocatorModel, nextPowerOfTwo, type Range } from '../../../oracles/allocators/sorted-ranges.ts';
@@ -144,6 +145,7 @@ interface Subject {
   tree: boolean;
   /** The rounding that `livePages` and the listing show. */
   rounds: boolean;
+  cpus?: boolean;
   model(mix: Mix, flushes: Flushes): AllocatorModel;
 }
 
@@ -151,6 +153,9 @@ interface Subject {
 function entriesOf({ apertureBytes = 2 ** 32 }: Mix): number {
   return Math.max(apertureBytes / 4096, 32_768);
 }
+
+/** CPUs on which the pooled allocators are asked, in turn at random. */
+const CPUS_LAST = 63;
 
 const subjects: Subject[] = [
   { kind: 'rbtree-2008', tree: true, rounds: true, model: () => new Rbtree2008Model() },
@@ -169,6 +174,20 @@ const subjects: Subject[] = [
     tree: false,
     rounds: false,
     model: (mix, flushes) => new SbaPariscModel(entriesOf(mix), flushes),
+  },
+  {
+    kind: 'sparc-pools',
+    tree: false,
+    rounds: false,
+    cpus: true,
+    model: (mix, { all }) => new SparcPoolsModel(entriesOf(mix), all),
+  },
+  {
+    kind: 'powerpc-pools',
+    tree: false,
+    rounds: false,
+    cpus: true,
+    model: (mix) => new PowerpcPoolsModel(entriesOf(mix)),
   },
 ];
 
@@ -241,6 +260,11 @@ function play(subject: Subject, mix: Mix, operations: number, budget: number): P
 
   const attempt = (pages: number, limitPfn: number): number => {
     operation = `allocate ${pages} pages up to ${limitPfn.toString(16)}`;
+    if (subject.cpus === true) {
+      real.cpu = pick(0, CPUS_LAST);
+      (model as AllocatorModel & { cpu: number }).cpu = real.cpu;
+      operation += ` on CPU ${real.cpu}`;
+    }
     const nodesBefore = real.nodesVisited;
     let pfn: number;
     while ((pfn = real.allocate(pages, limitPfn)) === SUSPENDED) played.suspensions++;

@@ -1,0 +1,130 @@
+/**
+ * What SPARC and PowerPC share: one bitmap cut into pools, each with a lock and a hint of its own; the CPU's number picks the pool, so
+ * that CPUs seldom meet. A large pool at the top takes requests of more than 15 pages.
+ *
+ * Source: Linux 6.1 `lib/iommu-common.c` of SPARC and `arch/powerpc/kernel/iommu.c`. Departs from them: of the pools that one search
+ * visits only the last one's lock is waited for.
+ */
+import { NOT_FOUND } from '../../sim/bitmap.ts';
+import { NO_PFN } from './allocator.ts';
+import { BitmapSpace } from './bitmap-space.ts';
+
+/** Requests of more pages go to the large pool. */
+const SMALL_PAGES = 15;
+
+export interface PoolLayout {
+  kind: string;
+  entries: number;
+  /** A power of two. */
+  pools: number;
+  largePool: boolean;
+  /** Whether a small pool's end is its last entry (SPARC) or the one after it; the search then leaves out one more. */
+  endIsLast: boolean;
+  /** Whether a search that failed in all small pools tries the large one. */
+  largeAsLastResort: boolean;
+  /** Whether a large request that does not fit the large pool goes on to the others. */
+  largeGoesOn: boolean;
+  /** Hint after a small allocation is rounded up to this, a power of two. */
+  blockEntries: number;
+  /** Called when what was handed out may have been handed out before with no flush since. */
+  flush: (() => void) | null;
+}
+
+export class PoolSpace extends BitmapSpace {
+  private readonly layout: PoolLayout;
+  private readonly poolSize: number;
+  /** Index of the large pool, also where there is none. */
+  private readonly large: number;
+  /** [pool]: first entry, where the next search begins, and the end of the searches. */
+  private readonly start: Int32Array;
+  private readonly hint: Int32Array;
+  private readonly end: Int32Array;
+  private needFlush = false;
+
+  constructor(layout: PoolLayout) {
+    super(layout.kind, layout.entries);
+    const { pools, largePool, entries } = layout;
+    this.layout = layout;
+    this.poolSize = Math.floor((largePool ? Math.floor((entries * 3) / 4) : entries) / pools);
+    this.large = pools;
+    this.start = new Int32Array(pools + 1);
+    this.end = new Int32Array(pools + 1);
+    for (let pool = 0; pool < pools; pool++) {
+      this.start[pool] = pool * this.poolSize;
+      this.end[pool] = (pool + 1) * this.poolSize - (layout.endIsLast ? 1 : 0);
+    }
+    this.start[pools] = pools * this.poolSize;
+    this.end[pools] = entries;
+    this.hint = this.start.slice();
+  }
+
+  override get locks(): number {
+    return this.large + (this.layout.largePool ? 1 : 0);
+  }
+
+  allocate(pages: number, limitPfn: number): number {
+    const { layout, hint, start } = this;
+    const scannedBefore = this.map.wordsScanned;
+    const isLarge = layout.largePool && pages > SMALL_PAGES;
+    let number = poolOf(this.cpu, layout.pools);
+    let pool = isLarge ? this.large : number;
+    let index = NOT_FOUND;
+    for (let pass = 0; ; pass++) {
+      // A device that does not reach so far: at first the hint's place within its reach, then the beginning of all.
+      if (this.end[pool]! > limitPfn + 1 && pass > 0) pool = 0;
+      this.lastLock = pool;
+      index = this.searchIn(pool, pages, limitPfn, pass);
+      if (index !== NOT_FOUND) break;
+      if (pass === 0) {
+        // The same pool again, from its start.
+      } else if (pass <= layout.pools && (!isLarge || layout.largeGoesOn)) {
+        number = (number + 1) & (layout.pools - 1);
+        pool = number;
+      } else if (pass === layout.pools + 1 && layout.largeAsLastResort && layout.largePool) {
+        pool = this.large;
+      } else break;
+      hint[pool] = start[pool]!;
+      this.needFlush = true;
+    }
+    this.countWords(scannedBefore);
+    if (index === NOT_FOUND) return NO_PFN;
+    if (index < hint[pool]! || this.needFlush) {
+      this.needFlush = false;
+      layout.flush?.();
+    }
+    this.take(index, pages);
+    const { blockEntries } = layout;
+    const after = index + pages;
+    hint[pool] = isLarge ? after : (after + blockEntries - 1) & ~(blockEntries - 1);
+    return index;
+  }
+
+  private searchIn(pool: number, pages: number, limitPfn: number, pass: number): number {
+    let end = this.end[pool]!;
+    let from = this.hint[pool]! >= end ? this.start[pool]! : this.hint[pool]!;
+    if (end > limitPfn + 1) {
+      end = limitPfn + 1;
+      from = pass > 0 ? this.start[0]! : from & limitPfn;
+    }
+    return this.map.findArea(end - 1, from, pages, 0);
+  }
+
+  override free(pfn: number, pages: number): void {
+    super.free(pfn, pages);
+    const inLarge = this.layout.largePool && pfn >= this.start[this.large]!;
+    this.lastLock = inLarge ? this.large : Math.min(Math.floor(pfn / this.poolSize), this.large - 1);
+  }
+
+  protected cursors() {
+    const cursors: Record<string, number> = this.layout.flush === null ? {} : { needFlush: Number(this.needFlush) };
+    for (let pool = 0; pool < this.locks; pool++)
+      cursors[pool === this.large ? 'largeHintPfn' : `hintPfn${pool}`] = this.hint[pool]!;
+    return cursors;
+  }
+}
+
+/** The kernel's `hash_32` to as many bits as there are pools, 16 at most. */
+function poolOf(cpu: number, pools: number): number {
+  const bits = 31 - Math.clz32(pools);
+  return bits === 0 ? 0 : Math.imul(cpu, 0x61c88647) >>> (32 - bits);
+}
