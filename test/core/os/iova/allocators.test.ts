@@ -371,8 +371,10 @@ for (const subject of subjects) {
   describe(`${subject.kind} does what its slow model does`, () => {
     for (const mix of mixes) {
       test(mix.title, () => {
-        const { allocations, failures, peak } = play(subject, mix, OPERATIONS, Infinity);
-        assert.ok(allocations > OPERATIONS / 10, `only ${allocations} allocations`);
+        // Each of 16 pools that is reserved as a whole is scanned from end to end, in the model page by page.
+        const operations = subject.cpus === true && mix.reserving === true ? OPERATIONS / 10 : OPERATIONS;
+        const { allocations, failures, peak } = play(subject, mix, operations, Infinity);
+        assert.ok(allocations > operations / 10, `only ${allocations} allocations`);
         if (/exhaustion|full/.test(mix.title)) assert.ok(failures > 100, `only ${failures} failures`);
         else assert.ok(peak > mix.liveLast * 0.6, `never more than ${peak} live`);
       });
