@@ -155,6 +155,10 @@ export type TimeoutMs = number;
  */
 export type DelayedEntries = number;
 /**
+ * `flush-queue`: one ring of 32,768 for all CPUs and one second, as for guests whose every flush is an exit.
+ */
+export type SingleQueue = boolean;
+/**
  * A spec to start from; the members beside it override it.
  */
 export type Preset = 'thread-2008';
@@ -322,14 +326,15 @@ export interface AllocatorInput {
   blockEntries?: BlockEntries;
 }
 /**
- * When cached translations are dropped. `strict`: before unmap returns. `deferred-2008`: after 250 unmaps or 10 ms. `wrap`: when the allocator's cursor wraps (bitmaps only). `never`: a control that shows what goes wrong. `delayed`: a small batch held back, then flushed.
+ * When cached translations are dropped. `strict`: before unmap returns. `deferred-2008`: after 250 unmaps or 10 ms. `flush-queue`: when a CPU's ring of 256 is full, or after 10 ms. `wrap`: when the allocator's cursor wraps (bitmaps only). `never`: a control that shows what goes wrong. `delayed`: a small batch held back, then flushed.
  */
 export interface InvalidationInput {
-  kind?: 'strict' | 'deferred-2008' | 'wrap' | 'never' | 'delayed';
+  kind?: 'strict' | 'deferred-2008' | 'flush-queue' | 'wrap' | 'never' | 'delayed';
   highWater?: HighWater;
   timeoutMs?: TimeoutMs;
   form?: 'parisc';
   entries?: DelayedEntries;
+  single?: SingleQueue;
 }
 export interface PolicyInput {
   mode?: 'translate' | 'passthrough';

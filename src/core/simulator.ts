@@ -170,6 +170,7 @@ export class Simulator implements SimulatorApi {
       freeIova: (domain, pfn, pages) => this.dma.freeIova(domain, pfn, pages),
       arm: (ps, token) => this.queue.arm(ps, EVENT.timerOnCpu + this.work.cpu, token),
       armHardware: (ps, token) => this.queue.arm(ps, EVENT.hardware, token),
+      cpus: machine.cpus,
       parameters: policy.invalidation,
     });
     const parts = {

@@ -21,6 +21,7 @@ export const SPAN = [0, 1, 512, 512 ** 2, 512 ** 3, 512 ** 4, 512 ** 5];
 export const MAX_TABLES = 65_536;
 
 export const NO_TABLE = -1;
+const ALL_DOMAINS = -1;
 /** Leaf tables remembered: those of 128 MiB of neighbouring addresses. */
 const NEAR = 64;
 
@@ -54,7 +55,7 @@ export class PageTables {
   private readonly nearTable = new Int32Array(NEAR);
 
   /** Unlinked by the last unmaps, still holding their frames: see `releaseUnlinked`. */
-  private readonly unlinked: number[] = [];
+  private unlinked: number[] = [];
 
   // Results of `walk` and `mapPage`, in fields: a fresh object would cost six times as much.
   foundFrame = 0;
@@ -291,10 +292,18 @@ export class PageTables {
     return this.unlinked.length;
   }
 
-  /** Gives the frames of unlinked tables back. Before the invalidation that covers them, that is the hazard of the 2008 code. */
-  releaseUnlinked(): void {
+  /**
+   * Gives the frames of unlinked tables back, of one domain or of all. Before the invalidation that covers them, that is the hazard of
+   * the 2008 code.
+   */
+  releaseUnlinked(domain = ALL_DOMAINS): void {
     if (this.unlinked.length === 0) return;
+    const kept: number[] = [];
     for (const table of this.unlinked) {
+      if (domain !== ALL_DOMAINS && this.owner[table] !== domain) {
+        kept.push(table);
+        continue;
+      }
       const frame = this.frame[table]!;
       this.memory.chunk(frame).table[frame & 1023] = 0;
       this.memory.giveBack(frame, 1);
@@ -303,7 +312,7 @@ export class PageTables {
       this.freeTables.push(table);
       this.tables--;
     }
-    this.unlinked.length = 0;
+    this.unlinked = kept;
   }
 
   /** Frees the whole tree of a domain, root included. */

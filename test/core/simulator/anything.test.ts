@@ -224,6 +224,13 @@ const specs: Record<string, Record<string, unknown>> = {
     iommu: { levels: 5 },
   },
   'bitmap, wrap': { policy: { allocator: { kind: 'bitmap', apertureBytes: 2 ** 22 }, invalidation: { kind: 'wrap' } } },
+  'amd-2008, wrap': { policy: { allocator: { kind: 'amd-2008', entries: 1024 }, invalidation: { kind: 'wrap' } } },
+  'alpha, flush-queue': {
+    policy: { allocator: { kind: 'alpha', entries: 1024 }, invalidation: { kind: 'flush-queue' } },
+  },
+  'sba-parisc, flush-queue, single': {
+    policy: { allocator: { kind: 'sba-parisc' }, invalidation: { kind: 'flush-queue', single: true } },
+  },
   'bitmap, delayed, three levels': {
     policy: { allocator: { kind: 'bitmap' }, invalidation: { kind: 'delayed' } },
     iommu: { levels: 3 },

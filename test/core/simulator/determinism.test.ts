@@ -96,6 +96,8 @@ const policies: Record<string, Record<string, unknown>> = {
   'rbtree-2008 and deferred-2008': {},
   'rbtree and strict': { allocator: { kind: 'rbtree' }, invalidation: { kind: 'strict' } },
   'bitmap and wrap': { allocator: { kind: 'bitmap', apertureBytes: 2 ** 20 }, invalidation: { kind: 'wrap' } },
+  'powerpc-pools and flush-queue': { allocator: { kind: 'powerpc-pools' }, invalidation: { kind: 'flush-queue' } },
+  'sparc-pools and wrap': { allocator: { kind: 'sparc-pools', entries: 1024 }, invalidation: { kind: 'wrap' } },
   'bitmap and delayed': { allocator: { kind: 'bitmap' }, invalidation: { kind: 'delayed' } },
 };
 

@@ -13,6 +13,12 @@ const specs: Record<string, Record<string, unknown>> = {
     policy: { invalidation: { kind: 'deferred-2008', highWater: 20 } },
     iommu: { ...small, invalidation: { cachingMode: true } },
   },
+  'flush-queue': { policy: { invalidation: { kind: 'flush-queue' } }, iommu: small },
+  'gart, wrap': { policy: { allocator: { kind: 'gart', entries: 256 }, invalidation: { kind: 'wrap' } }, iommu: small },
+  'amd-2008, wrap': {
+    policy: { allocator: { kind: 'amd-2008', entries: 256 }, invalidation: { kind: 'wrap' } },
+    iommu: small,
+  },
   wrap: { policy: { allocator: bitmap, invalidation: { kind: 'wrap' } }, iommu: small },
   delayed: { policy: { allocator: { kind: 'rbtree' }, invalidation: { kind: 'delayed' } }, iommu: small },
   never: { policy: { invalidation: { kind: 'never' } }, iommu: small },

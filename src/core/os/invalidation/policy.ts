@@ -30,6 +30,8 @@ export interface PolicyParts {
   arm(ps: number, token: number): void;
   /** As `arm`, but for something the chip does by itself: it happens at its time whatever the CPUs do. */
   armHardware(ps: number, token: number): void;
+  /** How many the machine has. */
+  cpus: number;
   parameters: Record<string, unknown>;
 }
 
