@@ -11,10 +11,9 @@ interface Pool {
   hint: number;
 }
 
-/** The number of a CPU times the golden ratio of 2^32, its highest bits. */
-function hash(cpu: number, pools: number): number {
-  const product = (BigInt(cpu) * 0x61c88647n) % 2n ** 32n;
-  return Number((product * BigInt(pools)) / 2n ** 32n);
+/** The number of a CPU times the golden ratio of 2^32, its highest bits, as many as the platform has pools at most. */
+function hash(cpu: number, bits: bigint): number {
+  return Number(((BigInt(cpu) * 0x61c88647n) % 2n ** 32n) / 2n ** (32n - bits));
 }
 
 abstract class PoolsModel extends PagesModel {
@@ -22,8 +21,11 @@ abstract class PoolsModel extends PagesModel {
   protected readonly small: Pool[] = [];
   protected readonly large: Pool;
 
-  constructor(size: number, pools: number, lastUsed: (end: number) => number) {
+  private readonly hashBits: bigint;
+
+  constructor(size: number, pools: number, hashBits: bigint, lastUsed: (end: number) => number) {
     super(size);
+    this.hashBits = hashBits;
     const length = Math.floor(Math.floor((size * 3) / 4) / pools);
     for (let nth = 0; nth < pools; nth++)
       this.small.push({ start: nth * length, end: lastUsed((nth + 1) * length), hint: nth * length });
@@ -36,7 +38,7 @@ abstract class PoolsModel extends PagesModel {
   protected abstract restarted(): void;
 
   protected own(): number {
-    return hash(this.cpu, this.small.length);
+    return hash(this.cpu, this.hashBits) % this.small.length;
   }
 
   allocate(pages: number, limitPfn: number): number {
@@ -74,15 +76,15 @@ export class SparcPoolsModel extends PoolsModel {
   private owesFlush = false;
   private readonly flush: () => void;
 
-  constructor(size: number, flush: () => void) {
-    super(size, 16, (end) => end - 1);
+  constructor(size: number, pools: number, flush: () => void) {
+    super(size, pools, 4n, (end) => end - 1);
     this.flush = flush;
   }
 
   protected turns(pages: number): Pool[] {
     if (pages > 15) return [this.large, this.large];
     const own = this.own();
-    const others = Array.from({ length: 16 }, (_, nth) => this.small[(own + 1 + nth) % 16]!);
+    const others = this.small.map((_, nth) => this.small[(own + 1 + nth) % this.small.length]!);
     return [this.small[own]!, this.small[own]!, ...others];
   }
 
@@ -99,7 +101,7 @@ export class SparcPoolsModel extends PoolsModel {
 
 export class PowerpcPoolsModel extends PoolsModel {
   constructor(size: number) {
-    super(size, size >= 2 ** 18 ? 4 : 1, (end) => end);
+    super(size, size >= 2 ** 18 ? 4 : 1, 2n, (end) => end);
   }
 
   protected turns(pages: number): Pool[] {

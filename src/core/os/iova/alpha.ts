@@ -9,6 +9,7 @@
  * Pathology: traffic that frees in the order of its maps is nearly always behind the cursor and pays nothing; traffic that frees its
  * newest first pays one invalidation each time.
  */
+import { NOT_FOUND } from '../../sim/bitmap.ts';
 import { type AllocatorEntry, type AllocatorSetup, NO_PFN } from './allocator.ts';
 import { BitmapSpace, entriesOf, entriesSchema } from './bitmap-space.ts';
 
@@ -27,15 +28,15 @@ class Alpha extends BitmapSpace {
   allocate(pages: number, limitPfn: number): number {
     const { map } = this;
     const scannedBefore = map.wordsScanned;
-    // One more than `findArea` is told: unlike the other platforms' search this one uses the last entry.
+    // Unlike the other platforms' search this one uses the last entry, too.
     const size = Math.min(this.entries, limitPfn + 1);
     let index = map.findArea(size, this.cursor, pages, 0);
-    if (index < 0) {
+    if (index === NOT_FOUND) {
       if (this.onWrap !== null) this.onWrap();
       index = map.findArea(size, 0, pages, 0);
     }
     this.countWords(scannedBefore);
-    if (index < 0) return NO_PFN;
+    if (index === NOT_FOUND) return NO_PFN;
     this.take(index, pages);
     this.cursor = index + pages;
     return index;

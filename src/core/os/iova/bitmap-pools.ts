@@ -11,12 +11,16 @@ import { BitmapSpace } from './bitmap-space.ts';
 
 /** Requests of more pages go to the large pool. */
 const SMALL_PAGES = 15;
+/** Of the kernel's `hash_32`. */
+const GOLDEN = 0x61c88647;
 
 export interface PoolLayout {
   kind: string;
   entries: number;
-  /** A power of two. */
+  /** A power of two, up to 2^hashBits. */
   pools: number;
+  /** Bits of the CPU's hash, whatever the number of pools: the lowest of them pick the pool. */
+  hashBits: number;
   largePool: boolean;
   /** Whether a small pool's end is its last entry (SPARC) or the one after it; the search then leaves out one more. */
   endIsLast: boolean;
@@ -66,7 +70,7 @@ export class PoolSpace extends BitmapSpace {
     const { layout, hint, start } = this;
     const scannedBefore = this.map.wordsScanned;
     const isLarge = layout.largePool && pages > SMALL_PAGES;
-    let number = poolOf(this.cpu, layout.pools);
+    let number = (Math.imul(this.cpu, GOLDEN) >>> (32 - layout.hashBits)) & (layout.pools - 1);
     let pool = isLarge ? this.large : number;
     let index = NOT_FOUND;
     for (let pass = 0; ; pass++) {
@@ -121,10 +125,4 @@ export class PoolSpace extends BitmapSpace {
       cursors[pool === this.large ? 'largeHintPfn' : `hintPfn${pool}`] = this.hint[pool]!;
     return cursors;
   }
-}
-
-/** The kernel's `hash_32` to as many bits as there are pools, 16 at most. */
-function poolOf(cpu: number, pools: number): number {
-  const bits = 31 - Math.clz32(pools);
-  return bits === 0 ? 0 : Math.imul(cpu, 0x61c88647) >>> (32 - bits);
 }

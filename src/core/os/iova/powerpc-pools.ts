@@ -47,6 +47,7 @@ export const powerpcPools: AllocatorEntry = {
       kind: 'powerpc-pools',
       entries,
       pools: entries >= FOUR_POOLS_FROM ? 4 : 1,
+      hashBits: 2,
       largePool: true,
       endIsLast: false,
       largeAsLastResort: true,

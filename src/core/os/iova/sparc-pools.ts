@@ -46,6 +46,7 @@ export const sparcPools: AllocatorEntry = {
       kind: 'sparc-pools',
       entries: entriesOf(setup),
       pools: setup.parameters.pools as number,
+      hashBits: 4,
       largePool: setup.parameters.largePool === true,
       endIsLast: true,
       largeAsLastResort: false,

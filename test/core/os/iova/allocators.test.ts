@@ -142,6 +142,9 @@ const mixes: Mix[] = [
 
 interface Subject {
   kind: string;
+  /** Where the kind comes up with other parameters than its own. */
+  title?: string;
+  parameters?: Record<string, unknown>;
   tree: boolean;
   /** The rounding that `livePages` and the listing show. */
   rounds: boolean;
@@ -180,7 +183,16 @@ const subjects: Subject[] = [
     tree: false,
     rounds: false,
     cpus: true,
-    model: (mix, { all }) => new SparcPoolsModel(entriesOf(mix), all),
+    model: (mix, { all }) => new SparcPoolsModel(entriesOf(mix), 16, all),
+  },
+  {
+    kind: 'sparc-pools',
+    title: 'sparc-pools of 4',
+    parameters: { pools: 4 },
+    tree: false,
+    rounds: false,
+    cpus: true,
+    model: (mix, { all }) => new SparcPoolsModel(entriesOf(mix), 4, all),
   },
   {
     kind: 'powerpc-pools',
@@ -225,7 +237,7 @@ function play(subject: Subject, mix: Mix, operations: number, budget: number): P
   const pick: Pick = (from, to) => uniformInt(generator, from, to);
   const flushed: string[] = [];
   const expectedFlushes: string[] = [];
-  const parameters = { ...entry.defaults };
+  const parameters: Record<string, unknown> = { ...entry.defaults, ...subject.parameters };
   if (mix.apertureBytes !== undefined && 'apertureBytes' in parameters) parameters.apertureBytes = mix.apertureBytes;
   if ('entries' in parameters) parameters.entries = entriesOf(mix);
   const real = entry.create({
@@ -368,7 +380,7 @@ function play(subject: Subject, mix: Mix, operations: number, budget: number): P
 }
 
 for (const subject of subjects) {
-  describe(`${subject.kind} does what its slow model does`, () => {
+  describe(`${subject.title ?? subject.kind} does what its slow model does`, () => {
     for (const mix of mixes) {
       test(mix.title, () => {
         // Each of 16 pools that is reserved as a whole is scanned from end to end, in the model page by page.
@@ -385,7 +397,7 @@ for (const subject of subjects) {
 describe('a search that is suspended every few steps ends as the model does', () => {
   for (const subject of subjects) {
     for (const budget of [1, 3]) {
-      test(`${subject.kind}, ${budget} steps at a time`, () => {
+      test(`${subject.title ?? subject.kind}, ${budget} steps at a time`, () => {
         let suspensions = 0;
         for (const mix of mixes) suspensions += play(subject, mix, OPERATIONS / 20, budget).suspensions;
         assert.equal(suspensions > 1000, subject.tree, `${suspensions} suspensions`);
