@@ -20,6 +20,7 @@ import type {
   SessionState,
 } from './host.ts';
 import { hasIdForm, newEpoch, newSessionId } from './ids.ts';
+import { DEFAULT_LIMITS, type HostLimits } from './limits.ts';
 import { type ExchangeSettings, OpsExchange } from './ops-exchange.ts';
 import { decodeCursor, encodeCursor, pageLimit } from './paging.ts';
 import {
@@ -41,33 +42,6 @@ export interface HostLogger {
   error(fields: object, message: string): void;
 }
 
-export interface HostLimits {
-  /** Sessions at a time. */
-  sessions: number;
-  /** Longest wait for the reply to one call; `ops` has `opsIdleMs` instead. */
-  callTimeoutMs: number;
-  /** An `ops` request in which nothing moves for so long is cut. */
-  opsIdleMs: number;
-  /** Input of one `ops` request ahead of its worker. */
-  opsInputBytes: number;
-  /** Replies of one `ops` request ahead of its client. */
-  opsOutputBytes: number;
-  /** Results that the labels of one `ops` request may hold. */
-  opsLabelBytes: number;
-  /** Body of the `array` format: it is parsed in one go. */
-  opsArrayBytes: number;
-  /** `ops` requests at a time. */
-  opsRequests: number;
-  /** Ended runs a session remembers. */
-  runRecords: number;
-  /** Mutations that may wait behind a long one of the same session. */
-  queuedWrites: number;
-  /** Least time between two batches of frames of a session. */
-  frameEveryMs: number;
-  /** Longest wait for the workers when the host closes. */
-  closeMs: number;
-}
-
 export interface HostOptions {
   /** Worker threads; one less than the machine has cores, at least one. */
   workers?: number;
@@ -80,20 +54,6 @@ export interface HostOptions {
 }
 
 const MIB = 1024 * 1024;
-const DEFAULT_LIMITS: HostLimits = {
-  sessions: 1000,
-  callTimeoutMs: 30_000,
-  opsIdleMs: 60_000,
-  opsInputBytes: 4 * MIB,
-  opsOutputBytes: 64 * MIB,
-  opsLabelBytes: 512 * MIB,
-  opsArrayBytes: 8 * MIB,
-  opsRequests: 32,
-  runRecords: 1000,
-  queuedWrites: 1000,
-  frameEveryMs: 100,
-  closeMs: 3000,
-};
 const DEFAULT_SLICE_MS = 5;
 const SWEEP_MS = 1000;
 /** A worker that dies before it ever took a call is not replaced at once: its successor would die of the same. */
