@@ -52,8 +52,8 @@ describe('bodies', () => {
   });
 
   it('refuse what comes with later issues by name', async () => {
-    assert.deepEqual(await errorsOf(`${LAB}/devices`, { kind: 'replay', untrusted: true }), {
-      '/untrusted': 'unknown member `untrusted`',
+    assert.deepEqual(await errorsOf(`${LAB}/devices`, { kind: 'replay', trusted: true }), {
+      '/trusted': 'unknown member `trusted`',
       '/kind': 'must be one of `nic`, `block`, `hostile`, `custom`',
     });
     assert.deepEqual(
