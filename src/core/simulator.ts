@@ -155,8 +155,10 @@ export class Simulator implements SimulatorApi {
     this.allocatorEntry = allocators[policy.allocator.kind]!;
     this.policyEntry = policies[policy.invalidation.kind]!;
     this.costReplies = new CostReplies(this.profile, spec.costs.overrides, {
-      used: !this.passthrough,
+      translates: !this.passthrough,
       searches: this.allocatorEntry.searches,
+      deferred: this.policyEntry.deferred,
+      coherent: iommu.coherent,
     });
     this.policy = this.policyEntry.create({
       work: this.work,

@@ -13,6 +13,7 @@ export const PARTS: Record<string, Part> = {
   routes: reference.routeTable,
   steps: reference.stepTable,
   profiles: reference.profileTable,
+  'profile numbers': reference.profileParts,
   reuse: reference.reuseTable,
   policies: reference.policyTable,
   allocators: reference.allocatorTable,
