@@ -1,0 +1,11 @@
+/** The reproductions by id. A new one is a file in this folder and a line here. */
+import { deferredWindows } from './deferred-windows.ts';
+import { eiovar15 } from './eiovar15.ts';
+import { intelIommu2008 } from './intel-iommu-2008.ts';
+import type { Reproduction } from './reproduction.ts';
+import { riommu15 } from './riommu15.ts';
+import { skl26Nvme } from './skl26-nvme.ts';
+
+export const reproductions: Record<string, Reproduction> = Object.fromEntries(
+  [riommu15, eiovar15, deferredWindows, intelIommu2008, skl26Nvme].map((each) => [each.id, each]),
+);
