@@ -2,7 +2,8 @@
  * What a profile's file says (`profiles/*.json`), and how it becomes a profile: inheritance and units are resolved once, at load.
  *
  * An inherited number keeps the source that it has where it comes from, and says from where. Unless the publication itself used that
- * number (`usedByPublication`), it was not measured on this machine: it counts as an assumption from half to twice its value.
+ * number (`usedByPublication`, or it is what the number cites), it was not measured on this machine: it counts as an assumption from
+ * half to twice its value.
  * Cycles are inherited as cycles and times as times: a step that its source gives in ns takes more cycles on a faster clock.
  */
 import { assert } from '../assert.ts';
@@ -113,9 +114,11 @@ export function numberOf(figure: FigureFile): number | undefined {
   );
 }
 
-function inheritedFigure(figure: Figure, from: string, used: boolean): Figure {
-  const inherited = figure.inherited ?? { profile: from, source: figure.source };
-  if (used || figure.source === 'assumption') return { ...figure, inherited };
+function inheritedFigure(figure: Figure, heir: ProfileFile): Figure {
+  const { profile, usedByPublication } = heir.inherits!;
+  const inherited = figure.inherited ?? { profile, source: figure.source };
+  const own = heir.publications.some((publication) => figure.source.includes(publication));
+  if (usedByPublication || own || figure.source === 'assumption') return { ...figure, inherited };
   const value = numberOf(figure)!;
   const [low, high] = figure.range ?? [value, value];
   return {
@@ -165,8 +168,8 @@ export function resolveProfiles(files: readonly ProfileFile[]): Record<string, C
       const parent = byKind.get(inherits.profile);
       assert(parent !== undefined, `profile ${file.kind} inherits from ${inherits.profile}, which there is not`);
       const base = visit(parent, [...heirs, file.kind]);
-      const { profile, usedByPublication } = inherits;
-      const pass = (figure: Figure) => inheritedFigure(figure, profile, usedByPublication);
+      const { profile } = inherits;
+      const pass = (figure: Figure) => inheritedFigure(figure, file);
       for (const step of Object.keys(file.steps))
         assert(step in base, `profile ${file.kind} has a step "${step}" that ${profile} has not`);
       steps = Object.fromEntries(

@@ -1,13 +1,14 @@
 /**
- * Which steps of a profile a session's calls may take: replies name the assumptions among them. A step that is not listed here would
- * be named in every reply, and a test says so.
+ * Which steps of a profile a session's calls may take: replies name the assumptions among them. An allocator says itself which are its
+ * own (`costSteps`); those of every session are here.
  */
 
 /** What of a session decides it. */
 export interface StepTaker {
   /** Whether mappings get an address and PTEs at all. */
   translates: boolean;
-  searches: 'tree' | 'bitmap';
+  /** Of its allocator, and whatever else has steps of its own. */
+  steps: readonly string[];
   /** Whether unmapped ranges wait in a queue. */
   deferred: boolean;
   coherent: boolean;
@@ -16,19 +17,8 @@ export interface StepTaker {
 type Taken = (taker: StepTaker) => boolean;
 
 const always: Taken = () => true;
-const tree: Taken = ({ searches }) => searches === 'tree';
-const bitmap: Taken = ({ searches }) => searches === 'bitmap';
-const never: Taken = () => false;
 
-const TAKEN: Record<string, Taken> = {
-  treeAllocFixed: tree,
-  treeAllocNode: tree,
-  treeFind: tree,
-  treeFree: tree,
-  bitmapAllocFixed: bitmap,
-  bitmapAllocWord: bitmap,
-  bitmapFind: bitmap,
-  bitmapFree: bitmap,
+const COMMON: Record<string, Taken> = {
   mapFirstPte: always,
   mapFurtherPte: always,
   unmapFirstPte: always,
@@ -39,35 +29,28 @@ const TAKEN: Record<string, Taken> = {
   unmapOtherDeferred: ({ deferred }) => deferred,
   unmapQueue: ({ deferred }) => deferred,
   invalidation: always,
-  // Of packets, I/Os and accesses, not of calls: see `stepsOfTraffic`.
-  packet: never,
-  packetTax: never,
-  io: never,
-  tableRead: never,
-  // Of allocators with a cache in front, and of guests: none of those that there are.
-  cacheAlloc: never,
-  cacheFree: never,
-  vmExit: never,
 };
 
 /** Whether a call of the DMA API or on a domain may take a step. */
 export function callTakes(step: string, taker: StepTaker): boolean {
-  return taker.translates && (TAKEN[step] ?? always)(taker);
+  return taker.steps.includes(step) || (taker.translates && (COMMON[step]?.(taker) ?? false));
 }
+
+const TRAFFIC = ['packet', 'packetTax', 'io', 'tableRead'];
 
 /** Steps that a run's workloads take beside those of their calls. */
 export function stepsOfTraffic(workloads: Iterable<{ kind: string }>, translates: boolean): Set<string> {
   const steps = new Set<string>();
   for (const { kind } of workloads) {
-    if (kind === 'nic-rx' || kind === 'nic-tx') steps.add('packet');
-    if (kind === 'block') steps.add('io');
-    if (translates) {
-      if (steps.has('packet')) steps.add('packetTax');
-      steps.add('tableRead');
+    if (kind === 'nic-rx' || kind === 'nic-tx') {
+      steps.add('packet');
+      if (translates) steps.add('packetTax');
     }
+    if (kind === 'block') steps.add('io');
+    if (translates) steps.add('tableRead');
   }
   return steps;
 }
 
-/** For the test that no step is forgotten. */
-export const listedSteps: readonly string[] = Object.keys(TAKEN);
+/** Those that no allocator has: for the test that no step is forgotten. */
+export const stepsOfNoAllocator: readonly string[] = [...Object.keys(COMMON), ...TRAFFIC];

@@ -4,6 +4,7 @@ import type { DigestSink } from '../sim/digest-sink.ts';
 import { Lock } from '../sim/lock.ts';
 import { TruthPages } from '../truth/pages.ts';
 import type { AllocatorEntry, IovaAllocator } from './iova/allocator.ts';
+import type { AllocatorCall } from './iova/call.ts';
 
 /** Address width in bits of a table of n levels: 39, 48, 57. */
 export function widthOf(levels: number): number {
@@ -13,6 +14,10 @@ export function widthOf(levels: number): number {
 /** What the allocators of all domains are given; the flushes that some of them ask for under `wrap`. */
 export interface SpaceSetup {
   parameters: Record<string, unknown>;
+  call: AllocatorCall;
+  cpus: number;
+  /** Arms a timer of a domain's allocator on the CPU at work. */
+  arm(domain: Domain, delayPs: number): void;
   flushes: {
     wrapped(domain: Domain, all: boolean): void;
     freedAhead(domain: Domain, pfn: number, pages: number): void;
@@ -74,10 +79,13 @@ export class Domain {
    */
   space(maskLastPfn: number): IovaAllocator {
     if (this.allocator) return this.allocator;
-    const { parameters, flushes } = this.setup;
+    const { parameters, flushes, call, cpus, arm } = this.setup;
     const all = this.entry.wrapFlush === 'global';
     const allocator = this.entry.create({
       parameters,
+      call,
+      cpus,
+      arm: (delayPs) => arm(this, delayPs),
       lastPfn: this.lastPage,
       maskLastPfn,
       onWrap: flushes && (() => flushes.wrapped(this, all)),
@@ -87,7 +95,7 @@ export class Domain {
       if (first > this.lastPage) continue;
       allocator.reserve(first, Math.min(last, this.lastPage));
     }
-    while (this.locks.length < allocator.locks) this.locks.push(new Lock(`iova-pool-${this.locks.length}`));
+    for (const name of allocator.lockNames.slice(this.locks.length)) this.locks.push(new Lock(name));
     this.allocator = allocator;
     return allocator;
   }

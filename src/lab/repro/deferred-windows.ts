@@ -17,7 +17,15 @@ const received = (rate: number, kind: string): Arm => ({
     policy: { allocator: { kind: 'rbtree-2008' }, invalidation: { kind } },
     devices: [{ name: 'nic0', kind: 'nic' }],
     workloads: [
-      { name: 'rx', kind: 'nic-rx', device: 'nic0', cpus: [0], gbps: load(rate), frameBytes: FRAME_BYTES, ringSize: 512 },
+      {
+        name: 'rx',
+        kind: 'nic-rx',
+        device: 'nic0',
+        cpus: [0],
+        gbps: load(rate),
+        frameBytes: FRAME_BYTES,
+        ringSize: 512,
+      },
     ],
     // What a packet costs its driver is left out, so that the highest rate is carried and the windows are the policy's alone.
     costs: { profile: 'riommu15-brcm', overrides: { packet: 0, packetTax: 0 } },
@@ -58,7 +66,11 @@ export const deferredWindows: Reproduction = {
       (rate): Row => ({
         target: 'S7',
         what: `deferred, ${name(rate)}: longest window`,
-        published: { value: Math.min(TIMEOUT_NS, (BATCH / rate) * 1e9) / 1000, tag: 'derived', where: 'min(10 ms, 250 / L)' },
+        published: {
+          value: Math.min(TIMEOUT_NS, (BATCH / rate) * 1e9) / 1000,
+          tag: 'derived',
+          where: 'min(10 ms, 250 / L)',
+        },
         simulated: { scaled: [longest(name(rate)), 1e-3] },
         unit: 'us',
         digits: 0,

@@ -254,7 +254,8 @@ const searching = (nodes: number): Arm => ({
 export const eiovar15: Reproduction = {
   id: 'eiovar15',
   title: 'The linear-time allocator: rings that disturb each other',
-  citation: 'Malka, Amit, Tsafrir: Efficient Intra-Operating System Protection Against Harmful DMAs (EiovaR), FAST 2015, tables 1 and 2',
+  citation:
+    'Malka, Amit, Tsafrir: Efficient Intra-Operating System Protection Against Harmful DMAs (EiovaR), FAST 2015, tables 1 and 2',
   setup:
     'B2: one core, a receive ring that makes the published number of live IOVAs (12 K on mlx, 3 K on brcm), 1,500-byte packets sent ' +
     'and half as many acknowledgements received, at a load that the core can carry. Nothing is given of the allocation but the 49.4 ' +
@@ -314,7 +315,11 @@ export const eiovar15: Reproduction = {
     {
       target: 'B4',
       what: 'longest allocation of a ring cycle after one swap, cycles, against ring size 256 to 4096',
-      published: { text: 'linear, R² > 0.98', tag: 'sourced', where: 'text: as long as the distance between the rings' },
+      published: {
+        text: 'linear, R² > 0.98',
+        tag: 'sourced',
+        where: 'text: as long as the distance between the rings',
+      },
       shape: {
         line: { x: RINGS, y: RINGS.map((ring) => longest(`ring ${ring}`, 'cycle')) },
         r2Above: 0.98,
@@ -337,7 +342,11 @@ export const eiovar15: Reproduction = {
     {
       target: 'B4',
       what: 'longest allocation of a cycle before the swap, cycles',
-      published: { text: 'constant: below 500', tag: 'sourced', where: 'text: free-then-allocate in one ring is constant time' },
+      published: {
+        text: 'constant: below 500',
+        tag: 'sourced',
+        where: 'text: free-then-allocate in one ring is constant time',
+      },
       shape: { allBelow: 500, of: RINGS.map((ring) => longest(`ring ${ring}`, 'before')) },
       digits: 0,
       calibrated: false,

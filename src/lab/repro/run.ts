@@ -1,7 +1,8 @@
 /** Runs a reproduction in process, on the core alone: the same spec, run and result as a session over HTTP has. */
+
+import { workloads } from '../../core/devices/index.ts';
 import { createSimulator, resolveSpec } from '../../core/index.ts';
 import { profiles, stepNames } from '../../core/meter/cost-profile.ts';
-import { workloads } from '../../core/devices/index.ts';
 import type { Operation, Outcome } from '../../core/operations.ts';
 import { policies } from '../../core/os/invalidation/index.ts';
 import { allocators } from '../../core/os/iova/index.ts';

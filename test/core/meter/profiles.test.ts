@@ -21,7 +21,8 @@ import {
   type ProfileFile,
   resolveProfiles,
 } from '../../../src/core/meter/profile-file.ts';
-import { callTakes, listedSteps } from '../../../src/core/meter/steps-taken.ts';
+import { callTakes, stepsOfNoAllocator } from '../../../src/core/meter/steps-taken.ts';
+import { allocators } from '../../../src/core/os/iova/index.ts';
 import { Machine } from '../build.ts';
 
 const files = new Map(
@@ -168,15 +169,20 @@ describe('numbers of the publications', () => {
     assert.deepEqual(profiles['riommu15-mlx']!.steps.io!.range, [6742.5, 26970]);
   });
 
-  test('a map and an unmap on bare metal and in a guest that traps: 2,316 and 30,645 cycles of talking to the hardware', () => {
-    const { invalidation, vmExit } = profiles['viommu11-x5570']!.steps;
-    assert.equal(invalidation!.cycles, 2316);
-    assert.equal(invalidation!.cycles + 2 * vmExit!.cycles, 30645);
-    const { guest } = profiles['viommu11-x5570']!;
-    assert.equal(2316 + guest.logicNativeCycles!.cycles!, guest.mapUnmapNativeCycles!.cycles);
-    assert.equal(30645 + guest.logicSamecoreCycles!.cycles!, guest.mapUnmapSamecoreCycles!.cycles);
-    assert.equal(7321 + guest.logicSidecoreCycles!.cycles!, guest.mapUnmapSidecoreCycles!.cycles);
-    assert.equal(2316 + 2 * guest.sidecoreCallCycles!.cycles!, 7321);
+  test('a map and an unmap on bare metal, in a guest that traps, beside another core: each sum is as published', () => {
+    const { steps, guest } = profiles['viommu11-x5570']!;
+    const cycles = (name: string) => guest[name]!.cycles!;
+    const native = steps.invalidation!.cycles;
+    assert.equal(native, 2316);
+    assert.equal(native + cycles('logicNativeCycles'), cycles('mapUnmapNativeCycles'));
+    assert.equal(
+      native + 2 * cycles('samecoreExitCycles') + cycles('logicSamecoreCycles'),
+      cycles('mapUnmapSamecoreCycles'),
+    );
+    assert.equal(
+      native + 2 * cycles('sidecoreCallCycles') + cycles('logicSidecoreCycles'),
+      cycles('mapUnmapSidecoreCycles'),
+    );
   });
 
   test('a miss is four table reads where the paper gives the miss', () => {
@@ -230,6 +236,13 @@ describe('inheritance', () => {
     assert.equal(b!.steps.own!.source, 'Paper 1');
     assert.deepEqual(b!.steps.own!.inherited, { profile: 'a', source: 'Paper 1' });
     assert.equal(b!.steps.guessed!.source, 'assumption');
+  });
+
+  test('a number that cites a publication of the heir is its own', () => {
+    const step = { cycles: 7, source: 'Paper 2, table 3' };
+    const { b } = resolveProfiles([{ ...base, steps: { ...base.steps, lent: step } }, heir('b', 'a', false)]);
+    assert.equal(b!.steps.lent!.source, 'Paper 2, table 3');
+    assert.deepEqual(b!.steps.lent!.inherited, { profile: 'a', source: 'Paper 2, table 3' });
   });
 
   test('cycles are inherited as cycles, times as times', () => {
@@ -287,18 +300,24 @@ describe('sensitivity', () => {
 
 describe('assumptions in replies', () => {
   test('every step says who takes it', () => {
+    const listed = new Set([
+      ...stepsOfNoAllocator,
+      ...Object.values(allocators).flatMap(({ costSteps }) => costSteps),
+      // Of allocators with a cache in front or with a gap tree, which are not all there yet.
+      ...['cacheAlloc', 'cacheFree', 'depotMove', 'gapAllocFixed', 'gapAllocLevel', 'gapFree'],
+    ]);
     assert.deepEqual(
-      stepNames.filter((step) => !listedSteps.includes(step)),
+      stepNames.filter((step) => !listed.has(step)),
       [],
     );
     assert.deepEqual(
-      listedSteps.filter((step) => !(stepNames as string[]).includes(step)),
+      [...listed].filter((step) => !(stepNames as string[]).includes(step)),
       [],
     );
   });
 
-  test('a step of the other allocator, of the other kind of policy, or of a mode without any, is not taken', () => {
-    const taker = { translates: true, searches: 'tree', deferred: false, coherent: false } as const;
+  test('a step of another allocator, of the other kind of policy, or of a mode without any, is not taken', () => {
+    const taker = { translates: true, steps: ['treeFind'], deferred: false, coherent: false };
     assert.ok(callTakes('treeFind', taker) && !callTakes('bitmapFind', taker));
     assert.ok(callTakes('unmapOther', taker) && !callTakes('unmapOtherDeferred', taker));
     assert.ok(!callTakes('coherentWalkSaving', taker) && callTakes('coherentWalkSaving', { ...taker, coherent: true }));

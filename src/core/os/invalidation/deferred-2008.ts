@@ -81,6 +81,7 @@ class Deferred2008 implements InvalidationPolicy {
     return true;
   }
 
+  unmappedTogether(): void {}
   wrapped(): void {}
   freedAhead(): void {}
 

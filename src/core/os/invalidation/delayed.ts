@@ -85,6 +85,7 @@ class Delayed implements InvalidationPolicy {
     return true;
   }
 
+  unmappedTogether(): void {}
   wrapped(): void {}
   freedAhead(): void {}
 

@@ -156,6 +156,7 @@ class FlushQueue implements InvalidationPolicy {
     return true;
   }
 
+  unmappedTogether(): void {}
   wrapped(): void {}
   freedAhead(): void {}
 

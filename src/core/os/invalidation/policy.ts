@@ -41,6 +41,11 @@ export interface InvalidationPolicy {
    * Books its cost to the operation in progress.
    */
   unmapped(domain: Domain, pfn: number, pages: number): void;
+  /**
+   * As `unmapped`, of several mappings that the driver gives back together: the buffers of one receive descriptor. Called only of
+   * policies that gather (`PolicyEntry.gathers`); the others see one `unmapped` after the other.
+   */
+  unmappedTogether(domain: Domain, pfn: Float64Array, pages: Int32Array, count: number): void;
   /** A circular allocator wrapped (`wrap` only); `all` when its platform then flushes every domain and not just this one. */
   wrapped(domain: Domain, all: boolean): void;
   /** A range was freed ahead of the cursor, on a platform that flushes it there and then (`wrap` only). */
@@ -78,8 +83,14 @@ export interface PolicyEntry {
   defaults: Record<string, unknown>;
   source: string;
   reuse: Reuse;
+  /** An address may come back before the flush that ends its windows: stale translations then answer for it. */
+  reusesBeforeFlush?: boolean;
+  /** Nothing is reachable any more when unmap has returned. */
+  leavesNothing?: boolean;
   /** Steps of the profile that replace `unmapOther`. */
   deferred: boolean;
+  /** Takes mappings that are given back together as one: `unmappedTogether`. */
+  gathers?: boolean;
   /** Needs an allocator with a cursor that wraps. */
   needsCircular: boolean;
   create(parts: PolicyParts): InvalidationPolicy;
