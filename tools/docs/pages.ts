@@ -5,6 +5,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { recordedParts } from '../recorded-lines/parts.ts';
 import { type Part, sceneParts, threadParts } from '../thread-2008/parts.ts';
+import { fidelityParts } from './fidelity.ts';
 import * as reference from './reference.ts';
 
 export const PARTS: Record<string, Part> = {
@@ -19,6 +20,7 @@ export const PARTS: Record<string, Part> = {
   allocators: reference.allocatorTable,
   workloads: reference.workloadTable,
   presets: reference.presetTable,
+  ...fidelityParts,
   ...sceneParts,
   ...threadParts,
   ...recordedParts,

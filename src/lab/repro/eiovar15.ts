@@ -56,31 +56,34 @@ const allocOf = (arm: string): Measure => ({ arm, metric: 'breakdown.map.iovaAll
 const interference = (nic: string, strict: number, defer: number, allocStrict: number, allocDefer: number): Row[] => [
   {
     target: 'B2',
-    what: `${nic}, strict: mean search, nodes`,
-    published: { value: strict, tag: 'sourced', where: 'table 2, Netperf stream' },
-    simulated: searchOf(`${nic} strict`),
-    digits: 0,
-    accept: { between: [10, 1100] },
+    what: `${nic}: mean search, strict above deferred`,
+    published: { text: `${strict} above ${defer} nodes`, tag: 'sourced', where: 'table 2, Netperf stream' },
+    shape: { order: 'descending', of: [`${nic} strict`, `${nic} defer`].map(searchOf) },
+    digits: 1,
     calibrated: false,
   },
   {
     target: 'B2',
-    what: `${nic}, deferred: mean search, nodes`,
-    published: { value: defer, tag: 'sourced', where: 'table 2, Netperf stream' },
-    simulated: searchOf(`${nic} defer`),
+    what: `${nic}: an allocation under strict takes several times one under deferred`,
+    published: { text: `${allocStrict} over ${allocDefer} cycles`, tag: 'sourced', where: 'table 2, Netperf stream' },
+    shape: { allAbove: 2, of: [{ ratio: [allocOf(`${nic} strict`), allocOf(`${nic} defer`)] }] },
     digits: 1,
-    accept: { between: [9, 40] },
     calibrated: false,
   },
-  {
-    target: 'B2',
-    what: `${nic}: cycles of an allocation, strict over deferred`,
-    published: { value: allocStrict / allocDefer, tag: 'derived', where: 'table 2, Netperf stream' },
-    simulated: { ratio: [allocOf(`${nic} strict`), allocOf(`${nic} defer`)] },
-    digits: 1,
-    accept: { between: [2, 50] },
-    calibrated: false,
-  },
+  ...[
+    { mode: 'strict', nodes: strict },
+    { mode: 'defer', nodes: defer },
+  ].map(
+    ({ mode, nodes }): Row => ({
+      target: 'B2',
+      what: `${nic}, ${mode}: mean search, nodes`,
+      published: { value: nodes, tag: 'sourced', where: 'table 2, Netperf stream' },
+      simulated: searchOf(`${nic} ${mode}`),
+      digits: 1,
+      accept: { report: true },
+      calibrated: false,
+    }),
+  ),
 ];
 
 // --- B3: table 1's five operations.
@@ -259,7 +262,8 @@ export const eiovar15: Reproduction = {
   setup:
     'B2: one core, a receive ring that makes the published number of live IOVAs (12 K on mlx, 3 K on brcm), 1,500-byte packets sent ' +
     'and half as many acknowledgements received, at a load that the core can carry. Nothing is given of the allocation but the 49.4 ' +
-    'cycles of a node; the interference develops by itself. B3 and B4 are operations one by one, addresses counted from the top of ' +
+    'cycles of a node; the interference develops by itself. How long a search is depends on the load, which the paper does not give, ' +
+    'so the lengths are shown and only the shape is judged. B3 and B4 are operations one by one, addresses counted from the top of ' +
     'the 32-bit space. B5 feeds the search lengths of table 2; the 49.4 and 379 were fitted on these very rows.',
   arms: {
     'mlx strict': stream(MLX, 'rbtree-2008', 'strict'),
@@ -278,9 +282,9 @@ export const eiovar15: Reproduction = {
     ...interference('brcm', 345, 13, 14878, 1108),
     {
       target: 'B2',
-      what: 'mean search, strict above deferred, on mlx',
-      published: { text: '153 above 32', tag: 'sourced', where: 'table 2' },
-      shape: { order: 'descending', of: ['mlx strict', 'mlx defer'].map(searchOf) },
+      what: 'mlx: both searches are above 10 nodes',
+      published: { text: '153 and 32 nodes', tag: 'sourced', where: 'table 2, Netperf stream' },
+      shape: { allAbove: 10, of: ['mlx strict', 'mlx defer'].map(searchOf) },
       digits: 1,
       calibrated: false,
     },
