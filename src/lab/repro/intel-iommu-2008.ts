@@ -37,7 +37,7 @@ export const intelIommu2008: Reproduction = {
       simulated: {
         ratio: [{ difference: [rate('deferred'), rate('strict')] }, { difference: [rate('none'), rate('strict')] }],
       },
-      digits: 2,
+      digits: 3,
       accept: { report: true },
       calibrated: false,
     },

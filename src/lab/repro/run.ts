@@ -29,20 +29,32 @@ const LABEL_BYTES = 64 * 1024 * 1024;
 
 type Plain = Record<string, unknown>;
 
-/** Kinds that a spec names and this version does not have, in words; empty when it can be run. */
+interface Kind {
+  schema: Plain;
+}
+
+/** Kinds, members and steps that a spec names and this version does not have, in words; empty when it can be run. */
 export function missingKinds(spec: Spec): string[] {
-  const policy = (spec.policy ?? {}) as { allocator?: { kind: string }; invalidation?: { kind: string } };
+  const policy = (spec.policy ?? {}) as { allocator?: Plain; invalidation?: Plain };
   const costs = (spec.costs ?? {}) as { profile?: string; overrides?: Plain };
   const missing: string[] = [];
-  const want = (what: string, kind: string | undefined, known: object) => {
-    if (kind !== undefined && !(kind in known)) missing.push(`${what} ${kind}`);
+  const want = (what: string, wanted: Plain | undefined, known: Record<string, Kind>) => {
+    if (wanted === undefined) return;
+    const entry = known[wanted.kind as string];
+    if (entry === undefined) {
+      missing.push(`${what} ${wanted.kind}`);
+      return;
+    }
+    const members = Object.keys((entry.schema.properties ?? {}) as Plain);
+    for (const member of Object.keys(wanted))
+      if (!members.includes(member)) missing.push(`${member} of ${what} ${wanted.kind}`);
   };
-  want('allocator', policy.allocator?.kind, allocators);
-  want('policy', policy.invalidation?.kind, policies);
-  want('profile', costs.profile, profiles);
+  want('allocator', policy.allocator, allocators);
+  want('policy', policy.invalidation, policies);
+  for (const workload of (spec.workloads ?? []) as Plain[]) want('workload', workload, workloads);
+  if (costs.profile !== undefined && !(costs.profile in profiles)) missing.push(`profile ${costs.profile}`);
   for (const step of Object.keys(costs.overrides ?? {}))
     if (!(stepNames as string[]).includes(step)) missing.push(`step ${step}`);
-  for (const { kind } of (spec.workloads ?? []) as { kind: string }[]) want('workload', kind, workloads);
   return missing;
 }
 

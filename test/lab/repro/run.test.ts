@@ -156,15 +156,21 @@ describe('kinds that are not there', () => {
     assert.deepEqual(missingKinds(future), [
       'allocator teleport',
       'policy someday',
+      'workload telepathy',
       'profile crystal',
       'step hop',
-      'workload telepathy',
+    ]);
+    assert.deepEqual(missingKinds({ workloads: [{ kind: 'block', device: 'n', wings: 2 }] }), [
+      'wings of workload block',
+    ]);
+    assert.deepEqual(missingKinds({ policy: { invalidation: { kind: 'strict', lazily: true } } }), [
+      'lazily of policy strict',
     ]);
     assert.deepEqual(missingKinds(spec), []);
     const arms = { two: { spec: future, script: twoMaps } };
     const row = one(number({ ratio: [maps, maps] }, 1, { exactly: true }), {}, arms);
     assert.deepEqual([row.status, row.passed, row.simulated.length], ['not simulated', null, 0]);
-    assert.match(row.remark, /^there is no allocator teleport, no policy someday, no profile crystal/);
+    assert.match(row.remark, /^there is no allocator teleport, no policy someday, no workload telepathy/);
   });
 });
 
