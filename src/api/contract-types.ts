@@ -375,9 +375,22 @@ export interface PolicyInput {
 }
 export interface Costs {
   /**
-   * What each step costs. Profiles are data, named after their source.
+   * What each step costs. Profiles are data, named after their source; the catalog has every number with its citation, and what each was not measured for.
    */
-  profile?: 'riommu15-mlx' | 'riommu15-brcm';
+  profile?:
+    | 'riommu15-mlx'
+    | 'riommu15-brcm'
+    | 'viommu11-x5570'
+    | 'wiosca10-ioat'
+    | 'pciebench18-hsw'
+    | 'pciebench18-hsw2637'
+    | 'pciebench18-snb'
+    | 'fands24-clx'
+    | 'farshin23-icx'
+    | 'uiuc25-nested'
+    | 'npf17-connectib'
+    | 'hypertrio20-sim'
+    | 'skl26-nvme';
   /**
    * Step name to cycles, instead of the profile's number.
    */
@@ -763,6 +776,7 @@ export interface DmaResult {
   pages: DmaPage[];
   latencyNs: Quantity;
   timeNs: TimeNs;
+  assumptions?: Assumptions;
   [k: string]: unknown;
 }
 export interface IommuMapRequest {
@@ -783,6 +797,7 @@ export interface IommuMapResult {
   costCycles?: Quantity;
   breakdown?: Breakdown;
   timeNs?: TimeNs;
+  assumptions?: Assumptions;
   [k: string]: unknown;
 }
 export interface IommuUnmapRequest {
@@ -820,6 +835,7 @@ export interface InvalidateResult {
   costCycles?: Quantity;
   breakdown?: Breakdown;
   timeNs?: TimeNs;
+  assumptions?: Assumptions;
   [k: string]: unknown;
 }
 export interface AttachResult {
@@ -828,6 +844,7 @@ export interface AttachResult {
   breakdown?: Breakdown;
   misuse?: Misuse;
   timeNs?: TimeNs;
+  assumptions?: Assumptions;
   device?: Id;
   domain?: string | null;
   /**

@@ -158,8 +158,12 @@ export class Simulator implements SimulatorApi {
     this.allocatorEntry = allocators[policy.allocator.kind]!;
     this.policyEntry = policies[policy.invalidation.kind]!;
     this.costReplies = new CostReplies(this.profile, spec.costs.overrides, {
-      used: !this.passthrough,
-      steps: this.allocatorEntry.costStepsWith?.(policy.allocator) ?? this.allocatorEntry.costSteps,
+      translates: !this.passthrough,
+      steps: this.passthrough
+        ? []
+        : (this.allocatorEntry.costStepsWith?.(policy.allocator) ?? this.allocatorEntry.costSteps),
+      deferred: this.policyEntry.deferred,
+      coherent: iommu.coherent,
     });
     this.policy = this.policyEntry.create({
       work: this.work,

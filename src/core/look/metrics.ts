@@ -1,5 +1,5 @@
 /** `GET .../metrics` and a run's result: the same members, of the session's life and of the run. */
-import { assumptions } from '../apply/cost.ts';
+import { assumptionsOfTraffic } from '../apply/cost.ts';
 import type { Workload } from '../devices/workload.ts';
 import { Histogram } from '../meter/histogram.ts';
 import { newRows } from '../meter/work.ts';
@@ -180,7 +180,7 @@ export function runMetrics(simulator: Simulator, run: Run): Document {
       residualByteSeconds: Number(oracle.residual.exactAt(now) - baseline.residualBytePs) / 1e12,
     },
     verdicts: verdictCounts(oracle.verdicts, baseline.verdicts),
-    assumptions: assumptions(simulator, simulator.mapper.clearedSeveral),
+    assumptions: assumptionsOfTraffic(simulator),
     workloads: workloads.map((workload) => ({
       ...workloadMetrics(simulator, workload, elapsed),
       latencyHistogram: workload.latency.buckets(),
@@ -253,7 +253,7 @@ export function sessionMetrics(simulator: Simulator): Document {
       residualByteSeconds: oracle.residual.secondsAt(now),
     },
     verdicts: verdictCounts(oracle.verdicts),
-    assumptions: assumptions(simulator, simulator.mapper.clearedSeveral),
+    assumptions: assumptionsOfTraffic(simulator),
     workloads: [...simulator.workloads.all()].map((workload) => workloadMetrics(simulator, workload, runSeconds)),
   };
 }
