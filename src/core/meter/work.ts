@@ -44,14 +44,22 @@ export class Work {
   private askedPs = 0;
   private askedTotal = Number.NaN;
   private readonly milliGhz: number;
+  /** What it takes to hand a lock over to a CPU that waits for it. */
+  private readonly handoff: number;
+  private readonly handoffPs: number;
   /** Whether CPUs can meet at a lock: in runs with more than one CPU. Interactive operations are sequential. */
   contended = false;
   /** Bit set of assumed steps that were used since `clearUsed`; see `assumptions`. */
   usedAssumptions = 0;
 
-  /** @param cpuGhz a multiple of 0.001 */
-  constructor(cpuGhz: number) {
+  /**
+   * @param cpuGhz a multiple of 0.001
+   * @param handoff milli-cycles from the release of a lock until a CPU that waits for it has it
+   */
+  constructor(cpuGhz: number, handoff = 0) {
     this.milliGhz = Math.round(cpuGhz * 1000);
+    this.handoff = handoff;
+    this.handoffPs = this.toPs(handoff);
   }
 
   /** @param start ps after the clock's base */
@@ -111,20 +119,40 @@ export class Work {
     return Math.floor((ps * this.milliGhz) / 1000 + 0.5);
   }
 
-  /** Takes a lock, waiting for it if another CPU has it; locks are FIFO in the order in which operations start. */
+  /** Takes a lock, waiting for it if another CPU has it at this moment. No lock is taken twice by one operation at a time. */
   acquire(lock: Lock): void {
     lock.acquisitions++;
     if (!this.contended) return;
     const now = this.now();
-    if (lock.freeAt > now) {
-      const wait = lock.freeAt - now;
-      lock.waits++;
-      lock.waitPs += wait;
-      this.add(ROW.lockWait, this.toMilliCycles(wait));
-    }
+    const free = lock.held.freeFrom(now);
+    lock.since = free;
+    lock.waited = free > now;
+    if (!lock.waited) return;
+    lock.waits++;
+    lock.waitPs += free - now + this.handoffPs;
+    this.add(ROW.lockWait, this.toMilliCycles(free - now) + this.handoff);
   }
 
+  /**
+   * Lets go of it. Only now it is known for how long it was held: where another CPU, computed before, takes it earlier than that, the
+   * whole stretch comes after that one, and the wait is booked here.
+   */
   release(lock: Lock): void {
-    if (this.contended) lock.freeAt = this.now();
+    if (!this.contended) return;
+    let length = this.now() - lock.since;
+    let since = lock.held.fit(lock.since, length);
+    if (since > lock.since) {
+      let handoff = 0;
+      if (!lock.waited) {
+        lock.waits++;
+        lock.waitPs += this.handoffPs;
+        handoff = this.handoff;
+        length += this.handoffPs;
+        since = lock.held.fit(since, length);
+      }
+      lock.waitPs += since - lock.since;
+      this.add(ROW.lockWait, this.toMilliCycles(since - lock.since) + handoff);
+    }
+    lock.held.take(since, length);
   }
 }

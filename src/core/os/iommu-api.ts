@@ -57,7 +57,7 @@ export class IommuApi {
     if (replaced > 0) {
       flush.range(domain, page, pages, false);
       tables.releaseUnlinked();
-    } else if (this.parts.cachingMode) flush.range(domain, page, pages, true);
+    } else if (this.parts.cachingMode) flush.mapped(domain, page, pages);
     const last = page + pages - 1;
     domain.space(domain.lastPage).reserve(page, last);
     domain.pages.ranges.splice(domain.pages.rangeIndex(page), 0, {

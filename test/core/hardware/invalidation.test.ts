@@ -83,7 +83,7 @@ describe('invalidation interface', () => {
     const tails = new Set<number>();
     for (let i = 0; i < 200; i++) {
       assert.equal(invalidate(machine, 0x1000, 4096).descriptors, 1);
-      tails.add(machine.sim.unit.tail);
+      tails.add(machine.sim.unit.queues[0]!.tail);
     }
     const { descriptors, waitDescriptors, registerCommands } = machine.sim.counters;
     assert.deepEqual([descriptors, waitDescriptors, registerCommands], [200, 200, 0]);
