@@ -101,7 +101,9 @@ export class IommuApi {
     const unmapped = mapper.clear(domain, first, pages);
     mapper.bookUnmap(mapper.clearedPtes);
     exposure.beginUnmap(domain.index, first, last);
-    if (invalidate && unmapped > 0) flush.range(domain, first, pages, tables.unlinkedTables === 0);
+    // Also where nothing was mapped: a table that small unmaps left empty may go, and a walk cache may point to it.
+    if (invalidate && (unmapped > 0 || tables.unlinkedTables > 0))
+      flush.range(domain, first, pages, tables.unlinkedTables === 0);
     tables.releaseUnlinked();
     const now = work.now();
     const nowNs = clock.toNs(now);

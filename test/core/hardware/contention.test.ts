@@ -135,9 +135,8 @@ describe('strict on many CPUs', () => {
     assert.equal(machine.sim.unit.queues[0]!.tail, (2 * counts.descriptors!) % QUEUE_DESCRIPTORS);
     const own = machineOf(8, { iommu: { invalidation: { interface: 'per-cpu' } } });
     const result = runOf(own);
-    result.workloads.forEach(({ counts }, cpu) =>
-      assert.equal(own.sim.unit.queues[cpu]!.tail, (2 * counts.unmaps) % QUEUE_DESCRIPTORS),
-    );
+    for (const [cpu, { counts }] of result.workloads.entries())
+      assert.equal(own.sim.unit.queues[cpu]!.tail, (2 * counts.unmaps) % QUEUE_DESCRIPTORS);
     assert.equal(own.read<{ invalidation: { queues: unknown[] } }>({ read: 'queues' }).invalidation.queues.length, 8);
   });
 
