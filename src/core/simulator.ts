@@ -139,7 +139,7 @@ export class Simulator implements SimulatorApi {
     this.profile = profiles[spec.costs.profile]!;
     this.costs = costsOf(this.profile, spec.costs.overrides);
     this.random = new RandomStreams(spec.seed);
-    this.work = new Work(machine.cpuGhz, this.costs.lockHandoff);
+    this.work = new Work(machine.cpuGhz, this.costs.lockHandoff, this.clock);
     this.memory = new Memory(machine.memoryBytes, machine.frameReuse, this.random.stream('frames'));
     this.tables = new PageTables(this.memory);
     this.iotlb = new Iotlb(iommu.iotlb.entries, iommu.iotlb.ways, iommu.iotlb.replacement, this.random.stream('iotlb'));

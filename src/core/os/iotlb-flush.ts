@@ -118,9 +118,7 @@ export class IotlbFlush {
     work.release(lock);
     const posted = work.now();
     const service = this.hardwarePart + further;
-    const servicePs = work.toPs(service);
-    const begins = queue.hardware.fit(posted, servicePs);
-    queue.hardware.take(begins, servicePs);
+    const begins = work.serve(queue.hardware, work.toPs(service));
     if (begins > posted) {
       counters.invalidationBacklogWaits++;
       this.waitFor(begins - posted);

@@ -43,7 +43,7 @@ describe('busy times', () => {
         assert.equal(times.freeFrom(at), naive.fit(at, 0), `free from ${at}`);
         const from = times.fit(at, length);
         if (length > 0) assert.equal(from, naive.fit(at, length), `${length} from ${at}`);
-        times.take(from, length);
+        times.take(from, length, now);
         if (length > 0) naive.taken.push([from, from + length]);
       }
     }
@@ -51,7 +51,7 @@ describe('busy times', () => {
 
   test('who asks for an earlier moment gets the gap before, if it is long enough', () => {
     const times = new BusyTimes();
-    times.take(times.fit(100_000, 20_000), 20_000);
+    times.take(times.fit(100_000, 20_000), 20_000, 0);
     assert.equal(times.fit(10_000, 90_000), 10_000);
     assert.equal(times.fit(10_000, 91_000), 120_000);
     assert.equal(times.freeFrom(99_999), 99_999);
@@ -59,10 +59,18 @@ describe('busy times', () => {
     assert.equal(times.freeFrom(119_999), 120_000);
   });
 
-  test('the oldest stretches are forgotten, the newest never', () => {
-    const times = new BusyTimes();
-    for (let i = 0; i < 5000; i++) times.take(i * 10_000, 5000);
-    for (let i = 4800; i < 5000; i++) assert.equal(times.freeFrom(i * 10_000 + 1), i * 10_000 + 5000);
+  test('what lies before the present is forgotten, what lies ahead of it is not, however much', () => {
+    for (const ahead of [1, 20, 500]) {
+      const times = new BusyTimes();
+      for (let i = 0; i < 5000; i++) {
+        times.take(i * 10_000, 5000, (i - ahead) * 10_000);
+        for (let each = Math.max(0, i - ahead); each <= i; each += Math.ceil(ahead / 5))
+          assert.equal(times.freeFrom(each * 10_000 + 1), each * 10_000 + 5000);
+      }
+    }
+    const endless = new BusyTimes();
+    for (let i = 0; i < 20_000; i++) endless.take(i * 10_000, 5000, 0);
+    for (let i = 18_000; i < 20_000; i++) assert.equal(endless.freeFrom(i * 10_000 + 1), i * 10_000 + 5000);
   });
 
   test('a rebase moves all of it, and the digest tells two apart', () => {
@@ -70,8 +78,8 @@ describe('busy times', () => {
     const moved = new BusyTimes();
     assert.equal(digestOf(times), digestOf(moved));
     for (let i = 1; i < 5; i++) {
-      times.take(i * 10_000, 5000);
-      moved.take(1e9 + i * 10_000, 5000);
+      times.take(i * 10_000, 5000, 0);
+      moved.take(1e9 + i * 10_000, 5000, 0);
     }
     assert.notEqual(digestOf(times), digestOf(moved));
     moved.rebase(1e9);

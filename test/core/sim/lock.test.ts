@@ -117,7 +117,7 @@ describe('work and locks', () => {
   test('without contention nobody waits', () => {
     const work = new Work(1);
     const lock = new Lock('test');
-    lock.held.take(0, 1e9);
+    lock.held.take(0, 1e9, 0);
     work.begin(0, 0);
     work.acquire(lock);
     work.release(lock);
