@@ -308,6 +308,10 @@ export interface Iommu {
     ways?: number;
     replacement?: 'lru' | 'plru' | 'fifo' | 'random';
   };
+  /**
+   * A lock of the domain for each PTE that a map writes, as in Linux of 2008; without it the tables are lock-free, as since 2009.
+   */
+  pageTableLock?: boolean;
   walkCache?: {
     /**
      * Root first, `levels` - 1 numbers; 0 switches a level off.
@@ -315,7 +319,14 @@ export interface Iommu {
     entriesPerLevel?: number[];
   };
   invalidation?: {
-    interface?: 'queued' | 'register';
+    /**
+     * `queued`, one ring of 256 descriptors and a lock for all CPUs; `per-cpu`, a ring for each CPU (Arm's ECMDQ); `register`, the register pair before there were queues.
+     */
+    interface?: 'queued' | 'register' | 'per-cpu';
+    /**
+     * Descriptors before one wait descriptor, at most - 1 as in Linux up to 6.11, 16 since.
+     */
+    batchDescriptors?: number;
     pageSelective?: boolean;
     /**
      * A range of up to 2^this pages in one descriptor; wider falls back to the domain.
@@ -437,6 +448,18 @@ export interface DeviceInput {
   maxSegmentBytes?: MaxSegmentBytes;
   segmentBoundaryBytes?: SegmentBoundaryBytes;
   untrusted?: Untrusted;
+  deviceTlb?: DeviceTlb;
+}
+/**
+ * The device caches translations itself (ATS).
+ */
+export interface DeviceTlb {
+  entries?: number;
+  /**
+   * 0 is fully associative.
+   */
+  ways?: number;
+  replacement?: 'lru' | 'plru' | 'fifo' | 'random';
 }
 /**
  * Receive. The ring is mapped in advance; the poll unmaps, frees the buffer, allocates, maps; an empty ring drops.
@@ -605,6 +628,38 @@ export interface DomainPage {
   items: Domain[];
   nextCursor?: NextCursor;
 }
+/**
+ * The device TLB, and whether the kernel turned it on; it does not in passthrough, for untrusted devices, and without a queue.
+ */
+export interface DeviceTlbState {
+  entries: Count;
+  ways: Count;
+  replacement: 'lru' | 'plru' | 'fifo' | 'random';
+  enabled: boolean;
+  /**
+   * Why it is off.
+   */
+  reason?: string;
+  lookups?: Count;
+  hits?: Count;
+  evictions?: Count;
+  [k: string]: unknown;
+}
+export interface Lock {
+  name: string;
+  /**
+   * Of a run - how many locks of that name there are.
+   */
+  locks?: number;
+  acquisitions: Count;
+  /**
+   * Acquisitions that found it held by another CPU.
+   */
+  waits: number;
+  waitNs: Quantity;
+  waitCycles: Quantity;
+  [k: string]: unknown;
+}
 export interface Device {
   id: Id;
   name?: Name;
@@ -618,6 +673,7 @@ export interface Device {
   maxSegmentBytes?: MaxSegmentBytes;
   segmentBoundaryBytes?: SegmentBoundaryBytes;
   untrusted?: Untrusted;
+  deviceTlb?: DeviceTlbState;
   [k: string]: unknown;
 }
 export interface DevicePage {
@@ -964,6 +1020,14 @@ export interface RunResult {
   breakdown?: MeasuredBreakdown;
   counts?: Counts;
   iotlb?: IotlbCounts;
+  /**
+   * Look-ups of all device TLBs together; absent without any.
+   */
+  deviceTlb?: IotlbCounts;
+  /**
+   * By name, what the run added.
+   */
+  locks?: Lock[];
   exposure?: Exposure;
   verdicts?: Verdicts;
   workloads?: WorkloadMetrics[];
@@ -1118,6 +1182,14 @@ export interface Metrics {
   breakdown?: MeasuredBreakdown;
   counts?: Counts;
   iotlb?: IotlbCounts;
+  /**
+   * Look-ups of all device TLBs together; absent without any.
+   */
+  deviceTlb?: IotlbCounts;
+  /**
+   * Each lock, over the life of the session.
+   */
+  locks?: Lock[];
   exposure?: Exposure;
   verdicts?: Verdicts;
   workloads?: WorkloadMetrics[];
@@ -1169,6 +1241,12 @@ export interface Iotlb {
      * Translates a page that was unmapped.
      */
     stale?: boolean;
+    [k: string]: unknown;
+  }[];
+  /**
+   * The same of each device TLB in use, with `device`.
+   */
+  devices?: {
     [k: string]: unknown;
   }[];
   [k: string]: unknown;
@@ -1229,7 +1307,7 @@ export interface PageTable {
  */
 export interface Queues {
   invalidation: {
-    interface: 'queued' | 'register';
+    interface: 'queued' | 'register' | 'per-cpu';
     [k: string]: unknown;
   };
   flush: {
@@ -1361,6 +1439,7 @@ export interface DeviceLine {
   maxSegmentBytes?: MaxSegmentBytes;
   segmentBoundaryBytes?: SegmentBoundaryBytes;
   untrusted?: Untrusted;
+  deviceTlb?: DeviceTlb;
 }
 export interface AttachLine {
   op: 'attach';

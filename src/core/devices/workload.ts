@@ -213,7 +213,8 @@ export abstract class Workload {
     this.hits += iotlb.hits - hits;
     this.verdicts[verdict]!++;
     if (verdict !== VERDICT.ok) this.simulator.noteVerdict(this, page, offset, lengthBytes, write, verdict, now);
-    const latency = iommu.references === 0 ? 0 : work.toPs(iommu.references * costs.tableRead);
+    const walked = iommu.references * costs.tableRead + iommu.requests * costs.translationRequest;
+    const latency = walked === 0 ? 0 : work.toPs(walked);
     device.lastPage = page;
     device.lastOffset = offset;
     device.lastLength = lengthBytes;

@@ -8,6 +8,7 @@ import type { Simulator } from '../simulator.ts';
 import { type ExposureFigures, SESSION } from '../truth/exposure.ts';
 import { VERDICT, verdictNames } from '../truth/oracle.ts';
 import { meanBreakdown } from './breakdown.ts';
+import { lockDocuments, lockSums } from './locks.ts';
 
 type Document = Record<string, unknown>;
 
@@ -47,6 +48,23 @@ function windowDocument(figures: ExposureFigures): Document {
 }
 
 const iotlbCounts = (lookups: number, hits: number) => ({ lookups, hits, misses: lookups - hits });
+
+/** Of all device TLBs there ever were. */
+export function deviceTlbTotals({ everyDevice }: Simulator): { used: boolean; lookups: number; hits: number } {
+  const totals = { used: false, lookups: 0, hits: 0 };
+  for (const { deviceTlb } of everyDevice) {
+    if (deviceTlb === null) continue;
+    totals.used = true;
+    totals.lookups += deviceTlb.lookups;
+    totals.hits += deviceTlb.hits;
+  }
+  return totals;
+}
+
+function deviceTlbCounts(simulator: Simulator, lookupsBefore: number, hitsBefore: number): Document {
+  const { used, lookups, hits } = deviceTlbTotals(simulator);
+  return used ? { deviceTlb: iotlbCounts(lookups - lookupsBefore, hits - hitsBefore) } : {};
+}
 
 const detectabilityOf = (attempts: number, detected: number) => (attempts === 0 ? null : detected / attempts);
 
@@ -168,6 +186,8 @@ export function runMetrics(simulator: Simulator, run: Run): Document {
     ),
     counts: counted,
     iotlb: iotlbCounts(iotlb.lookups - baseline.lookups, iotlb.hits - baseline.hits),
+    ...deviceTlbCounts(simulator, baseline.deviceLookups, baseline.deviceHits),
+    locks: lockSums(simulator.work, simulator.locks(), baseline.locks),
     exposure: {
       potential: kind('potential', baseline.potentialPagePs, baseline.potentialBytePs),
       actual: kind('actual', baseline.actualPagePs, baseline.actualBytePs),
@@ -180,7 +200,7 @@ export function runMetrics(simulator: Simulator, run: Run): Document {
       residualByteSeconds: Number(oracle.residual.exactAt(now) - baseline.residualBytePs) / 1e12,
     },
     verdicts: verdictCounts(oracle.verdicts, baseline.verdicts),
-    assumptions: assumptionsOfTraffic(simulator),
+    assumptions: [...assumptionsOfTraffic(simulator), ...simulator.hardwareAssumptions()],
     workloads: workloads.map((workload) => ({
       ...workloadMetrics(simulator, workload, elapsed),
       latencyHistogram: workload.latency.buckets(),
@@ -232,17 +252,12 @@ export function sessionMetrics(simulator: Simulator): Document {
       domains: simulator.domainNames.size,
       devices: simulator.devices.size,
     },
-    locks: simulator.locks().map(({ name, acquisitions, waits, waitPs }) => ({
-      name,
-      acquisitions,
-      waits,
-      waitNs: waitPs / 1000,
-      waitCycles: work.toMilliCycles(waitPs) / 1000,
-    })),
+    locks: lockDocuments(work, simulator.locks()),
     iotlb: {
       ...iotlbCounts(iotlb.lookups, iotlb.hits),
       hitsByPageSize: { '4KiB': iotlb.hitsOfSize[0], '2MiB': iotlb.hitsOfSize[1], '1GiB': iotlb.hitsOfSize[2] },
     },
+    ...deviceTlbCounts(simulator, 0, 0),
     walkCaches,
     exposure: {
       potential: windowDocument(exposure.figures('potential', SESSION, now)),
@@ -253,7 +268,7 @@ export function sessionMetrics(simulator: Simulator): Document {
       residualByteSeconds: oracle.residual.secondsAt(now),
     },
     verdicts: verdictCounts(oracle.verdicts),
-    assumptions: assumptionsOfTraffic(simulator),
+    assumptions: [...assumptionsOfTraffic(simulator), ...simulator.hardwareAssumptions()],
     workloads: [...simulator.workloads.all()].map((workload) => workloadMetrics(simulator, workload, runSeconds)),
   };
 }
