@@ -170,7 +170,8 @@ export type Seed = number;
  * A device on an external port, which the kernel trusts with nothing beyond the bytes that it is given.
  */
 export type Untrusted = boolean;
-export type WorkloadInput = NicRxWorkload | NicTxWorkload | BlockWorkload | HostileWorkload;
+export type WorkloadInput =
+  NicRxWorkload | NicTxWorkload | BlockWorkload | DmaWindowWorkload | MapBenchmarkWorkload | HostileWorkload;
 /**
  * Simulated CPUs that serve the device; all of them when absent.
  */
@@ -190,6 +191,42 @@ export type NicQueues = number;
  */
 export type MappingsPerPacket = number;
 export type NapiBudget = number;
+/**
+ * Accesses that the device has on their way at a time; more wait. This member and those after it (`parallelWalks` to `busOverheadBytes`) describe how a device reaches memory; a NIC or a disk that names none of them reaches it at any rate, and its walks overlap.
+ */
+export type Outstanding = number;
+/**
+ * Page walks at a time; any number when absent.
+ */
+export type ParallelWalks = number;
+/**
+ * Of one table read of a walk; the cost profile's `tableRead` when absent.
+ */
+export type WalkReferenceNs = number;
+/**
+ * Of a walk, however many tables it reads, instead of `walkReferenceNs`.
+ */
+export type MissNs = number;
+/**
+ * For which a page holds a walker whether it hits or misses.
+ */
+export type PageBaseNs = number;
+/**
+ * Of a read that hits and waits for nothing, without its time on the bus. 603 is a 64-byte read from memory.
+ */
+export type ReadLatencyNs = number;
+/**
+ * Of a write that hits and waits for nothing, without its time on the bus.
+ */
+export type WriteLatencyNs = number;
+/**
+ * Rate of the bus between device and memory; no limit when absent.
+ */
+export type BusGbps = number;
+/**
+ * Bytes that pass the bus beside the data of each access.
+ */
+export type BusOverheadBytes = number;
 /**
  * Absent on the last page.
  */
@@ -456,6 +493,75 @@ export interface BlockWorkload {
    * One `map_sg` per I/O, or one `map_page` per page.
    */
   mapping?: 'sg' | 'page';
+}
+/**
+ * Accesses inside a window that was mapped in advance, `outstanding` (1) at a time; nothing is mapped or unmapped meanwhile.
+ */
+export interface DmaWindowWorkload {
+  name?: Name;
+  kind: 'dma-window';
+  device: Reference;
+  tenant?: Reference;
+  cpus?: Cpus;
+  windowBytes?: number;
+  /**
+   * Of the leaves that map it.
+   */
+  pageSize?: '4KiB' | '2MiB';
+  accessBytes?: number;
+  /**
+   * From one place of an access to the next; `accessBytes` when absent.
+   */
+  strideBytes?: number;
+  /**
+   * Places at random, or in turn.
+   */
+  pattern?: 'random' | 'sequential';
+  /**
+   * A copy reads at its place and writes to a page behind the window.
+   */
+  access?: 'read' | 'write' | 'copy';
+  outstanding?: Outstanding;
+  parallelWalks?: ParallelWalks;
+  walkReferenceNs?: WalkReferenceNs;
+  missNs?: MissNs;
+  pageBaseNs?: PageBaseNs;
+  readLatencyNs?: ReadLatencyNs;
+  writeLatencyNs?: WriteLatencyNs;
+  busGbps?: BusGbps;
+  busOverheadBytes?: BusOverheadBytes;
+}
+/**
+ * The kernel's `dma_map_benchmark`: threads that map and unmap their buffer over and over, timed in units of 100 ns. The result has the three `lines` that its tool prints.
+ */
+export interface MapBenchmarkWorkload {
+  name?: Name;
+  kind: 'map-benchmark';
+  device: Reference;
+  tenant?: Reference;
+  cpus?: Cpus;
+  /**
+   * One a CPU; those beyond take turns.
+   */
+  threads?: number;
+  /**
+   * Simulated time after which the threads stop, counted from the start of the run.
+   */
+  seconds?: number;
+  direction?: 'to-device' | 'from-device' | 'bidirectional';
+  /**
+   * Busy wait between map and unmap.
+   */
+  transferNs?: number;
+  granulePages?: number;
+  /**
+   * One `map_single` of the buffer, or a `map_sg` of its pages.
+   */
+  mapMode?: 'single' | 'sg';
+  /**
+   * For which a thread writes each page before the map, unless the device only writes.
+   */
+  dirtyNs?: number;
 }
 /**
  * A device that keeps using what it has seen, under the requester id of its target.
@@ -854,7 +960,7 @@ export interface Removed {
 export interface Workload {
   id: Id;
   name?: Name;
-  kind: 'nic-rx' | 'nic-tx' | 'block' | 'hostile';
+  kind: 'nic-rx' | 'nic-tx' | 'block' | 'dma-window' | 'map-benchmark' | 'hostile';
   device: Reference;
   [k: string]: unknown;
 }
@@ -1018,6 +1124,26 @@ export interface WorkloadMetrics {
   iotlb?: IotlbCounts;
   exposure?: Exposure;
   verdicts?: Verdicts;
+  engine?: DmaEngineMetrics;
+  /**
+   * Of `map-benchmark` - what the kernel's tool prints.
+   */
+  lines?: string[];
+  [k: string]: unknown;
+}
+/**
+ * Of a device with limits - accesses on their way, walks and what they waited.
+ */
+export interface DmaEngineMetrics {
+  accesses?: Count;
+  walks?: Count;
+  outstandingMean?: Quantity;
+  outstandingPeak?: Count;
+  walkersBusyMean?: Quantity;
+  /**
+   * Mean wait of an access for a walker.
+   */
+  walkWaitNs?: number;
   [k: string]: unknown;
 }
 /**

@@ -11,7 +11,7 @@ import { MAP_KIND } from '../os/mappings.ts';
 import type { InputSegment } from '../os/scatterlist.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
 import type { Simulator } from '../simulator.ts';
-import { DONE, SUSPENDED, Workload, type WorkloadEntry, type WorkloadSetup } from './workload.ts';
+import { DONE, numberOf, phaseOf, SUSPENDED, Workload, type WorkloadEntry, type WorkloadSetup } from './workload.ts';
 
 const PHASE = { submit: 1, served: 2, complete: 3 } as const;
 
@@ -81,30 +81,25 @@ class Block extends Workload {
     return this.cpus[tag % this.cpus.length]!;
   }
 
-  // Tags are numbered beyond the 256 queues of an event's argument: the argument's phase carries the rest.
-  private armTag(time: number, phase: number, tag: number): void {
-    this.arm(time, phase * 1024 + (tag >> 8), tag & 255);
-  }
-
   protected start(now: number): void {
     this.diskFreeAt = now;
     for (let tag = 0; tag < this.tags; tag++) {
-      if (this.state[tag] === 0) this.armTag(now, PHASE.submit, tag);
+      if (this.state[tag] === 0) this.armNumbered(now, PHASE.submit, tag);
       else if (this.state[tag] === 1) this.serve(tag, now);
-      else this.armTag(now, PHASE.complete, tag);
+      else this.armNumbered(now, PHASE.complete, tag);
     }
   }
 
   event(phase: number, queue: number, now: number): boolean {
-    const tag = ((phase & 1023) << 8) | queue;
-    const what = phase >> 10;
+    const tag = numberOf(phase, queue);
+    const what = phaseOf(phase);
     if (what === PHASE.served) {
       this.served(tag, now);
       return DONE;
     }
     const cpu = this.cpuOf(tag);
     if (!this.simulator.mayRun(cpu, this.index, now)) {
-      this.armTag(this.simulator.cpuAt[cpu]!, what, tag);
+      this.armNumbered(this.simulator.cpuAt[cpu]!, what, tag);
       return DONE;
     }
     this.begin(cpu, now);
@@ -178,7 +173,7 @@ class Block extends Workload {
     this.release(tag);
     const end = this.finish();
     this.state[tag] = 0;
-    this.armTag(end + Math.max(this.servicePs, 1_000_000), PHASE.submit, tag);
+    this.armNumbered(end + Math.max(this.servicePs, 1_000_000), PHASE.submit, tag);
     return DONE;
   }
 
@@ -200,7 +195,7 @@ class Block extends Workload {
     this.state[tag] = 1;
     const start = this.diskFreeAt > at ? this.diskFreeAt : at;
     this.diskFreeAt = start + this.servicePs;
-    this.armTag(this.diskFreeAt + this.latencyPs, PHASE.served, tag);
+    this.armNumbered(this.diskFreeAt + this.latencyPs, PHASE.served, tag);
   }
 
   private served(tag: number, now: number): void {
@@ -228,7 +223,7 @@ class Block extends Workload {
       }
     this.state[tag] = 2;
     this.latency.record(Math.floor((landed - this.submittedAt[tag]!) / 1000));
-    this.armTag(landed, PHASE.complete, tag);
+    this.armNumbered(landed, PHASE.complete, tag);
   }
 
   resume(): boolean {
