@@ -12,7 +12,8 @@
  * Source: pcie-bench (Neugebauer et al., SIGCOMM 2018) for reads: 603 ns of a 64-byte read from memory, 38 of them in flight, 4.5
  * overlapping misses; F&S for writes: 100 cache lines in 400 ns; PCI Express Base Specification: 32 tags unless extended ones are on.
  * Departs: an access is translated when it is issued, also a write that waits for the bus; all its pages are walked by one server, one
- * after the other; no credits, no ordering of accesses among each other (a NIC orders what it delivers by itself).
+ * after the other; no credits, no ordering of accesses among each other (a NIC orders what it delivers by itself). An invalidation that
+ * drains waits for what an access takes by itself and not for its wait in line: what is not translated yet would be translated after it.
  */
 import type { DigestSink } from '../sim/digest-sink.ts';
 import type { Simulator } from '../simulator.ts';
@@ -63,7 +64,7 @@ export class DmaEngine {
   private readonly perReferencePs: number;
   private readonly readLatencyPs: number;
   private readonly writeLatencyPs: number;
-  /** ps that a byte takes on the bus; 0 without a bus that limits. */
+  /** ps that a byte takes on the bus; 0 without a bus that limits, whatever its overhead. */
   private readonly perBytePs: number;
   private readonly busOverheadBytes: number;
 
@@ -80,6 +81,9 @@ export class DmaEngine {
   /** Free slots, the one used last on top. */
   private readonly free: Int32Array;
   private freeCount: number;
+
+  /** ps that the access issued last would take if it waited for nothing. */
+  alonePs = 0;
 
   // Of the run in progress, or the last one.
   accesses = 0;
@@ -167,6 +171,7 @@ export class DmaEngine {
     this.accesses++;
     this.walks += walks;
     const heldPs = pages * this.perPagePs + walks * this.perWalkPs + references * this.perReferencePs;
+    this.alonePs = heldPs + this.busPs(bytes) + (write ? this.writeLatencyPs : this.readLatencyPs);
     if (write) {
       // Its data passes the bus first; nothing but the latency follows the translation.
       this.state[slot] = ON_THE_BUS;
@@ -213,7 +218,11 @@ export class DmaEngine {
   private overBus(at: number, bytes: number): number {
     if (this.perBytePs === 0) return at;
     const start = this.busFreeAt > at ? this.busFreeAt : at;
-    return (this.busFreeAt = start + Math.round((bytes + this.busOverheadBytes) * this.perBytePs));
+    return (this.busFreeAt = start + this.busPs(bytes));
+  }
+
+  private busPs(bytes: number): number {
+    return Math.round((bytes + this.busOverheadBytes) * this.perBytePs);
   }
 
   private integrate(now: number): void {

@@ -177,7 +177,6 @@ class DmaWindow extends Workload {
     const { engine } = this;
     const slot = numberOf(phase, queue);
     if (!engine.arrive(slot)) {
-      this.landsAt(engine.at[slot]!);
       this.armNumbered(engine.at[slot]!, ARRIVE, slot);
       return DONE;
     }

@@ -277,7 +277,7 @@ export abstract class Workload {
   }
 
   /** An access of this device is on its way until `end`: an invalidation that drains waits for it. */
-  protected landsAt(end: number): void {
+  private landsAt(end: number): void {
     const { device } = this;
     device.lastEndPs = end;
     const { domain } = device;
@@ -312,7 +312,7 @@ export abstract class Workload {
     this.touchedPages = 0;
     this.touchedWalks = 0;
     this.touchedReferences = 0;
-    this.landsAt(engine.at[slot]!);
+    this.landsAt(now + engine.alonePs);
     return slot;
   }
 
