@@ -10,7 +10,8 @@ import { MAP_KIND } from '../os/mappings.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
 import type { Simulator } from '../simulator.ts';
 import { NicWorkload, nicFixedDefaults, nicParameters } from './nic.ts';
-import { checkReceive, NicRxBuffers, needsBuffers, receiveDefaults, receiveParameters } from './nic-rx-buffers.ts';
+import { NicRxBuffers } from './nic-rx-buffers.ts';
+import { checkReceive, needsBuffers, receiveDefaults, receiveParameters } from './receive-parameters.ts';
 import { DONE, SUSPENDED, type WorkloadEntry, type WorkloadSetup } from './workload.ts';
 
 const PHASE = { setup: 0, arrival: 1, poll: 2 } as const;
