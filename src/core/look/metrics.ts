@@ -72,13 +72,12 @@ function workloadMetrics(simulator: Simulator, workload: Workload, elapsed: numb
   const { now } = simulator.clock;
   const { exposure } = simulator;
   const perSecond = elapsed > 0 ? workload.operations / elapsed : 0;
-  const nic = workload.wirePs > 0;
   return {
     id: workload.id,
     ...(workload.name !== null && { name: workload.name }),
     kind: workload.kind,
     operations: workload.operations,
-    ...(nic && { throughputGbps: elapsed > 0 ? (workload.bytes * 8) / elapsed / 1e9 : 0 }),
+    ...(workload.hasThroughput && { throughputGbps: elapsed > 0 ? (workload.bytes * 8) / elapsed / 1e9 : 0 }),
     ...(workload.kind === 'block' && { iops: perSecond }),
     latencyNs: workload.latency.quantiles(),
     cpuUtilisation: Array.from(workload.busyPs, (busy, cpu) =>
@@ -95,7 +94,9 @@ function workloadMetrics(simulator: Simulator, workload: Workload, elapsed: numb
       mapFailures: workload.mapFailures,
       offered: workload.offered,
       dropped: workload.dropped,
+      ...workload.reportCounts(),
     },
+    ...workload.report(now, elapsed * 1e12),
     iotlb: iotlbCounts(workload.lookups, workload.hits),
     exposure: {
       potential: windowDocument(exposure.figures('potential', workload.index, now)),
@@ -121,7 +122,7 @@ function totals(simulator: Simulator, elapsed: number, timerRows?: Float64Array)
   let unmapCalls = 0;
   for (const workload of simulator.workloads.all()) {
     operations += workload.operations;
-    if (workload.wirePs > 0) bits += workload.bytes * 8;
+    if (workload.hasThroughput) bits += workload.bytes * 8;
     if (workload.kind === 'block') ios += workload.operations;
     milliCycles += workload.milliCycles;
     mapCalls += workload.mapCalls;
