@@ -87,6 +87,8 @@ export const ERRORS: Readonly<Record<string, CatalogueEntry>> = {
   'no-frame': passing(507, 'No page frame left'),
   'quota-exceeded': passing(507, 'The memory quota of the tenant is used up'),
   'flush-queue-exhausted': passing(507, 'No memory for the flush queue left'),
+  'bounce-pool-full': passing(507, 'The bounce pool is full'),
+  'shadow-pool-full': passing(507, 'The shadow buffers have reached their limit'),
   'mask-unreachable': refusal(507, 'The device cannot address the memory'),
 
   // Lines of `ops`.

@@ -19,6 +19,10 @@ const SLOTS = 64;
 interface Allocator {
   used: boolean;
   steps: readonly string[];
+  /** Of the mode, beside the allocator's. */
+  ofMode: readonly string[];
+  /** Whether the kernel clears table entries itself. */
+  clearsEntries: boolean;
 }
 
 /** What replies say of costs again and again. Holds nothing that acts: a session without it answers the same. */
@@ -27,15 +31,24 @@ export class CostReplies {
   private readonly rows = new Float64Array(SLOTS * rowNames.length);
   private readonly costs: (Cost | null)[] = new Array<Cost | null>(SLOTS).fill(null);
   /** Assumed steps that this session's allocator takes, where a call clears one PTE, and where several. None without translation. */
-  readonly ofOnePage: readonly string[];
-  readonly ofSeveralPages: readonly string[];
+  ofOnePage: readonly string[];
+  ofSeveralPages: readonly string[];
 
   constructor(profile: CostProfile, overrides: Record<string, number>, allocator: Allocator) {
-    const assumed = allocator.used ? assumptionsOf(profile, overrides) : [];
+    const assumed = assumptionsOf(profile, overrides);
     const may = (step: string, several: boolean): boolean =>
-      allocator.steps.includes(step) || (step === 'unmapFurtherPte' && several);
+      allocator.ofMode.includes(step) ||
+      (allocator.used &&
+        (allocator.steps.includes(step) || (step === 'unmapFurtherPte' && several && allocator.clearsEntries)));
     this.ofOnePage = Object.freeze(assumed.filter((step) => may(step, false)));
     this.ofSeveralPages = Object.freeze(assumed.filter((step) => may(step, true)));
+  }
+
+  /** From now on steps of these may be taken as well. */
+  also(profile: CostProfile, overrides: Record<string, number>, steps: readonly string[]): void {
+    const assumed = assumptionsOf(profile, overrides).filter((step) => steps.includes(step));
+    this.ofOnePage = Object.freeze([...new Set([...this.ofOnePage, ...assumed])]);
+    this.ofSeveralPages = Object.freeze([...new Set([...this.ofSeveralPages, ...assumed])]);
   }
 
   of({ rows }: Work): Cost {

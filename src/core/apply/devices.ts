@@ -1,7 +1,6 @@
 /** Devices: attached to a domain, moved to another, removed. */
 
 import { deviceDocument } from '../look/documents.ts';
-import { ROW } from '../meter/work.ts';
 import type { Outcome } from '../operations.ts';
 import { Device } from '../os/device.ts';
 import type { Domain } from '../os/domain.ts';
@@ -9,7 +8,7 @@ import { fail, ok, refuse } from '../outcome.ts';
 import { formatAddress } from '../sim/address.ts';
 import type { Simulator } from '../simulator.ts';
 import { costOf } from './cost.ts';
-import { retireDomain, workloadIn } from './domains.ts';
+import { retireDomain, tenantOfOwnDomain, workloadIn } from './domains.ts';
 import type { Of } from './index.ts';
 import { refuseName } from './names.ts';
 
@@ -32,8 +31,12 @@ export function makeDevice(simulator: Simulator, operation: Of<'device'>): Outco
   const bdf = operation.bdf ?? defaultBdf(devices.next);
   for (const other of devices.all())
     if (other.bdf === bdf) return refuse('name-taken', `device ${other.id} has the requester id ${bdf}`, '/bdf');
+  const tenant = domain ? domain.tenant : tenantOfOwnDomain(simulator);
+  if (typeof tenant !== 'number') return tenant;
+  if (operation.untrusted === true && !simulator.readyForUntrusted())
+    return fail('no-frame', 'no page frames are left for the pool that an untrusted device needs');
   if (!domain) {
-    const own = simulator.makeDomain(null, 0, simulator.spec.iommu.levels);
+    const own = simulator.makeDomain(null, tenant, simulator.spec.iommu.levels);
     if (!own) return fail('no-frame', 'no page frame is left for the root table of its domain');
     domain = own;
   }
@@ -62,15 +65,15 @@ function inFlight(simulator: Simulator, device: Device): Record<string, unknown>
 /** Takes a device out of its domain; the context entry is flushed, and the old domain's entries if it is left empty. */
 function leave(simulator: Simulator, device: Device): { check: string; detail: string }[] {
   const { domain } = device;
-  const { counters, work, costs, policy, unit, log } = simulator;
+  const { counters, work, policy, unit, log, flush, dma } = simulator;
   device.contextCached = false;
-  counters.contextInvalidations++;
-  work.add(ROW.invalidation, costs.invalidation);
+  flush.context();
   if (!domain) return [];
   policy.drain(domain);
+  dma.mode?.deviceLeft(device, domain);
   domain.devices--;
   if (domain.devices === 0) {
-    work.add(ROW.invalidation, costs.invalidation);
+    flush.bookSubmission();
     unit.domain(domain.index, work.now());
   }
   device.domain = null;

@@ -131,6 +131,8 @@ export function spaceInside(simulator: Simulator, reading: Page & { domain?: str
     usedBytes: usedPages * 4096,
     largestFreeBytes: largestFree * 4096,
     exposedPages: waiting,
+    ...simulator.dma.mode?.inspect(domain),
+    ...(simulator.dma.partial !== null && { bounce: simulator.dma.partial.pool.inspect() }),
     items,
     ...(more ? { nextCursor: `c${lastShown}` } : {}),
   });

@@ -219,6 +219,8 @@ export function sessionMetrics(simulator: Simulator): Document {
       residualBytes: oracle.residual.current,
       domains: simulator.domainNames.size,
       devices: simulator.devices.size,
+      ...simulator.dma.mode?.gauges(),
+      ...simulator.dma.partial?.pool.gauges(),
     },
     locks: simulator.locks().map(({ name, acquisitions, waits, waitPs }) => ({
       name,

@@ -3,14 +3,15 @@ import type { InvalidationUnit } from '../hardware/invalidation.ts';
 import type { Costs } from '../meter/cost-profile.ts';
 import type { Counters } from '../meter/counters.ts';
 import { ROW, type Work } from '../meter/work.ts';
+import type { DigestSink } from '../sim/digest-sink.ts';
 import { Lock } from '../sim/lock.ts';
 import type { Domain } from './domain.ts';
 
 export class IotlbFlush {
-  private readonly unit: InvalidationUnit;
-  private readonly work: Work;
-  private readonly costs: Costs;
-  private readonly counters: Counters;
+  protected readonly unit: InvalidationUnit;
+  protected readonly work: Work;
+  protected readonly costs: Costs;
+  protected readonly counters: Counters;
   /** `q_lock` of the invalidation queue, or the register lock. */
   readonly lock = new Lock('invalidation-queue');
 
@@ -21,11 +22,25 @@ export class IotlbFlush {
     this.counters = counters;
   }
 
+  /** What one submission and the wait for it take, whoever carries it out. */
+  bookSubmission(): void {
+    this.work.add(ROW.invalidation, this.costs.invalidation);
+  }
+
+  /** A device's context entry changes. */
+  context(): void {
+    this.counters.contextInvalidations++;
+    this.bookSubmission();
+  }
+
+  /** A domain is taken apart: nothing of it may be carried out any more. */
+  domainGone(_domain: Domain): void {}
+
   /** @param inFlightUntil ps at which the last DMA in scope lands: the invalidation completes no earlier */
   private wait(inFlightUntil: number): number {
     const { work } = this;
     work.acquire(this.lock);
-    work.add(ROW.invalidation, this.costs.invalidation);
+    this.bookSubmission();
     let now = work.now();
     if (inFlightUntil > now) {
       this.counters.drainWaits++;
@@ -51,5 +66,9 @@ export class IotlbFlush {
   range(domain: Domain, first: number, pages: number, leafOnly: boolean): void {
     this.unit.range(domain.index, first, pages, leafOnly, this.wait(domain.inFlightUntil));
     this.work.release(this.lock);
+  }
+
+  digest(sink: DigestSink): void {
+    this.lock.digest(sink);
   }
 }

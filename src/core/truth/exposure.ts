@@ -20,6 +20,8 @@ import type { TruthPages } from './pages.ts';
 export { SESSION };
 
 const NONE = -1;
+/** In the place of an IOTLB entry: the PTE itself still translates the page. */
+const BY_PTE = -2;
 /** Windows kept one by one. Beyond it (`never` opens without end) the further ones are only counted, until all of theirs close. */
 const MAX_OPEN = 2 ** 21;
 /** What an exact sum takes in one step. */
@@ -134,15 +136,16 @@ export class Exposure {
   /**
    * Opens the window of one page.
    * @param at ps after the clock's base: the return of unmap
-   * @returns whether a cached entry still translates the page
+   * @param stands whether the page's PTE has not been cleared yet: it is within reach to the end, cached or not
+   * @returns whether anything still translates the page
    */
-  openWindow(domain: number, page: number, bytes: number, at: number): boolean {
+  openWindow(domain: number, page: number, bytes: number, at: number, stands: boolean): boolean {
     const { workload } = this;
     this.ledger.rise(workload, KIND.potential);
     const entry = this.iotlb.probe(domain, page);
     if (this.open >= MAX_OPEN) {
       this.openBeyond(domain, bytes, at);
-      return entry !== NO_ENTRY;
+      return stands || entry !== NO_ENTRY;
     }
     let window = this.freeHead;
     if (window === NONE) {
@@ -170,6 +173,12 @@ export class Exposure {
     const at512 = page & 511;
     links[link + NEXT_ON_PAGE] = chunk.window[at512]!;
     chunk.window[at512] = window;
+    if (stands) {
+      links[link + ENTRY] = BY_PTE;
+      times[time + ACTUAL_SINCE] = at;
+      this.ledger.rise(workload, KIND.actual);
+      return true;
+    }
     if (entry === NO_ENTRY) return false;
     this.attach(window, entry, at);
     return true;
@@ -281,7 +290,7 @@ export class Exposure {
     const { links, iotlb } = this;
     const link = window * LINKS;
     const entry = links[link + ENTRY]!;
-    if (entry !== NO_ENTRY) {
+    if (entry >= 0) {
       const next = links[link + NEXT_ON_ENTRY]!;
       const previous = links[link + PREVIOUS_ON_ENTRY]!;
       if (previous === NONE) iotlb.window[entry] = next;
@@ -372,7 +381,7 @@ export class Exposure {
         const page = times[window * TIMES + PAGE]!;
         const entry = links[window * LINKS + ENTRY]!;
         pages.chunk(page).window[page & 511] = NONE;
-        if (entry !== NO_ENTRY) iotlb.window[entry] = NONE;
+        if (entry >= 0) iotlb.window[entry] = NONE;
         this.finish(window, at);
         window = next;
       }
