@@ -25,6 +25,7 @@ export const never: PolicyEntry = {
     tablePages: 'at unmap',
     window: 'until the entry is evicted by chance, or an explicit invalidation',
   },
+  reusesBeforeFlush: true,
   deferred: false,
   needsCircular: false,
   create: (parts) => new Never(parts),

@@ -83,6 +83,10 @@ export interface PolicyEntry {
   defaults: Record<string, unknown>;
   source: string;
   reuse: Reuse;
+  /** An address may come back before the flush that ends its windows: stale translations then answer for it. */
+  reusesBeforeFlush?: boolean;
+  /** Nothing is reachable any more when unmap has returned. */
+  leavesNothing?: boolean;
   /** Steps of the profile that replace `unmapOther`. */
   deferred: boolean;
   /** Takes mappings that are given back together as one: `unmappedTogether`. */

@@ -34,6 +34,7 @@ export const strict: PolicyEntry = {
     tablePages: 'at unmap, after the invalidation',
     window: 'none',
   },
+  leavesNothing: true,
   deferred: false,
   needsCircular: false,
   create: (parts) => new Strict(parts),

@@ -44,6 +44,7 @@ export const wrap: PolicyEntry = {
     tablePages: 'at unmap',
     window: 'until the cursor wraps: no bound in time',
   },
+  reusesBeforeFlush: true,
   deferred: false,
   needsCircular: true,
   create: (parts) => new Wrap(parts),
