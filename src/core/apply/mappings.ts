@@ -420,8 +420,12 @@ function unmapByAddress(simulator: Simulator, operation: Of<'unmap'>, cpu: numbe
   if (!domain) return refuse('device-detached', `${device.id} is attached to no domain`, '/device');
   const live = domain.pages.peek(page)?.live[page & 511] ?? 0;
   const where = formatAddress(page, offset);
-  const candidates =
+  const atPage =
     live === 0 ? freedUnderAt(simulator, domain, page) : [live - 1, ...(domain.pages.shared.get(page) ?? [])];
+  // Where addresses are of less than a page, what else is in the page has nothing to do with this one.
+  const candidates = simulator.dma.mode?.standing
+    ? atPage.filter((each) => mappings.holds(each, page, offset, offset + 1))
+    : atPage;
   if (candidates.length === 0) {
     const misuse = [{ check: 'not-mapped', detail: `${where} is not mapped: freeing memory that was not allocated` }];
     simulator.begin(cpu);
