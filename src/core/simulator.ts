@@ -315,7 +315,13 @@ export class Simulator implements SimulatorApi {
     } else first = memory.allocate(frames, HOST_TENANT);
     if (first === NO_FRAME) return null;
     this.bouncePool = new BouncePool(this, first, poolBytes / SLOT_BYTES, areas === 'one' ? 1 : spec.machine.cpus);
-    return this.bouncePool;
+    const pool = this.bouncePool;
+    // An operation that fails says so itself; in a run it is the workload that lives with it.
+    pool.onFull = () => {
+      if (this.run === null || this.run.ended) return;
+      this.log.add('bounce-pool-full', this.clock.toNs(this.work.now()), { detail: pool.complaint });
+    };
+    return pool;
   }
 
   /** The pool that copies are in; null until there is one. */

@@ -8,7 +8,6 @@ import type { Device } from '../os/device.ts';
 import { MAP_FAILED, MAP_NO_MEMORY, MAP_SUSPENDED } from '../os/dma-api.ts';
 import type { Domain } from '../os/domain.ts';
 import { directions, MAP_KIND, mapKinds, NO_MAPPING, NO_SOURCE } from '../os/mappings.ts';
-import { SEGMENT_SLOTS, SLOT_BYTES } from '../os/mode/bounce-pool.ts';
 import { MAP_BOUNCE_FULL, MAP_SHADOW_FULL, MAP_UNREACHABLE } from '../os/mode/mode.ts';
 import type { InputSegment } from '../os/scatterlist.ts';
 import { fail, ok, refuse } from '../outcome.ts';
@@ -275,14 +274,7 @@ function failOfCopies(simulator: Simulator, device: Device, code: number): Outco
   if (code === MAP_SHADOW_FULL)
     return fail('shadow-pool-full', `the shadow buffers of ${device.id} have reached the limit of their pool`);
   assert(code === MAP_BOUNCE_FULL, 'a map answered a code that nobody knows');
-  const pool = simulator.bouncePool!;
-  const { slots, used, refusedBytes } = pool;
-  const wanted = Math.ceil(refusedBytes / SLOT_BYTES);
-  return fail(
-    'bounce-pool-full',
-    `swiotlb buffer is full (sz: ${refusedBytes} bytes), total ${slots} (slots), used ${used} (slots)` +
-      (wanted > SEGMENT_SLOTS ? `; ${wanted} slots are more than a segment has, ${SEGMENT_SLOTS}` : ''),
-  );
+  return fail('bounce-pool-full', simulator.bouncePool!.complaint);
 }
 
 /** The result with the lists that are left out when they are empty. */

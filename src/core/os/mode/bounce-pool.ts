@@ -39,6 +39,9 @@ export class BouncePool {
   readonly locks: Lock[] = [];
   /** Of the last request that found no room, bytes. */
   refusedBytes = 0;
+  /** Told when a request finds no room and the one before it did. */
+  onFull: () => void = () => {};
+  private full = false;
   private readonly work: Work;
   private readonly costs: Costs;
   private readonly counters: Counters;
@@ -95,10 +98,14 @@ export class BouncePool {
     const start = this.work.cpu & (this.areas - 1);
     for (let i = 0; i < this.areas; i++) {
       const slot = this.search((start + i) & (this.areas - 1), wanted, stride);
-      if (slot !== NO_SLOT) return slot;
+      if (slot === NO_SLOT) continue;
+      this.full = false;
+      return slot;
     }
     this.counters.bounceFailures++;
     this.refusedBytes = lengthBytes;
+    if (!this.full) this.onFull();
+    this.full = true;
     return NO_SLOT;
   }
 
@@ -173,6 +180,16 @@ export class BouncePool {
     this.taken[slot] = 0;
     this.areaUsed[Math.floor(slot / this.areaSlots)]! -= count;
     this.used -= count;
+  }
+
+  /** What the kernel logs, and what everybody looks for. */
+  get complaint(): string {
+    const { refusedBytes, slots, used } = this;
+    const wanted = Math.ceil(refusedBytes / SLOT_BYTES);
+    return (
+      `swiotlb buffer is full (sz: ${refusedBytes} bytes), total ${slots} (slots), used ${used} (slots)` +
+      (wanted > SEGMENT_SLOTS ? `; ${wanted} slots are more than a segment has, ${SEGMENT_SLOTS}` : '')
+    );
   }
 
   gauges(): Record<string, number> {

@@ -58,7 +58,7 @@ export function* checkMode(spec: ResolvedSpec): Generator<{ path: string; messag
       path: '/policy/bounce/poolBytes',
       message: `the machine has ${machine.memoryBytes} bytes of memory, of which a pool cannot have the first ${POOL_BASE_BYTES}`,
     };
-  if (policy.shadow !== undefined) {
+  if (entry.kind === 'shadow' && policy.shadow !== undefined) {
     const { classBytes, poolBytes } = policy.shadow;
     if (classBytes.some((bytes, i) => i > 0 && bytes <= classBytes[i - 1]!))
       yield { path: '/policy/shadow/classBytes', message: 'must rise' };
