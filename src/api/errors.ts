@@ -69,7 +69,7 @@ export const ERRORS: Readonly<Record<string, CatalogueEntry>> = {
   'buffer-mapped': refusal(409, 'The buffer is mapped'),
   'device-detached': refusal(409, 'The device is attached to no domain'),
   'no-workload': refusal(409, 'The session has no workload to run'),
-  'policy-conflict': refusal(400, 'The policy does not work with this allocator'),
+  'policy-conflict': refusal(400, 'The policy does not allow it'),
   'invalid-name': refusal(400, 'The name has the form of an id'),
   'invalid-address': refusal(400, 'The address cannot be used here'),
   'address-width': refusal(400, "The range lies beyond the domain's address width"),
