@@ -76,6 +76,7 @@ export function queuesInside(simulator: Simulator): Record<string, unknown> {
         lengthBytes: pages * 4096,
       })),
     },
+    ...simulator.flush.inspect(),
   };
 }
 

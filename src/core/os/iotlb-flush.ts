@@ -68,6 +68,11 @@ export class IotlbFlush {
     this.work.release(this.lock);
   }
 
+  /** For `GET .../queues`: what is between the kernel and the chip. */
+  inspect(): Record<string, unknown> {
+    return {};
+  }
+
   digest(sink: DigestSink): void {
     this.lock.digest(sink);
   }

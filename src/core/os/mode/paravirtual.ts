@@ -150,6 +150,10 @@ export class HostQueue extends IotlbFlush {
     else this.unit.range(domain.index, first, pages, leafOnly, this.work.now());
   }
 
+  override inspect(): Record<string, unknown> {
+    return { host: { requests: QUEUE_REQUESTS, waiting: this.waiting } };
+  }
+
   override digest(sink: DigestSink): void {
     super.digest(sink);
     sink.number(this.waiting);

@@ -54,6 +54,7 @@ describe('deferred: an unmap goes along with the next request', () => {
     const unmapped = machine.unmap(id);
     assert.equal(unmapped.breakdown.vmExit, 0);
     assert.equal(unmapped.exposed, true);
+    assert.deepEqual(machine.read({ read: 'queues' }).host, { requests: 128, waiting: 1 });
     const { exposure } = machine.metrics();
     assert.deepEqual([exposure.potential.currentPages, exposure.actual.currentPages], [1, 1]);
     const piece = machine.touch('nic', iova);
@@ -135,6 +136,22 @@ describe('deferred: an unmap goes along with the next request', () => {
     assert.ok(lazy.exposure.potential.longestWindowNs < 100_000);
     assert.ok(lazy.exposure.actual.pageSeconds > 0);
   });
+});
+
+// Bounce pools instead of mappings for virtio-iommu guests, 2021: reads of 4, 16, 64, 128 KiB x2.8, 4.7, 3.6, 3.6.
+test('copying beats asking the host for storage of all sizes, about threefold', () => {
+  const iops = (policy: Record<string, unknown>, lengthBytes: number) =>
+    new Machine({
+      machine: { cpus: 1 },
+      policy: { allocator: { kind: 'rbtree' }, invalidation: { kind: 'strict' }, ...policy },
+      tenants: [{ kind: 'vm' }],
+      devices: [{ name: 'disk', kind: 'block' }],
+      workloads: [{ kind: 'block', device: 'disk', disk: 'custom', latencyNs: 10_000, depth: 32, lengthBytes }],
+    }).run({ operations: 500 }).workloads[0]!.iops;
+  for (const kib of [4, 16, 64, 128]) {
+    const ratio = iops({ mode: 'bounce' }, kib * 1024) / iops({ mode: 'paravirtual' }, kib * 1024);
+    assert.ok(ratio > 2.5 && ratio < 5, `${kib} KiB: ${ratio}`);
+  }
 });
 
 describe('explicit ranges', () => {
