@@ -32,7 +32,7 @@ import type { InvalidationPolicy, PolicyEntry } from './os/invalidation/policy.t
 import { strict } from './os/invalidation/strict.ts';
 import { IommuApi } from './os/iommu-api.ts';
 import { IotlbFlush } from './os/iotlb-flush.ts';
-import type { AllocatorEntry } from './os/iova/allocator.ts';
+import { type AllocatorEntry, TIMERS } from './os/iova/allocator.ts';
 import { AllocatorCall } from './os/iova/call.ts';
 import { allocators } from './os/iova/index.ts';
 import { Mappings } from './os/mappings.ts';
@@ -87,7 +87,7 @@ export class Simulator implements SimulatorApi {
   readonly counters = new Counters();
   readonly work: Work;
   /** What allocators are told and answer beside addresses. */
-  readonly call = new AllocatorCall();
+  readonly call = new AllocatorCall(this.counters);
   readonly memory: Memory;
   readonly tables: PageTables;
   readonly iotlb: Iotlb;
@@ -170,10 +170,16 @@ export class Simulator implements SimulatorApi {
     this.allocatorEntry = allocators[policy.allocator.kind]!;
     this.policyEntry = policies[policy.invalidation.kind]!;
     this.costReplies = new CostReplies(this.profile, spec.costs.overrides, {
-      used: this.modeEntry.allocates,
-      steps: this.allocatorEntry.costSteps,
-      ofMode: this.modeEntry.steps,
-      clearsEntries: this.modeEntry.kind !== 'paravirtual',
+      translates: this.modeEntry.allocates,
+      steps: [
+        ...(this.modeEntry.stepsWith?.(parametersOf(spec)) ?? this.modeEntry.steps),
+        ...(this.modeEntry.allocates
+          ? (this.allocatorEntry.costStepsWith?.(policy.allocator) ?? this.allocatorEntry.costSteps)
+          : []),
+      ],
+      spares: this.modeEntry.spares,
+      deferred: this.policyEntry.deferred,
+      coherent: iommu.coherent,
     });
     const policyParts = {
       work: this.work,
@@ -332,7 +338,7 @@ export class Simulator implements SimulatorApi {
     if (!this.modeEntry.translates || this.dma.partial !== null) return true;
     const pool = this.modeParts.bouncePool(false);
     if (pool === null) return false;
-    this.costReplies.also(this.profile, this.spec.costs.overrides, [...bounce.steps, 'zeroByte']);
+    this.costReplies.also([...bounce.steps, 'zeroByte']);
     this.dma.partial = new PartialPages({ ...this.modeParts, ...this.dmaParts, dma: this.dma }, pool);
     return true;
   }
@@ -350,8 +356,12 @@ export class Simulator implements SimulatorApi {
         parameters: this.spec.policy.allocator,
         call: this.call,
         cpus: this.spec.machine.cpus,
-        arm: (domain, delayPs) =>
-          this.queue.arm(this.work.now() + delayPs, EVENT.allocatorOnCpu + this.work.cpu, domain.index),
+        arm: (domain, delayPs, token) =>
+          this.queue.arm(
+            this.work.now() + delayPs,
+            EVENT.allocatorOnCpu + this.work.cpu,
+            domain.index * TIMERS + token,
+          ),
         flushes: this.policyEntry.needsCircular ? this.policy : null,
       },
       this.dma.mode?.standing ? [...this.reserved, this.dma.mode.standing] : this.reserved,
@@ -442,8 +452,10 @@ export class Simulator implements SimulatorApi {
     const cpu = kind - (ofAllocator ? EVENT.allocatorOnCpu : EVENT.timerOnCpu);
     const start = Math.max(time, this.cpuAt[cpu]!);
     work.begin(cpu, start);
-    if (ofAllocator) this.dma.allocatorTimer(this.domains[argument]!);
-    else if (!policy.timer(argument)) return;
+    const acted = ofAllocator
+      ? this.dma.allocatorTimer(this.domains[Math.floor(argument / TIMERS)]!, argument % TIMERS)
+      : policy.timer(argument);
+    if (!acted) return;
     this.fired++;
     this.counters.timersFired++;
     const end = work.now();

@@ -5,6 +5,7 @@
  * and writing out nine members for each was a fifth of the time of an `ops` line (`bench/service.bench.ts`).
  */
 import { assumptionsOf, type CostProfile } from '../meter/cost-profile.ts';
+import { callTakes, type StepTaker, stepsOfTraffic } from '../meter/steps-taken.ts';
 import { rowNames, type Work } from '../meter/work.ts';
 import type { Simulator } from '../simulator.ts';
 
@@ -16,14 +17,8 @@ export interface Cost {
 /** Costs remembered; a power of two. */
 const SLOTS = 64;
 
-interface Allocator {
-  used: boolean;
-  steps: readonly string[];
-  /** Of the mode, beside the allocator's. */
-  ofMode: readonly string[];
-  /** Whether the kernel clears table entries itself. */
-  clearsEntries: boolean;
-}
+/** What guests have in the place of an invalidation. */
+const EXITS: readonly string[] = ['vmExit', 'sidecoreCall', 'hostRequest'];
 
 /** What replies say of costs again and again. Holds nothing that acts: a session without it answers the same. */
 export class CostReplies {
@@ -34,21 +29,38 @@ export class CostReplies {
   ofOnePage: readonly string[];
   ofSeveralPages: readonly string[];
 
-  constructor(profile: CostProfile, overrides: Record<string, number>, allocator: Allocator) {
-    const assumed = assumptionsOf(profile, overrides);
-    const may = (step: string, several: boolean): boolean =>
-      allocator.ofMode.includes(step) ||
-      (allocator.used &&
-        (allocator.steps.includes(step) || (step === 'unmapFurtherPte' && several && allocator.clearsEntries)));
-    this.ofOnePage = Object.freeze(assumed.filter((step) => may(step, false)));
-    this.ofSeveralPages = Object.freeze(assumed.filter((step) => may(step, true)));
+  /** All steps without a citation that this machine may take at all. */
+  private readonly assumed: readonly string[];
+
+  constructor(profile: CostProfile, overrides: Record<string, number>, taker: StepTaker) {
+    this.assumed = assumptionsOf(profile, overrides).filter(
+      (step) => (step !== 'coherentWalkSaving' || taker.coherent) && !taker.spares.includes(step),
+    );
+    const taken = this.assumed.filter((step) => callTakes(step, taker));
+    this.ofOnePage = Object.freeze(taken.filter((step) => step !== 'unmapFurtherPte'));
+    this.ofSeveralPages = Object.freeze(taken);
   }
 
-  /** From now on steps of these may be taken as well. */
-  also(profile: CostProfile, overrides: Record<string, number>, steps: readonly string[]): void {
-    const assumed = assumptionsOf(profile, overrides).filter((step) => steps.includes(step));
-    this.ofOnePage = Object.freeze([...new Set([...this.ofOnePage, ...assumed])]);
-    this.ofSeveralPages = Object.freeze([...new Set([...this.ofSeveralPages, ...assumed])]);
+  /** From now on calls may take these steps as well. */
+  also(steps: readonly string[]): void {
+    const taken = this.assumed.filter((step) => steps.includes(step));
+    this.ofOnePage = Object.freeze([...new Set([...this.ofOnePage, ...taken])]);
+    this.ofSeveralPages = Object.freeze([...new Set([...this.ofSeveralPages, ...taken])]);
+  }
+
+  /** Those that a run's workloads took, beside those of their calls. */
+  ofTraffic(workloads: Iterable<{ kind: string }>, taxed: boolean, walks: boolean): string[] {
+    const steps = stepsOfTraffic(workloads, taxed, walks);
+    return this.assumed.filter((step) => steps.has(step));
+  }
+
+  /** Those among the steps that an operation of another kind takes, as a member for its reply; nothing when there is none. */
+  among(...steps: string[]): { assumptions?: string[] } {
+    const exits = steps.includes('invalidation') ? EXITS : [];
+    const assumptions = this.assumed.filter(
+      (step) => steps.includes(step) || (exits.includes(step) && this.ofSeveralPages.includes(step)),
+    );
+    return assumptions.length > 0 ? { assumptions } : {};
   }
 
   of({ rows }: Work): Cost {
@@ -90,4 +102,11 @@ export function costOf(simulator: Simulator): Cost {
  */
 export function assumptions(simulator: Simulator, multiplePages: boolean): readonly string[] {
   return multiplePages ? simulator.costReplies.ofSeveralPages : simulator.costReplies.ofOnePage;
+}
+
+/** The same of a run or a session: its calls' and its workloads'. */
+export function assumptionsOfTraffic(simulator: Simulator): string[] {
+  const { costReplies, mapper, workloads, modeEntry } = simulator;
+  const ofTraffic = costReplies.ofTraffic(workloads.all(), modeEntry.taxed, modeEntry.kind !== 'passthrough');
+  return [...assumptions(simulator, mapper.clearedSeveral), ...ofTraffic];
 }

@@ -17,7 +17,7 @@ export interface SpaceSetup {
   call: AllocatorCall;
   cpus: number;
   /** Arms a timer of a domain's allocator on the CPU at work. */
-  arm(domain: Domain, delayPs: number): void;
+  arm(domain: Domain, delayPs: number, token: number): void;
   flushes: {
     wrapped(domain: Domain, all: boolean): void;
     freedAhead(domain: Domain, pfn: number, pages: number): void;
@@ -85,7 +85,7 @@ export class Domain {
       parameters,
       call,
       cpus,
-      arm: (delayPs) => arm(this, delayPs),
+      arm: (delayPs, token) => arm(this, delayPs, token),
       lastPfn: this.lastPage,
       maskLastPfn,
       onWrap: flushes && (() => flushes.wrapped(this, all)),

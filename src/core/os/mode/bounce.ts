@@ -203,7 +203,8 @@ export const bounce: ModeEntry = {
   direct: false,
   taxed: true,
   cachingMode: false,
-  steps: ['copyFixed', 'copyByte', 'slotAllocFixed', 'slotAllocStep', 'slotFree'],
+  steps: ['copyFixed', 'copyByte', 'slotAllocFixed', 'slotAllocStep', 'slotFree', 'mapOther', 'unmapOther'],
+  spares: [],
   allocates: false,
   unused: [
     { path: '/policy/allocator', why: 'addresses are slots of the pool' },

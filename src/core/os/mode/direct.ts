@@ -145,6 +145,7 @@ export const direct: ModeEntry = {
   taxed: false,
   cachingMode: false,
   steps: [],
+  spares: [],
   allocates: false,
   unused: [
     { path: '/policy/allocator', why: 'addresses are guest-physical' },

@@ -59,6 +59,8 @@ export const emulated: ModeEntry = {
   taxed: true,
   cachingMode: true,
   steps: ['vmExit', 'sidecoreCall'],
+  stepsWith: ({ handling }) => [handling === 'sidecore' ? 'sidecoreCall' : 'vmExit'],
+  spares: ['invalidation'],
   allocates: true,
   unused: [],
   create: () => null,

@@ -116,8 +116,12 @@ export interface ModeEntry {
   taxed: boolean;
   /** Caching mode whatever the hardware says: `true` forced on. */
   cachingMode: boolean;
-  /** Steps of the profile that it takes. */
+  /** Steps of the profile that it takes beside the allocator's and those of every translated mapping. */
   steps: readonly StepName[];
+  /** The same where it depends on the parameters. */
+  stepsWith?(parameters: Record<string, unknown>): readonly StepName[];
+  /** Steps of every translated mapping that it has no use for. */
+  spares: readonly StepName[];
   /** Whether it takes addresses from the allocator. */
   allocates: boolean;
   unused: readonly Unused[];

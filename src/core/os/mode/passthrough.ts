@@ -94,6 +94,7 @@ export const passthrough: ModeEntry = {
   taxed: false,
   cachingMode: false,
   steps: [],
+  spares: [],
   allocates: false,
   unused: [
     { path: '/policy/allocator', why: 'addresses are physical' },

@@ -407,7 +407,8 @@ export const shadow: ModeEntry = {
   direct: false,
   taxed: true,
   cachingMode: false,
-  steps: ['copyFixed', 'shadowTake', 'shadowGive'],
+  steps: ['copyFixed', 'copyByte', 'shadowTake', 'shadowGive', 'unmapOther'],
+  spares: ['unmapOtherDeferred', 'unmapQueue'],
   allocates: true,
   unused: [
     { path: '/policy/invalidation', why: 'buffers stay mapped, and what is too long for one is unmapped strictly' },

@@ -16,6 +16,7 @@ export const translate: ModeEntry = {
   taxed: true,
   cachingMode: false,
   steps: [],
+  spares: [],
   allocates: true,
   unused: [],
   create: () => null,
