@@ -1,0 +1,91 @@
+/** Plays a list of operations on an allocator and takes the time of a pair. */
+
+import { type IovaAllocator, NO_PFN } from '../../src/core/os/iova/allocator.ts';
+import { allocators } from '../../src/core/os/iova/index.ts';
+import { type Operations, operationsOf, type Round, SPACE_PAGES } from './operations.ts';
+
+const LIMIT_PFN = SPACE_PAGES - 1;
+
+export interface Result {
+  nsPerPair: number;
+  /** Over every address handed out, in order. */
+  checksum: number;
+  /** Allocations that found no address. */
+  failures: number;
+}
+
+/** An allocator of `SPACE_PAGES` pages. */
+function create(kind: string): IovaAllocator {
+  const entry = allocators[kind]!;
+  return entry.create({
+    lastPfn: LIMIT_PFN,
+    maskLastPfn: LIMIT_PFN,
+    parameters: entry.defaults,
+    onWrap: null,
+  });
+}
+
+export function measure(kind: string, round: Round): Result {
+  const allocator = create(kind);
+  const operations = operationsOf(round);
+  const run = new Run(round.live);
+  run.fill(allocator, operations);
+  run.play(allocator, operations, 0, round.unmeasured);
+  const begun = performance.now();
+  run.play(allocator, operations, round.unmeasured, round.unmeasured + round.measured);
+  const nsPerPair = ((performance.now() - begun) * 1e6) / round.measured;
+  run.empty(allocator);
+  return { nsPerPair, checksum: run.checksum >>> 0, failures: run.failures };
+}
+
+class Run {
+  /** [slot]: address held, NO_PFN when its allocation failed, and how many pages. */
+  private readonly held: Int32Array;
+  private readonly heldPages: Uint8Array;
+  checksum = 0x811c9dc5 | 0;
+  failures = 0;
+
+  constructor(live: number) {
+    this.held = new Int32Array(live);
+    this.heldPages = new Uint8Array(live);
+  }
+
+  fill(allocator: IovaAllocator, { pages }: Operations): void {
+    const { held, heldPages } = this;
+    for (let slot = 0; slot < held.length; slot++) {
+      const pfn = allocator.allocate(pages[slot]!, LIMIT_PFN);
+      held[slot] = pfn;
+      heldPages[slot] = pages[slot]!;
+      this.checksum = Math.imul(this.checksum ^ pfn, 0x01000193);
+      if (pfn === NO_PFN) this.failures++;
+    }
+  }
+
+  play(allocator: IovaAllocator, { pages, slots }: Operations, from: number, to: number): void {
+    const { held, heldPages } = this;
+    const filled = held.length;
+    let checksum = this.checksum;
+    let failures = 0;
+    for (let pair = from; pair < to; pair++) {
+      const slot = slots[pair]!;
+      if (held[slot] !== NO_PFN) allocator.free(held[slot]!, heldPages[slot]!);
+      const asked = pages[filled + pair]!;
+      const pfn = allocator.allocate(asked, LIMIT_PFN);
+      held[slot] = pfn;
+      heldPages[slot] = asked;
+      checksum = Math.imul(checksum ^ pfn, 0x01000193);
+      if (pfn === NO_PFN) failures++;
+    }
+    this.checksum = checksum;
+    this.failures += failures;
+  }
+
+  /** Gives everything back; an allocator that holds something then has lost it. */
+  empty(allocator: IovaAllocator): void {
+    const { held, heldPages } = this;
+    for (let slot = 0; slot < held.length; slot++)
+      if (held[slot] !== NO_PFN) allocator.free(held[slot]!, heldPages[slot]!);
+    if (allocator.liveRanges !== 0)
+      throw new Error(`${allocator.liveRanges} ranges are left after all were given back`);
+  }
+}
