@@ -35,7 +35,7 @@ const SHIFT = 2;
 export class RedBlackTree {
   /** [node]: lowest page number of the range, below 2^53. Replaced on growth, as all columns: do not hold across an insertion. */
   first = new Float64Array(INITIAL_CAPACITY);
-  /** [node]: highest page number, inclusive. */
+  /** [node]: highest page number, inclusive; of NONE, below every page. */
   last = new Float64Array(INITIAL_CAPACITY);
   /** [node]: the range below, or NONE. */
   prev = new Int32Array(INITIAL_CAPACITY);
@@ -48,13 +48,20 @@ export class RedBlackTree {
 
   /** [node * 4 + word]; NONE is black, its lower child is the root, its parent is scratch during `erase`. */
   private links = new Int32Array(INITIAL_CAPACITY << SHIFT);
+  /** The range below the one erased last: what is freed in the order of allocation is freed next. */
+  private hint = NONE;
   private newestErased = NONE;
   /** Handles below this have been handed out at least once. */
   private handleEnd = 1;
 
+  constructor() {
+    this.last[NONE] = -1;
+  }
+
   /** The range that contains the page, or NONE. */
   find(pfn: number): number {
-    const { first, last, links } = this;
+    const { first, last, links, hint } = this;
+    if (pfn <= last[hint] && pfn >= first[hint]) return hint;
     let node = links[LOWER];
     while (node !== NONE) {
       if (pfn < first[node]) node = links[(node << SHIFT) + LOWER];
@@ -164,6 +171,7 @@ export class RedBlackTree {
     links[PARENT] = NONE;
     next[below] = above;
     prev[above] = below;
+    this.hint = below;
     next[node] = this.newestErased;
     this.newestErased = node;
     this.count--;
