@@ -13,6 +13,7 @@ import { type AllocatorSetup, type IovaAllocator, RANGE } from './allocator.ts';
 import { AllocatorCall, STEP } from './call.ts';
 
 export const PAGE_BYTES = 4096;
+const { bitmapSearch, bitmapFree } = STEP;
 const ONE_LOCK: readonly string[] = ['iova-allocator'];
 
 export abstract class BitmapSpace implements IovaAllocator {
@@ -51,6 +52,11 @@ export abstract class BitmapSpace implements IovaAllocator {
 
   protected take(index: number, pages: number): void {
     this.map.set(index, pages);
+    this.countTaken(pages);
+  }
+
+  /** As `take` where the bits are set already. */
+  protected countTaken(pages: number): void {
     this.liveRanges++;
     this.livePages += pages;
   }
@@ -60,7 +66,7 @@ export abstract class BitmapSpace implements IovaAllocator {
     const { wordsScanned } = this.map;
     this.wordsScanned = wordsScanned;
     this.lastWordsScanned = wordsScanned - scannedBefore;
-    this.call.add(STEP.bitmapSearch, lock, this.lastWordsScanned);
+    this.call.add(bitmapSearch, lock, this.lastWordsScanned);
   }
 
   /** Lock under which a range is freed. */
@@ -69,14 +75,12 @@ export abstract class BitmapSpace implements IovaAllocator {
   }
 
   free(pfn: number, pages: number): void {
-    const { map } = this;
-    if (pfn < 1 || pfn + pages > this.entries || !map.isSet(pfn, pages)) {
+    if (pfn < 1 || pfn + pages > this.entries || !this.map.clearIfSet(pfn, pages)) {
       throw new InvariantError(`${this.kind}: ${pages} pages at ${pfn} freed, which were not handed out so`);
     }
-    map.clear(pfn, pages);
     this.liveRanges--;
     this.livePages -= pages;
-    this.call.add(STEP.bitmapFree, this.lockOf(pfn), 1);
+    this.call.add(bitmapFree, this.lockOf(pfn), 1);
   }
 
   reserve(firstPfn: number, lastPfn: number): void {
