@@ -2,7 +2,7 @@
 import { allocators } from '../src/core/os/iova/index.ts';
 import { resolveSpec } from '../src/core/resolve-spec.ts';
 import { Simulator } from '../src/core/simulator.ts';
-import { threadNs } from './thread-time.ts';
+import { processorNs } from './processor-time.ts';
 
 export interface Arm {
   allocator: string;
@@ -49,16 +49,16 @@ export function simulate(arm: Arm, packets: number) {
   simulator.startRun({ forNs: 1 });
   while (!simulator.stepRun(1000));
   const started = performance.now();
-  const begunNs = threadNs();
+  const begunNs = processorNs();
   simulator.startRun({ forNs: Math.ceil(packets * wireNs) });
   while (!simulator.stepRun(5000));
-  const threadSeconds = (threadNs() - begunNs) / 1e9;
+  const processorSeconds = (processorNs() - begunNs) / 1e9;
   const seconds = (performance.now() - started) / 1000;
   const result = simulator.runResult() as { operations: number; workloads: { counts: { offered: number } }[] };
   const offered = result.workloads[0]!.counts.offered;
   return {
     seconds,
-    threadSeconds,
+    processorSeconds,
     packets: result.operations,
     completed: result.operations / offered,
     factor: simulator.runWireSeconds() / seconds,

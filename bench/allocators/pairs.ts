@@ -3,7 +3,7 @@
 import * as results from '../../src/core/os/iova/allocator.ts';
 import { AllocatorCall } from '../../src/core/os/iova/call.ts';
 import { allocators } from '../../src/core/os/iova/index.ts';
-import { threadNs } from '../thread-time.ts';
+import { processorNs } from '../processor-time.ts';
 import { type Operations, operationsOf, type Round, SPACE_PAGES } from './operations.ts';
 
 /** V8 folds a constant of this module. */
@@ -41,9 +41,9 @@ export function measure(kind: string, round: Round): Result {
   const run = new Run(round.live);
   run.fill(allocator, operations);
   run.play(allocator, operations, 0, round.unmeasured);
-  const begun = threadNs();
+  const begun = processorNs();
   run.play(allocator, operations, round.unmeasured, round.unmeasured + round.measured);
-  const nsPerPair = (threadNs() - begun) / round.measured;
+  const nsPerPair = (processorNs() - begun) / round.measured;
   run.empty(allocator);
   return { nsPerPair, checksum: run.checksum >>> 0, failures: run.failures };
 }
