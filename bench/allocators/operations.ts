@@ -3,9 +3,6 @@
  * over and over.
  */
 
-/** Pages from IOVA 0 up that addresses come from. */
-export const SPACE_PAGES = 2 ** 20;
-
 export interface Workload {
   name: string;
   /** Which slot is next: the one filled longest ago, or any. */
@@ -32,12 +29,15 @@ export interface Round extends Workload {
   seed: number;
 }
 
-export interface Operations {
-  /** [allocation]: pages; those that fill the slots come first, one each in order. */
-  pages: Uint8Array;
-  /** [pair]: the slot that is given back and filled anew. */
-  slots: Uint16Array;
-}
+/** What is given back and taken next, in one word, so that the list costs the loop that plays it as little as can be. */
+export const SLOT_BITS = 16;
+export const SLOT_MASK = 2 ** SLOT_BITS - 1;
+
+/**
+ * [i]: slot, and above its 16 bits the pages of its new allocation. The first `live` fill the slots in order, each of the others gives
+ * back what its slot holds before it fills it anew.
+ */
+export type Operations = Int32Array;
 
 export function operationsOf({ order, live, maxPages, unmeasured, measured, seed }: Round): Operations {
   // Marsaglia's xorshift with 13, 17, 5.
@@ -48,10 +48,12 @@ export function operationsOf({ order, live, maxPages, unmeasured, measured, seed
     state ^= state << 5;
     return ((state >>> 16) * bound) >>> 16;
   };
-  const pairs = unmeasured + measured;
-  const pages = new Uint8Array(live + pairs);
-  const slots = new Uint16Array(pairs);
-  for (let i = 0; i < live + pairs; i++) pages[i] = maxPages === 1 ? 1 : 1 + below(maxPages);
-  for (let i = 0; i < pairs; i++) slots[i] = order === 'random' ? below(live) : i % live;
-  return { pages, slots };
+  const count = live + unmeasured + measured;
+  const operations = new Int32Array(count);
+  for (let i = 0; i < count; i++) {
+    const slot = i < live || order === 'ring' ? i % live : below(live);
+    const pages = maxPages === 1 ? 1 : 1 + below(maxPages);
+    operations[i] = slot | (pages << SLOT_BITS);
+  }
+  return operations;
 }

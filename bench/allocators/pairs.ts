@@ -4,11 +4,15 @@ import * as results from '../../src/core/os/iova/allocator.ts';
 import { AllocatorCall } from '../../src/core/os/iova/call.ts';
 import { allocators } from '../../src/core/os/iova/index.ts';
 import { processorNs } from '../processor-time.ts';
-import { type Operations, operationsOf, type Round, SPACE_PAGES } from './operations.ts';
+import * as list from './operations.ts';
+import { type Operations, operationsOf, type Round } from './operations.ts';
 
 /** V8 folds a constant of this module. */
 const { NO_PFN } = results;
-const LIMIT_PFN = SPACE_PAGES - 1;
+const { SLOT_MASK: SLOTS, SLOT_BITS: BITS_OF_SLOT } = list;
+const PFN_BITS = 20;
+/** The highest page, and the bits of one. */
+const LIMIT_PFN = 2 ** PFN_BITS - 1;
 
 export interface Result {
   nsPerPair: number;
@@ -21,7 +25,7 @@ export interface Result {
 /** One for all of them, as in a machine. */
 const call = new AllocatorCall();
 
-/** An allocator of `SPACE_PAGES` pages. No time passes for it, so what it puts off is never due. */
+/** An allocator of 2^20 pages. No time passes for it, so what it puts off is never due. */
 function create(kind: string): results.IovaAllocator {
   const entry = allocators[kind]!;
   return entry.create({
@@ -38,58 +42,45 @@ function create(kind: string): results.IovaAllocator {
 export function measure(kind: string, round: Round): Result {
   const allocator = create(kind);
   const operations = operationsOf(round);
-  const run = new Run(round.live);
-  run.fill(allocator, operations);
-  run.play(allocator, operations, 0, round.unmeasured);
+  const { live, unmeasured } = round;
+  const run = new Run(live);
+  run.play(allocator, operations, 0, live + unmeasured);
   const begun = processorNs();
-  run.play(allocator, operations, round.unmeasured, round.unmeasured + round.measured);
+  run.play(allocator, operations, live + unmeasured, operations.length);
   const nsPerPair = (processorNs() - begun) / round.measured;
   run.empty(allocator);
   return { nsPerPair, checksum: run.checksum >>> 0, failures: run.failures };
 }
 
 class Run {
-  /** [slot]: address held, NO_PFN when its allocation failed, and how many pages. */
+  /** [slot]: address held, and above its 20 bits how many pages; 0 when there is none. */
   private readonly held: Int32Array;
-  private readonly heldPages: Uint8Array;
   checksum = 0x811c9dc5 | 0;
   failures = 0;
 
   constructor(live: number) {
     this.held = new Int32Array(live);
-    this.heldPages = new Uint8Array(live);
   }
 
-  fill(allocator: results.IovaAllocator, { pages }: Operations): void {
-    const { held, heldPages } = this;
-    for (let slot = 0; slot < held.length; slot++) {
-      call.count = 0;
-      const pfn = allocator.allocate(pages[slot]!, LIMIT_PFN);
-      held[slot] = pfn;
-      heldPages[slot] = pages[slot]!;
-      this.checksum = Math.imul(this.checksum ^ pfn, 0x01000193);
-      if (pfn === NO_PFN) this.failures++;
-    }
-  }
-
-  play(allocator: results.IovaAllocator, { pages, slots }: Operations, from: number, to: number): void {
-    const { held, heldPages } = this;
-    const filled = held.length;
+  play(allocator: results.IovaAllocator, operations: Operations, from: number, to: number): void {
+    const { held } = this;
     let checksum = this.checksum;
     let failures = 0;
-    for (let pair = from; pair < to; pair++) {
-      const slot = slots[pair]!;
+    for (let i = from; i < to; i++) {
+      const operation = operations[i]!;
+      const slot = operation & SLOTS;
       const given = held[slot]!;
       call.count = 0;
-      if (given !== NO_PFN) allocator.free(given, heldPages[slot]!);
-      const asked = pages[filled + pair]!;
+      if (given !== 0) allocator.free(given & LIMIT_PFN, given >> PFN_BITS);
+      const pages = operation >> BITS_OF_SLOT;
       call.count = 0;
       // A whole number below 2^20, which need not become a double on its way.
-      const pfn = allocator.allocate(asked, LIMIT_PFN) | 0;
-      held[slot] = pfn;
-      heldPages[slot] = asked;
+      const pfn = allocator.allocate(pages, LIMIT_PFN) | 0;
       checksum = Math.imul(checksum ^ pfn, 0x01000193);
-      if (pfn === NO_PFN) failures++;
+      if (pfn === NO_PFN) {
+        held[slot] = 0;
+        failures++;
+      } else held[slot] = pfn | (pages << PFN_BITS);
     }
     this.checksum = checksum;
     this.failures += failures;
@@ -97,10 +88,9 @@ class Run {
 
   /** Gives everything back; an allocator that holds something then has lost it. */
   empty(allocator: results.IovaAllocator): void {
-    const { held, heldPages } = this;
-    for (let slot = 0; slot < held.length; slot++) {
+    for (const given of this.held) {
       call.count = 0;
-      if (held[slot] !== NO_PFN) allocator.free(held[slot]!, heldPages[slot]!);
+      if (given !== 0) allocator.free(given & LIMIT_PFN, given >> PFN_BITS);
     }
     if (allocator.liveRanges !== 0)
       throw new Error(`${allocator.liveRanges} ranges are left after all were given back`);

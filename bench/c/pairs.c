@@ -28,14 +28,6 @@ static uint32_t below(uint32_t bound) {
   return (random_state >> 16) * bound >> 16;
 }
 
-struct operations {
-  int64_t live;
-  /** [i]: pages of the i-th allocation; those that fill the slots come first, one each in order. */
-  uint8_t *pages;
-  /** [pair]: the slot that is given back and filled anew. */
-  uint16_t *slot;
-};
-
 static void *room_for(size_t count, size_t size) {
   void *room = calloc(count, size);
   if (!room) {
@@ -45,11 +37,17 @@ static void *room_for(size_t count, size_t size) {
   return room;
 }
 
+enum { SLOT_BITS = 16, PFN_BITS = 20 };
+
 struct run {
-  struct operations list;
-  /** [slot]: address held, 0 when its allocation failed, and how many pages. */
-  int64_t *held;
-  uint8_t *held_pages;
+  /**
+   * [i]: slot, and above its bits the pages of its new allocation. The first `live` fill the slots in order, each of the others gives
+   * back what its slot holds before it fills it anew.
+   */
+  uint32_t *operations;
+  int64_t live;
+  /** [slot]: address held, and above its bits how many pages; 0 when there is none. */
+  uint32_t *held;
   uint32_t checksum;
   int64_t failures;
 };
@@ -62,39 +60,38 @@ typedef void free_function(void *space, int64_t pfn, int64_t pages);
 /** Inlined once for each allocator, so that its functions are called directly and not through a pointer. */
 ALWAYS_INLINE void play(struct run *run, void *space, allocate_function allocate, free_function give_back, int64_t from,
                         int64_t to) {
-  const uint16_t *slots = run->list.slot;
-  const uint8_t *pages = run->list.pages + run->list.live;
-  int64_t *held = run->held;
-  uint8_t *held_pages = run->held_pages;
+  const uint32_t *operations = run->operations;
+  uint32_t *held = run->held;
   uint32_t checksum = run->checksum;
-  for (int64_t pair = from; pair < to; pair++) {
-    const int slot = slots[pair];
-    if (held[slot] != NO_PFN) give_back(space, held[slot], held_pages[slot]);
-    const int64_t pfn = allocate(space, pages[pair]);
-    held[slot] = pfn;
-    held_pages[slot] = pages[pair];
-    checksum = (checksum ^ (uint32_t)pfn) * 0x01000193u;
-    if (pfn == NO_PFN) run->failures++;
+  for (int64_t i = from; i < to; i++) {
+    const uint32_t slot = operations[i] & ((1u << SLOT_BITS) - 1);
+    const uint32_t given = held[slot];
+    if (given) give_back(space, given & LIMIT_PFN, given >> PFN_BITS);
+    const uint32_t pages = operations[i] >> SLOT_BITS;
+    const uint32_t pfn = (uint32_t)allocate(space, pages);
+    checksum = (checksum ^ pfn) * 0x01000193u;
+    if (pfn == NO_PFN) {
+      held[slot] = 0;
+      run->failures++;
+    } else {
+      held[slot] = pfn | pages << PFN_BITS;
+    }
   }
   run->checksum = checksum;
 }
 
 ALWAYS_INLINE double measure(struct run *run, void *space, allocate_function allocate, free_function give_back,
                              int64_t unmeasured, int64_t measured) {
-  for (int64_t slot = 0; slot < run->list.live; slot++) {
-    const int64_t pfn = allocate(space, run->list.pages[slot]);
-    run->held[slot] = pfn;
-    run->held_pages[slot] = run->list.pages[slot];
-    run->checksum = (run->checksum ^ (uint32_t)pfn) * 0x01000193u;
-    if (pfn == NO_PFN) run->failures++;
-  }
-  play(run, space, allocate, give_back, 0, unmeasured);
+  const int64_t begin = run->live + unmeasured;
+  play(run, space, allocate, give_back, 0, begin);
   struct timespec begun, ended;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begun);
-  play(run, space, allocate, give_back, unmeasured, unmeasured + measured);
+  play(run, space, allocate, give_back, begin, begin + measured);
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ended);
-  for (int64_t slot = 0; slot < run->list.live; slot++)
-    if (run->held[slot] != NO_PFN) give_back(space, run->held[slot], run->held_pages[slot]);
+  for (int64_t slot = 0; slot < run->live; slot++) {
+    const uint32_t given = run->held[slot];
+    if (given) give_back(space, given & LIMIT_PFN, given >> PFN_BITS);
+  }
   const double ns = (double)(ended.tv_sec - begun.tv_sec) * 1e9 + (double)(ended.tv_nsec - begun.tv_nsec);
   return ns / (double)measured;
 }
@@ -126,25 +123,26 @@ static int64_t whole(const char *text, int64_t lowest, int64_t highest) {
   return value;
 }
 
-int main(int count, char **words) {
-  if (count != 8) complain("usage: pairs <rbtree|rcache|bitmap> <ring|random> <live> <maxPages> <unmeasured> <measured> <seed>");
+int main(int words_given, char **words) {
+  if (words_given != 8) complain("usage: pairs <rbtree|rcache|bitmap> <ring|random> <live> <maxPages> <unmeasured> <measured> <seed>");
   const char *kind = words[1];
   const int is_random = strcmp(words[2], "random") == 0;
   if (!is_random && strcmp(words[2], "ring") != 0) complain("the order is ring or random");
-  struct run run = {.list.live = whole(words[3], 1, 1 << 16), .checksum = 0x811c9dc5u};
+  struct run run = {.live = whole(words[3], 1, 1 << SLOT_BITS), .checksum = 0x811c9dc5u};
   const uint32_t max_pages = (uint32_t)whole(words[4], 1, 255);
   const int64_t unmeasured = whole(words[5], 0, 1 << 30);
   const int64_t measured = whole(words[6], 1, 1 << 30);
   random_state = (uint32_t)whole(words[7], 1, UINT32_MAX);
 
-  const int64_t live = run.list.live;
-  const int64_t pairs = unmeasured + measured;
-  run.list.pages = room_for((size_t)(live + pairs), sizeof(uint8_t));
-  run.list.slot = room_for((size_t)pairs, sizeof(uint16_t));
-  run.held = room_for((size_t)live, sizeof(int64_t));
-  run.held_pages = room_for((size_t)live, sizeof(uint8_t));
-  for (int64_t i = 0; i < live + pairs; i++) run.list.pages[i] = (uint8_t)(max_pages == 1 ? 1 : 1 + below(max_pages));
-  for (int64_t i = 0; i < pairs; i++) run.list.slot[i] = (uint16_t)(is_random ? below((uint32_t)live) : i % live);
+  const int64_t live = run.live;
+  const int64_t count = live + unmeasured + measured;
+  run.operations = room_for((size_t)count, sizeof(uint32_t));
+  run.held = room_for((size_t)live, sizeof(uint32_t));
+  for (int64_t i = 0; i < count; i++) {
+    const uint32_t slot = i < live || !is_random ? (uint32_t)(i % live) : below((uint32_t)live);
+    const uint32_t pages = max_pages == 1 ? 1 : 1 + below(max_pages);
+    run.operations[i] = slot | pages << SLOT_BITS;
+  }
 
   double ns = 0;
   int empty = 0;

@@ -21,7 +21,6 @@ export abstract class BitmapSpace implements IovaAllocator {
   budget = Number.POSITIVE_INFINITY;
   readonly call: AllocatorCall;
   nodesVisited = 0;
-  wordsScanned = 0;
   lastNodesVisited = 0;
   lastWordsScanned = 0;
   liveRanges = 0;
@@ -45,6 +44,10 @@ export abstract class BitmapSpace implements IovaAllocator {
     return ONE_LOCK;
   }
 
+  get wordsScanned(): number {
+    return this.map.wordsScanned;
+  }
+
   abstract allocate(pages: number, limitPfn: number): number;
 
   /** Where searches go on, for `inspect` and the digest. */
@@ -64,9 +67,9 @@ export abstract class BitmapSpace implements IovaAllocator {
   /** @param scannedBefore `map.wordsScanned` when the call began */
   protected countWords(scannedBefore: number, lock = 0): void {
     const { wordsScanned } = this.map;
-    this.wordsScanned = wordsScanned;
-    this.lastWordsScanned = wordsScanned - scannedBefore;
-    this.call.add(bitmapSearch, lock, this.lastWordsScanned);
+    const scanned = wordsScanned - scannedBefore;
+    this.lastWordsScanned = scanned;
+    this.call.add(bitmapSearch, lock, scanned);
   }
 
   /** Lock under which a range is freed. */
@@ -75,7 +78,8 @@ export abstract class BitmapSpace implements IovaAllocator {
   }
 
   free(pfn: number, pages: number): void {
-    if (pfn < 1 || pfn + pages > this.entries || !this.map.clearIfSet(pfn, pages)) {
+    // Beyond the map no bit is set.
+    if (pfn < 1 || !this.map.clearIfSet(pfn, pages)) {
       throw new InvariantError(`${this.kind}: ${pages} pages at ${pfn} freed, which were not handed out so`);
     }
     this.liveRanges--;

@@ -34,7 +34,7 @@ class BitmapAllocator extends BitmapSpace {
     const scannedBefore = map.wordsScanned;
     // Not Math.min, which goes through doubles.
     const size = (limitPfn < entries ? limitPfn | 0 : entries - 1) | 0;
-    const alignMask = (1 << (32 - Math.clz32(pages - 1))) - 1;
+    const alignMask = 0x7fffffff >> (Math.clz32(pages - 1) - 1);
     let index = map.takeArea(size, this.cursor, pages, alignMask);
     if (index === NOT_FOUND) {
       if (this.onWrap !== null) this.onWrap();
