@@ -140,6 +140,10 @@ export class Bitmap {
     // An aligned area of up to 32 bits never lies across two words. With that search, and as much in `set`, `clear` and `isSet`, a pair of
     // allocation and free of 1 to 32 pages went from 42 to 29 ns.
     if (count <= alignMask + 1 && alignMask < 32) return this.findWithinWord(size, from, count, alignMask, 0);
+    return this.searchArea(size, from, count, alignMask);
+  }
+
+  private searchArea(size: number, from: number, count: number, alignMask: number): number {
     let start = from;
     // Positions only rise within a pass, so the highest word counted so far tells new from old.
     let highestCounted = -1;
@@ -180,43 +184,36 @@ export class Bitmap {
     return found;
   }
 
-  /** `findArea` where rounding up leads at most to the beginning of the next word, so that no word is jumped over. */
+  /**
+   * `findArea` where rounding up leads at most to the beginning of the next word, so that no word is jumped over. The first place is
+   * looked at before the first clear bit is searched for: that it is free is the usual case, and the processor need not wait for
+   * the word to know where the next search begins.
+   */
   private findWithinWord(size: number, from: number, count: number, alignMask: number, filled: number): number {
+    let index = (from + alignMask) & ~alignMask;
+    if (index + count > size) return this.searchArea(size, from, count, alignMask);
     const { words } = this;
-    const area = lowestBits(count);
-    // The usual case, the first place is free. It is guessed and not searched for, so that the processor need not wait for the word to
-    // know where the next search begins: a pair went from 23 to 21 ns.
-    const first = (from + alignMask) & ~alignMask;
-    if (first + count <= size) {
-      const bits = words[first >> 5];
-      const mask = area << (first & 31);
-      if ((bits & mask) === 0) {
-        words[first >> 5] = bits | (mask & filled);
-        this.wordsScanned += (first >> 6) - (from >> 6) + 1;
-        return first;
-      }
-    }
-    if (from >= size) return MISSING;
     const lastWord = (size - 1) >> 5;
-    let word = from >> 5;
-    let found = MISSING;
-    let zeros = ~words[word] & (-1 << (from & 31));
+    const area = lowestBits(count);
+    let word = index >> 5;
     for (;;) {
-      while (zeros === 0 && word < lastWord) zeros = ~words[++word];
-      if (zeros === 0) break;
-      const index = ((word << 5) + lowestBit(zeros) + alignMask) & ~alignMask;
-      if (index + count > size) break;
-      word = index >> 5;
       const bits = words[word];
-      const obstacles = bits & (area << (index & 31));
+      const mask = area << (index & 31);
+      const obstacles = bits & mask;
       if (obstacles === 0) {
-        words[word] = bits | ((area << (index & 31)) & filled);
-        found = index;
+        words[word] = bits | (mask & filled);
         break;
       }
-      zeros = ~bits & (-2 << lowestBit(obstacles));
+      let zeros = ~bits & (-2 << lowestBit(obstacles));
+      while (zeros === 0 && word < lastWord) zeros = ~words[++word];
+      index = ((word << 5) + lowestBit(zeros) + alignMask) & ~alignMask;
+      if (zeros === 0 || index + count > size) {
+        index = MISSING;
+        break;
+      }
+      word = index >> 5;
     }
     this.wordsScanned += (word >> 1) - (from >> 6) + 1;
-    return found;
+    return index;
   }
 }
