@@ -166,6 +166,10 @@ export type Preset = 'thread-2008';
  * Of every random stream of the session.
  */
 export type Seed = number;
+/**
+ * A device on an external port, which the kernel trusts with nothing beyond the bytes that it is given.
+ */
+export type Untrusted = boolean;
 export type WorkloadInput = NicRxWorkload | NicTxWorkload | BlockWorkload | HostileWorkload;
 /**
  * Simulated CPUs that serve the device; all of them when absent.
@@ -391,6 +395,7 @@ export interface DeviceInput {
   dmaMaskBits?: DmaMaskBits;
   maxSegmentBytes?: MaxSegmentBytes;
   segmentBoundaryBytes?: SegmentBoundaryBytes;
+  untrusted?: Untrusted;
 }
 /**
  * Receive. The ring is mapped in advance; the poll unmaps, frees the buffer, allocates, maps; an empty ring drops.
@@ -571,6 +576,7 @@ export interface Device {
   dmaMaskBits?: DmaMaskBits;
   maxSegmentBytes?: MaxSegmentBytes;
   segmentBoundaryBytes?: SegmentBoundaryBytes;
+  untrusted?: Untrusted;
   [k: string]: unknown;
 }
 export interface DevicePage {
@@ -1265,6 +1271,7 @@ export interface DeviceLine {
   dmaMaskBits?: DmaMaskBits;
   maxSegmentBytes?: MaxSegmentBytes;
   segmentBoundaryBytes?: SegmentBoundaryBytes;
+  untrusted?: Untrusted;
 }
 export interface AttachLine {
   op: 'attach';

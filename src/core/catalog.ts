@@ -53,9 +53,10 @@ export function catalog(): Record<string, unknown> {
           dmaMaskBits: { type: 'integer', minimum: 24, maximum: 64 },
           maxSegmentBytes: { type: 'integer', minimum: 4096, maximum: 2 ** 32 },
           segmentBoundaryBytes: { type: 'integer', minimum: 4096, maximum: 2 ** 32 },
+          untrusted: { type: 'boolean' },
         },
       },
-      defaults: { dmaMaskBits: 64, maxSegmentBytes: 65_536, segmentBoundaryBytes: 2 ** 32 },
+      defaults: { dmaMaskBits: 64, maxSegmentBytes: 65_536, segmentBoundaryBytes: 2 ** 32, untrusted: false },
       source: kind === 'custom' ? 'driven by operations alone' : 'what its workloads say',
     })),
     workloads: Object.values(workloads).map(({ kind, schema, defaults, source }) => ({

@@ -74,6 +74,8 @@ export interface DeviceSpec {
   dmaMaskBits?: number;
   maxSegmentBytes?: number;
   segmentBoundaryBytes?: number;
+  /** On an external port: the kernel trusts it with nothing beyond the bytes that it is given. */
+  untrusted?: boolean;
 }
 /** One entry of `workloads`; the members beside these depend on `kind`, see the catalog. */
 export interface WorkloadSpec {

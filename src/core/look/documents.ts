@@ -47,6 +47,7 @@ export function deviceDocument(_simulator: Simulator, device: Device): Record<st
     dmaMaskBits: device.maskBits,
     maxSegmentBytes: device.maxSegmentBytes,
     segmentBoundaryBytes: device.segmentBoundaryBytes,
+    untrusted: device.untrusted,
     liveMappings: device.liveMappings,
   };
 }

@@ -55,6 +55,7 @@ export class Device {
   readonly maskLastPfn: number;
   readonly maxSegmentBytes: number;
   readonly segmentBoundaryBytes: number;
+  readonly untrusted: boolean;
   removed = false;
   /** Tries 32-bit addresses first, until that fails once. */
   try32BitFirst = true;
@@ -79,6 +80,7 @@ export class Device {
     this.maskLastPfn = 2 ** (this.maskBits - 12) - 1;
     this.maxSegmentBytes = spec.maxSegmentBytes ?? 65_536;
     this.segmentBoundaryBytes = spec.segmentBoundaryBytes ?? 2 ** 32;
+    this.untrusted = spec.untrusted ?? false;
   }
 
   get id(): string {
@@ -92,6 +94,7 @@ export class Device {
     sink.text(this.bdf);
     sink.number(this.maxSegmentBytes);
     sink.number(this.segmentBoundaryBytes);
+    sink.number(this.untrusted ? 1 : 0);
     sink.number(this.domain?.index ?? -1);
     sink.number(this.maskBits);
     sink.number(this.try32BitFirst ? 1 : 0);

@@ -81,6 +81,8 @@ class Deferred2008 implements InvalidationPolicy {
     return true;
   }
 
+  beginBatch(): void {}
+  endBatch(): void {}
   wrapped(): void {}
   freedAhead(): void {}
 

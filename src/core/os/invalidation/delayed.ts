@@ -85,6 +85,8 @@ class Delayed implements InvalidationPolicy {
     return true;
   }
 
+  beginBatch(): void {}
+  endBatch(): void {}
   wrapped(): void {}
   freedAhead(): void {}
 

@@ -156,6 +156,8 @@ class FlushQueue implements InvalidationPolicy {
     return true;
   }
 
+  beginBatch(): void {}
+  endBatch(): void {}
   wrapped(): void {}
   freedAhead(): void {}
 

@@ -41,6 +41,12 @@ export interface InvalidationPolicy {
    * Books its cost to the operation in progress.
    */
   unmapped(domain: Domain, pfn: number, pages: number): void;
+  /**
+   * A driver gives back several mappings as one: the pages of a scatter list's pieces or of a receive descriptor. What is unmapped until
+   * `endBatch` counts as unmapped when that returns, so a policy may gather it; most do not.
+   */
+  beginBatch(): void;
+  endBatch(): void;
   /** A circular allocator wrapped (`wrap` only); `all` when its platform then flushes every domain and not just this one. */
   wrapped(domain: Domain, all: boolean): void;
   /** A range was freed ahead of the cursor, on a platform that flushes it there and then (`wrap` only). */
