@@ -8,6 +8,7 @@
 import { CostReplies } from './apply/cost.ts';
 import { type Applied, dispatch } from './apply/index.ts';
 import { assert } from './assert.ts';
+import { actingPolicy, type Effective, effectivePolicy, inCachingMode } from './boot/effective-policy.ts';
 import type { Workload } from './devices/workload.ts';
 import { EventLog } from './event-log.ts';
 import { faultNotice } from './fault-notice.ts';
@@ -38,7 +39,7 @@ import { PageMapper } from './os/page-mapper.ts';
 import { Registry } from './os/registry.ts';
 import { refuse } from './outcome.ts';
 import type { Reading } from './reading.ts';
-import { SpecError } from './resolve-spec.ts';
+
 import { Run } from './run.ts';
 import { formatAddress, parseAddress, parsed } from './sim/address.ts';
 import { Clock, REBASE_PS } from './sim/clock.ts';
@@ -48,6 +49,7 @@ import type { Lock } from './sim/lock.ts';
 import { RandomStreams } from './sim/random.ts';
 import type { Notice, SimulatorApi } from './simulator-api.ts';
 import type { ResolvedSpec } from './spec.ts';
+import { SpecError } from './spec-error.ts';
 import { Exposure } from './truth/exposure.ts';
 import { Oracle, verdictNames } from './truth/oracle.ts';
 import { coreVersion } from './version.ts';
@@ -89,8 +91,13 @@ export class Simulator implements SimulatorApi {
   readonly flush: IotlbFlush;
   readonly mapper: PageMapper;
   readonly allocatorEntry: AllocatorEntry;
+  readonly effective: Effective;
   readonly policyEntry: PolicyEntry;
+  /** In force in every domain but those of untrusted devices. */
   readonly policy: InvalidationPolicy;
+  /** In force in those; the same object where an untrusted device makes no difference. */
+  readonly untrustedEntry: PolicyEntry;
+  readonly untrustedPolicy: InvalidationPolicy;
   readonly passthrough: boolean;
   readonly dma: DmaApi;
   readonly iommuApi: IommuApi;
@@ -132,7 +139,10 @@ export class Simulator implements SimulatorApi {
   /** @throws SpecError when the spec's own tenants, domains, devices or workloads cannot be made */
   constructor(spec: ResolvedSpec) {
     this.spec = spec;
-    const { machine, iommu, policy } = spec;
+    const { machine, iommu } = spec;
+    this.effective = effectivePolicy(spec);
+    const { policy, untrusted } = this.effective;
+    const cachingMode = inCachingMode(spec);
     this.profile = profiles[spec.costs.profile]!;
     this.costs = costsOf(this.profile, spec.costs.overrides);
     this.random = new RandomStreams(spec.seed);
@@ -158,7 +168,8 @@ export class Simulator implements SimulatorApi {
       used: !this.passthrough,
       searches: this.allocatorEntry.searches,
     });
-    this.policy = this.policyEntry.create({
+    this.untrustedEntry = policies[untrusted.kind]!;
+    const policyParts = {
       work: this.work,
       costs: this.costs,
       counters: this.counters,
@@ -166,13 +177,17 @@ export class Simulator implements SimulatorApi {
       unit: this.unit,
       tables: this.tables,
       domains: this.domains,
-      cachingMode: iommu.invalidation.cachingMode,
-      freeIova: (domain, pfn, pages) => this.dma.freeIova(domain, pfn, pages),
-      arm: (ps, token) => this.queue.arm(ps, EVENT.timerOnCpu + this.work.cpu, token),
-      armHardware: (ps, token) => this.queue.arm(ps, EVENT.hardware, token),
+      cachingMode,
+      freeIova: (domain: Domain, pfn: number, pages: number) => this.dma.freeIova(domain, pfn, pages),
+      arm: (ps: number, token: number) => this.queue.arm(ps, EVENT.timerOnCpu + this.work.cpu, token),
+      armHardware: (ps: number, token: number) => this.queue.arm(ps, EVENT.hardware, token),
       cpus: machine.cpus,
-      parameters: policy.invalidation,
-    });
+    };
+    this.policy = this.policyEntry.create({ ...policyParts, parameters: policy.invalidation });
+    this.untrustedPolicy =
+      this.untrustedEntry === this.policyEntry
+        ? this.policy
+        : this.untrustedEntry.create({ ...policyParts, parameters: untrusted });
     const parts = {
       clock: this.clock,
       work: this.work,
@@ -185,11 +200,9 @@ export class Simulator implements SimulatorApi {
       exposure: this.exposure,
       oracle: this.oracle,
       flush: this.flush,
-      policy: this.policy,
-      deferred: this.policyEntry.deferred,
       passthrough: this.passthrough,
-      cachingMode: iommu.invalidation.cachingMode,
-      always32BitFirst: this.allocatorEntry.always32BitFirst,
+      cachingMode,
+      always32BitFirst: this.allocatorEntry.always32BitFirst && !policy.forcedac,
       treeCosts: this.allocatorEntry.searches === 'tree',
       domains: this.domains,
     };
@@ -256,11 +269,10 @@ export class Simulator implements SimulatorApi {
       levels,
       this.tables,
       this.allocatorEntry,
-      {
-        parameters: this.spec.policy.allocator,
-        flushes: this.policyEntry.needsCircular ? this.policy : null,
-      },
+      { parameters: this.spec.policy.allocator, flushes: this.policyEntry.needsCircular },
       this.reserved,
+      this.policy,
+      this.policyEntry,
     );
     if (domain.root < 0) return null;
     this.domains.push(domain);
@@ -460,10 +472,13 @@ export class Simulator implements SimulatorApi {
 
   digest(): string {
     const sink = new Digest();
-    // Tenants, domains, devices and workloads are digested as they are now, by number: their names do not act.
+    // Tenants, domains, devices and workloads are digested as they are now, by number: their names do not act. Nor does it matter how
+    // the policy in force came about: by members, by a command line, or in the place of another.
     const {
       name: _name,
       title: _title,
+      kernelCommandLine: _line,
+      iommu: { deferredFlush: _deferredFlush, ...iommu },
       tenants: _tenants,
       domains: _domains,
       devices: _devices,
@@ -471,7 +486,7 @@ export class Simulator implements SimulatorApi {
       ...spec
     } = this.spec;
     sink.text(coreVersion);
-    sink.text(JSON.stringify(sorted(spec)));
+    sink.text(JSON.stringify(sorted({ ...spec, iommu, policy: actingPolicy(this.effective) })));
     sink.number(this.clock.baseNs + Math.floor(this.clock.now / 1000));
     sink.number(this.clock.now % 1000);
     this.queue.digest(sink, this.clock.baseNs);

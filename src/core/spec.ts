@@ -9,6 +9,8 @@ export type Address = string | number;
 export type FrameReuse = 'lifo' | 'fifo' | 'random';
 export type Replacement = 'lru' | 'plru' | 'fifo' | 'random';
 export type Mode = 'translate' | 'passthrough';
+/** Every mode that can be simulated. */
+export const modes: readonly Mode[] = ['translate', 'passthrough'];
 
 export interface MachineSpec {
   cpus: number;
@@ -39,6 +41,8 @@ export interface IommuSpec {
     maxAddressMask: number;
     cachingMode: boolean;
   };
+  /** Whether its driver can put flushes off (`IOMMU_CAP_DEFERRED_FLUSH`); without it there is no flush queue. */
+  deferredFlush: boolean;
 }
 
 export interface AllocatorSpec {
@@ -54,6 +58,10 @@ export interface PolicySpec {
   mode: Mode;
   allocator: AllocatorSpec;
   invalidation: InvalidationSpec;
+  /** Keeps what was asked for where a real system would put something else in its place. */
+  force: boolean;
+  /** Skips the attempt below 4 GiB (`iommu.forcedac`). */
+  forcedac: boolean;
 }
 
 export interface TenantSpec {
@@ -104,5 +112,7 @@ export interface ResolvedSpec {
   domains: DomainSpec[];
   devices: DeviceSpec[];
   workloads: WorkloadSpec[];
+  /** As the boot loader would pass it; sets what the other members leave open, see `boot/command-line.ts`. */
+  kernelCommandLine: string;
   costs: CostsSpec;
 }

@@ -38,6 +38,13 @@ export function makeDevice(simulator: Simulator, operation: Of<'device'>): Outco
     domain = own;
   }
   const device = new Device(devices.next, operation, bdf, domain);
+  if (!simulator.passthrough && simulator.effective.policy.forcedac) device.try32BitFirst = false;
+  if (device.untrusted) {
+    const waits = holdsAny(domain);
+    if (waits) simulator.begin(0);
+    distrust(simulator, domain);
+    if (waits) simulator.end();
+  }
   devices.add(device);
   simulator.everyDevice.push(device);
   domain.devices++;
@@ -62,12 +69,12 @@ function inFlight(simulator: Simulator, device: Device): Record<string, unknown>
 /** Takes a device out of its domain; the context entry is flushed, and the old domain's entries if it is left empty. */
 function leave(simulator: Simulator, device: Device): { check: string; detail: string }[] {
   const { domain } = device;
-  const { counters, work, costs, policy, unit, log } = simulator;
+  const { counters, work, costs, unit, log } = simulator;
   device.contextCached = false;
   counters.contextInvalidations++;
   work.add(ROW.invalidation, costs.invalidation);
   if (!domain) return [];
-  policy.drain(domain);
+  domain.policy.drain(domain);
   domain.devices--;
   if (domain.devices === 0) {
     work.add(ROW.invalidation, costs.invalidation);
@@ -82,6 +89,21 @@ function leave(simulator: Simulator, device: Device): { check: string; detail: s
   };
   log.add('misuse', simulator.timeNs, leak);
   return [leak];
+}
+
+function holdsAny(domain: Domain): boolean {
+  return domain.policy.queued > 0 && domain.policy.holds(domain, 0, domain.lastPage);
+}
+
+/**
+ * A domain gets its first untrusted device: what it holds back is flushed, and its unmaps wait from now on, for all its devices. It
+ * stays so when the device is gone, as a domain of Linux keeps its type.
+ */
+function distrust(simulator: Simulator, domain: Domain): void {
+  const { untrustedPolicy, untrustedEntry } = simulator;
+  if (domain.policyEntry === untrustedEntry) return;
+  if (holdsAny(domain)) domain.policy.drain(domain);
+  domain.govern(untrustedPolicy, untrustedEntry);
 }
 
 /** Mappings that the device left in a domain when it was there before. */
@@ -103,6 +125,7 @@ export function attach(simulator: Simulator, operation: Of<'attach'>): Outcome {
   const flying = inFlight(simulator, device);
   simulator.begin(0);
   const misuse = leave(simulator, device);
+  if (device.untrusted) distrust(simulator, domain);
   device.domain = domain;
   device.liveMappings = liveIn(simulator, device, domain);
   domain.devices++;

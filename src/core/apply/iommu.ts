@@ -68,7 +68,7 @@ export function mapRange(simulator: Simulator, operation: Of<'iommu-map'>): Outc
         '/iova',
       );
   const allocator = domain.space(domain.lastPage);
-  if (allocator.overlaps(first, last) || simulator.policy.holds(domain, first, last) || meetsRange(domain, first, last))
+  if (allocator.overlaps(first, last) || domain.policy.holds(domain, first, last) || meetsRange(domain, first, last))
     return refuse('overlap', 'overlaps a mapping that is live or waits for its flush', '/iova');
   const permission = (operation.access.includes('r') ? READ : 0) | (operation.access.includes('w') ? WRITE : 0);
   const before = simulator.counters.ptesWritten;

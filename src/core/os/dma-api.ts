@@ -13,7 +13,6 @@ import type { Exposure } from '../truth/exposure.ts';
 import type { Oracle } from '../truth/oracle.ts';
 import type { Device } from './device.ts';
 import type { Domain } from './domain.ts';
-import type { InvalidationPolicy } from './invalidation/policy.ts';
 import type { IotlbFlush } from './iotlb-flush.ts';
 import { NO_PFN, SUSPENDED } from './iova/allocator.ts';
 import { MAP_KIND, type Mappings } from './mappings.ts';
@@ -40,8 +39,6 @@ export interface DmaApiParts {
   exposure: Exposure;
   oracle: Oracle;
   flush: IotlbFlush;
-  policy: InvalidationPolicy;
-  deferred: boolean;
   passthrough: boolean;
   cachingMode: boolean;
   always32BitFirst: boolean;
@@ -362,8 +359,8 @@ export class DmaApi {
       mapper.clear(domain, page, pages);
       mapper.bookUnmap(mapper.clearedPtes);
       exposure.beginUnmap(domain.index, page, page + pages - 1);
-      work.add(ROW.other, parts.deferred ? costs.unmapOtherDeferred : costs.unmapOther);
-      parts.policy.unmapped(domain, page, pages);
+      work.add(ROW.other, domain.deferred ? costs.unmapOtherDeferred : costs.unmapOther);
+      domain.policy.unmapped(domain, page, pages);
       this.end(slot, device, exposure.pendingOpen);
       exposure.endUnmap();
     }

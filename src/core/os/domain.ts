@@ -3,6 +3,7 @@ import type { PageTables } from '../hardware/page-table.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
 import { Lock } from '../sim/lock.ts';
 import { TruthPages } from '../truth/pages.ts';
+import type { InvalidationPolicy, PolicyEntry } from './invalidation/policy.ts';
 import type { AllocatorEntry, IovaAllocator } from './iova/allocator.ts';
 
 /** Address width in bits of a table of n levels: 39, 48, 57. */
@@ -10,13 +11,10 @@ export function widthOf(levels: number): number {
   return 12 + 9 * levels;
 }
 
-/** What the allocators of all domains are given; the flushes that some of them ask for under `wrap`. */
+/** What the allocators of all domains are given; whether they tell the policy when they wrap. */
 export interface SpaceSetup {
   parameters: Record<string, unknown>;
-  flushes: {
-    wrapped(domain: Domain, all: boolean): void;
-    freedAhead(domain: Domain, pfn: number, pages: number): void;
-  } | null;
+  flushes: boolean;
 }
 
 export class Domain {
@@ -38,6 +36,11 @@ export class Domain {
   /** ps after the clock's base at which the last DMA in flight lands. */
   inFlightUntil = Number.NEGATIVE_INFINITY;
   allocator: IovaAllocator | null = null;
+  /** The session's, or the one for untrusted devices once there was one in it. */
+  policy: InvalidationPolicy;
+  policyEntry: PolicyEntry;
+  /** Of `policyEntry`, beside it for the sake of unmap. */
+  deferred: boolean;
   private readonly entry: AllocatorEntry;
   private readonly setup: SpaceSetup;
   private readonly reserved: { first: number; last: number }[];
@@ -51,6 +54,8 @@ export class Domain {
     entry: AllocatorEntry,
     setup: SpaceSetup,
     reserved: { first: number; last: number }[],
+    policy: InvalidationPolicy,
+    policyEntry: PolicyEntry,
   ) {
     this.index = index;
     this.name = name;
@@ -61,6 +66,9 @@ export class Domain {
     this.entry = entry;
     this.setup = setup;
     this.reserved = reserved;
+    this.policy = policy;
+    this.policyEntry = policyEntry;
+    this.deferred = policyEntry.deferred;
     this.locks.push(new Lock('iova-allocator'));
   }
 
@@ -80,8 +88,8 @@ export class Domain {
       parameters,
       lastPfn: this.lastPage,
       maskLastPfn,
-      onWrap: flushes && (() => flushes.wrapped(this, all)),
-      onFreedAhead: flushes && ((pfn, pages) => flushes.freedAhead(this, pfn, pages)),
+      onWrap: flushes ? () => this.policy.wrapped(this, all) : null,
+      onFreedAhead: flushes ? (pfn, pages) => this.policy.freedAhead(this, pfn, pages) : null,
     });
     for (const { first, last } of this.reserved) {
       if (first > this.lastPage) continue;
@@ -90,6 +98,13 @@ export class Domain {
     while (this.locks.length < allocator.locks) this.locks.push(new Lock(`iova-pool-${this.locks.length}`));
     this.allocator = allocator;
     return allocator;
+  }
+
+  /** Another policy from now on; what the one before held back was drained. */
+  govern(policy: InvalidationPolicy, entry: PolicyEntry): void {
+    this.policy = policy;
+    this.policyEntry = entry;
+    this.deferred = entry.deferred;
   }
 
   /** Forgets what it held, so that a domain that is gone costs nothing. */
@@ -107,6 +122,7 @@ export class Domain {
     sink.number(this.tenant);
     sink.number(this.ownedBy);
     sink.number(this.root);
+    sink.text(this.policyEntry.kind);
     sink.number(this.devices);
     sink.number(this.inFlightUntil === Number.NEGATIVE_INFINITY ? -1 : this.inFlightUntil);
     for (const lock of this.locks) lock.digest(sink);
