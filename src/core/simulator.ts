@@ -33,6 +33,7 @@ import type { InvalidationPolicy, PolicyEntry } from './os/invalidation/policy.t
 import { IommuApi } from './os/iommu-api.ts';
 import { IotlbFlush } from './os/iotlb-flush.ts';
 import type { AllocatorEntry } from './os/iova/allocator.ts';
+import { AllocatorCall } from './os/iova/call.ts';
 import { allocators } from './os/iova/index.ts';
 import { Mappings } from './os/mappings.ts';
 import { PageMapper } from './os/page-mapper.ts';
@@ -54,8 +55,8 @@ import { Exposure } from './truth/exposure.ts';
 import { Oracle, verdictNames } from './truth/oracle.ts';
 import { coreVersion } from './version.ts';
 
-/** Kinds of events. A timer of the kernel fires on the CPU that armed it: kind TIMER_ON_CPU + cpu. */
-export const EVENT = { hardware: 0, timerOnCpu: 1000, workload: 100_000 } as const;
+/** Kinds of events. A timer of the kernel fires on the CPU that armed it, which the kind says: `timerOnCpu` + cpu. */
+export const EVENT = { hardware: 0, timerOnCpu: 1000, allocatorOnCpu: 2000, workload: 100_000 } as const;
 
 /** Operations that the event log names: those that change what the machine is made of. */
 const LOGGED: ReadonlySet<string> = new Set([
@@ -79,6 +80,8 @@ export class Simulator implements SimulatorApi {
   readonly random: RandomStreams;
   readonly counters = new Counters();
   readonly work: Work;
+  /** What allocators are told and answer beside addresses. */
+  readonly call = new AllocatorCall();
   readonly memory: Memory;
   readonly tables: PageTables;
   readonly iotlb: Iotlb;
@@ -166,7 +169,7 @@ export class Simulator implements SimulatorApi {
     this.policyEntry = policies[policy.invalidation.kind]!;
     this.costReplies = new CostReplies(this.profile, spec.costs.overrides, {
       used: !this.passthrough,
-      searches: this.allocatorEntry.searches,
+      steps: this.allocatorEntry.costSteps,
     });
     this.untrustedEntry = policies[untrusted.kind]!;
     const policyParts = {
@@ -203,7 +206,8 @@ export class Simulator implements SimulatorApi {
       passthrough: this.passthrough,
       cachingMode,
       always32BitFirst: this.allocatorEntry.always32BitFirst && !policy.forcedac,
-      treeCosts: this.allocatorEntry.searches === 'tree',
+      call: this.call,
+      findCost: this.allocatorEntry.findStep === null ? 0 : this.costs[this.allocatorEntry.findStep],
       domains: this.domains,
     };
     this.dma = new DmaApi(parts);
@@ -269,7 +273,14 @@ export class Simulator implements SimulatorApi {
       levels,
       this.tables,
       this.allocatorEntry,
-      { parameters: this.spec.policy.allocator, flushes: this.policyEntry.needsCircular },
+      {
+        parameters: this.spec.policy.allocator,
+        call: this.call,
+        cpus: this.spec.machine.cpus,
+        arm: (domain, delayPs) =>
+          this.queue.arm(this.work.now() + delayPs, EVENT.allocatorOnCpu + this.work.cpu, domain.index),
+        flushes: this.policyEntry.needsCircular,
+      },
       this.reserved,
       this.policy,
       this.policyEntry,
@@ -352,10 +363,12 @@ export class Simulator implements SimulatorApi {
       policy.timer(argument);
       return;
     }
-    const cpu = kind - EVENT.timerOnCpu;
+    const ofAllocator = kind >= EVENT.allocatorOnCpu;
+    const cpu = kind - (ofAllocator ? EVENT.allocatorOnCpu : EVENT.timerOnCpu);
     const start = Math.max(time, this.cpuAt[cpu]!);
     work.begin(cpu, start);
-    if (!policy.timer(argument)) return;
+    if (ofAllocator) this.dma.allocatorTimer(this.domains[argument]!);
+    else if (!policy.timer(argument)) return;
     this.fired++;
     this.counters.timersFired++;
     const end = work.now();

@@ -88,7 +88,7 @@ describe('lines that do not', () => {
     [{ op: 'unmap', mapping: 'm', iova: 1 }, '', /not both/],
     [{ op: 'invalidate', scope: 'global', domain: 'd' }, '', /takes no `domain`/],
     [{ op: 'invalidate', scope: 'range', domain: 'd' }, '', /takes `iova` and `lengthBytes`/],
-    [{ op: 'device', kind: 'nic', untrusted: true }, '/untrusted', /unknown member/],
+    [{ op: 'device', kind: 'nic', trusted: true }, '/trusted', /unknown member/],
     [{ op: 'device', kind: 'nic', bdf: '3:0' }, '/bdf', /requester id/],
   ];
   for (const [line, path, message] of cases) {

@@ -52,8 +52,8 @@ describe('bodies', () => {
   });
 
   it('refuse what comes with later issues by name', async () => {
-    assert.deepEqual(await errorsOf(`${LAB}/devices`, { kind: 'replay', untrusted: true }), {
-      '/untrusted': 'unknown member `untrusted`',
+    assert.deepEqual(await errorsOf(`${LAB}/devices`, { kind: 'replay', reserved: true }), {
+      '/reserved': 'unknown member `reserved`',
       '/kind': 'must be one of `nic`, `block`, `hostile`, `custom`',
     });
     assert.deepEqual(

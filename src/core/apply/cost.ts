@@ -16,11 +16,9 @@ export interface Cost {
 /** Costs remembered; a power of two. */
 const SLOTS = 64;
 
-const bitmapSteps = ['bitmapAllocFixed', 'bitmapAllocWord', 'bitmapFind', 'bitmapFree'];
-
 interface Allocator {
   used: boolean;
-  searches: 'tree' | 'bitmap';
+  steps: readonly string[];
 }
 
 /** What replies say of costs again and again. Holds nothing that acts: a session without it answers the same. */
@@ -35,7 +33,7 @@ export class CostReplies {
   constructor(profile: CostProfile, overrides: Record<string, number>, allocator: Allocator) {
     const assumed = allocator.used ? assumptionsOf(profile, overrides) : [];
     const may = (step: string, several: boolean): boolean =>
-      (allocator.searches === 'bitmap' && bitmapSteps.includes(step)) || (step === 'unmapFurtherPte' && several);
+      allocator.steps.includes(step) || (step === 'unmapFurtherPte' && several);
     this.ofOnePage = Object.freeze(assumed.filter((step) => may(step, false)));
     this.ofSeveralPages = Object.freeze(assumed.filter((step) => may(step, true)));
   }

@@ -15,6 +15,7 @@ import type { Device } from './device.ts';
 import type { Domain } from './domain.ts';
 import type { IotlbFlush } from './iotlb-flush.ts';
 import { NO_PFN, SUSPENDED } from './iova/allocator.ts';
+import { type AllocatorCall, NO_LOCK, STEP, STEPS } from './iova/call.ts';
 import { MAP_KIND, type Mappings } from './mappings.ts';
 import type { PageMapper } from './page-mapper.ts';
 import { type InputSegment, isOneRun, joinRuns, layOut, mergeOutputs, runsOf } from './scatterlist.ts';
@@ -42,8 +43,10 @@ export interface DmaApiParts {
   passthrough: boolean;
   cachingMode: boolean;
   always32BitFirst: boolean;
-  /** Whether the allocator is a tree (a bitmap otherwise): which steps of the profile it takes. */
-  treeCosts: boolean;
+  /** Steps of allocators, shared with them. */
+  call: AllocatorCall;
+  /** Milli-cycles that an unmap takes to find its range. */
+  findCost: number;
   /** [domain index] */
   domains: readonly Domain[];
 }
@@ -57,8 +60,27 @@ export class DmaApi {
   /** Whether the last unmap left a cached translation behind. */
   lastExposed = false;
 
+  /** [STEP]: milli-cycles of a step, whatever it went over, and of each thing it went over. */
+  private readonly stepFixed = new Float64Array(STEPS);
+  private readonly stepEach = new Float64Array(STEPS);
+
   constructor(parts: DmaApiParts) {
     this.parts = parts;
+    const { costs } = parts;
+    const cost = (step: number, fixed: number, each: number) => {
+      this.stepFixed[step] = fixed;
+      this.stepEach[step] = each;
+    };
+    cost(STEP.treeSearch, costs.treeAllocFixed, costs.treeAllocNode);
+    cost(STEP.treeFree, 0, costs.treeFree);
+    cost(STEP.treeRemove, 0, costs.treeFind + costs.treeFree);
+    cost(STEP.bitmapSearch, costs.bitmapAllocFixed, costs.bitmapAllocWord);
+    cost(STEP.bitmapFree, 0, costs.bitmapFree);
+    cost(STEP.gapSearch, costs.gapAllocFixed, costs.gapAllocLevel);
+    cost(STEP.gapFree, 0, costs.gapFree);
+    cost(STEP.cacheAllocate, 0, costs.cacheAlloc);
+    cost(STEP.cacheFree, 0, costs.cacheFree);
+    cost(STEP.depotMove, 0, costs.depotMove);
     this.plain = !parts.passthrough && !parts.cachingMode;
   }
 
@@ -81,46 +103,68 @@ export class DmaApi {
     const { always32BitFirst } = this.parts;
     const limit = device.maskLastPfn < domain.lastPage ? device.maskLastPfn : domain.lastPage;
     if (this.attempt === 0 && limit > LAST_32BIT && (always32BitFirst || device.try32BitFirst)) {
-      const pfn = this.tryAllocate(domain, pages, LAST_32BIT, device);
+      const pfn = this.tryAllocate(domain, pages, LAST_32BIT, device, false);
       if (pfn !== NO_PFN) return pfn;
       this.attempt = 1;
       if (!always32BitFirst) device.try32BitFirst = false;
     }
-    const pfn = this.tryAllocate(domain, pages, limit, device);
+    const pfn = this.tryAllocate(domain, pages, limit, device, true);
     if (pfn !== SUSPENDED) this.attempt = 0;
     return pfn;
   }
 
-  private tryAllocate(domain: Domain, pages: number, limit: number, device: Device): number {
-    const { work, costs, counters, treeCosts } = this.parts;
+  private tryAllocate(domain: Domain, pages: number, limit: number, device: Device, lastAttempt: boolean): number {
+    const { work, counters, call } = this.parts;
     const allocator = domain.space(device.maskLastPfn);
-    allocator.cpu = work.cpu;
+    call.cpu = work.cpu;
+    call.lastAttempt = lastAttempt;
+    call.count = 0;
     const pfn = allocator.allocate(pages, limit);
     if (pfn === SUSPENDED) return SUSPENDED;
-    const lock = domain.locks[allocator.lastLock]!;
-    work.acquire(lock);
     counters.allocationAttempts++;
-    if (treeCosts) {
-      counters.nodesVisited += allocator.lastNodesVisited;
-      work.add(ROW.iovaAlloc, costs.treeAllocFixed + allocator.lastNodesVisited * costs.treeAllocNode);
-    } else {
-      counters.wordsScanned += allocator.lastWordsScanned;
-      work.add(ROW.iovaAlloc, costs.bitmapAllocFixed + allocator.lastWordsScanned * costs.bitmapAllocWord);
-    }
-    work.release(lock);
+    this.bookSteps(domain, ROW.iovaAlloc);
     if (pfn === NO_PFN) counters.allocationFailures++;
     return pfn;
   }
 
   freeIova(domain: Domain, pfn: number, pages: number): void {
-    const { work, costs, treeCosts } = this.parts;
-    const allocator = domain.allocator!;
-    allocator.cpu = work.cpu;
-    allocator.free(pfn, pages);
-    const lock = domain.locks[allocator.lastLock]!;
-    work.acquire(lock);
-    work.add(ROW.iovaFree, treeCosts ? costs.treeFree : costs.bitmapFree);
-    work.release(lock);
+    const { work, call } = this.parts;
+    call.cpu = work.cpu;
+    call.count = 0;
+    domain.allocator!.free(pfn, pages);
+    this.bookSteps(domain, ROW.iovaFree);
+  }
+
+  /** Work that a domain's allocator put off is due. */
+  allocatorTimer(domain: Domain): void {
+    const { work, call } = this.parts;
+    if (domain.allocator?.timer === undefined) return;
+    call.cpu = work.cpu;
+    call.count = 0;
+    domain.allocator.timer();
+    this.bookSteps(domain, ROW.iovaFree);
+  }
+
+  /** Books the steps of the allocator's last call, each under its lock. */
+  private bookSteps(domain: Domain, row: number): void {
+    const { work, counters, call } = this.parts;
+    const { stepFixed, stepEach } = this;
+    const { count } = call;
+    let held = NO_LOCK;
+    for (let i = 0; i < count; i++) {
+      const step = call.step[i]!;
+      const times = call.times[i]!;
+      const lock = call.lock[i]!;
+      if (lock !== held) {
+        if (held !== NO_LOCK) work.release(domain.locks[held]!);
+        if (lock !== NO_LOCK) work.acquire(domain.locks[lock]!);
+        held = lock;
+      }
+      work.add(row, stepFixed[step]! + times * stepEach[step]!);
+      if (step === STEP.treeSearch) counters.nodesVisited += times;
+      else if (step === STEP.bitmapSearch) counters.wordsScanned += times;
+    }
+    if (held !== NO_LOCK) work.release(domain.locks[held]!);
   }
 
   /**
@@ -355,7 +399,7 @@ export class DmaApi {
     if (parts.passthrough) this.end(slot, device, false);
     else {
       const domain = this.domainOf(slot);
-      work.add(ROW.iovaFind, parts.treeCosts ? costs.treeFind : costs.bitmapFind);
+      work.add(ROW.iovaFind, parts.findCost);
       mapper.clear(domain, page, pages);
       mapper.bookUnmap(mapper.clearedPtes);
       exposure.beginUnmap(domain.index, page, page + pages - 1);
@@ -364,6 +408,56 @@ export class DmaApi {
       this.end(slot, device, exposure.pendingOpen);
       exposure.endUnmap();
     }
+    this.forget(slot, device);
+  }
+
+  /**
+   * Unmaps live mappings of one domain that the driver gives back together. Under a policy that gathers they are unmapped when this
+   * returns, all at once; under the others this is one `unmap` after the other.
+   */
+  unmapTogether(slots: Int32Array, count: number, device: Device): void {
+    const { parts } = this;
+    const domain = this.domainOf(slots[0]!);
+    if (!domain.gathers || parts.passthrough || count === 1) {
+      for (let i = 0; i < count; i++) this.unmap(slots[i]!, device);
+      return;
+    }
+    const { mappings, work, costs, counters, mapper, exposure } = parts;
+    if (this.togetherPfn.length < count) {
+      this.togetherPfn = new Float64Array(count);
+      this.togetherPages = new Int32Array(count);
+    }
+    let first = Number.POSITIVE_INFINITY;
+    let last = 0;
+    for (let i = 0; i < count; i++) {
+      const slot = slots[i]!;
+      const page = mappings.page[slot]!;
+      const pages = mappings.pages[slot]!;
+      counters.unmapCalls++;
+      work.add(ROW.iovaFind, parts.findCost);
+      mapper.clear(domain, page, pages);
+      mapper.bookUnmap(mapper.clearedPtes);
+      work.add(ROW.other, domain.deferred ? costs.unmapOtherDeferred : costs.unmapOther);
+      this.togetherPfn[i] = page;
+      this.togetherPages[i] = pages;
+      if (page < first) first = page;
+      if (page + pages - 1 > last) last = page + pages - 1;
+    }
+    exposure.beginUnmap(domain.index, first, last);
+    domain.policy.unmappedTogether(domain, this.togetherPfn, this.togetherPages, count);
+    this.lastExposed = false;
+    for (let i = 0; i < count; i++) {
+      this.end(slots[i]!, device, exposure.pendingOpen);
+      this.forget(slots[i]!, device);
+    }
+    exposure.endUnmap();
+  }
+
+  private togetherPfn = new Float64Array(64);
+  private togetherPages = new Int32Array(64);
+
+  private forget(slot: number, device: Device): void {
+    const { mappings } = this.parts;
     mappings.bytes -= mappings.lengthBytes[slot]!;
     // A mapping that its device left behind in another domain was written off as leaked when it moved.
     if (device.domain !== null && device.domain.index === mappings.domain[slot]) device.liveMappings--;

@@ -5,6 +5,7 @@ import { Lock } from '../sim/lock.ts';
 import { TruthPages } from '../truth/pages.ts';
 import type { InvalidationPolicy, PolicyEntry } from './invalidation/policy.ts';
 import type { AllocatorEntry, IovaAllocator } from './iova/allocator.ts';
+import type { AllocatorCall } from './iova/call.ts';
 
 /** Address width in bits of a table of n levels: 39, 48, 57. */
 export function widthOf(levels: number): number {
@@ -14,6 +15,10 @@ export function widthOf(levels: number): number {
 /** What the allocators of all domains are given; whether they tell the policy when they wrap. */
 export interface SpaceSetup {
   parameters: Record<string, unknown>;
+  call: AllocatorCall;
+  cpus: number;
+  /** Arms a timer of a domain's allocator on the CPU at work. */
+  arm(domain: Domain, delayPs: number): void;
   flushes: boolean;
 }
 
@@ -41,6 +46,7 @@ export class Domain {
   policyEntry: PolicyEntry;
   /** Of `policyEntry`, beside it for the sake of unmap. */
   deferred: boolean;
+  gathers: boolean;
   private readonly entry: AllocatorEntry;
   private readonly setup: SpaceSetup;
   private readonly reserved: { first: number; last: number }[];
@@ -69,6 +75,7 @@ export class Domain {
     this.policy = policy;
     this.policyEntry = policyEntry;
     this.deferred = policyEntry.deferred;
+    this.gathers = policyEntry.gathers === true;
     this.locks.push(new Lock('iova-allocator'));
   }
 
@@ -82,10 +89,13 @@ export class Domain {
    */
   space(maskLastPfn: number): IovaAllocator {
     if (this.allocator) return this.allocator;
-    const { parameters, flushes } = this.setup;
+    const { parameters, flushes, call, cpus, arm } = this.setup;
     const all = this.entry.wrapFlush === 'global';
     const allocator = this.entry.create({
       parameters,
+      call,
+      cpus,
+      arm: (delayPs) => arm(this, delayPs),
       lastPfn: this.lastPage,
       maskLastPfn,
       onWrap: flushes ? () => this.policy.wrapped(this, all) : null,
@@ -95,7 +105,7 @@ export class Domain {
       if (first > this.lastPage) continue;
       allocator.reserve(first, Math.min(last, this.lastPage));
     }
-    while (this.locks.length < allocator.locks) this.locks.push(new Lock(`iova-pool-${this.locks.length}`));
+    for (const name of allocator.lockNames.slice(this.locks.length)) this.locks.push(new Lock(name));
     this.allocator = allocator;
     return allocator;
   }
@@ -105,6 +115,7 @@ export class Domain {
     this.policy = policy;
     this.policyEntry = entry;
     this.deferred = entry.deferred;
+    this.gathers = entry.gathers === true;
   }
 
   /** Forgets what it held, so that a domain that is gone costs nothing. */

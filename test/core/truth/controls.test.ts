@@ -20,6 +20,7 @@ abstract class Broken implements InvalidationPolicy {
   }
 
   abstract unmapped(...range: Parameters<InvalidationPolicy['unmapped']>): void;
+  unmappedTogether(): void {}
   wrapped(): void {}
   freedAhead(): void {}
   drain(): void {}

@@ -81,8 +81,7 @@ class Deferred2008 implements InvalidationPolicy {
     return true;
   }
 
-  beginBatch(): void {}
-  endBatch(): void {}
+  unmappedTogether(): void {}
   wrapped(): void {}
   freedAhead(): void {}
 

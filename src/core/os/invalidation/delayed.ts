@@ -85,8 +85,7 @@ class Delayed implements InvalidationPolicy {
     return true;
   }
 
-  beginBatch(): void {}
-  endBatch(): void {}
+  unmappedTogether(): void {}
   wrapped(): void {}
   freedAhead(): void {}
 

@@ -156,8 +156,7 @@ class FlushQueue implements InvalidationPolicy {
     return true;
   }
 
-  beginBatch(): void {}
-  endBatch(): void {}
+  unmappedTogether(): void {}
   wrapped(): void {}
   freedAhead(): void {}
 

@@ -16,8 +16,7 @@ export abstract class ImmediatePolicy implements InvalidationPolicy {
   }
 
   abstract unmapped(domain: Domain, pfn: number, pages: number): void;
-  beginBatch(): void {}
-  endBatch(): void {}
+  unmappedTogether(): void {}
   wrapped(_domain: Domain, _all: boolean): void {}
   freedAhead(_domain: Domain, _pfn: number, _pages: number): void {}
   drain(_domain: Domain): void {}

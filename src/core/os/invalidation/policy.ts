@@ -42,11 +42,10 @@ export interface InvalidationPolicy {
    */
   unmapped(domain: Domain, pfn: number, pages: number): void;
   /**
-   * A driver gives back several mappings as one: the pages of a scatter list's pieces or of a receive descriptor. What is unmapped until
-   * `endBatch` counts as unmapped when that returns, so a policy may gather it; most do not.
+   * As `unmapped`, of several mappings that the driver gives back together: the buffers of one receive descriptor. Called only of
+   * policies that gather (`PolicyEntry.gathers`); the others see one `unmapped` after the other.
    */
-  beginBatch(): void;
-  endBatch(): void;
+  unmappedTogether(domain: Domain, pfn: Float64Array, pages: Int32Array, count: number): void;
   /** A circular allocator wrapped (`wrap` only); `all` when its platform then flushes every domain and not just this one. */
   wrapped(domain: Domain, all: boolean): void;
   /** A range was freed ahead of the cursor, on a platform that flushes it there and then (`wrap` only). */
@@ -103,6 +102,8 @@ export interface PolicyEntry {
   downgrades: Readonly<Record<DowngradeCause, Downgrade>>;
   /** Steps of the profile that replace `unmapOther`. */
   deferred: boolean;
+  /** Takes mappings that are given back together as one: `unmappedTogether`. */
+  gathers?: boolean;
   /** Needs an allocator with a cursor that wraps. */
   needsCircular: boolean;
   create(parts: PolicyParts): InvalidationPolicy;

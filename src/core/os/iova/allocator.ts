@@ -2,7 +2,9 @@
  * What every IOVA allocator is: a machine that hands out page-number ranges below a limit. One file per allocator in this folder,
  * and one line in `index.ts`.
  */
+import type { StepName } from '../../meter/cost-profile.ts';
 import type { DigestSink } from '../../sim/digest-sink.ts';
+import type { AllocatorCall } from './call.ts';
 
 /** "No IOVA": the attempt failed. Page 0 is never handed out, so 0 is free to mean this. */
 export const NO_PFN = 0;
@@ -13,7 +15,8 @@ export const SUSPENDED = -1;
  * An allocator of one domain. Page numbers are 4 KiB IOVA page numbers, below 2^45, as doubles.
  *
  * `allocate` is one attempt, the allocator's whole algorithm, at one limit; who calls it decides which limits to try
- * (32-bit first or not). It changes nothing visible until it succeeds or fails.
+ * (32-bit first or not). It changes nothing visible until it succeeds or fails. What a call took it adds to `call`; the caller
+ * empties that before.
  */
 export interface IovaAllocator {
   /**
@@ -42,11 +45,13 @@ export interface IovaAllocator {
   /** Whether any page of the closed range is allocated or reserved. */
   overlaps(firstPfn: number, lastPfn: number): boolean;
 
-  /** CPU on which the next call is made; only the allocators that keep something per CPU look at it. */
-  cpu: number;
-  /** Locks that it has, from 1 up, and which one the last `allocate` or `free` took. */
-  readonly locks: number;
-  readonly lastLock: number;
+  /** Work that it put off is due (`AllocatorSetup.arm`). */
+  timer?(): void;
+
+  /** CPU and memory of the next call; steps of the last one. */
+  readonly call: AllocatorCall;
+  /** Names of the locks that steps may name by number. */
+  readonly lockNames: readonly string[];
 
   /** Steps a single `allocate` call may take before it returns SUSPENDED; Infinity is "never suspend". */
   budget: number;
@@ -79,6 +84,12 @@ export interface AllocatorSetup {
   maskLastPfn: number;
   /** The allocator's own parameters, defaults filled in. */
   parameters: Record<string, unknown>;
+  /** Shared by all allocators of a machine; each has its own where there is none. */
+  call?: AllocatorCall;
+  /** CPUs of the machine, 1 when absent. */
+  cpus?: number;
+  /** Arms a timer of this allocator: `timer` is called so many ps from now, on the CPU that arms it. */
+  arm?: (delayPs: number) => void;
   /**
    * Called by circular allocators where their platform flushes because the search wrapped, mostly between the search up to the end
    * and the one from the start. Absent under every policy but `wrap`.
@@ -95,8 +106,11 @@ export interface AllocatorEntry {
   schema: Record<string, unknown>;
   defaults: Record<string, unknown>;
   source: string;
-  /** What its searches go over, and so which steps of a cost profile they take. */
-  searches: 'tree' | 'bitmap';
+  /** What its searches go over. */
+  searches: 'tree' | 'bitmap' | 'gaps' | 'cache';
+  /** Steps of a cost profile that its calls take, and the one that an unmap takes to find the range (null: the address is enough). */
+  costSteps: readonly StepName[];
+  findStep: StepName | null;
   /** Next-fit with a cursor that wraps and a platform that flushes when it does: what the policy `wrap` needs. */
   circular: boolean;
   /** Of a circular one: what its platform flushes after a wrap. */

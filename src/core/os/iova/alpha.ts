@@ -20,7 +20,7 @@ class Alpha extends BitmapSpace {
   private cursor = 0;
 
   constructor(setup: AllocatorSetup) {
-    super('alpha', entriesOf(setup));
+    super('alpha', entriesOf(setup), setup.call);
     this.onWrap = setup.onWrap;
     this.onFreedAhead = setup.onFreedAhead ?? null;
   }
@@ -63,6 +63,8 @@ export const alpha: AllocatorEntry = {
   defaults: { kind: 'alpha', entries: 2 ** 20 },
   source: 'Linux 3.6 arch/alpha/kernel/pci_iommu.c',
   searches: 'bitmap',
+  costSteps: ['bitmapAllocFixed', 'bitmapAllocWord', 'bitmapFind', 'bitmapFree'],
+  findStep: 'bitmapFind',
   circular: true,
   wrapFlush: 'global',
   aligned: false,

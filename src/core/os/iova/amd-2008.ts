@@ -27,7 +27,7 @@ class Amd2008 extends BitmapSpace {
   private needFlush = false;
 
   constructor(setup: AllocatorSetup) {
-    super('amd-2008', entriesOf(setup));
+    super('amd-2008', entriesOf(setup), setup.call);
     this.onWrap = setup.onWrap;
     this.onFreedAhead = setup.onFreedAhead ?? null;
   }
@@ -102,6 +102,8 @@ export const amd2008: AllocatorEntry = {
   defaults: { kind: 'amd-2008', entries: 2 ** 20 },
   source: 'Linux 3.6 drivers/iommu/amd_iommu.c',
   searches: 'bitmap',
+  costSteps: ['bitmapAllocFixed', 'bitmapAllocWord', 'bitmapFind', 'bitmapFree'],
+  findStep: 'bitmapFind',
   circular: true,
   wrapFlush: 'domain',
   aligned: true,

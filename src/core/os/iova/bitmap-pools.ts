@@ -8,6 +8,7 @@
 import { NOT_FOUND } from '../../sim/bitmap.ts';
 import { NO_PFN } from './allocator.ts';
 import { BitmapSpace } from './bitmap-space.ts';
+import type { AllocatorCall } from './call.ts';
 
 /** Requests of more pages go to the large pool. */
 const SMALL_PAGES = 15;
@@ -17,6 +18,7 @@ const GOLDEN = 0x61c88647;
 export interface PoolLayout {
   kind: string;
   entries: number;
+  call: AllocatorCall | undefined;
   /** A power of two, up to 2^hashBits. */
   pools: number;
   /** Bits of the CPU's hash, whatever the number of pools: the lowest of them pick the pool. */
@@ -46,7 +48,7 @@ export class PoolSpace extends BitmapSpace {
   private needFlush = false;
 
   constructor(layout: PoolLayout) {
-    super(layout.kind, layout.entries);
+    super(layout.kind, layout.entries, layout.call);
     const { pools, largePool, entries } = layout;
     this.layout = layout;
     this.poolSize = Math.floor((largePool ? Math.floor((entries * 3) / 4) : entries) / pools);
@@ -60,23 +62,29 @@ export class PoolSpace extends BitmapSpace {
     this.start[pools] = pools * this.poolSize;
     this.end[pools] = entries;
     this.hint = this.start.slice();
+    this.names = Array.from({ length: pools + (largePool ? 1 : 0) }, (_, pool) =>
+      pool === 0 ? 'iova-allocator' : `iova-pool-${pool}`,
+    );
   }
 
-  override get locks(): number {
-    return this.large + (this.layout.largePool ? 1 : 0);
+  private readonly names: readonly string[];
+
+  override get lockNames(): readonly string[] {
+    return this.names;
   }
 
   allocate(pages: number, limitPfn: number): number {
     const { layout, hint, start } = this;
     const scannedBefore = this.map.wordsScanned;
     const isLarge = layout.largePool && pages > SMALL_PAGES;
-    let number = (Math.imul(this.cpu, GOLDEN) >>> (32 - layout.hashBits)) & (layout.pools - 1);
+    let number = (Math.imul(this.call.cpu, GOLDEN) >>> (32 - layout.hashBits)) & (layout.pools - 1);
     let pool = isLarge ? this.large : number;
     let index = NOT_FOUND;
+    let lock = pool;
     for (let pass = 0; ; pass++) {
       // A device that does not reach so far: at first the hint's place within its reach, then the beginning of all.
       if (this.end[pool]! > limitPfn + 1 && pass > 0) pool = 0;
-      this.lastLock = pool;
+      lock = pool;
       index = this.searchIn(pool, pages, limitPfn, pass);
       if (index !== NOT_FOUND) break;
       if (pass === 0) {
@@ -90,7 +98,7 @@ export class PoolSpace extends BitmapSpace {
       hint[pool] = start[pool]!;
       this.needFlush = true;
     }
-    this.countWords(scannedBefore);
+    this.countWords(scannedBefore, lock);
     if (index === NOT_FOUND) return NO_PFN;
     if (index < hint[pool]! || this.needFlush) {
       this.needFlush = false;
@@ -113,15 +121,14 @@ export class PoolSpace extends BitmapSpace {
     return this.map.findArea(end - 1, from, pages, 0);
   }
 
-  override free(pfn: number, pages: number): void {
-    super.free(pfn, pages);
+  protected override lockOf(pfn: number): number {
     const inLarge = this.layout.largePool && pfn >= this.start[this.large]!;
-    this.lastLock = inLarge ? this.large : Math.min(Math.floor(pfn / this.poolSize), this.large - 1);
+    return inLarge ? this.large : Math.min(Math.floor(pfn / this.poolSize), this.large - 1);
   }
 
   protected cursors() {
     const cursors: Record<string, number> = this.layout.flush === null ? {} : { needFlush: Number(this.needFlush) };
-    for (let pool = 0; pool < this.locks; pool++)
+    for (let pool = 0; pool < this.names.length; pool++)
       cursors[pool === this.large ? 'largeHintPfn' : `hintPfn${pool}`] = this.hint[pool]!;
     return cursors;
   }

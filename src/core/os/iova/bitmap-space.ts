@@ -10,14 +10,15 @@ import { Bitmap } from '../../sim/bitmap.ts';
 import type { DigestSink } from '../../sim/digest-sink.ts';
 import { NONE, RedBlackTree } from '../../sim/red-black-tree.ts';
 import type { AllocatorSetup, IovaAllocator } from './allocator.ts';
+import { AllocatorCall, STEP } from './call.ts';
 
 export const PAGE_BYTES = 4096;
+const ONE_LOCK: readonly string[] = ['iova-allocator'];
 
 export abstract class BitmapSpace implements IovaAllocator {
   /** Not used: the longest scan, 2^22 words, is short enough for one call. */
   budget = Number.POSITIVE_INFINITY;
-  cpu = 0;
-  lastLock = 0;
+  readonly call: AllocatorCall;
   nodesVisited = 0;
   wordsScanned = 0;
   lastNodesVisited = 0;
@@ -31,15 +32,16 @@ export abstract class BitmapSpace implements IovaAllocator {
   private readonly kind: string;
   private readonly reservations = new RedBlackTree();
 
-  constructor(kind: string, entries: number) {
+  constructor(kind: string, entries: number, call = new AllocatorCall()) {
     this.kind = kind;
+    this.call = call;
     this.entries = entries;
     this.map = new Bitmap(entries);
     this.map.set(0, 1);
   }
 
-  get locks(): number {
-    return 1;
+  get lockNames(): readonly string[] {
+    return ONE_LOCK;
   }
 
   abstract allocate(pages: number, limitPfn: number): number;
@@ -54,10 +56,16 @@ export abstract class BitmapSpace implements IovaAllocator {
   }
 
   /** @param scannedBefore `map.wordsScanned` when the call began */
-  protected countWords(scannedBefore: number): void {
+  protected countWords(scannedBefore: number, lock = 0): void {
     const { wordsScanned } = this.map;
     this.wordsScanned = wordsScanned;
     this.lastWordsScanned = wordsScanned - scannedBefore;
+    this.call.add(STEP.bitmapSearch, lock, this.lastWordsScanned);
+  }
+
+  /** Lock under which a range is freed. */
+  protected lockOf(_pfn: number): number {
+    return 0;
   }
 
   free(pfn: number, pages: number): void {
@@ -68,6 +76,7 @@ export abstract class BitmapSpace implements IovaAllocator {
     map.clear(pfn, pages);
     this.liveRanges--;
     this.livePages -= pages;
+    this.call.add(STEP.bitmapFree, this.lockOf(pfn), 1);
   }
 
   reserve(firstPfn: number, lastPfn: number): void {

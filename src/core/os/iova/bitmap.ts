@@ -20,7 +20,7 @@ class BitmapAllocator extends BitmapSpace {
 
   constructor(setup: AllocatorSetup) {
     const aperturePages = Number(setup.parameters.apertureBytes) / PAGE_BYTES;
-    super('bitmap', Math.min(aperturePages, setup.lastPfn + 1, setup.maskLastPfn + 1));
+    super('bitmap', Math.min(aperturePages, setup.lastPfn + 1, setup.maskLastPfn + 1), setup.call);
     this.onWrap = setup.onWrap;
   }
 
@@ -69,6 +69,8 @@ export const bitmap: AllocatorEntry = {
   source:
     'the bitmap that Fujita Tomonori proposed for intel-iommu, as retold on linux-kernel, 5 June 2008; search: Linux 3.6 lib/iommu-helper.c',
   searches: 'bitmap',
+  costSteps: ['bitmapAllocFixed', 'bitmapAllocWord', 'bitmapFind', 'bitmapFree'],
+  findStep: 'bitmapFind',
   circular: true,
   wrapFlush: 'global',
   aligned: true,

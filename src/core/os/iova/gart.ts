@@ -23,7 +23,7 @@ class Gart extends BitmapSpace {
   private needFlush = false;
 
   constructor(setup: AllocatorSetup) {
-    super('gart', entriesOf(setup));
+    super('gart', entriesOf(setup), setup.call);
     this.onWrap = setup.onWrap;
     this.fullFlush = setup.parameters.fullFlush === true;
     this.reserve(1, EMERGENCY_PAGES - 1);
@@ -82,6 +82,8 @@ export const gart: AllocatorEntry = {
   defaults: { kind: 'gart', entries: 2 ** 20, fullFlush: false },
   source: 'Linux 3.6 arch/x86/kernel/amd_gart_64.c',
   searches: 'bitmap',
+  costSteps: ['bitmapAllocFixed', 'bitmapAllocWord', 'bitmapFind', 'bitmapFree'],
+  findStep: 'bitmapFind',
   circular: true,
   wrapFlush: 'global',
   aligned: false,

@@ -37,6 +37,8 @@ export const powerpcPools: AllocatorEntry = {
   defaults: { kind: 'powerpc-pools', entries: 2 ** 20, blockEntries: 16 },
   source: 'Linux 6.1 arch/powerpc/kernel/iommu.c',
   searches: 'bitmap',
+  costSteps: ['bitmapAllocFixed', 'bitmapAllocWord', 'bitmapFind', 'bitmapFree'],
+  findStep: 'bitmapFind',
   circular: false,
   aligned: false,
   longestPages: 2 ** 17,
@@ -46,6 +48,7 @@ export const powerpcPools: AllocatorEntry = {
     return new PoolSpace({
       kind: 'powerpc-pools',
       entries,
+      call: setup.call,
       pools: entries >= FOUR_POOLS_FROM ? 4 : 1,
       hashBits: 2,
       largePool: true,

@@ -18,6 +18,7 @@ import { InvariantError } from '../../assert.ts';
 import type { DigestSink } from '../../sim/digest-sink.ts';
 import { NONE, RedBlackTree } from '../../sim/red-black-tree.ts';
 import { type AllocatorEntry, type IovaAllocator, NO_PFN, SUSPENDED } from './allocator.ts';
+import { AllocatorCall, STEP } from './call.ts';
 
 /** Highest page below 4 GiB; only a search with exactly this limit uses and moves the cache. */
 const LAST_32BIT_PFN = 0xfffff;
@@ -28,9 +29,8 @@ const IDLE = -1;
 
 export class Rbtree2008 implements IovaAllocator {
   budget = Number.POSITIVE_INFINITY;
-  cpu = 0;
-  readonly locks = 1;
-  readonly lastLock = 0;
+  readonly call: AllocatorCall;
+  readonly lockNames = ['iova-allocator'];
   nodesVisited = 0;
   wordsScanned = 0;
   lastNodesVisited = 0;
@@ -46,6 +46,10 @@ export class Rbtree2008 implements IovaAllocator {
   private cursorLimit = 0;
   private askedPages = 0;
   private askedLimit = 0;
+
+  constructor(call = new AllocatorCall()) {
+    this.call = call;
+  }
 
   allocate(pages: number, limitPfn: number): number {
     const { tree } = this;
@@ -92,6 +96,7 @@ export class Rbtree2008 implements IovaAllocator {
     }
     this.nodesVisited += steps - stepsBefore;
     this.lastNodesVisited = steps;
+    this.call.add(STEP.treeSearch, 0, steps);
 
     const padding = (limit + 1) & sizeMask;
     if (node === NONE && START_PFN + size + padding > limit) return NO_PFN;
@@ -119,6 +124,7 @@ export class Rbtree2008 implements IovaAllocator {
     this.release(node);
     this.liveRanges--;
     this.livePages -= size;
+    this.call.add(STEP.treeFree, 0, 1);
   }
 
   reserve(firstPfn: number, lastPfn: number): void {
@@ -203,9 +209,11 @@ export const rbtree2008: AllocatorEntry = {
   source:
     'Linux 3.6 drivers/iommu/iova.c: the allocator of the 2008 intel-iommu driver, with its 2011 rule for the cached node',
   searches: 'tree',
+  costSteps: ['treeAllocFixed', 'treeAllocNode', 'treeFind', 'treeFree'],
+  findStep: 'treeFind',
   circular: false,
   aligned: true,
   longestPages: 2 ** 19,
   always32BitFirst: true,
-  create: () => new Rbtree2008(),
+  create: (setup) => new Rbtree2008(setup.call),
 };

@@ -18,6 +18,7 @@ import { InvariantError } from '../../assert.ts';
 import type { DigestSink } from '../../sim/digest-sink.ts';
 import { NONE, RedBlackTree } from '../../sim/red-black-tree.ts';
 import { type AllocatorEntry, type IovaAllocator, NO_PFN, SUSPENDED } from './allocator.ts';
+import { AllocatorCall, STEP } from './call.ts';
 
 /** First page at 4 GiB. */
 const FIRST_64BIT_PFN = 0x100000;
@@ -29,9 +30,8 @@ const IDLE = NONE;
 
 export class Rbtree implements IovaAllocator {
   budget = Number.POSITIVE_INFINITY;
-  cpu = 0;
-  readonly locks = 1;
-  readonly lastLock = 0;
+  readonly call: AllocatorCall;
+  readonly lockNames = ['iova-allocator'];
   nodesVisited = 0;
   wordsScanned = 0;
   lastNodesVisited = 0;
@@ -56,6 +56,10 @@ export class Rbtree implements IovaAllocator {
   private askedPages = 0;
   private askedLimit = 0;
 
+  constructor(call = new AllocatorCall()) {
+    this.call = call;
+  }
+
   allocate(pages: number, limitPfn: number): number {
     const { tree } = this;
     const { first, last, prev } = tree;
@@ -77,6 +81,7 @@ export class Rbtree implements IovaAllocator {
     } else {
       if (limit <= FIRST_64BIT_PFN && pages >= this.max32AllocSize) {
         this.lastNodesVisited = 0;
+        this.call.add(STEP.treeSearch, 0, 0);
         return NO_PFN;
       }
       node = limit <= FIRST_64BIT_PFN ? this.cached32 : this.cached;
@@ -117,6 +122,7 @@ export class Rbtree implements IovaAllocator {
     }
     this.nodesVisited += steps - stepsBefore;
     this.lastNodesVisited = steps;
+    this.call.add(STEP.treeSearch, 0, steps);
 
     if (!found) {
       this.max32AllocSize = pages;
@@ -145,6 +151,7 @@ export class Rbtree implements IovaAllocator {
     this.release(node);
     this.liveRanges--;
     this.livePages -= pages;
+    this.call.add(STEP.treeFree, 0, 1);
   }
 
   reserve(firstPfn: number, lastPfn: number): void {
@@ -243,9 +250,11 @@ export const rbtree: AllocatorEntry = {
   source:
     'Linux drivers/iommu/iova.c, 4.15 and later, without the per-CPU magazines; with commits bee60e94a1e2 and 4e89dce72521',
   searches: 'tree',
+  costSteps: ['treeAllocFixed', 'treeAllocNode', 'treeFind', 'treeFree'],
+  findStep: 'treeFind',
   circular: false,
   aligned: true,
   longestPages: 2 ** 19,
   always32BitFirst: false,
-  create: () => new Rbtree(),
+  create: (setup) => new Rbtree(setup.call),
 };

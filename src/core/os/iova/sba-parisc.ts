@@ -21,7 +21,7 @@ class SbaParisc extends BitmapSpace {
   private bit = 0;
 
   constructor(setup: AllocatorSetup) {
-    super('sba-parisc', entriesOf(setup));
+    super('sba-parisc', entriesOf(setup), setup.call);
     this.onWrap = setup.onWrap;
   }
 
@@ -96,6 +96,8 @@ export const sbaParisc: AllocatorEntry = {
   defaults: { kind: 'sba-parisc', entries: 2 ** 20 },
   source: 'Linux 3.6 drivers/parisc/sba_iommu.c',
   searches: 'bitmap',
+  costSteps: ['bitmapAllocFixed', 'bitmapAllocWord', 'bitmapFind', 'bitmapFree'],
+  findStep: 'bitmapFind',
   circular: true,
   wrapFlush: 'global',
   aligned: true,

@@ -36,6 +36,8 @@ export const sparcPools: AllocatorEntry = {
   defaults: { kind: 'sparc-pools', entries: 2 ** 20, pools: 16, largePool: true, lazyFlush: true },
   source: 'Linux 6.1 lib/iommu-common.c',
   searches: 'bitmap',
+  costSteps: ['bitmapAllocFixed', 'bitmapAllocWord', 'bitmapFind', 'bitmapFree'],
+  findStep: 'bitmapFind',
   circular: true,
   wrapFlush: 'global',
   aligned: false,
@@ -45,6 +47,7 @@ export const sparcPools: AllocatorEntry = {
     new PoolSpace({
       kind: 'sparc-pools',
       entries: entriesOf(setup),
+      call: setup.call,
       pools: setup.parameters.pools as number,
       hashBits: 4,
       largePool: setup.parameters.largePool === true,

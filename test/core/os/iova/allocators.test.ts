@@ -273,9 +273,9 @@ function play(subject: Subject, mix: Mix, operations: number, budget: number): P
   const attempt = (pages: number, limitPfn: number): number => {
     operation = `allocate ${pages} pages up to ${limitPfn.toString(16)}`;
     if (subject.cpus === true) {
-      real.cpu = pick(0, CPUS_LAST);
-      (model as AllocatorModel & { cpu: number }).cpu = real.cpu;
-      operation += ` on CPU ${real.cpu}`;
+      real.call.cpu = pick(0, CPUS_LAST);
+      (model as AllocatorModel & { cpu: number }).cpu = real.call.cpu;
+      operation += ` on CPU ${real.call.cpu}`;
     }
     const nodesBefore = real.nodesVisited;
     let pfn: number;

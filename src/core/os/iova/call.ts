@@ -1,0 +1,53 @@
+/**
+ * What an allocator is told beside its arguments, and what the call took, step by step. One object serves all allocators of a machine:
+ * whoever books costs reads one shape, however many kinds there are.
+ */
+
+/** Kinds of steps. Of a search, `times` counts what it went over; of the others, how often. */
+export const STEP = {
+  treeSearch: 0,
+  treeFree: 1,
+  /** As `treeFree`, the node looked up first: freeing by address into a tree that a cache stands in front of. */
+  treeRemove: 2,
+  bitmapSearch: 3,
+  bitmapFree: 4,
+  gapSearch: 5,
+  gapFree: 6,
+  cacheAllocate: 7,
+  cacheFree: 8,
+  depotMove: 9,
+} as const;
+export const STEPS = Object.keys(STEP).length;
+
+/** A step that takes no lock, or one that nobody else ever waits for. */
+export const NO_LOCK = -1;
+/** The memory of the request is no single run of frames. */
+export const NO_FRAME_HINT = -1;
+/** Steps of one call; whoever has more of a kind adds them up in one. */
+const CAPACITY = 64;
+
+export class AllocatorCall {
+  /** CPU on which the call is made. */
+  cpu = 0;
+  /** First frame that is to be mapped, for allocators that give addresses by it; NO_FRAME_HINT otherwise. */
+  frame = NO_FRAME_HINT;
+  /** Whether the caller has no further limit to try: what an allocator keeps back it gives up before it fails. */
+  lastAttempt = true;
+
+  /** Steps of the last finished call. */
+  count = 0;
+  /** [i]: one of STEP. */
+  readonly step = new Uint8Array(CAPACITY);
+  /** [i]: lock of the allocator under which it was done, NO_LOCK. Neighbours with the same lock are done under one hold of it. */
+  readonly lock = new Int32Array(CAPACITY);
+  /** [i] */
+  readonly times = new Float64Array(CAPACITY);
+
+  add(step: number, lock: number, times: number): void {
+    const { count } = this;
+    this.step[count] = step;
+    this.lock[count] = lock;
+    this.times[count] = times;
+    this.count = count + 1;
+  }
+}
