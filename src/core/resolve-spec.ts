@@ -9,7 +9,7 @@ import { policies } from './os/invalidation/index.ts';
 import { allocators } from './os/iova/index.ts';
 import { presets } from './presets.ts';
 import { PHYSICAL_PAGES, parseAddress, parsed } from './sim/address.ts';
-import { modes, type ResolvedSpec } from './spec.ts';
+import type { ResolvedSpec } from './spec.ts';
 import { SpecError, type SpecProblem } from './spec-error.ts';
 
 export { SpecError };
@@ -94,7 +94,7 @@ export function resolveSpec(input: Record<string, unknown>): ResolvedSpec {
   }
   const line = String(own.kernelCommandLine ?? base.kernelCommandLine);
   const allocator = (merge(base, own, '') as unknown as ResolvedSpec).policy.allocator.kind;
-  const { wishes } = requestsOf(line, modes, allocator);
+  const { wishes } = requestsOf(line, allocator);
   for (const wish of wishes) {
     const asked = wish.merge(base as unknown as ResolvedSpec);
     if (asked !== null) base = merge(base, asked, '');

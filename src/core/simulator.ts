@@ -20,6 +20,7 @@ import { PageTables } from './hardware/page-table.ts';
 import { Iommu } from './hardware/translate.ts';
 import { WalkCacheLevel } from './hardware/walk-cache.ts';
 import { look } from './look/index.ts';
+import { sessionPolicy } from './look/policy.ts';
 import { type CostProfile, type Costs, costsOf, profiles } from './meter/cost-profile.ts';
 import { Counters } from './meter/counters.ts';
 import { Work } from './meter/work.ts';
@@ -438,6 +439,10 @@ export class Simulator implements SimulatorApi {
 
   read(reading: Reading): Outcome {
     return look(this, reading);
+  }
+
+  policyReport(): Record<string, unknown> {
+    return sessionPolicy(this);
   }
 
   startRun(request: RunRequest): Outcome {

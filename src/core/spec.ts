@@ -9,8 +9,11 @@ export type Address = string | number;
 export type FrameReuse = 'lifo' | 'fifo' | 'random';
 export type Replacement = 'lru' | 'plru' | 'fifo' | 'random';
 export type Mode = 'translate' | 'passthrough';
-/** Every mode that can be simulated. */
-export const modes: readonly Mode[] = ['translate', 'passthrough'];
+/** Every mode that can be simulated; what of it bears on the policy in force. */
+export const modes: Readonly<Record<Mode, { translates: boolean; cachingMode: boolean }>> = {
+  translate: { translates: true, cachingMode: false },
+  passthrough: { translates: false, cachingMode: false },
+};
 
 export interface MachineSpec {
   cpus: number;

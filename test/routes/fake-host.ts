@@ -18,18 +18,25 @@ export const SPEC = {
     iotlb: { entries: 64, ways: 4, replacement: 'lru' },
     walkCache: { entriesPerLevel: [16, 16, 16] },
     invalidation: { interface: 'queued', pageSelective: true, maxAddressMask: 18, cachingMode: false },
+    deferredFlush: true,
   },
   policy: {
     mode: 'translate',
     allocator: { kind: 'rbtree-2008' },
     invalidation: { kind: 'deferred-2008', highWater: 250, timeoutMs: 10 },
+    force: false,
+    forcedac: false,
   },
   tenants: [],
   domains: [],
   devices: [],
   workloads: [],
+  kernelCommandLine: '',
   costs: { profile: 'riommu15-mlx', overrides: {} },
 };
+
+const IN_FORCE = { ...SPEC.policy, domainType: 'DMA-FQ' };
+const POLICY = { requested: IN_FORCE, effective: IN_FORCE, why: [], warnings: [], domains: [] };
 
 const SESSION: SessionDocument = {
   id: 'ses_1',
@@ -41,6 +48,7 @@ const SESSION: SessionDocument = {
   digest: '0'.repeat(64),
   operations: 0,
   spec: SPEC,
+  policy: POLICY,
   activeRun: null,
 };
 
@@ -145,7 +153,7 @@ export class FakeHost implements SessionHost {
   }
 
   async validate(): Promise<Reply> {
-    return { ok: true, value: SPEC };
+    return { ok: true, value: { ...SPEC, policy: { ...SPEC.policy, ...POLICY } } };
   }
   async create(): Promise<Reply<SessionDocument>> {
     return this.known('ses_1', SESSION);

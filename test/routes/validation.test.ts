@@ -59,12 +59,11 @@ describe('bodies', () => {
     assert.deepEqual(
       Object.keys(
         await errorsOf('/v1/sessions', {
-          kernelCommandLine: '',
           fromSnapshot: 's',
-          policy: { force: true, mode: 'bounce', allocator: { kind: 'maple' } },
+          policy: { mode: 'bounce', allocator: { kind: 'maple' } },
         }),
       ).sort(),
-      ['/fromSnapshot', '/kernelCommandLine', '/policy/allocator/kind', '/policy/force', '/policy/mode'],
+      ['/fromSnapshot', '/policy/allocator/kind', '/policy/mode'],
     );
   });
 

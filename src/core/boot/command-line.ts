@@ -40,6 +40,8 @@ const byName = new Map(options.map((option) => [option.name.replaceAll('-', '_')
 /** A slot of swiotlb, and how many of them a request may span: the pool is made of whole segments. */
 const SLOT_BYTES = 2048;
 const SEGMENT_SLOTS = 128;
+/** A line of commas could ask for a thousand. */
+const WARNINGS = 100;
 
 export function readCommandLine(line: string): CommandLine {
   const asked: Asked = {};
@@ -56,7 +58,7 @@ export function readCommandLine(line: string): CommandLine {
           detail: 'no option has that name: it changes nothing',
         });
     }
-  return { asked, warnings };
+  return { asked, warnings: warnings.slice(0, WARNINGS) };
 }
 
 function readOption(option: KernelOption, token: Token, asked: Asked, warnings: Warning[]): void {

@@ -8,7 +8,7 @@
  */
 import { policies } from '../os/invalidation/index.ts';
 import type { DowngradeCause, PolicyEntry } from '../os/invalidation/policy.ts';
-import type { InvalidationSpec, PolicySpec, ResolvedSpec } from '../spec.ts';
+import { type InvalidationSpec, modes, type PolicySpec, type ResolvedSpec } from '../spec.ts';
 import type { Warning } from './command-line.ts';
 import { requestsOf } from './members.ts';
 
@@ -56,19 +56,21 @@ export function domainTypeOf(mode: string, invalidation: InvalidationSpec): Doma
 
 /** Whether new mappings are cached as absent: so the spec says, or the IOMMU is one that a hypervisor emulates. */
 export function inCachingMode({ iommu, policy }: ResolvedSpec): boolean {
-  return iommu.invalidation.cachingMode || (policy.mode as string) === 'emulated';
+  return iommu.invalidation.cachingMode || modes[policy.mode].cachingMode;
 }
 
 export function effectivePolicy(spec: ResolvedSpec): Effective {
   const { iommu, policy } = spec;
   const why: Why[] = [];
-  if (policy.mode === 'passthrough') {
-    why.push({
+  if (!modes[policy.mode].translates) {
+    const detail = `in ${policy.mode} no unmap takes a translation away: the allocator and the invalidation policy lie idle`;
+    why.push({ code: 'not-translated', member: '/policy/mode', detail });
+    const whyUntrusted: Why = {
       code: 'not-translated',
       member: '/policy/mode',
-      detail: 'devices use physical addresses: nothing is allocated, written or invalidated, and nothing is protected',
-    });
-    return { policy, untrusted: policy.invalidation, why, whyUntrusted: null };
+      detail: `a device is untrusted, which Linux translates whatever else is asked for; here ${policy.mode} is the mode of all, and nothing holds that device back`,
+    };
+    return { policy, untrusted: policy.invalidation, why, whyUntrusted };
   }
   const causes: DowngradeCause[] = [];
   if (inCachingMode(spec)) causes.push('caching-mode');
@@ -141,9 +143,8 @@ export interface PolicyReport {
   warnings: Warning[];
 }
 
-/** @param modes kinds that can be simulated */
-export function policyReport(spec: ResolvedSpec, effective: Effective, modes: readonly string[]): PolicyReport {
-  const { wishes, warnings } = requestsOf(spec.kernelCommandLine, modes, spec.policy.allocator.kind);
+export function policyReport(spec: ResolvedSpec, effective: Effective): PolicyReport {
+  const { wishes, warnings } = requestsOf(spec.kernelCommandLine, spec.policy.allocator.kind);
   const asked: Why[] = [];
   for (const wish of wishes) {
     const { member, option, detail } = wish;
@@ -153,7 +154,7 @@ export function policyReport(spec: ResolvedSpec, effective: Effective, modes: re
         code: 'member-wins',
         option,
         member,
-        detail: `the spec says otherwise, and a member of the spec wins over the command line`,
+        detail: 'the spec says otherwise, and a member of the spec wins over the command line',
       });
   }
   const withType = (policy: PolicySpec) => ({ ...policy, domainType: domainTypeOf(policy.mode, policy.invalidation) });

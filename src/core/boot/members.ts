@@ -3,7 +3,7 @@
  * into a spec that is silent there. A wish that an explicit member contradicts stays unfulfilled, and a warning says so.
  */
 import { policies } from '../os/invalidation/index.ts';
-import type { ResolvedSpec } from '../spec.ts';
+import { modes, type ResolvedSpec } from '../spec.ts';
 import { type CommandLine, readCommandLine, type Warning } from './command-line.ts';
 
 export interface Wish {
@@ -21,17 +21,18 @@ export interface Requests {
   warnings: Warning[];
 }
 
-/**
- * @param modes those that can be simulated
- * @param allocator kind in force: a word for the GART needs one
- */
-export function requestsOf(line: string, modes: readonly string[], allocator: string): Requests {
+/** Largest pool that a session has. */
+const POOL_BYTES = 2 ** 30;
+
+/** @param allocator kind in force: a word for the GART needs one */
+export function requestsOf(line: string, allocator: string): Requests {
   const { asked, warnings }: CommandLine = readCommandLine(line);
   const wishes: Wish[] = [];
 
   const off = [asked.off, asked.intelOff, asked.amdOff].find((part) => part?.value === true);
   const direct = off ?? asked.mode;
-  const bounces = asked.bounce?.value === true && modes.includes('bounce');
+  const hasPool = 'bounce' in modes;
+  const bounces = asked.bounce?.value === true && hasPool;
   if (asked.bounce?.value === true) {
     const { option } = asked.bounce;
     if (!bounces)
@@ -113,14 +114,19 @@ export function requestsOf(line: string, modes: readonly string[], allocator: st
 
   if (asked.poolBytes !== undefined) {
     const { value, option } = asked.poolBytes;
+    const member = '/policy/bounce/poolBytes';
     const poolOf = ({ policy }: ResolvedSpec) => (policy as { bounce?: { poolBytes?: number } }).bounce?.poolBytes;
-    wishes.push({
-      member: '/policy/bounce/poolBytes',
-      option,
-      detail: `the pool has ${value} bytes, in whole segments of 256 KiB`,
-      fulfilled: (spec) => poolOf(spec) === undefined || poolOf(spec) === value,
-      merge: (spec) => (poolOf(spec) === undefined ? null : { policy: { bounce: { poolBytes: value } } }),
-    });
+    if (!hasPool) warnings.push({ code: 'not-modelled', option, detail: 'there is no pool of bounce buffers' });
+    else if (value > POOL_BYTES)
+      warnings.push({ code: 'not-modelled', option, member, detail: `a pool of more than ${POOL_BYTES} bytes` });
+    else
+      wishes.push({
+        member,
+        option,
+        detail: `the pool has ${value} bytes, in whole segments of 256 KiB`,
+        fulfilled: (spec) => poolOf(spec) === value,
+        merge: () => ({ policy: { bounce: { poolBytes: value } } }),
+      });
   }
   return { wishes, warnings };
 }

@@ -45,6 +45,7 @@ export interface KernelOption {
   form: 'switch' | 'list' | 'pool';
   /** Read in the second pass over the line, after all early ones, wherever it stands. */
   late: boolean;
+  source: string;
   meanings: Meaning[];
   /** Words that people write and that do not exist, with what they meant. */
   hints: Record<string, string>;
@@ -60,6 +61,7 @@ export const options: readonly KernelOption[] = [
     name: 'iommu.strict',
     form: 'switch',
     late: false,
+    source: 'Linux drivers/iommu/iommu.c, iommu_dma_setup',
     meanings: [
       { word: ON, asks: { lazy: false } },
       { word: OFF, asks: { lazy: true } },
@@ -70,6 +72,7 @@ export const options: readonly KernelOption[] = [
     name: 'iommu.passthrough',
     form: 'switch',
     late: false,
+    source: 'Linux drivers/iommu/iommu.c, iommu_set_def_domain_type',
     meanings: [
       { word: ON, asks: { mode: 'passthrough' } },
       { word: OFF, asks: { mode: 'translate' } },
@@ -80,6 +83,7 @@ export const options: readonly KernelOption[] = [
     name: 'iommu.forcedac',
     form: 'switch',
     late: false,
+    source: 'Linux drivers/iommu/dma-iommu.c',
     meanings: [
       { word: ON, asks: { forcedac: true } },
       { word: OFF, asks: { forcedac: false } },
@@ -90,6 +94,7 @@ export const options: readonly KernelOption[] = [
     name: 'iommu',
     form: 'list',
     late: false,
+    source: 'Linux arch/x86/kernel/pci-dma.c, iommu_setup; amd_gart_64.c',
     meanings: [
       { word: 'off', asks: { off: true } },
       {
@@ -142,6 +147,7 @@ export const options: readonly KernelOption[] = [
     name: 'swiotlb',
     form: 'pool',
     late: false,
+    source: 'Linux kernel/dma/swiotlb.c, setup_io_tlb_npages',
     meanings: [
       { word: 'force', asks: { bounce: true } },
       { word: 'noforce', asks: { bounce: false } },
@@ -152,6 +158,7 @@ export const options: readonly KernelOption[] = [
     name: 'intel_iommu',
     form: 'list',
     late: true,
+    source: 'Linux drivers/iommu/intel/iommu.c, intel_iommu_setup',
     meanings: [
       { word: 'on', asks: { intelOff: false } },
       { word: 'off', asks: { intelOff: true } },
@@ -191,6 +198,7 @@ export const options: readonly KernelOption[] = [
     name: 'amd_iommu',
     form: 'list',
     late: true,
+    source: 'Linux drivers/iommu/amd/init.c, parse_amd_iommu_options',
     meanings: [
       {
         word: 'fullflush',
