@@ -1,29 +1,59 @@
-/** `npm run prove -- strict --operations 10000000 --seed 1`: the long proofs; the test run does the same short. */
+/**
+ * The long proofs; the test run does the same short.
+ *
+ * `npm run prove -- strict --operations 10000000 --seed 1`
+ * `npm run prove -- conformance --operations 1000 --seed 1 [--from n]`
+ */
 import { parseArgs } from 'node:util';
 import { allocators } from '../src/core/os/iova/index.ts';
+import { proveConformance } from './prove/conformance.ts';
 import { proveStrict } from './prove/strict.ts';
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { operations: { type: 'string', default: '10000000' }, seed: { type: 'string', default: '1' } },
+  options: {
+    operations: { type: 'string' },
+    seed: { type: 'string', default: '1' },
+    from: { type: 'string', default: '0' },
+  },
 });
-if (positionals.length !== 1 || positionals[0] !== 'strict') {
-  console.error('Which proof? There is: strict [--operations n] [--seed n]');
+const seed = Number(values.seed);
+
+/** @returns whether it holds */
+const proofs: Record<string, () => boolean> = {
+  strict: () => {
+    let failed = false;
+    for (const allocator of Object.keys(allocators)) {
+      const started = performance.now();
+      const operations = Number(values.operations ?? 10_000_000);
+      const proof = proveStrict({ operations, seed, allocator, invalidation: 'strict' });
+      const holds =
+        proof.windows === 0 && proof.staleAccesses === 0 && proof.attemptsDetected === proof.attemptsAfterUnmap;
+      failed ||= !holds;
+      const seconds = ((performance.now() - started) / 1000).toFixed(1);
+      console.log(`${holds ? 'holds' : 'FAILS'}  ${allocator}: ${JSON.stringify(proof)} ${seconds} s`);
+    }
+    return !failed;
+  },
+  conformance: () => {
+    const started = performance.now();
+    const proof = proveConformance(
+      { operations: Number(values.operations ?? 1_000), seed, from: Number(values.from) },
+      (done, all, name) => {
+        if (done % 100 === 0) console.log(`${done} of ${all}: ${name}`);
+      },
+    );
+    const { complaints, ...figures } = proof;
+    for (const line of complaints) console.log(line);
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    console.log(`${complaints.length === 0 ? 'holds' : 'FAILS'}  ${JSON.stringify(figures)} ${seconds} s`);
+    return complaints.length === 0;
+  },
+};
+
+const proof = proofs[positionals[0] ?? ''];
+if (positionals.length !== 1 || proof === undefined) {
+  console.error(`Which proof? There are: ${Object.keys(proofs).join(', ')} [--operations n] [--seed n] [--from n]`);
   process.exit(2);
 }
-let failed = false;
-for (const allocator of Object.keys(allocators)) {
-  const started = performance.now();
-  const proof = proveStrict({
-    operations: Number(values.operations),
-    seed: Number(values.seed),
-    allocator,
-    invalidation: 'strict',
-  });
-  const holds = proof.windows === 0 && proof.staleAccesses === 0 && proof.attemptsDetected === proof.attemptsAfterUnmap;
-  failed ||= !holds;
-  console.log(
-    `${holds ? 'holds' : 'FAILS'}  ${allocator}: ${JSON.stringify(proof)} ${((performance.now() - started) / 1000).toFixed(1)} s`,
-  );
-}
-process.exit(failed ? 1 : 0);
+process.exit(proof() ? 0 : 1);

@@ -43,6 +43,7 @@ export const never: PolicyEntry = {
       source: 'a control of this project',
     },
   },
+  reusesBeforeFlush: true,
   deferred: false,
   needsCircular: false,
   create: (parts) => new Never(parts),

@@ -100,6 +100,10 @@ export interface PolicyEntry {
   lazy: boolean;
   /** What becomes of it under each cause; applied by `boot/effective-policy.ts`. */
   downgrades: Readonly<Record<DowngradeCause, Downgrade>>;
+  /** An address may come back before the flush that ends its windows: stale translations then answer for it. */
+  reusesBeforeFlush?: boolean;
+  /** Nothing is reachable any more when unmap has returned. */
+  leavesNothing?: boolean;
   /** Steps of the profile that replace `unmapOther`. */
   deferred: boolean;
   /** Takes mappings that are given back together as one: `unmappedTogether`. */

@@ -52,6 +52,7 @@ export const strict: PolicyEntry = {
       source: 'Linux drivers/iommu/dma-iommu.c',
     },
   },
+  leavesNothing: true,
   deferred: false,
   needsCircular: false,
   create: (parts) => new Strict(parts),

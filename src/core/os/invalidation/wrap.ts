@@ -62,6 +62,7 @@ export const wrap: PolicyEntry = {
       source: 'Linux 3.6, the platforms’ own DMA operations',
     },
   },
+  reusesBeforeFlush: true,
   deferred: false,
   needsCircular: true,
   create: (parts) => new Wrap(parts),
