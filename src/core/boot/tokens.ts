@@ -29,19 +29,20 @@ export function tokensOf(line: string): Token[] {
       at++;
     }
     const token = tokenOf(line.slice(begin, at));
-    if (token.value === null && token.text === '--') return tokens;
+    if (token === null) return tokens;
     tokens.push(token);
   }
 }
 
-function tokenOf(text: string): Token {
+/** @returns null for the `--` that ends the kernel's part */
+function tokenOf(text: string): Token | null {
   const whole = text.startsWith('"');
   let rest = whole ? text.slice(1) : text;
   // A name has at least one character: a leading `=` is part of it.
   const equals = rest.indexOf('=', 1);
   if (equals < 0) {
     if (whole && rest.endsWith('"')) rest = rest.slice(0, -1);
-    return { name: rest.replaceAll('-', '_'), value: null, text };
+    return rest === '--' ? null : { name: rest.replaceAll('-', '_'), value: null, text };
   }
   let value = rest.slice(equals + 1);
   const opens = value.startsWith('"');
