@@ -101,7 +101,8 @@ export function requestsOf(line: string, allocator: string): Requests {
         option,
         detail: value ? 'the GART flushes at every allocation' : 'the GART flushes when its cursor wraps',
         fulfilled: ({ policy }) => policy.allocator.fullFlush === value,
-        merge: () => ({ policy: { allocator: { fullFlush: value } } }),
+        // With the kind, so that a spec that names it merges into this one.
+        merge: () => ({ policy: { allocator: { kind: 'gart', fullFlush: value } } }),
       });
     else
       warnings.push({
