@@ -67,6 +67,32 @@ describe('bodies', () => {
     );
   });
 
+  it('of the policy in force are checked like all others', async () => {
+    assert.deepEqual(
+      await errorsOf('/v1/sessions', {
+        kernelCommandLine: 'x'.repeat(2048),
+        iommu: { deferredFlush: 'no' },
+        policy: { force: 1, forcedac: 'yes', domainType: 'DMA' },
+      }),
+      {
+        '/kernelCommandLine': 'must NOT have more than 2047 characters',
+        '/iommu/deferredFlush': 'must be boolean',
+        '/policy/force': 'must be boolean',
+        '/policy/forcedac': 'must be boolean',
+        '/policy/domainType': 'unknown member `domainType`',
+      },
+    );
+    assert.deepEqual(await errorsOf('/v1/sessions', { kernelCommandLine: ['quiet'] }), {
+      '/kernelCommandLine': 'must be string',
+    });
+    assert.deepEqual(Object.keys(await errorsOf('/v1/sessions', { policy: { invalidation: { kind: 'DMA_FQ' } } })), [
+      '/policy/invalidation/kind',
+    ]);
+    assert.deepEqual(await errorsOf('/v1/sessions', { policy: { invalidation: { kind: 'DMA', single: true } } }), {
+      '/policy/invalidation': '`single` belongs to the kind `flush-queue`',
+    });
+  });
+
   it('say which members belong to which kind', async () => {
     const spec = {
       policy: { allocator: { kind: 'rbtree', apertureBytes: 2 ** 20 }, invalidation: { kind: 'strict', highWater: 5 } },

@@ -13,7 +13,7 @@ import * as scenes from './scenes.ts';
 export type Part = () => string | Promise<string>;
 
 let transcriber: Promise<Transcriber> | null = null;
-const scene = (steps: Step[]): Part => {
+export const scene = (steps: Step[]): Part => {
   return async () => (await (transcriber ??= startTranscriber())).transcribe(steps);
 };
 

@@ -38,7 +38,7 @@ export function makeDevice(simulator: Simulator, operation: Of<'device'>): Outco
     domain = own;
   }
   const device = new Device(devices.next, operation, bdf, domain);
-  if (!simulator.passthrough && simulator.effective.policy.forcedac) device.try32BitFirst = false;
+  if (simulator.effective.policy.forcedac) device.try32BitFirst = false;
   if (device.untrusted) {
     const waits = holdsAny(domain);
     if (waits) simulator.begin(0);
