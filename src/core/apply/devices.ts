@@ -42,7 +42,7 @@ export function makeDevice(simulator: Simulator, operation: Of<'device'>): Outco
   if (device.untrusted) {
     const waits = holdsAny(domain);
     if (waits) simulator.begin(0);
-    distrust(simulator, domain);
+    distrust(simulator, device, domain);
     if (waits) simulator.end();
   }
   devices.add(device);
@@ -99,11 +99,17 @@ function holdsAny(domain: Domain): boolean {
  * A domain gets its first untrusted device: what it holds back is flushed, and its unmaps wait from now on, for all its devices. It
  * stays so when the device is gone, as a domain of Linux keeps its type.
  */
-function distrust(simulator: Simulator, domain: Domain): void {
+function distrust(simulator: Simulator, device: Device, domain: Domain): void {
   const { untrustedPolicy, untrustedEntry } = simulator;
   if (domain.policyEntry === untrustedEntry) return;
   if (holdsAny(domain)) domain.policy.drain(domain);
   domain.govern(untrustedPolicy, untrustedEntry);
+  simulator.log.add('policy', simulator.timeNs, {
+    domain: domain.id,
+    invalidation: untrustedEntry.kind,
+    code: 'untrusted',
+    device: device.id,
+  });
 }
 
 /** Mappings that the device left in a domain when it was there before. */
@@ -125,7 +131,7 @@ export function attach(simulator: Simulator, operation: Of<'attach'>): Outcome {
   const flying = inFlight(simulator, device);
   simulator.begin(0);
   const misuse = leave(simulator, device);
-  if (device.untrusted) distrust(simulator, domain);
+  if (device.untrusted) distrust(simulator, device, domain);
   device.domain = domain;
   device.liveMappings = liveIn(simulator, device, domain);
   domain.devices++;

@@ -454,6 +454,19 @@ describe('an untrusted device', () => {
     assert.ok(machine.sim.timeNs > before);
     assert.deepEqual([openIn(machine, shared), machine.sim.policy.queued], [0, 1], 'the other domain’s entry stays');
     assert.equal(machine.sim.counters.flushesExplicit, flushes + 1);
+    const { items } = machine.read<{ items: { type: string }[] }>({ read: 'events' });
+    const {
+      sequence: _,
+      timeNs: __,
+      ...event
+    } = items.find(({ type }) => type === 'policy') as Record<string, unknown>;
+    assert.deepEqual(event, {
+      type: 'policy',
+      domain: machine.sim.domains[shared]!.id,
+      invalidation: 'strict',
+      code: 'untrusted',
+      device: 'dev_1',
+    });
     assert.equal(machine.touch('s', iova).verdict, 'fault');
     assert.deepEqual(afterUnmap(machine, 's'), [false, 'fault']);
     // The timer that was armed for it finds nothing.
