@@ -107,7 +107,7 @@ function distrust(simulator: Simulator, device: Device, domain: Domain): void {
   simulator.log.add('policy', simulator.timeNs, {
     domain: domain.id,
     invalidation: untrustedEntry.kind,
-    code: 'untrusted',
+    because: 'untrusted',
     device: device.id,
   });
 }

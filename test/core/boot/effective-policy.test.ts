@@ -464,7 +464,7 @@ describe('an untrusted device', () => {
       type: 'policy',
       domain: machine.sim.domains[shared]!.id,
       invalidation: 'strict',
-      code: 'untrusted',
+      because: 'untrusted',
       device: 'dev_1',
     });
     assert.equal(machine.touch('s', iova).verdict, 'fault');
