@@ -143,6 +143,26 @@ export type LazyFlush = boolean;
  */
 export type BlockEntries = 1 | 2 | 4 | 8 | 16 | 32 | 64;
 /**
+ * `rcache`: what is behind the magazines.
+ */
+export type TreeBehind = 'rbtree' | 'maple';
+/**
+ * `rcache`: size classes that are cached, of 1, 2, 4 ... 2^(maxOrder - 1) pages; longer requests go past the cache.
+ */
+export type MaxOrder = number;
+/**
+ * `rcache`: ranges in a magazine; Linux had 128 until 2022.
+ */
+export type MagazineEntries = number;
+/**
+ * `rcache`: `trimmed` (since 2023): any number of full magazines, more than there are CPUs are given back one in 100 ms; `fixed` (2016): up to `depotMax`, what is more goes to the tree.
+ */
+export type Depot = 'trimmed' | 'fixed';
+/**
+ * `rcache`: magazines of each size class in a `fixed` depot.
+ */
+export type DepotMax = number;
+/**
  * `deferred-2008`: so many pending unmaps force a flush.
  */
 export type HighWater = number;
@@ -173,7 +193,7 @@ export type KernelCommandLine = string;
 /**
  * A spec to start from; the members beside it override it.
  */
-export type Preset = 'thread-2008';
+export type Preset = 'thread-2008' | 'rcache-today' | 'rcache-2016';
 /**
  * Of every random stream of the session.
  */
@@ -328,19 +348,22 @@ export interface Iommu {
   deferredFlush?: boolean;
 }
 /**
- * `rbtree-2008` (top-down tree with one cached node), `rbtree` (today's tree), `bitmap` (next-fit over one bitmap, the proposal of the 2008 thread); the bitmaps of platforms, with what each does about a slot freed ahead of the cursor: `gart` (x86), `amd-2008`, `alpha`, `sparc-pools` and `powerpc-pools` (a pool for some CPUs each), `sba-parisc`. Without `kind`, members are merged into the allocator that is there.
+ * `rbtree-2008` (top-down tree with one cached node), `rbtree` (today's tree), `maple` (the gap tree proposed in 2026), `rcache` (today's per-CPU magazines over one of those two), `eiovar` (free lists over `rbtree-2008`), `bitmap` (next-fit over one bitmap, the proposal of the 2008 thread); the bitmaps of platforms, with what each does about a slot freed ahead of the cursor: `gart` (x86), `amd-2008`, `alpha`, `sparc-pools` and `powerpc-pools` (a pool for some CPUs each), `sba-parisc`. Without `kind`, members are merged into the allocator that is there.
  */
 export interface AllocatorInput {
   kind?:
     | 'rbtree-2008'
     | 'rbtree'
+    | 'maple'
+    | 'rcache'
     | 'bitmap'
     | 'gart'
     | 'amd-2008'
     | 'alpha'
     | 'sparc-pools'
     | 'powerpc-pools'
-    | 'sba-parisc';
+    | 'sba-parisc'
+    | 'eiovar';
   apertureBytes?: ApertureBytes;
   entries?: BitmapEntries;
   fullFlush?: FullFlush;
@@ -348,6 +371,11 @@ export interface AllocatorInput {
   largePool?: LargePool;
   lazyFlush?: LazyFlush;
   blockEntries?: BlockEntries;
+  tree?: TreeBehind;
+  maxOrder?: MaxOrder;
+  magazineEntries?: MagazineEntries;
+  depot?: Depot;
+  depotMax?: DepotMax;
 }
 /**
  * When cached translations are dropped. `strict`: before unmap returns. `deferred-2008`: after 250 unmaps or 10 ms. `flush-queue`: when a CPU's ring of 256 is full, or after 10 ms. `wrap`: when the allocator's cursor wraps (bitmaps only). `never`: a control that shows what goes wrong. `delayed`: a small batch held back, then flushed. The words of `/sys/kernel/iommu_groups/N/type` are taken as well, and resolved: `DMA` is `strict`, `DMA-FQ` is `flush-queue`, `identity` is the mode `passthrough`, `auto` what the kernel would choose: what `kernelCommandLine` says, else `flush-queue`.
@@ -1194,7 +1222,14 @@ export interface Space {
   domain: Id;
   lastIova?: HexAddress;
   ranges?: Count;
-  usedBytes: Count;
+  /**
+   * How many.
+   */
+  usedBytes: number;
+  /**
+   * How many.
+   */
+  cachedBytes?: number;
   largestFreeBytes: Count;
   /**
    * Unmapped pages that a translation may still reach, and whether one is cached; the first 1,000.
@@ -1206,7 +1241,7 @@ export interface Space {
   items: {
     iova: HexAddress;
     lengthBytes: Count;
-    state: 'allocated' | 'reserved';
+    state: 'allocated' | 'reserved' | 'cached';
     [k: string]: unknown;
   }[];
   nextCursor?: NextCursor;
@@ -1296,11 +1331,48 @@ export interface Queues {
   [k: string]: unknown;
 }
 /**
- * What the allocator remembers - cached nodes, cursor, sizes.
+ * What the allocator remembers - cached nodes, cursor, sizes, magazines.
  */
 export interface Allocator {
   kind: string;
   domain?: Id;
+  /**
+   * `rcache`: what is behind the magazines.
+   */
+  tree?: 'rbtree' | 'maple';
+  /**
+   * How many.
+   */
+  cachedRanges?: number;
+  cachedPages?: Count;
+  cachedRangesPeak?: Count;
+  depotMagazines?: Count;
+  magazineEntries?: MagazineEntries;
+  /**
+   * `rcache`: by size, full magazines in the depot, allocations served by the cache and not served.
+   */
+  classes?: {
+    pages: Count;
+    depotMagazines: Count;
+    hits: Count;
+    misses: Count;
+  }[];
+  /**
+   * `rcache`: ranges in the two magazines of a CPU, where there are any.
+   */
+  magazines?: {
+    cpu: Count;
+    pages: Count;
+    loaded: Count;
+    prev: Count;
+  }[];
+  /**
+   * `eiovar`: kept ranges by size.
+   */
+  lists?: {
+    pages: Count;
+    ranges: Count;
+  }[];
   [k: string]: unknown;
 }
 export interface Fault {

@@ -33,7 +33,7 @@ import { policies } from './os/invalidation/index.ts';
 import type { InvalidationPolicy, PolicyEntry } from './os/invalidation/policy.ts';
 import { IommuApi } from './os/iommu-api.ts';
 import { IotlbFlush } from './os/iotlb-flush.ts';
-import type { AllocatorEntry } from './os/iova/allocator.ts';
+import { type AllocatorEntry, TIMERS } from './os/iova/allocator.ts';
 import { AllocatorCall } from './os/iova/call.ts';
 import { allocators } from './os/iova/index.ts';
 import { Mappings } from './os/mappings.ts';
@@ -82,7 +82,7 @@ export class Simulator implements SimulatorApi {
   readonly counters = new Counters();
   readonly work: Work;
   /** What allocators are told and answer beside addresses. */
-  readonly call = new AllocatorCall();
+  readonly call = new AllocatorCall(this.counters);
   readonly memory: Memory;
   readonly tables: PageTables;
   readonly iotlb: Iotlb;
@@ -170,7 +170,7 @@ export class Simulator implements SimulatorApi {
     this.policyEntry = policies[policy.invalidation.kind]!;
     this.costReplies = new CostReplies(this.profile, spec.costs.overrides, {
       used: !this.passthrough,
-      steps: this.allocatorEntry.costSteps,
+      steps: this.allocatorEntry.costStepsWith?.(policy.allocator) ?? this.allocatorEntry.costSteps,
     });
     this.untrustedEntry = policies[untrusted.kind]!;
     const policyParts = {
@@ -278,8 +278,12 @@ export class Simulator implements SimulatorApi {
         parameters: this.spec.policy.allocator,
         call: this.call,
         cpus: this.spec.machine.cpus,
-        arm: (domain, delayPs) =>
-          this.queue.arm(this.work.now() + delayPs, EVENT.allocatorOnCpu + this.work.cpu, domain.index),
+        arm: (domain, delayPs, token) =>
+          this.queue.arm(
+            this.work.now() + delayPs,
+            EVENT.allocatorOnCpu + this.work.cpu,
+            domain.index * TIMERS + token,
+          ),
         flushes: this.policyEntry.needsCircular,
       },
       this.reserved,
@@ -368,8 +372,10 @@ export class Simulator implements SimulatorApi {
     const cpu = kind - (ofAllocator ? EVENT.allocatorOnCpu : EVENT.timerOnCpu);
     const start = Math.max(time, this.cpuAt[cpu]!);
     work.begin(cpu, start);
-    if (ofAllocator) this.dma.allocatorTimer(this.domains[argument]!);
-    else if (!policy.timer(argument)) return;
+    const acted = ofAllocator
+      ? this.dma.allocatorTimer(this.domains[Math.floor(argument / TIMERS)]!, argument % TIMERS)
+      : policy.timer(argument);
+    if (!acted) return;
     this.fired++;
     this.counters.timersFired++;
     const end = work.now();

@@ -94,11 +94,9 @@ export function allocatorTable(): string {
   const rows = Object.values(allocators).map(({ kind, defaults, searches, circular, always32BitFirst, source }) => [
     code(kind),
     parametersOf(defaults),
-    searches === 'tree'
-      ? 'top-down'
-      : circular
-        ? 'next-fit, with a cursor that wraps'
-        : 'next-fit, no flush when it wraps',
+    { tree: 'top-down', gaps: 'the highest gap, in a descent', cache: 'what was freed last, then a tree' }[
+      searches as string
+    ] ?? (circular ? 'next-fit, with a cursor that wraps' : 'next-fit, no flush when it wraps'),
     always32BitFirst ? 'on every map' : 'per device, until it fails once',
     source,
   ]);

@@ -188,6 +188,17 @@ export function runMetrics(simulator: Simulator, run: Run): Document {
   };
 }
 
+/** What allocators with a cache keep, over all domains. */
+function caches(simulator: Simulator): { cachedRanges: number; cachedPages: number; depotMagazines: number } {
+  const sum = { cachedRanges: 0, cachedPages: 0, depotMagazines: 0 };
+  for (const { allocator } of simulator.domainNames.all()) {
+    sum.cachedRanges += allocator?.cachedRanges ?? 0;
+    sum.cachedPages += allocator?.cachedPages ?? 0;
+    sum.depotMagazines += allocator?.depotMagazines ?? 0;
+  }
+  return sum;
+}
+
 /** Of the session since it began; the workloads' parts are those of the active or last run. */
 export function sessionMetrics(simulator: Simulator): Document {
   const { clock, exposure, oracle, iotlb, counters, cpuBusyPs, mappings, memory, policy, run, work } = simulator;
@@ -214,6 +225,7 @@ export function sessionMetrics(simulator: Simulator): Document {
       framesInUsePeak: memory.framesInUsePeak,
       tablePages: simulator.tables.tables,
       flushQueueEntries: policy.queued,
+      ...caches(simulator),
       iotlbEvictions: iotlb.evictions,
       faultLogDropped: simulator.faults.dropped,
       residualBytes: oracle.residual.current,

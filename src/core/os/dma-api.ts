@@ -120,9 +120,10 @@ export class DmaApi {
     call.lastAttempt = lastAttempt;
     call.count = 0;
     const pfn = allocator.allocate(pages, limit);
+    // What a suspended attempt has done so far is booked with the steps of its first part: only a cache has any by then.
+    this.bookSteps(domain, ROW.iovaAlloc);
     if (pfn === SUSPENDED) return SUSPENDED;
     counters.allocationAttempts++;
-    this.bookSteps(domain, ROW.iovaAlloc);
     if (pfn === NO_PFN) counters.allocationFailures++;
     return pfn;
   }
@@ -135,14 +136,18 @@ export class DmaApi {
     this.bookSteps(domain, ROW.iovaFree);
   }
 
-  /** Work that a domain's allocator put off is due. */
-  allocatorTimer(domain: Domain): void {
+  /**
+   * Work that a domain's allocator put off is due.
+   * @returns false when the domain is gone
+   */
+  allocatorTimer(domain: Domain, token: number): boolean {
     const { work, call } = this.parts;
-    if (domain.allocator?.timer === undefined) return;
+    if (domain.allocator?.timer === undefined) return false;
     call.cpu = work.cpu;
     call.count = 0;
-    domain.allocator.timer();
+    domain.allocator.timer(token);
     this.bookSteps(domain, ROW.iovaFree);
+    return true;
   }
 
   /** Books the steps of the allocator's last call, each under its lock. */
@@ -163,6 +168,7 @@ export class DmaApi {
       work.add(row, stepFixed[step]! + times * stepEach[step]!);
       if (step === STEP.treeSearch) counters.nodesVisited += times;
       else if (step === STEP.bitmapSearch) counters.wordsScanned += times;
+      else if (step === STEP.gapSearch) counters.gapLevels += times;
     }
     if (held !== NO_LOCK) work.release(domain.locks[held]!);
   }

@@ -18,7 +18,7 @@ export interface SpaceSetup {
   call: AllocatorCall;
   cpus: number;
   /** Arms a timer of a domain's allocator on the CPU at work. */
-  arm(domain: Domain, delayPs: number): void;
+  arm(domain: Domain, delayPs: number, token: number): void;
   flushes: boolean;
 }
 
@@ -95,7 +95,7 @@ export class Domain {
       parameters,
       call,
       cpus,
-      arm: (delayPs) => arm(this, delayPs),
+      arm: (delayPs, token) => arm(this, delayPs, token),
       lastPfn: this.lastPage,
       maskLastPfn,
       onWrap: flushes ? () => this.policy.wrapped(this, all) : null,

@@ -3,16 +3,21 @@ import type { AllocatorEntry } from './allocator.ts';
 import { alpha } from './alpha.ts';
 import { amd2008 } from './amd-2008.ts';
 import { bitmap } from './bitmap.ts';
+import { eiovar } from './eiovar.ts';
 import { gart } from './gart.ts';
+import { maple } from './maple.ts';
 import { powerpcPools } from './powerpc-pools.ts';
 import { rbtree } from './rbtree.ts';
 import { rbtree2008 } from './rbtree-2008.ts';
+import { rcache } from './rcache.ts';
 import { sbaParisc } from './sba-parisc.ts';
 import { sparcPools } from './sparc-pools.ts';
 
 export const allocators: Record<string, AllocatorEntry> = {
   'rbtree-2008': rbtree2008,
   rbtree,
+  maple,
+  rcache,
   bitmap,
   gart,
   'amd-2008': amd2008,
@@ -20,4 +25,5 @@ export const allocators: Record<string, AllocatorEntry> = {
   'sparc-pools': sparcPools,
   'powerpc-pools': powerpcPools,
   'sba-parisc': sbaParisc,
+  eiovar,
 };
