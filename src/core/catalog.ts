@@ -2,7 +2,7 @@
 import { options } from './boot/options.ts';
 import { sysfsWords } from './boot/sysfs-words.ts';
 import { workloads } from './devices/index.ts';
-import { assumptionsOf, profiles } from './meter/cost-profile.ts';
+import { assumptionsOf, hardwareOf, profiles, sensitivityOf } from './meter/cost-profile.ts';
 import { policies } from './os/invalidation/index.ts';
 import { allocators } from './os/iova/index.ts';
 import { presets } from './presets.ts';
@@ -59,6 +59,15 @@ export function catalog(): Record<string, unknown> {
           kind: { const: kind },
           dmaMaskBits: { type: 'integer', minimum: 24, maximum: 64 },
           maxSegmentBytes: { type: 'integer', minimum: 4096, maximum: 2 ** 32 },
+          deviceTlb: {
+            type: 'object',
+            additionalProperties: false,
+            properties: {
+              entries: { type: 'integer', minimum: 1, maximum: 65_536 },
+              ways: { type: 'integer', minimum: 0, maximum: 65_536 },
+              replacement: { enum: ['lru', 'plru', 'fifo', 'random'] },
+            },
+          },
           segmentBoundaryBytes: { type: 'integer', minimum: 4096, maximum: 2 ** 32 },
           untrusted: { type: 'boolean' },
         },
@@ -77,14 +86,22 @@ export function catalog(): Record<string, unknown> {
       title: profile.title,
       source: profile.source,
       notMeasuredFor: profile.notMeasuredFor,
+      ...(profile.inherits && { inherits: profile.inherits }),
       schema: noParameters(profile.kind),
       defaults: {
         clockGhz: profile.clockGhz,
         linkGbps: profile.linkGbps,
         mappingsPerPacket: profile.mappingsPerPacket,
       },
+      machine: profile.machine,
       steps: profile.steps,
       assumptions: assumptionsOf(profile, {}),
+      sensitivity: sensitivityOf(profile),
+      device: profile.device,
+      hardware: profile.hardware,
+      guest: profile.guest,
+      // Nothing applies it: a spec that says nothing of its `iommu` has the same one under every profile.
+      suggestedIommu: hardwareOf(profile),
     })),
     presets: Object.values(presets).map(({ kind, title, source, spec }) => ({
       kind,

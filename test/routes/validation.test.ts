@@ -60,7 +60,7 @@ describe('bodies', () => {
       Object.keys(
         await errorsOf('/v1/sessions', {
           fromSnapshot: 's',
-          policy: { mode: 'bounce', allocator: { kind: 'maple' } },
+          policy: { mode: 'bounce', allocator: { kind: 'persistent' } },
         }),
       ).sort(),
       ['/fromSnapshot', '/policy/allocator/kind', '/policy/mode'],
@@ -113,7 +113,8 @@ describe('bodies', () => {
       },
     );
     assert.deepEqual(await errorsOf(`${LAB}/workloads`, { kind: 'nic_rx', device: 'nic0' }), {
-      '/kind': 'must be one of `nic-rx`, `nic-tx`, `block`, `hostile`; did you mean `nic-rx`?',
+      '/kind':
+        'must be one of `nic-rx`, `nic-tx`, `block`, `dma-window`, `map-benchmark`, `hostile`; did you mean `nic-rx`?',
     });
   });
 

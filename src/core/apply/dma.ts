@@ -45,7 +45,7 @@ export function access(simulator: Simulator, operation: Of<'dma'>): Outcome {
     clock.now,
     pieces,
   );
-  const latencyPs = work.toPs(iommu.references * costs.tableRead);
+  const latencyPs = work.toPs(iommu.references * costs.tableRead + iommu.requests * costs.translationRequest);
   const verdict = verdictNames[worst]!;
   if (worst !== VERDICT.ok && !log.full)
     log.notice({
@@ -59,5 +59,11 @@ export function access(simulator: Simulator, operation: Of<'dma'>): Outcome {
         verdict,
       },
     });
-  return ok({ verdict, pages: pieces.pages, latencyNs: latencyPs / 1000, timeNs: simulator.timeNs });
+  return ok({
+    verdict,
+    pages: pieces.pages,
+    latencyNs: latencyPs / 1000,
+    timeNs: simulator.timeNs,
+    ...(latencyPs > 0 && simulator.costReplies.among('tableRead')),
+  });
 }

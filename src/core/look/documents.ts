@@ -50,9 +50,16 @@ export function deviceDocument(simulator: Simulator, device: Device): Record<str
     maxSegmentBytes: device.maxSegmentBytes,
     segmentBoundaryBytes: device.segmentBoundaryBytes,
     untrusted: device.untrusted,
+    ...(device.deviceTlbSpec !== null && { deviceTlb: deviceTlbDocument(device) }),
     liveMappings: device.liveMappings,
     policy: device.domain === null ? null : domainPolicy(simulator, device.domain),
   };
+}
+
+function deviceTlbDocument({ deviceTlbSpec, deviceTlbOff, deviceTlb }: Device): Record<string, unknown> {
+  if (deviceTlb === null) return { ...deviceTlbSpec, enabled: false, reason: deviceTlbOff };
+  const { lookups, hits, evictions } = deviceTlb;
+  return { ...deviceTlbSpec, enabled: true, lookups, hits, evictions };
 }
 
 export function bufferDocument(_simulator: Simulator, buffer: Buffer): Record<string, unknown> {
