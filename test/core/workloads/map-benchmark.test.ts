@@ -144,12 +144,13 @@ describe('threads', () => {
       return { unmapUs: Number(/us\):([\d.]+)/.exec(lines[2]!)![1]), operations, waits: breakdown.unmap.lockWait! };
     };
     const [one, four, eight] = [of(1), of(4), of(8)];
-    assert.ok(one.unmapUs < four.unmapUs && four.unmapUs < eight.unmapUs, JSON.stringify([one, four, eight]));
+    assert.ok(one.unmapUs <= four.unmapUs && four.unmapUs < eight.unmapUs, JSON.stringify([one, four, eight]));
     assert.equal(one.waits, 0);
     assert.ok(eight.waits > four.waits && four.waits > 0);
-    // One invalidation takes 2,127 cycles, and there is one queue.
-    assert.ok(eight.operations <= (2 * MS * 3.1) / 2127 + 8);
-    assert.ok(eight.operations > 0.93 * ((2 * MS * 3.1) / 2127), `${eight.operations}`);
+    // The hardware takes 955 of an invalidation's 2,127 cycles, one after the other: four threads keep it busy already.
+    const most = (2 * MS * 3.1) / 955;
+    assert.ok(four.operations > 0.93 * most, `${four.operations}`);
+    assert.ok(eight.operations > 0.93 * most && eight.operations <= most + 8, `${eight.operations}`);
   });
 
   test('the busy wait keeps the CPU and is in neither latency', () => {
