@@ -819,6 +819,7 @@ export interface DmaResult {
   pages: DmaPage[];
   latencyNs: Quantity;
   timeNs: TimeNs;
+  assumptions?: Assumptions;
   [k: string]: unknown;
 }
 export interface IommuMapRequest {

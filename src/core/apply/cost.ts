@@ -4,8 +4,8 @@
  * Most operations of a session cost what one shortly before cost, to the row. Replies then share one breakdown, frozen: making
  * and writing out nine members for each was a fifth of the time of an `ops` line (`bench/service.bench.ts`).
  */
-import { assumptionsOf, type CostProfile } from '../meter/cost-profile.ts';
-import { rowNames, type Work } from '../meter/work.ts';
+import { assumptionsOf, type CostProfile, type StepName } from '../meter/cost-profile.ts';
+import { INVALIDATION_STEP, rowNames, type Work } from '../meter/work.ts';
 import type { Simulator } from '../simulator.ts';
 
 export interface Cost {
@@ -28,14 +28,20 @@ export class CostReplies {
   private readonly costs: (Cost | null)[] = new Array<Cost | null>(SLOTS).fill(null);
   /** Assumed steps that this session's allocator takes, where a call clears one PTE, and where several. None without translation. */
   readonly ofOnePage: readonly string[];
+  private readonly assumed: readonly StepName[];
   readonly ofSeveralPages: readonly string[];
 
   constructor(profile: CostProfile, overrides: Record<string, number>, allocator: Allocator) {
-    const assumed = allocator.used ? assumptionsOf(profile, overrides) : [];
+    this.assumed = assumptionsOf(profile, overrides);
+    const assumed = allocator.used ? this.assumed : [];
     const may = (step: string, several: boolean): boolean =>
       allocator.steps.includes(step) || (step === 'unmapFurtherPte' && several);
     this.ofOnePage = Object.freeze(assumed.filter((step) => may(step, false)));
     this.ofSeveralPages = Object.freeze(assumed.filter((step) => may(step, true)));
+  }
+
+  isAssumed(step: string): boolean {
+    return (this.assumed as readonly string[]).includes(step);
   }
 
   of({ rows }: Work): Cost {
@@ -76,5 +82,20 @@ export function costOf(simulator: Simulator): Cost {
  * @param multiplePages whether several PTEs were cleared by one call
  */
 export function assumptions(simulator: Simulator, multiplePages: boolean): readonly string[] {
-  return multiplePages ? simulator.costReplies.ofSeveralPages : simulator.costReplies.ofOnePage;
+  const { costReplies } = simulator;
+  const ofAllocator = multiplePages ? costReplies.ofSeveralPages : costReplies.ofOnePage;
+  const more = invalidationAssumptions(simulator);
+  return more.length === 0 ? ofAllocator : [...ofAllocator, ...more];
+}
+
+const none: readonly string[] = Object.freeze([]);
+
+/** Assumed steps that the invalidations of this operation took. */
+export function invalidationAssumptions({ work, costReplies }: Simulator): readonly string[] {
+  const { invalidationSteps } = work;
+  if (invalidationSteps === 0) return none;
+  const taken: string[] = [];
+  for (const [step, bit] of Object.entries(INVALIDATION_STEP))
+    if ((invalidationSteps & bit) !== 0 && costReplies.isAssumed(step)) taken.push(step);
+  return taken;
 }

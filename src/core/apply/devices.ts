@@ -7,7 +7,7 @@ import type { Domain } from '../os/domain.ts';
 import { fail, ok, refuse } from '../outcome.ts';
 import { formatAddress } from '../sim/address.ts';
 import type { Simulator } from '../simulator.ts';
-import { costOf } from './cost.ts';
+import { costOf, invalidationAssumptions } from './cost.ts';
 import { deviceTlbOf } from './device-tlb.ts';
 import { retireDomain, workloadIn } from './domains.ts';
 import type { Of } from './index.ts';
@@ -114,6 +114,7 @@ export function attach(simulator: Simulator, operation: Of<'attach'>): Outcome {
   join(domain, device);
   domain.space(device.maskLastPfn);
   const cost = costOf(simulator);
+  const assumed = invalidationAssumptions(simulator);
   simulator.end();
   simulator.log.add('attach', simulator.timeNs, { device: device.id, domain: domain.id });
   return ok({
@@ -124,6 +125,7 @@ export function attach(simulator: Simulator, operation: Of<'attach'>): Outcome {
     ...cost,
     timeNs: simulator.timeNs,
     ...(misuse.length > 0 && { misuse }),
+    ...(assumed.length > 0 && { assumptions: assumed }),
   });
 }
 
@@ -137,6 +139,7 @@ export function detach(simulator: Simulator, operation: Of<'detach'>): Outcome {
   const misuse = leave(simulator, device);
   device.liveMappings = 0;
   const cost = costOf(simulator);
+  const assumed = invalidationAssumptions(simulator);
   simulator.end();
   simulator.log.add('detach', simulator.timeNs, { device: device.id, domain: previous.id });
   return ok({
@@ -147,6 +150,7 @@ export function detach(simulator: Simulator, operation: Of<'detach'>): Outcome {
     ...cost,
     timeNs: simulator.timeNs,
     ...(misuse.length > 0 && { misuse }),
+    ...(assumed.length > 0 && { assumptions: assumed }),
   });
 }
 

@@ -59,5 +59,12 @@ export function access(simulator: Simulator, operation: Of<'dma'>): Outcome {
         verdict,
       },
     });
-  return ok({ verdict, pages: pieces.pages, latencyNs: latencyPs / 1000, timeNs: simulator.timeNs });
+  const assumed = iommu.requests > 0 && simulator.costReplies.isAssumed('translationRequest');
+  return ok({
+    verdict,
+    pages: pieces.pages,
+    latencyNs: latencyPs / 1000,
+    timeNs: simulator.timeNs,
+    ...(assumed && { assumptions: ['translationRequest'] }),
+  });
 }

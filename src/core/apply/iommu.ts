@@ -5,7 +5,7 @@ import type { Domain } from '../os/domain.ts';
 import { fail, ok, refuse } from '../outcome.ts';
 import { formatAddress, PAGE_BYTES, PHYSICAL_PAGES, parseAddress, parsed } from '../sim/address.ts';
 import type { Simulator } from '../simulator.ts';
-import { assumptions, costOf } from './cost.ts';
+import { assumptions, costOf, invalidationAssumptions } from './cost.ts';
 import type { Of } from './index.ts';
 import { MAX_PAGES } from './mappings.ts';
 
@@ -164,6 +164,7 @@ export function invalidate(simulator: Simulator, operation: Of<'invalidate'>): O
   const cost = costOf(simulator);
   simulator.end();
   const { effective } = unit;
+  const assumed = invalidationAssumptions(simulator);
   return ok({
     descriptors: counters.descriptors - before,
     effectiveRange:
@@ -172,5 +173,6 @@ export function invalidate(simulator: Simulator, operation: Of<'invalidate'>): O
         : { scope: effective.scope },
     ...cost,
     timeNs: simulator.timeNs,
+    ...(assumed.length > 0 && { assumptions: assumed }),
   });
 }
