@@ -190,7 +190,8 @@ export type Seed = number;
  * A device on an external port, which the kernel trusts with nothing beyond the bytes that it is given.
  */
 export type Untrusted = boolean;
-export type WorkloadInput = NicRxWorkload | NicTxWorkload | BlockWorkload | HostileWorkload;
+export type WorkloadInput =
+  NicRxWorkload | NicTxWorkload | BlockWorkload | DmaWindowWorkload | MapBenchmarkWorkload | HostileWorkload;
 /**
  * Simulated CPUs that serve the device; all of them when absent.
  */
@@ -210,6 +211,46 @@ export type NicQueues = number;
  */
 export type MappingsPerPacket = number;
 export type NapiBudget = number;
+/**
+ * Simulated CPUs that complete - poll, unmap, free - what `cpus` have allocated and mapped; `cpus` when absent.
+ */
+export type CompletionCpus = number[];
+/**
+ * Accesses that the device has on their way at a time; more wait. This member and those after it (`parallelWalks` to `busOverheadBytes`) describe how a device reaches memory; a NIC or a disk that names none of them reaches it at any rate, and its walks overlap.
+ */
+export type Outstanding = number;
+/**
+ * Page walks at a time; any number when absent.
+ */
+export type ParallelWalks = number;
+/**
+ * Of one table read of a walk; the cost profile's `tableRead` when absent.
+ */
+export type WalkReferenceNs = number;
+/**
+ * Of a walk, however many tables it reads, instead of `walkReferenceNs`.
+ */
+export type MissNs = number;
+/**
+ * For which a page holds a walker whether it hits or misses.
+ */
+export type PageBaseNs = number;
+/**
+ * Of a read that hits and waits for nothing, without its time on the bus. 603 is a 64-byte read from memory.
+ */
+export type ReadLatencyNs = number;
+/**
+ * Of a write that hits and waits for nothing, without its time on the bus.
+ */
+export type WriteLatencyNs = number;
+/**
+ * Rate of the bus between device and memory; no limit when absent.
+ */
+export type BusGbps = number;
+/**
+ * Bytes that pass the bus beside the data of each access.
+ */
+export type BusOverheadBytes = number;
 /**
  * Absent on the last page.
  */
@@ -379,16 +420,70 @@ export interface InvalidationInput {
   entries?: DelayedEntries;
   single?: SingleQueue;
 }
+/**
+ * The bounce pool, of the mode `bounce` and of untrusted devices where each mapping is translated.
+ */
+export interface BounceInput {
+  /**
+   * Size of the pool, in whole segments of 128 slots of 2 KiB; Linux reserves 64 MiB.
+   */
+  poolBytes?: number;
+  /**
+   * Parts of the pool with a lock each - one, as up to Linux 5.19, or one a CPU, as since 6.0.
+   */
+  areas?: 'one' | 'per-cpu';
+}
+/**
+ * The buffers of the mode `shadow`.
+ */
+export interface ShadowInput {
+  /**
+   * Size classes, rising.
+   */
+  classBytes?: number[];
+  /**
+   * The most that the buffers of one device may take.
+   */
+  poolBytes?: number;
+}
+/**
+ * How the hypervisor of the mode `emulated` hears of a submission.
+ */
+export interface EmulatedInput {
+  /**
+   * By an exit, or by a core of its own that polls.
+   */
+  handling?: 'exit' | 'sidecore';
+}
 export interface PolicyInput {
-  mode?: 'translate' | 'passthrough';
+  /**
+   * What stands between a device and memory. direct, emulated and paravirtual are of guests; domains are a VM's then.
+   */
+  mode?: 'translate' | 'passthrough' | 'bounce' | 'shadow' | 'direct' | 'emulated' | 'paravirtual';
+  bounce?: BounceInput;
+  shadow?: ShadowInput;
+  emulated?: EmulatedInput;
   allocator?: AllocatorInput;
   invalidation?: InvalidationInput;
 }
 export interface Costs {
   /**
-   * What each step costs. Profiles are data, named after their source.
+   * What each step costs. Profiles are data, named after their source; the catalog has every number with its citation, and what each was not measured for.
    */
-  profile?: 'riommu15-mlx' | 'riommu15-brcm';
+  profile?:
+    | 'riommu15-mlx'
+    | 'riommu15-brcm'
+    | 'viommu11-x5570'
+    | 'wiosca10-ioat'
+    | 'pciebench18-hsw'
+    | 'pciebench18-hsw2637'
+    | 'pciebench18-snb'
+    | 'fands24-clx'
+    | 'farshin23-icx'
+    | 'uiuc25-nested'
+    | 'npf17-connectib'
+    | 'hypertrio20-sim'
+    | 'skl26-nvme';
   /**
    * Step name to cycles, instead of the profile's number.
    */
@@ -463,6 +558,44 @@ export interface NicRxWorkload {
   queues?: NicQueues;
   mappingsPerPacket?: MappingsPerPacket;
   napiBudget?: NapiBudget;
+  /**
+   * Of a receive buffer; a packet takes as many as it needs. Up to 2,048 a page is cut into several. When absent a packet has a buffer of its size, or, with `recycle: page-pool` or `pagesPerDescriptor`, 4,096.
+   */
+  bufferBytes?: number;
+  /**
+   * With `page-pool` pages are mapped once and stay mapped while their buffers are used again.
+   */
+  recycle?: 'none' | 'page-pool';
+  /**
+   * Pages of a queue's pool beside those in its ring. 128 with a pool.
+   */
+  poolPages?: number;
+  /**
+   * Share of the buffers that come from a random place in the pool's free list, not from its head. 0 with a pool.
+   */
+  shuffle?: number;
+  /**
+   * Pages of a descriptor, mapped page by page and given back together once packets have used them all.
+   */
+  pagesPerDescriptor?: number;
+  /**
+   * Acknowledgements of 66 bytes for each 4 KiB received, mapped, read by the device and unmapped.
+   */
+  acksPerPage?: number;
+  /**
+   * Where frames of a device with limits wait; what does not fit is dropped. 1 MiB with limits.
+   */
+  nicBufferBytes?: number;
+  completionCpus?: CompletionCpus;
+  outstanding?: Outstanding;
+  parallelWalks?: ParallelWalks;
+  walkReferenceNs?: WalkReferenceNs;
+  missNs?: MissNs;
+  pageBaseNs?: PageBaseNs;
+  readLatencyNs?: ReadLatencyNs;
+  writeLatencyNs?: WriteLatencyNs;
+  busGbps?: BusGbps;
+  busOverheadBytes?: BusOverheadBytes;
 }
 /**
  * Transmit. Allocate, map, device read; unmap and free at completion.
@@ -479,6 +612,16 @@ export interface NicTxWorkload {
   queues?: NicQueues;
   mappingsPerPacket?: MappingsPerPacket;
   napiBudget?: NapiBudget;
+  completionCpus?: CompletionCpus;
+  outstanding?: Outstanding;
+  parallelWalks?: ParallelWalks;
+  walkReferenceNs?: WalkReferenceNs;
+  missNs?: MissNs;
+  pageBaseNs?: PageBaseNs;
+  readLatencyNs?: ReadLatencyNs;
+  writeLatencyNs?: WriteLatencyNs;
+  busGbps?: BusGbps;
+  busOverheadBytes?: BusOverheadBytes;
 }
 /**
  * Block I/O. The SATA disk has read-ahead, which makes sequential 4 KiB reads fast.
@@ -489,7 +632,10 @@ export interface BlockWorkload {
   device: Reference;
   tenant?: Reference;
   cpus?: Cpus;
-  disk?: 'sata' | 'sas' | 'fc' | 'custom';
+  /**
+   * `nvme`: 822,000 commands and 3.4 GB a second at most, 80 us for a read and 20 us for a write, any number at once. `custom`: 100 us, any number at once.
+   */
+  disk?: 'sata' | 'sas' | 'fc' | 'nvme' | 'custom';
   lengthBytes?: number;
   pattern?: 'sequential' | 'random';
   access?: Access;
@@ -500,13 +646,96 @@ export interface BlockWorkload {
    */
   iops?: number;
   /**
-   * Of the device, instead of the disk's own.
+   * Ceiling.
+   */
+  bytesPerSecond?: number;
+  /**
+   * Of a command, instead of the disk's own; commands overlap. The ceilings of `nvme` stay.
    */
   latencyNs?: number;
   /**
    * One `map_sg` per I/O, or one `map_page` per page.
    */
   mapping?: 'sg' | 'page';
+  completionCpus?: CompletionCpus;
+  outstanding?: Outstanding;
+  parallelWalks?: ParallelWalks;
+  walkReferenceNs?: WalkReferenceNs;
+  missNs?: MissNs;
+  pageBaseNs?: PageBaseNs;
+  readLatencyNs?: ReadLatencyNs;
+  writeLatencyNs?: WriteLatencyNs;
+  busGbps?: BusGbps;
+  busOverheadBytes?: BusOverheadBytes;
+}
+/**
+ * Accesses inside a window that was mapped in advance, `outstanding` (1) at a time; nothing is mapped or unmapped meanwhile.
+ */
+export interface DmaWindowWorkload {
+  name?: Name;
+  kind: 'dma-window';
+  device: Reference;
+  tenant?: Reference;
+  cpus?: Cpus;
+  windowBytes?: number;
+  /**
+   * Of the leaves that map it.
+   */
+  pageSize?: '4KiB' | '2MiB';
+  accessBytes?: number;
+  /**
+   * From one place of an access to the next; `accessBytes` when absent.
+   */
+  strideBytes?: number;
+  /**
+   * Places at random, or in turn.
+   */
+  pattern?: 'random' | 'sequential';
+  /**
+   * A copy reads at its place and writes to a page behind the window.
+   */
+  access?: 'read' | 'write' | 'copy';
+  outstanding?: Outstanding;
+  parallelWalks?: ParallelWalks;
+  walkReferenceNs?: WalkReferenceNs;
+  missNs?: MissNs;
+  pageBaseNs?: PageBaseNs;
+  readLatencyNs?: ReadLatencyNs;
+  writeLatencyNs?: WriteLatencyNs;
+  busGbps?: BusGbps;
+  busOverheadBytes?: BusOverheadBytes;
+}
+/**
+ * The kernel's `dma_map_benchmark`: threads that map and unmap their buffer over and over, timed in units of 100 ns. The result has the three `lines` that its tool prints.
+ */
+export interface MapBenchmarkWorkload {
+  name?: Name;
+  kind: 'map-benchmark';
+  device: Reference;
+  tenant?: Reference;
+  cpus?: Cpus;
+  /**
+   * One a CPU; those beyond take turns.
+   */
+  threads?: number;
+  /**
+   * Simulated time after which the threads stop, counted from the start of the run.
+   */
+  seconds?: number;
+  direction?: 'to-device' | 'from-device' | 'bidirectional';
+  /**
+   * Busy wait between map and unmap.
+   */
+  transferNs?: number;
+  granulePages?: number;
+  /**
+   * One `map_single` of the buffer, or a `map_sg` of its pages.
+   */
+  mapMode?: 'single' | 'sg';
+  /**
+   * For which a thread writes each page before the map, unless the device only writes.
+   */
+  dirtyNs?: number;
 }
 /**
  * A device that keeps using what it has seen, under the requester id of its target.
@@ -840,6 +1069,7 @@ export interface IommuMapResult {
   costCycles?: Quantity;
   breakdown?: Breakdown;
   timeNs?: TimeNs;
+  assumptions?: Assumptions;
   [k: string]: unknown;
 }
 export interface IommuUnmapRequest {
@@ -877,6 +1107,7 @@ export interface InvalidateResult {
   costCycles?: Quantity;
   breakdown?: Breakdown;
   timeNs?: TimeNs;
+  assumptions?: Assumptions;
   [k: string]: unknown;
 }
 export interface AttachResult {
@@ -885,6 +1116,7 @@ export interface AttachResult {
   breakdown?: Breakdown;
   misuse?: Misuse;
   timeNs?: TimeNs;
+  assumptions?: Assumptions;
   device?: Id;
   domain?: string | null;
   /**
@@ -939,7 +1171,7 @@ export interface Removed {
 export interface Workload {
   id: Id;
   name?: Name;
-  kind: 'nic-rx' | 'nic-tx' | 'block' | 'hostile';
+  kind: 'nic-rx' | 'nic-tx' | 'block' | 'dma-window' | 'map-benchmark' | 'hostile';
   device: Reference;
   [k: string]: unknown;
 }
@@ -1111,6 +1343,26 @@ export interface WorkloadMetrics {
   iotlb?: IotlbCounts;
   exposure?: Exposure;
   verdicts?: Verdicts;
+  engine?: DmaEngineMetrics;
+  /**
+   * Of `map-benchmark` - what the kernel's tool prints.
+   */
+  lines?: string[];
+  [k: string]: unknown;
+}
+/**
+ * Of a device with limits - accesses on their way, walks and what they waited.
+ */
+export interface DmaEngineMetrics {
+  accesses?: Count;
+  walks?: Count;
+  outstandingMean?: Quantity;
+  outstandingPeak?: Count;
+  walkersBusyMean?: Quantity;
+  /**
+   * Mean wait of an access for a walker.
+   */
+  walkWaitNs?: number;
   [k: string]: unknown;
 }
 /**

@@ -1,22 +1,10 @@
 /** `GET /v1/catalog`: every kind there is, with its schema, defaults and source. */
 import { workloads } from './devices/index.ts';
-import { assumptionsOf, profiles } from './meter/cost-profile.ts';
+import { assumptionsOf, hardwareOf, profiles, sensitivityOf } from './meter/cost-profile.ts';
 import { policies } from './os/invalidation/index.ts';
 import { allocators } from './os/iova/index.ts';
+import { modes } from './os/mode/index.ts';
 import { presets } from './presets.ts';
-
-const modes = [
-  {
-    kind: 'translate',
-    source: 'Linux DMA domains: every mapping gets an IOVA and PTEs',
-    description: 'every mapping is translated and checked',
-  },
-  {
-    kind: 'passthrough',
-    source: 'Linux identity domains, iommu.passthrough=1',
-    description: 'the IOVA is the physical address; nothing is checked',
-  },
-];
 
 const deviceKinds = ['nic', 'block', 'hostile', 'custom'];
 
@@ -43,7 +31,19 @@ export function catalog(): Record<string, unknown> {
       reuse,
       needsCircularAllocator: needsCircular,
     })),
-    modes: modes.map((mode) => ({ ...mode, schema: { const: mode.kind }, defaults: {} })),
+    modes: Object.values(modes).map(
+      ({ kind, schema, defaults, source, description, departs, pathology, virtual, unused }) => ({
+        kind,
+        schema,
+        defaults,
+        source,
+        description,
+        departs,
+        pathology,
+        needsVirtualMachine: virtual,
+        unused,
+      }),
+    ),
     devices: deviceKinds.map((kind) => ({
       kind,
       schema: {
@@ -79,14 +79,22 @@ export function catalog(): Record<string, unknown> {
       title: profile.title,
       source: profile.source,
       notMeasuredFor: profile.notMeasuredFor,
+      ...(profile.inherits && { inherits: profile.inherits }),
       schema: noParameters(profile.kind),
       defaults: {
         clockGhz: profile.clockGhz,
         linkGbps: profile.linkGbps,
         mappingsPerPacket: profile.mappingsPerPacket,
       },
+      machine: profile.machine,
       steps: profile.steps,
       assumptions: assumptionsOf(profile, {}),
+      sensitivity: sensitivityOf(profile),
+      device: profile.device,
+      hardware: profile.hardware,
+      guest: profile.guest,
+      // Nothing applies it: a spec that says nothing of its `iommu` has the same one under every profile.
+      suggestedIommu: hardwareOf(profile),
     })),
     presets: Object.values(presets).map(({ kind, title, source, spec }) => ({
       kind,

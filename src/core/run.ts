@@ -209,7 +209,7 @@ export class Run {
     if (done < this.operationsGoal) return false;
     // The operation is complete when its CPU is done with it.
     const { clock, cpuAt } = this.simulator;
-    for (const cpu of workload.cpus)
+    for (let cpu = 0; cpu < cpuAt.length; cpu++)
       if (workload.leftPs(cpu, clock.now) > 0) clock.now = Math.max(clock.now, Math.min(cpuAt[cpu]!, this.end()));
     this.close();
     return true;

@@ -3,8 +3,11 @@
  * by `npm run docs` and compared by `npm run docs -- --check`.
  */
 import { globSync, readFileSync } from 'node:fs';
+import { modeParts } from '../modes/parts.ts';
 import { recordedParts } from '../recorded-lines/parts.ts';
 import { type Part, sceneParts, threadParts } from '../thread-2008/parts.ts';
+import { workloadParts } from '../workloads/parts.ts';
+import { fidelityParts } from './fidelity.ts';
 import * as reference from './reference.ts';
 
 export const PARTS: Record<string, Part> = {
@@ -13,14 +16,18 @@ export const PARTS: Record<string, Part> = {
   routes: reference.routeTable,
   steps: reference.stepTable,
   profiles: reference.profileTable,
+  'profile numbers': reference.profileParts,
   reuse: reference.reuseTable,
   policies: reference.policyTable,
   allocators: reference.allocatorTable,
   workloads: reference.workloadTable,
   presets: reference.presetTable,
+  ...fidelityParts,
   ...sceneParts,
   ...threadParts,
   ...recordedParts,
+  ...workloadParts,
+  ...modeParts,
 };
 
 const MARKED = /(<!-- generated: (.+?) -->\n)([\s\S]*?)(<!-- end -->)/g;

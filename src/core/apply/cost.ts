@@ -4,7 +4,8 @@
  * Most operations of a session cost what one shortly before cost, to the row. Replies then share one breakdown, frozen: making
  * and writing out nine members for each was a fifth of the time of an `ops` line (`bench/service.bench.ts`).
  */
-import { assumptionsOf, type CostProfile, type StepName } from '../meter/cost-profile.ts';
+import { assumptionsOf, type CostProfile } from '../meter/cost-profile.ts';
+import { callTakes, type StepTaker, stepsOfTraffic } from '../meter/steps-taken.ts';
 import { INVALIDATION_STEP, rowNames, type Work } from '../meter/work.ts';
 import type { Simulator } from '../simulator.ts';
 
@@ -16,10 +17,8 @@ export interface Cost {
 /** Costs remembered; a power of two. */
 const SLOTS = 64;
 
-interface Allocator {
-  used: boolean;
-  steps: readonly string[];
-}
+/** What guests have in the place of an invalidation. */
+const EXITS: readonly string[] = ['vmExit', 'sidecoreCall', 'hostRequest'];
 
 /** What replies say of costs again and again. Holds nothing that acts: a session without it answers the same. */
 export class CostReplies {
@@ -27,21 +26,41 @@ export class CostReplies {
   private readonly rows = new Float64Array(SLOTS * rowNames.length);
   private readonly costs: (Cost | null)[] = new Array<Cost | null>(SLOTS).fill(null);
   /** Assumed steps that this session's allocator takes, where a call clears one PTE, and where several. None without translation. */
-  readonly ofOnePage: readonly string[];
-  private readonly assumed: readonly StepName[];
-  readonly ofSeveralPages: readonly string[];
+  ofOnePage: readonly string[];
+  ofSeveralPages: readonly string[];
 
-  constructor(profile: CostProfile, overrides: Record<string, number>, allocator: Allocator) {
-    this.assumed = assumptionsOf(profile, overrides);
-    const assumed = allocator.used ? this.assumed : [];
-    const may = (step: string, several: boolean): boolean =>
-      allocator.steps.includes(step) || (step === 'unmapFurtherPte' && several);
-    this.ofOnePage = Object.freeze(assumed.filter((step) => may(step, false)));
-    this.ofSeveralPages = Object.freeze(assumed.filter((step) => may(step, true)));
+  /** All steps without a citation that this machine may take at all. */
+  private readonly assumed: readonly string[];
+
+  constructor(profile: CostProfile, overrides: Record<string, number>, taker: StepTaker) {
+    this.assumed = assumptionsOf(profile, overrides).filter(
+      (step) => (step !== 'coherentWalkSaving' || taker.coherent) && !taker.spares.includes(step),
+    );
+    const taken = this.assumed.filter((step) => callTakes(step, taker));
+    this.ofOnePage = Object.freeze(taken.filter((step) => step !== 'unmapFurtherPte'));
+    this.ofSeveralPages = Object.freeze(taken);
   }
 
-  isAssumed(step: string): boolean {
-    return (this.assumed as readonly string[]).includes(step);
+  /** From now on calls may take these steps as well. */
+  also(steps: readonly string[]): void {
+    const taken = this.assumed.filter((step) => steps.includes(step));
+    this.ofOnePage = Object.freeze([...new Set([...this.ofOnePage, ...taken])]);
+    this.ofSeveralPages = Object.freeze([...new Set([...this.ofSeveralPages, ...taken])]);
+  }
+
+  /** Those that a run's workloads took, beside those of their calls. */
+  ofTraffic(workloads: Iterable<{ kind: string }>, taxed: boolean, walks: boolean): string[] {
+    const steps = stepsOfTraffic(workloads, taxed, walks);
+    return this.assumed.filter((step) => steps.has(step));
+  }
+
+  /** Those among the steps that an operation of another kind takes, as a member for its reply; nothing when there is none. */
+  among(...steps: string[]): { assumptions?: string[] } {
+    const exits = steps.includes('invalidation') ? EXITS : [];
+    const assumptions = this.assumed.filter(
+      (step) => steps.includes(step) || (exits.includes(step) && this.ofSeveralPages.includes(step)),
+    );
+    return assumptions.length > 0 ? { assumptions } : {};
   }
 
   of({ rows }: Work): Cost {
@@ -82,20 +101,24 @@ export function costOf(simulator: Simulator): Cost {
  * @param multiplePages whether several PTEs were cleared by one call
  */
 export function assumptions(simulator: Simulator, multiplePages: boolean): readonly string[] {
-  const { costReplies } = simulator;
-  const ofAllocator = multiplePages ? costReplies.ofSeveralPages : costReplies.ofOnePage;
-  const more = invalidationAssumptions(simulator);
-  return more.length === 0 ? ofAllocator : [...ofAllocator, ...more];
+  const { costReplies, work } = simulator;
+  const ofCall = multiplePages ? costReplies.ofSeveralPages : costReplies.ofOnePage;
+  if (work.invalidationSteps === 0) return ofCall;
+  return [...ofCall, ...(costReplies.among(...invalidationSteps(work)).assumptions ?? [])];
 }
 
 const none: readonly string[] = Object.freeze([]);
 
-/** Assumed steps that the invalidations of this operation took. */
-export function invalidationAssumptions({ work, costReplies }: Simulator): readonly string[] {
-  const { invalidationSteps } = work;
-  if (invalidationSteps === 0) return none;
-  const taken: string[] = [];
-  for (const [step, bit] of Object.entries(INVALIDATION_STEP))
-    if ((invalidationSteps & bit) !== 0 && costReplies.isAssumed(step)) taken.push(step);
-  return taken;
+/** Steps beside `invalidation` that the invalidations of this operation took. */
+export function invalidationSteps({ invalidationSteps: taken }: Work): readonly string[] {
+  if (taken === 0) return none;
+  const steps = Object.entries(INVALIDATION_STEP);
+  return steps.filter(([, bit]) => (taken & bit) !== 0).map(([step]) => step);
+}
+
+/** The same of a run or a session: its calls' and its workloads'. */
+export function assumptionsOfTraffic(simulator: Simulator): string[] {
+  const { costReplies, mapper, workloads, modeEntry } = simulator;
+  const ofTraffic = costReplies.ofTraffic(workloads.all(), modeEntry.taxed, modeEntry.kind !== 'passthrough');
+  return [...assumptions(simulator, mapper.clearedSeveral), ...ofTraffic];
 }

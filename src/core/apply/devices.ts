@@ -7,9 +7,9 @@ import type { Domain } from '../os/domain.ts';
 import { fail, ok, refuse } from '../outcome.ts';
 import { formatAddress } from '../sim/address.ts';
 import type { Simulator } from '../simulator.ts';
-import { costOf, invalidationAssumptions } from './cost.ts';
+import { costOf, invalidationSteps } from './cost.ts';
 import { deviceTlbOf } from './device-tlb.ts';
-import { retireDomain, workloadIn } from './domains.ts';
+import { retireDomain, tenantOfOwnDomain, workloadIn } from './domains.ts';
 import type { Of } from './index.ts';
 import { refuseName } from './names.ts';
 
@@ -34,8 +34,12 @@ export function makeDevice(simulator: Simulator, operation: Of<'device'>): Outco
     if (other.bdf === bdf) return refuse('name-taken', `device ${other.id} has the requester id ${bdf}`, '/bdf');
   const deviceTlb = deviceTlbOf(simulator, devices.next, operation);
   if (deviceTlb !== null && 'status' in deviceTlb) return deviceTlb;
+  const tenant = domain ? domain.tenant : tenantOfOwnDomain(simulator);
+  if (typeof tenant !== 'number') return tenant;
+  if (operation.untrusted === true && !simulator.readyForUntrusted())
+    return fail('no-frame', 'no page frames are left for the pool that an untrusted device needs');
   if (!domain) {
-    const own = simulator.makeDomain(null, 0, simulator.spec.iommu.levels);
+    const own = simulator.makeDomain(null, tenant, simulator.spec.iommu.levels);
     if (!own) return fail('no-frame', 'no page frame is left for the root table of its domain');
     domain = own;
   }
@@ -70,13 +74,14 @@ function inFlight(simulator: Simulator, device: Device): Record<string, unknown>
 /** Takes a device out of its domain; the context entry is flushed, and the old domain's entries if it is left empty. */
 function leave(simulator: Simulator, device: Device): { check: string; detail: string }[] {
   const { domain } = device;
-  const { counters, policy, flush, log } = simulator;
+  const { counters, policy, flush, log, dma } = simulator;
   device.contextCached = false;
   flush.context(device);
   if (!domain) return [];
   const translating = domain.deviceTlbs.indexOf(device);
   if (translating >= 0) domain.deviceTlbs.splice(translating, 1);
   policy.drain(domain);
+  dma.mode?.deviceLeft(device, domain);
   domain.devices--;
   if (domain.devices === 0) flush.left(domain);
   device.domain = null;
@@ -114,7 +119,6 @@ export function attach(simulator: Simulator, operation: Of<'attach'>): Outcome {
   join(domain, device);
   domain.space(device.maskLastPfn);
   const cost = costOf(simulator);
-  const assumed = invalidationAssumptions(simulator);
   simulator.end();
   simulator.log.add('attach', simulator.timeNs, { device: device.id, domain: domain.id });
   return ok({
@@ -125,7 +129,7 @@ export function attach(simulator: Simulator, operation: Of<'attach'>): Outcome {
     ...cost,
     timeNs: simulator.timeNs,
     ...(misuse.length > 0 && { misuse }),
-    ...(assumed.length > 0 && { assumptions: assumed }),
+    ...simulator.costReplies.among('invalidation', ...invalidationSteps(simulator.work)),
   });
 }
 
@@ -139,7 +143,6 @@ export function detach(simulator: Simulator, operation: Of<'detach'>): Outcome {
   const misuse = leave(simulator, device);
   device.liveMappings = 0;
   const cost = costOf(simulator);
-  const assumed = invalidationAssumptions(simulator);
   simulator.end();
   simulator.log.add('detach', simulator.timeNs, { device: device.id, domain: previous.id });
   return ok({
@@ -150,7 +153,7 @@ export function detach(simulator: Simulator, operation: Of<'detach'>): Outcome {
     ...cost,
     timeNs: simulator.timeNs,
     ...(misuse.length > 0 && { misuse }),
-    ...(assumed.length > 0 && { assumptions: assumed }),
+    ...simulator.costReplies.among('invalidation', ...invalidationSteps(simulator.work)),
   });
 }
 

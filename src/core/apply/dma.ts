@@ -59,12 +59,14 @@ export function access(simulator: Simulator, operation: Of<'dma'>): Outcome {
         verdict,
       },
     });
-  const assumed = iommu.requests > 0 && simulator.costReplies.isAssumed('translationRequest');
   return ok({
     verdict,
     pages: pieces.pages,
     latencyNs: latencyPs / 1000,
     timeNs: simulator.timeNs,
-    ...(assumed && { assumptions: ['translationRequest'] }),
+    ...simulator.costReplies.among(
+      ...(iommu.references > 0 ? ['tableRead'] : []),
+      ...(iommu.requests > 0 ? ['translationRequest'] : []),
+    ),
   });
 }

@@ -5,7 +5,7 @@ import type { Domain } from '../os/domain.ts';
 import { fail, ok, refuse } from '../outcome.ts';
 import { formatAddress, PAGE_BYTES, PHYSICAL_PAGES, parseAddress, parsed } from '../sim/address.ts';
 import type { Simulator } from '../simulator.ts';
-import { assumptions, costOf, invalidationAssumptions } from './cost.ts';
+import { assumptions, costOf, invalidationSteps } from './cost.ts';
 import type { Of } from './index.ts';
 import { MAX_PAGES } from './mappings.ts';
 
@@ -35,10 +35,10 @@ const leafPages = { '4KiB': 1, '2MiB': 512, '1GiB': 262_144 } as const;
 export function mapRange(simulator: Simulator, operation: Of<'iommu-map'>): Outcome {
   const domain = simulator.domainNames.find(operation.domain);
   if (!domain) return refuse('unknown-domain', `no domain "${operation.domain}"`, '/domain');
-  if (simulator.passthrough)
+  if (simulator.modeEntry.direct)
     return refuse(
       'policy-conflict',
-      'in passthrough a domain translates nothing: there are no tables to write',
+      `in the mode "${simulator.modeEntry.kind}" a domain has no tables of its own to write`,
       '/domain',
     );
   const refused = checkRange(domain, operation.iova, operation.lengthBytes);
@@ -69,7 +69,11 @@ export function mapRange(simulator: Simulator, operation: Of<'iommu-map'>): Outc
       );
   const allocator = domain.space(domain.lastPage);
   if (allocator.overlaps(first, last) || simulator.policy.holds(domain, first, last) || meetsRange(domain, first, last))
-    return refuse('overlap', 'overlaps a mapping that is live or waits for its flush', '/iova');
+    return refuse(
+      'overlap',
+      `overlaps a mapping that is live or waits for its flush${(allocator.cachedRanges ?? 0) > 0 ? ', or an address that the allocator’s cache keeps' : ''}`,
+      '/iova',
+    );
   const permission = (operation.access.includes('r') ? READ : 0) | (operation.access.includes('w') ? WRITE : 0);
   const before = simulator.counters.ptesWritten;
   simulator.begin(0);
@@ -88,6 +92,7 @@ export function mapRange(simulator: Simulator, operation: Of<'iommu-map'>): Outc
     },
     ...cost,
     timeNs: simulator.timeNs,
+    ...simulator.costReplies.among('mapFirstPte', 'mapFurtherPte', 'coherentWalkSaving', 'invalidation'),
   });
 }
 
@@ -164,7 +169,6 @@ export function invalidate(simulator: Simulator, operation: Of<'invalidate'>): O
   const cost = costOf(simulator);
   simulator.end();
   const { effective } = unit;
-  const assumed = invalidationAssumptions(simulator);
   return ok({
     descriptors: counters.descriptors - before,
     effectiveRange:
@@ -173,6 +177,6 @@ export function invalidate(simulator: Simulator, operation: Of<'invalidate'>): O
         : { scope: effective.scope },
     ...cost,
     timeNs: simulator.timeNs,
-    ...(assumed.length > 0 && { assumptions: assumed }),
+    ...simulator.costReplies.among('invalidation', ...invalidationSteps(simulator.work)),
   });
 }

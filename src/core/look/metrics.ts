@@ -1,5 +1,5 @@
 /** `GET .../metrics` and a run's result: the same members, of the session's life and of the run. */
-import { assumptions } from '../apply/cost.ts';
+import { assumptionsOfTraffic } from '../apply/cost.ts';
 import type { Workload } from '../devices/workload.ts';
 import { Histogram } from '../meter/histogram.ts';
 import { newRows } from '../meter/work.ts';
@@ -72,13 +72,12 @@ function workloadMetrics(simulator: Simulator, workload: Workload, elapsed: numb
   const { now } = simulator.clock;
   const { exposure } = simulator;
   const perSecond = elapsed > 0 ? workload.operations / elapsed : 0;
-  const nic = workload.wirePs > 0;
   return {
     id: workload.id,
     ...(workload.name !== null && { name: workload.name }),
     kind: workload.kind,
     operations: workload.operations,
-    ...(nic && { throughputGbps: elapsed > 0 ? (workload.bytes * 8) / elapsed / 1e9 : 0 }),
+    ...(workload.hasThroughput && { throughputGbps: elapsed > 0 ? (workload.bytes * 8) / elapsed / 1e9 : 0 }),
     ...(workload.kind === 'block' && { iops: perSecond }),
     latencyNs: workload.latency.quantiles(),
     cpuUtilisation: Array.from(workload.busyPs, (busy, cpu) =>
@@ -95,7 +94,9 @@ function workloadMetrics(simulator: Simulator, workload: Workload, elapsed: numb
       mapFailures: workload.mapFailures,
       offered: workload.offered,
       dropped: workload.dropped,
+      ...workload.reportCounts(),
     },
+    ...workload.report(now, elapsed * 1e12),
     iotlb: iotlbCounts(workload.lookups, workload.hits),
     exposure: {
       potential: windowDocument(exposure.figures('potential', workload.index, now)),
@@ -121,7 +122,7 @@ function totals(simulator: Simulator, elapsed: number, timerRows?: Float64Array)
   let unmapCalls = 0;
   for (const workload of simulator.workloads.all()) {
     operations += workload.operations;
-    if (workload.wirePs > 0) bits += workload.bytes * 8;
+    if (workload.hasThroughput) bits += workload.bytes * 8;
     if (workload.kind === 'block') ios += workload.operations;
     milliCycles += workload.milliCycles;
     mapCalls += workload.mapCalls;
@@ -200,7 +201,7 @@ export function runMetrics(simulator: Simulator, run: Run): Document {
       residualByteSeconds: Number(oracle.residual.exactAt(now) - baseline.residualBytePs) / 1e12,
     },
     verdicts: verdictCounts(oracle.verdicts, baseline.verdicts),
-    assumptions: [...assumptions(simulator, simulator.mapper.clearedSeveral), ...simulator.hardwareAssumptions()],
+    assumptions: [...assumptionsOfTraffic(simulator), ...simulator.hardwareAssumptions()],
     workloads: workloads.map((workload) => ({
       ...workloadMetrics(simulator, workload, elapsed),
       latencyHistogram: workload.latency.buckets(),
@@ -251,6 +252,8 @@ export function sessionMetrics(simulator: Simulator): Document {
       residualBytes: oracle.residual.current,
       domains: simulator.domainNames.size,
       devices: simulator.devices.size,
+      ...simulator.dma.mode?.gauges(),
+      ...simulator.dma.partial?.pool.gauges(),
     },
     locks: lockDocuments(work, simulator.locks()),
     iotlb: {
@@ -268,7 +271,7 @@ export function sessionMetrics(simulator: Simulator): Document {
       residualByteSeconds: oracle.residual.secondsAt(now),
     },
     verdicts: verdictCounts(oracle.verdicts),
-    assumptions: [...assumptions(simulator, simulator.mapper.clearedSeveral), ...simulator.hardwareAssumptions()],
+    assumptions: [...assumptionsOfTraffic(simulator), ...simulator.hardwareAssumptions()],
     workloads: [...simulator.workloads.all()].map((workload) => workloadMetrics(simulator, workload, runSeconds)),
   };
 }
