@@ -68,7 +68,7 @@ export function mapRange(simulator: Simulator, operation: Of<'iommu-map'>): Outc
         '/iova',
       );
   const allocator = domain.space(domain.lastPage);
-  if (allocator.overlaps(first, last) || simulator.policy.holds(domain, first, last) || meetsRange(domain, first, last))
+  if (allocator.overlaps(first, last) || domain.policy.holds(domain, first, last) || meetsRange(domain, first, last))
     return refuse(
       'overlap',
       `overlaps a mapping that is live or waits for its flush${(allocator.cachedRanges ?? 0) > 0 ? ', or an address that the allocator’s cache keeps' : ''}`,
