@@ -7,7 +7,7 @@ import type { Domain } from '../os/domain.ts';
 import { fail, ok, refuse } from '../outcome.ts';
 import { formatAddress } from '../sim/address.ts';
 import type { Simulator } from '../simulator.ts';
-import { costOf } from './cost.ts';
+import { costOf, invalidationSteps } from './cost.ts';
 import { deviceTlbOf } from './device-tlb.ts';
 import { retireDomain, tenantOfOwnDomain, workloadIn } from './domains.ts';
 import type { Of } from './index.ts';
@@ -158,7 +158,7 @@ export function attach(simulator: Simulator, operation: Of<'attach'>): Outcome {
     ...cost,
     timeNs: simulator.timeNs,
     ...(misuse.length > 0 && { misuse }),
-    ...simulator.costReplies.among('invalidation'),
+    ...simulator.costReplies.among('invalidation', ...invalidationSteps(simulator.work)),
   });
 }
 
@@ -182,7 +182,7 @@ export function detach(simulator: Simulator, operation: Of<'detach'>): Outcome {
     ...cost,
     timeNs: simulator.timeNs,
     ...(misuse.length > 0 && { misuse }),
-    ...simulator.costReplies.among('invalidation'),
+    ...simulator.costReplies.among('invalidation', ...invalidationSteps(simulator.work)),
   });
 }
 
