@@ -8,12 +8,7 @@ export type Address = string | number;
 
 export type FrameReuse = 'lifo' | 'fifo' | 'random';
 export type Replacement = 'lru' | 'plru' | 'fifo' | 'random';
-export type Mode = 'translate' | 'passthrough';
-/** Every mode that can be simulated; what of it bears on the policy in force. */
-export const modes: Readonly<Record<Mode, { translates: boolean; cachingMode: boolean }>> = {
-  translate: { translates: true, cachingMode: false },
-  passthrough: { translates: false, cachingMode: false },
-};
+export type Mode = 'translate' | 'passthrough' | 'bounce' | 'shadow' | 'direct' | 'emulated' | 'paravirtual';
 
 export interface MachineSpec {
   cpus: number;
@@ -62,7 +57,14 @@ export interface InvalidationSpec {
   [parameter: string]: unknown;
 }
 
-export interface PolicySpec {
+/** Parameters of modes, each under the name of its mode; `bounce` also where untrusted devices bounce. */
+export interface ModeParameters {
+  bounce?: { poolBytes: number; areas: 'one' | 'per-cpu' };
+  shadow?: { classBytes: number[]; poolBytes: number };
+  emulated?: { handling: 'exit' | 'sidecore' };
+}
+
+export interface PolicySpec extends ModeParameters {
   mode: Mode;
   allocator: AllocatorSpec;
   invalidation: InvalidationSpec;

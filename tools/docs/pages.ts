@@ -4,6 +4,7 @@
  */
 import { globSync, readFileSync } from 'node:fs';
 import { effectivePolicyParts } from '../effective-policy/parts.ts';
+import { modeParts } from '../modes/parts.ts';
 import { recordedParts } from '../recorded-lines/parts.ts';
 import { type Part, sceneParts, threadParts } from '../thread-2008/parts.ts';
 import { workloadParts } from '../workloads/parts.ts';
@@ -28,6 +29,7 @@ export const PARTS: Record<string, Part> = {
   ...recordedParts,
   ...effectivePolicyParts,
   ...workloadParts,
+  ...modeParts,
 };
 
 const MARKED = /(<!-- generated: (.+?) -->\n)([\s\S]*?)(<!-- end -->)/g;
