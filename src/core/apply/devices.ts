@@ -115,6 +115,7 @@ function distrust(simulator: Simulator, device: Device, domain: Domain): void {
   if (domain.policyEntry === untrustedEntry) return;
   if (holdsAny(domain)) domain.policy.drain(domain);
   domain.govern(untrustedPolicy, untrustedEntry);
+  if (!untrustedEntry.deferred) simulator.costReplies.also(['unmapOther']);
   simulator.log.add('policy', simulator.timeNs, {
     domain: domain.id,
     invalidation: untrustedEntry.kind,
