@@ -171,9 +171,9 @@ export class DmaApi {
     const { count } = call;
     let held = NO_LOCK;
     for (let i = 0; i < count; i++) {
-      const step = call.step[i]!;
-      const times = call.times[i]!;
-      const lock = call.lock[i]!;
+      const step = call.stepAt(i);
+      const times = call.timesAt(i);
+      const lock = call.lockAt(i);
       if (lock !== held) {
         if (held !== NO_LOCK) work.release(domain.locks[held]!);
         if (lock !== NO_LOCK) work.acquire(domain.locks[lock]!);

@@ -38,12 +38,14 @@ export class AllocatorCall {
 
   /** Steps of the last finished call. */
   count = 0;
-  /** [i]: one of STEP. */
-  readonly step = new Uint8Array(CAPACITY);
-  /** [i]: lock of the allocator under which it was done, NO_LOCK. Neighbours with the same lock are done under one hold of it. */
-  readonly lock = new Int32Array(CAPACITY);
-  /** [i] */
-  readonly times = new Float64Array(CAPACITY);
+  /** The first of them, nearly always the only one: fields cost less than columns. One of STEP; see `lockAt`. */
+  private firstStep = 0;
+  private firstLock = 0;
+  private firstTimes = 0;
+  /** [i], from 1 up. */
+  private readonly step = new Uint8Array(CAPACITY);
+  private readonly lock = new Int32Array(CAPACITY);
+  private readonly times = new Float64Array(CAPACITY);
 
   /** Where caches count hits, misses and magazines moved. */
   readonly counters: Counters;
@@ -54,10 +56,28 @@ export class AllocatorCall {
 
   add(step: number, lock: number, times: number): void {
     const { count } = this;
+    this.count = count + 1;
+    if (count === 0) {
+      this.firstStep = step;
+      this.firstLock = lock;
+      this.firstTimes = times;
+      return;
+    }
     this.step[count] = step;
     this.lock[count] = lock;
     this.times[count] = times;
-    this.count = count + 1;
+  }
+
+  /** One of STEP. */
+  stepAt(i: number): number {
+    return i === 0 ? this.firstStep : this.step[i]!;
+  }
+  /** Lock of the allocator under which it was done, NO_LOCK. Neighbours with the same lock are done under one hold of it. */
+  lockAt(i: number): number {
+    return i === 0 ? this.firstLock : this.lock[i]!;
+  }
+  timesAt(i: number): number {
+    return i === 0 ? this.firstTimes : this.times[i]!;
   }
 
   /** Lets go of the lock: what is added next is done under a hold of its own, the same lock or another. */

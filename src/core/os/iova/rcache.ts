@@ -46,6 +46,11 @@ import { type Cache, SearchBehindCache, type TreeBehindCache } from './search-be
 const TRIM_DELAY_PS = 100_000_000_000;
 /** Lock of the tree; that of the depot of a class is 1 + class. */
 const TREE_LOCK = 0;
+// Columns of a loaded magazine; the fourth is spare.
+const LOADED = 4;
+const NEXT = 0;
+const FIRST = 1;
+const END = 2;
 
 export class Rcache implements IovaAllocator, Cache {
   budget = Number.POSITIVE_INFINITY;
@@ -54,8 +59,6 @@ export class Rcache implements IovaAllocator, Cache {
   wordsScanned = 0;
   lastNodesVisited = 0;
   lastWordsScanned = 0;
-  liveRanges = 0;
-  livePages = 0;
 
   private readonly tree: TreeBehindCache;
   private readonly behind: SearchBehindCache;
@@ -69,6 +72,13 @@ export class Rcache implements IovaAllocator, Cache {
   private readonly arm: (delayPs: number, token: number) => void;
 
   private readonly magazines: Magazines;
+  /** What `magazines` keeps its ranges in: replaced when it grows. */
+  private pfn: Float64Array;
+  /**
+   * [(cpu * classes + class) * LOADED + column]: of the loaded magazine, places in `pfn`: the one that the next free takes, the first,
+   * and the one after the last. While a magazine is loaded this says how full it is, not `magazines.fill`.
+   */
+  private readonly loaded: Int32Array;
   /** [(cpu * classes + class) * 2]: the loaded magazine; one further: prev. */
   private readonly held: Int32Array;
   /** [class]: newest magazine of the depot, EMPTY when it has none; how many it has; 1 while its worker waits. */
@@ -94,7 +104,9 @@ export class Rcache implements IovaAllocator, Cache {
     this.behind = new SearchBehindCache(this.tree, this);
     this.lockNames = ['iova-allocator', ...Array.from({ length: classes }, (_, order) => `iova-depot-${2 ** order}`)];
     this.magazines = new Magazines(parameters.magazineEntries as number);
+    this.pfn = this.magazines.pfn;
     this.held = new Int32Array(cpus * classes * 2);
+    this.loaded = new Int32Array(cpus * classes * LOADED);
     this.depotTop = new Int32Array(classes);
     this.depotSize = new Int32Array(classes);
     this.armed = new Uint8Array(classes);
@@ -104,6 +116,14 @@ export class Rcache implements IovaAllocator, Cache {
 
   get nodesVisited(): number {
     return this.tree.nodesVisited;
+  }
+
+  get liveRanges(): number {
+    return this.tree.liveRanges - this.cachedRanges;
+  }
+
+  get livePages(): number {
+    return this.tree.livePages - this.cachedPages;
   }
 
   get cachedRanges(): number {
@@ -127,99 +147,147 @@ export class Rcache implements IovaAllocator, Cache {
   /** Ranges of a class in all magazines. */
   private cachedIn(order: number): number {
     const { held, classes, magazines } = this;
+    this.settle();
     let ranges = this.depotSize[order] * magazines.capacity;
     for (let at = order * 2; at < held.length; at += classes * 2)
       ranges += magazines.fill[held[at]] + magazines.fill[held[at + 1]];
     return ranges;
   }
 
+  /** Tells `magazines` how full the loaded ones are. */
+  private settle(): void {
+    for (let pair = 0; pair * 2 < this.held.length; pair++) this.settlePair(pair);
+  }
+
+  private settlePair(pair: number): void {
+    const { loaded } = this;
+    const magazine = this.held[pair * 2];
+    if (magazine !== EMPTY)
+      this.magazines.fill[magazine] = loaded[pair * LOADED + NEXT] - loaded[pair * LOADED + FIRST];
+  }
+
+  /** Makes a magazine the loaded one of a pair. */
+  private attach(pair: number, magazine: number): void {
+    const { magazines, loaded } = this;
+    const { capacity } = magazines;
+    this.held[pair * 2] = magazine;
+    this.pfn = magazines.pfn;
+    const first = magazine * capacity;
+    loaded[pair * LOADED + NEXT] = first + magazines.fill[magazine];
+    loaded[pair * LOADED + FIRST] = first;
+    loaded[pair * LOADED + END] = magazine === EMPTY ? first : first + capacity;
+  }
+
   allocate(pages: number, limitPfn: number): number {
+    const { call, classes } = this;
     const order = 32 - Math.clz32(pages - 1);
+    if (order >= classes || this.searching) return this.allocateBehind(pages, limitPfn, order);
     const size = pages < this.roundedBelow ? 1 << order : pages;
-    if (!this.behind.suspended) {
-      this.lastNodesVisited = 0;
-      if (order < this.classes) {
-        const pfn = this.get(order, limitPfn + 1 - size);
-        if (pfn !== NO_PFN) {
-          this.liveRanges++;
-          this.livePages += size;
-          return pfn;
-        }
-      } else this.counters.cacheBypasses++;
+    const { loaded, pfn } = this;
+    const pair = call.cpu * classes + order;
+    const at = pair * LOADED;
+    call.add(STEP.cacheAllocate, NO_LOCK, 1);
+    const newest = loaded[at + NEXT] - 1;
+    if (newest >= loaded[at + FIRST]) {
+      const found = pfn[newest];
+      // The usual case by far; then there is no hole to fill.
+      if (found + size - 1 <= limitPfn) {
+        loaded[at + NEXT] = newest;
+        this.hits[order]++;
+        this.counters.cacheHits++;
+        this.lastNodesVisited = 0;
+        return found;
+      }
     }
+    return this.getElsewhere(pages, limitPfn, order, pair);
+  }
+
+  /** The newest range of the loaded magazine does not do, or it has none. */
+  private getElsewhere(pages: number, limitPfn: number, order: number, pair: number): number {
+    const { magazines } = this;
+    const size = pages < this.roundedBelow ? 1 << order : pages;
+    this.lastNodesVisited = 0;
+    this.settlePair(pair);
+    if (magazines.fill[this.held[pair * 2]] === 0) this.load(pair, order);
+    const magazine = this.held[pair * 2];
+    const pfn = magazines.pop(magazine, limitPfn + 1 - size);
+    if (pfn !== NO_PFN) {
+      this.attach(pair, magazine);
+      this.hits[order]++;
+      this.counters.cacheHits++;
+      return pfn;
+    }
+    this.misses[order]++;
+    this.counters.cacheMisses++;
+    return this.search(size, limitPfn);
+  }
+
+  /** Too long for the caches, or in the midst of a search. */
+  private allocateBehind(pages: number, limitPfn: number, order: number): number {
+    if (!this.searching) {
+      this.lastNodesVisited = 0;
+      this.counters.cacheBypasses++;
+    }
+    return this.search(order < this.classes && pages < this.roundedBelow ? 1 << order : pages, limitPfn);
+  }
+
+  /** Whether a search of the tree was suspended. */
+  private searching = false;
+
+  private search(size: number, limitPfn: number): number {
     const pfn = this.behind.allocate(size, limitPfn, this.budget, this.call.lastAttempt);
     this.lastNodesVisited = this.behind.steps;
-    if (pfn > NO_PFN) {
-      this.liveRanges++;
-      this.livePages += size;
-    }
+    this.searching = this.behind.suspended;
     return pfn;
   }
 
   free(pfn: number, pages: number): void {
-    const { call, magazines, classes } = this;
+    const { call, classes, loaded } = this;
     const order = 32 - Math.clz32(pages - 1);
-    const size = pages < this.roundedBelow ? 1 << order : pages;
-    this.liveRanges--;
-    this.livePages -= size;
     if (order >= classes) {
       this.tree.remove(pfn);
       call.add(this.tree.removeStep, TREE_LOCK, 1);
       return;
     }
     call.add(STEP.cacheFree, NO_LOCK, 1);
-    const at = (call.cpu * classes + order) * 2;
-    let magazine = this.held[at];
-    if (magazine === EMPTY || magazines.fill[magazine] === magazines.capacity) magazine = this.makeRoom(at, order);
-    magazines.push(magazine, pfn);
+    const pair = call.cpu * classes + order;
+    let place = loaded[pair * LOADED + NEXT];
+    if (place === loaded[pair * LOADED + END]) place = this.makeRoom(pair, order);
+    this.pfn[place] = pfn;
+    loaded[pair * LOADED + NEXT] = place + 1;
   }
 
-  /** @param highestPfn highest page at which a range may begin */
-  private get(order: number, highestPfn: number): number {
-    const { call, magazines } = this;
-    call.add(STEP.cacheAllocate, NO_LOCK, 1);
-    const at = (call.cpu * this.classes + order) * 2;
-    let magazine = this.held[at];
-    if (magazines.fill[magazine] === 0) magazine = this.load(at, order);
-    const pfn = magazines.pop(magazine, highestPfn);
-    if (pfn === NO_PFN) {
-      this.misses[order]++;
-      this.counters.cacheMisses++;
-      return NO_PFN;
-    }
-    this.hits[order]++;
-    this.counters.cacheHits++;
-    return pfn;
-  }
-
-  /** The loaded magazine is empty: puts one with something in its place. @returns it, or one that is empty */
-  private load(at: number, order: number): number {
+  /** The loaded magazine is empty: puts one with something in its place, if there is one. */
+  private load(pair: number, order: number): void {
     const { held, magazines } = this;
+    const at = pair * 2;
     const [loaded, prev] = [held[at], held[at + 1]];
     if (magazines.fill[prev] > 0) {
-      held[at] = prev;
       held[at + 1] = loaded;
-      return prev;
+      this.attach(pair, prev);
+      return;
     }
     const full = this.takeFromDepot(order);
-    if (full === EMPTY) return EMPTY;
+    if (full === EMPTY) return;
     this.counters.depotGets++;
     magazines.drop(loaded);
-    held[at] = full;
-    return full;
+    this.attach(pair, full);
   }
 
-  /** The loaded magazine has no room: puts one that has in its place. @returns it */
-  private makeRoom(at: number, order: number): number {
+  /** The loaded magazine has no room: puts one that has in its place. @returns the place that the next free takes */
+  private makeRoom(pair: number, order: number): number {
     const { held, magazines } = this;
+    const at = pair * 2;
+    this.settlePair(pair);
     const [loaded, prev] = [held[at], held[at + 1]];
-    if (loaded !== EMPTY) {
-      if (prev === EMPTY || magazines.fill[prev] < magazines.capacity) {
-        held[at + 1] = loaded;
-        if (prev !== EMPTY) return (held[at] = prev);
-      } else this.putToDepot(order, loaded);
+    if (loaded === EMPTY || (prev !== EMPTY && magazines.fill[prev] === magazines.capacity)) {
+      if (loaded !== EMPTY) this.putToDepot(order, loaded);
+      this.attach(pair, magazines.make());
+    } else {
+      held[at + 1] = loaded;
+      this.attach(pair, prev === EMPTY ? magazines.make() : prev);
     }
-    return (held[at] = magazines.make());
+    return this.loaded[pair * LOADED + NEXT];
   }
 
   /** Newest magazine of a depot, or EMPTY; the lock is taken to look. */
@@ -282,12 +350,14 @@ export class Rcache implements IovaAllocator, Cache {
   giveBack(): boolean {
     const { call, held, magazines, classes } = this;
     this.counters.cacheFlushes++;
+    this.settle();
     let ranges = 0;
     for (let at = 0; at < held.length; at++) {
       ranges += this.empty(held[at]);
       magazines.drop(held[at]);
       held[at] = EMPTY;
     }
+    for (let pair = 0; pair * 2 < held.length; pair++) this.attach(pair, EMPTY);
     for (let order = 0; order < classes; order++) {
       let moved = 0;
       for (let magazine = EMPTY; (magazine = this.depotTop[order]) !== EMPTY; moved++) {
@@ -328,6 +398,7 @@ export class Rcache implements IovaAllocator, Cache {
   }
 
   inspect(): Record<string, unknown> {
+    this.settle();
     const { classes, depotSize, hits, misses, tree } = this;
     const magazines: Record<string, number>[] = [];
     for (let cpu = 0; cpu < this.cpus; cpu++)
@@ -379,6 +450,7 @@ export class Rcache implements IovaAllocator, Cache {
 
   /** Every magazine that has something: its class; its CPU, -1 in a depot; 1 when it is prev, in a depot its place from the newest on. */
   private forEachMagazine(visit: (order: number, cpu: number, prev: number, pfns: Float64Array) => void): void {
+    this.settle();
     const { classes, held, magazines, depotTop } = this;
     const contents = (magazine: number): Float64Array => {
       const base = magazine * magazines.capacity;

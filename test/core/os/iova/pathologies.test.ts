@@ -297,8 +297,8 @@ describe('maple', () => {
         assert.equal(take(each, 2), LAST_32BIT - 2 * live - 1);
       }
       walks.push(tree.lastNodesVisited);
-      assert.equal(allocator.call.step[0], STEP.gapSearch);
-      levels.push(allocator.call.times[0]!);
+      assert.equal(allocator.call.stepAt(0), STEP.gapSearch);
+      levels.push(allocator.call.timesAt(0));
     }
     assert.deepEqual(walks, lives);
     // 16^3 = 4096 entries hold 2,047 ranges with their gaps, 16^4 hold 32,767.

@@ -44,7 +44,10 @@ const singles = (allocator: IovaAllocator, count: number, limit = LAST_32BIT): n
 const stepNames = Object.keys(STEP);
 /** Steps of the last call as text: name, lock, times. */
 function steps(call: AllocatorCall): string[] {
-  return Array.from({ length: call.count }, (_, i) => `${stepNames[call.step[i]!]} ${call.lock[i]} ${call.times[i]}`);
+  return Array.from(
+    { length: call.count },
+    (_, i) => `${stepNames[call.stepAt(i)]} ${call.lockAt(i)} ${call.timesAt(i)}`,
+  );
 }
 
 function cachedRanges(allocator: IovaAllocator): number[] {
