@@ -264,6 +264,13 @@ export class IotlbFlush {
     this.dropFromDevice(device, domain, 0, Number.POSITIVE_INFINITY, this.complete(1, 1, LANDED));
   }
 
+  /** A hypervisor takes a range out of the caches of chip and devices: for nothing, and complete when it is asked for. */
+  atOnce(domain: Domain, first: number, pages: number, leafOnly: boolean, at: number): void {
+    this.unit.range(domain.index, first, pages, leafOnly, at);
+    const { deviceTlbs } = domain;
+    for (let i = 0; i < deviceTlbs.length; i++) this.dropFromDevice(deviceTlbs[i]!, domain, first, pages, at);
+  }
+
   /** The last device leaves a domain: nobody reaches it any more, so DMA in flight is not waited for. */
   left(domain: Domain): void {
     this.unit.domain(domain.index, this.complete(1, 0, LANDED));

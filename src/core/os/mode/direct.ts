@@ -68,20 +68,20 @@ class Direct extends Passthrough implements Mode, FrameWatcher {
 
   /** Frames that stand mapped for a guest are its own no longer. */
   takeBack(first: number, count: number, tenant: number): void {
-    const { memory, mapper, unit, tables, work, clock } = this.parts;
+    const { memory, mapper, flush, tables, work, clock } = this.parts;
     memory.setStanding(first, count, STANDING.none);
     const at = Math.max(clock.now, work.now());
     for (const domain of this.of(tenant)) {
       const pages = this.within(domain, first, count);
       if (pages === 0) continue;
       mapper.clear(domain, first, pages);
-      unit.range(domain.index, first, pages, tables.unlinkedTables === 0, at);
+      flush.atOnce(domain, first, pages, tables.unlinkedTables === 0, at);
       tables.releaseUnlinked();
     }
   }
 
   handedOut(first: number, count: number, tenant: number): boolean {
-    const { memory, mapper, unit, tables, work, clock } = this.parts;
+    const { memory, mapper, flush, tables, work, clock } = this.parts;
     const domains = this.domainsOf[tenant];
     if (!this.isGuest(tenant)) return true;
     // What the guest's drivers gave back and take again was never out of its tables.
@@ -98,7 +98,7 @@ class Direct extends Passthrough implements Mode, FrameWatcher {
         return false;
       }
       if (mapper.takeReplaced() > 0) {
-        unit.range(domain.index, first, pages, false, Math.max(clock.now, work.now()));
+        flush.atOnce(domain, first, pages, false, Math.max(clock.now, work.now()));
         tables.releaseUnlinked();
       }
     }

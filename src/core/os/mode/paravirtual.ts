@@ -99,7 +99,7 @@ export class HostQueue extends IotlbFlush {
     for (let at = 0; at < this.waiting; at++) {
       const domain = domains[this.waitingDomain[at]!]!;
       this.carryOut(domain, this.waitingFirst[at]!, this.waitingPages[at]!);
-      this.invalidate(domain, this.waitingFirst[at]!, this.waitingPages[at]!, tables.unlinkedTables === 0, now);
+      this.atOnce(domain, this.waitingFirst[at]!, this.waitingPages[at]!, tables.unlinkedTables === 0, now);
       tables.releaseUnlinked();
     }
     this.waiting = 0;
@@ -116,12 +116,6 @@ export class HostQueue extends IotlbFlush {
       )
         return true;
     return false;
-  }
-
-  /** The host invalidates for nothing: the request that woke it is what is paid for. */
-  private invalidate(domain: Domain, first: number, pages: number, leafOnly: boolean, at: number): void {
-    this.unit.range(domain.index, first, pages, leafOnly, at);
-    for (const device of domain.deviceTlbs) this.dropFromDevice(device, domain, first, pages, at);
   }
 
   override context(device: Device): void {
@@ -169,12 +163,12 @@ export class HostQueue extends IotlbFlush {
 
   override range(domain: Domain, first: number, pages: number, leafOnly: boolean): void {
     if (this.waiting > 0) this.kick();
-    else this.invalidate(domain, first, pages, leafOnly, this.work.now());
+    else this.atOnce(domain, first, pages, leafOnly, this.work.now());
   }
 
   override ranges(domain: Domain, firsts: Float64Array, pages: Int32Array, count: number, leafOnly: boolean): void {
     if (this.waiting > 0) this.kick();
-    else for (let i = 0; i < count; i++) this.invalidate(domain, firsts[i]!, pages[i]!, leafOnly, this.work.now());
+    else for (let i = 0; i < count; i++) this.atOnce(domain, firsts[i]!, pages[i]!, leafOnly, this.work.now());
   }
 
   override mapped(domain: Domain, first: number, pages: number): void {

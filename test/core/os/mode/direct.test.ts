@@ -115,6 +115,22 @@ describe('when memory changes hands', () => {
     assert.equal(machine.touch('r', at).verdict, 'fault');
   });
 
+  test('a device TLB forgets it as well', () => {
+    const machine = two({
+      devices: [
+        { name: 'r', kind: 'custom', domain: 'of-red', deviceTlb: {} },
+        { name: 'b', kind: 'custom', domain: 'of-blue' },
+      ],
+    });
+    const buffer = machine.buffer(4096, { tenant: 'red' });
+    const at = machine.addressOf(buffer);
+    machine.touch('r', at);
+    assert.equal(machine.touch('r', at).from, 'device-tlb');
+    machine.ok({ op: 'free', buffer });
+    assert.equal(machine.addressOf(machine.buffer(4096, { tenant: 'blue' })), at);
+    assert.equal(machine.touch('r', at).verdict, 'fault');
+  });
+
   test('a guest that goes leaves nothing mapped', () => {
     const machine = two();
     const at = machine.addressOf(machine.buffer(2 ** 21, { tenant: 'red', physicalAddress: 0x800000 }));

@@ -154,6 +154,19 @@ test('copying beats asking the host for storage of all sizes, about threefold', 
   }
 });
 
+test('an unmap that is carried out leaves nothing in a device TLB either', () => {
+  const machine = guest(deferred, { devices: [{ name: 'nic', kind: 'nic', deviceTlb: {} }] });
+  const buffer = machine.buffer(8192, { tenant: 'vm' });
+  const { id, iova } = machine.map('nic', { buffer, lengthBytes: 4096 });
+  machine.touch('nic', iova);
+  machine.unmap(id);
+  assert.equal(machine.touch('nic', iova).from, 'device-tlb');
+  assert.equal(machine.metrics().exposure.actual.currentPages, 1);
+  machine.map('nic', { buffer, offsetBytes: 4096, lengthBytes: 4096 });
+  assert.equal(machine.touch('nic', iova).verdict, 'fault');
+  assert.equal(machine.metrics().exposure.actual.currentPages, 0);
+});
+
 describe('explicit ranges', () => {
   const range = { domain: 'dom_0', iova: '0x10000', lengthBytes: 8192 } as const;
 
