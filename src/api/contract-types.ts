@@ -179,6 +179,10 @@ export type DelayedEntries = number;
  */
 export type SingleQueue = boolean;
 /**
+ * `strict`: an unmap that frees no table page keeps the walk caches; `false`: each drops those of its range.
+ */
+export type KeepsWalkCaches = boolean;
+/**
  * A spec to start from; the members beside it override it.
  */
 export type Preset = 'thread-2008' | 'rcache-today' | 'rcache-2016';
@@ -419,6 +423,7 @@ export interface InvalidationInput {
   form?: 'parisc';
   entries?: DelayedEntries;
   single?: SingleQueue;
+  leafOnly?: KeepsWalkCaches;
 }
 export interface PolicyInput {
   mode?: 'translate' | 'passthrough';

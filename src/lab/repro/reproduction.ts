@@ -34,7 +34,8 @@ export interface ScriptArm {
 export type Arm = RunArm | ScriptArm;
 
 /**
- * A number out of arms. `metric` is a dotted path: into the result of a run, where `workloads.<name>` finds a workload by its name;
+ * A number out of arms. `metric` is a dotted path: into the result of a run, where `workloads.<name>` finds a workload by its name
+ * and `walkCaches.<level>` lookups, hits and misses of the walk cache that points to tables of a level (1: leaf tables);
  * or, for a script, into `{<as>: result, <phase>: {maps, iovaAlloc: {mean, longest, searches}}}`.
  */
 export type Measure =

@@ -3,7 +3,7 @@
 import { workloads } from '../../core/devices/index.ts';
 import { createSimulator, resolveSpec } from '../../core/index.ts';
 import { profiles, stepNames } from '../../core/meter/cost-profile.ts';
-import type { Operation, Outcome } from '../../core/operations.ts';
+import type { Operation, Outcome, RunRequest } from '../../core/operations.ts';
 import { policies } from '../../core/os/invalidation/index.ts';
 import { allocators } from '../../core/os/iova/index.ts';
 import type { SimulatorApi } from '../../core/simulator-api.ts';
@@ -69,13 +69,32 @@ function withNames(result: Plain): Plain {
   return { ...result, workloads: Object.fromEntries(named.map((each) => [each.name ?? each.id, each])) };
 }
 
+/** Lookups and hits of each walk cache since the session began, by the level of the tables that it points to: 1 are leaf tables. */
+function walkCachesOf(simulator: SimulatorApi): Record<string, { lookups: number; hits: number }> {
+  const { walkCaches } = expectOk(simulator.read({ read: 'metrics' })) as {
+    walkCaches: { tableLevel: number; lookups: number; hits: number }[];
+  };
+  return Object.fromEntries(walkCaches.map(({ tableLevel, lookups, hits }) => [tableLevel, { lookups, hits }]));
+}
+
+function carryOut(simulator: SimulatorApi, request: RunRequest): void {
+  expectOk(simulator.startRun(request));
+  while (!simulator.stepRun(EVENTS_PER_STEP));
+}
+
+/** The result of the last run, with `walkCaches.<level>` of that run beside it. */
 function runTraffic({ spec, before = [], run }: RunArm): Plain {
   const simulator = createSimulator(resolveSpec(spec));
-  for (const request of [...before, run]) {
-    expectOk(simulator.startRun(request));
-    while (!simulator.stepRun(EVENTS_PER_STEP));
-  }
-  return withNames(simulator.runResult());
+  for (const request of before) carryOut(simulator, request);
+  const start = walkCachesOf(simulator);
+  carryOut(simulator, run);
+  const walkCaches = Object.fromEntries(
+    Object.entries(walkCachesOf(simulator)).map(([level, now]) => {
+      const [lookups, hits] = [now.lookups - start[level]!.lookups, now.hits - start[level]!.hits];
+      return [level, { lookups, hits, misses: lookups - hits }];
+    }),
+  );
+  return { ...withNames(simulator.runResult()), walkCaches };
 }
 
 interface Phase {
