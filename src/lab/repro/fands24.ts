@@ -309,7 +309,10 @@ export const fands24: Reproduction = {
       target: 'B13',
       what: 'misses of levels 1 and 2 a page, with A: none',
       published: { text: '0 and 0', tag: 'figure', where: 'figure 12' },
-      shape: { allBelow: 0.001, of: [levelMisses(stepArm(ABLATION[1]!.name), 1), levelMisses(stepArm(ABLATION[1]!.name), 2)] },
+      shape: {
+        allBelow: 0.001,
+        of: [levelMisses(stepArm(ABLATION[1]!.name), 1), levelMisses(stepArm(ABLATION[1]!.name), 2)],
+      },
       digits: 4,
       calibrated: false,
     },

@@ -2,7 +2,10 @@
 import { deferredWindows } from './deferred-windows.ts';
 import { eiovar15 } from './eiovar15.ts';
 import { fands24 } from './fands24.ts';
+import { farshin23 } from './farshin23.ts';
 import { intelIommu2008 } from './intel-iommu-2008.ts';
+import { invalidationQueue } from './invalidation-queue.ts';
+import { iovaAgeing } from './iova-ageing.ts';
 import { pciebench18 } from './pciebench18.ts';
 import { rcacheReach } from './rcache-reach.ts';
 import type { Reproduction } from './reproduction.ts';
@@ -11,8 +14,18 @@ import { skl26Nvme } from './skl26-nvme.ts';
 import { wiosca10 } from './wiosca10.ts';
 
 export const reproductions: Record<string, Reproduction> = Object.fromEntries(
-  [intelIommu2008, wiosca10, eiovar15, riommu15, pciebench18, rcacheReach, skl26Nvme, deferredWindows, fands24].map((each) => [
-    each.id,
-    each,
-  ]),
+  [
+    intelIommu2008,
+    wiosca10,
+    eiovar15,
+    riommu15,
+    pciebench18,
+    farshin23,
+    fands24,
+    rcacheReach,
+    iovaAgeing,
+    skl26Nvme,
+    invalidationQueue,
+    deferredWindows,
+  ].map((each) => [each.id, each]),
 );
