@@ -425,8 +425,49 @@ export interface InvalidationInput {
   single?: SingleQueue;
   leafOnly?: KeepsWalkCaches;
 }
+/**
+ * The bounce pool, of the mode `bounce` and of untrusted devices where each mapping is translated.
+ */
+export interface BounceInput {
+  /**
+   * Size of the pool, in whole segments of 128 slots of 2 KiB; Linux reserves 64 MiB.
+   */
+  poolBytes?: number;
+  /**
+   * Parts of the pool with a lock each - one, as up to Linux 5.19, or one a CPU, as since 6.0.
+   */
+  areas?: 'one' | 'per-cpu';
+}
+/**
+ * The buffers of the mode `shadow`.
+ */
+export interface ShadowInput {
+  /**
+   * Size classes, rising.
+   */
+  classBytes?: number[];
+  /**
+   * The most that the buffers of one device may take.
+   */
+  poolBytes?: number;
+}
+/**
+ * How the hypervisor of the mode `emulated` hears of a submission.
+ */
+export interface EmulatedInput {
+  /**
+   * By an exit, or by a core of its own that polls.
+   */
+  handling?: 'exit' | 'sidecore';
+}
 export interface PolicyInput {
-  mode?: 'translate' | 'passthrough';
+  /**
+   * What stands between a device and memory. direct, emulated and paravirtual are of guests; domains are a VM's then.
+   */
+  mode?: 'translate' | 'passthrough' | 'bounce' | 'shadow' | 'direct' | 'emulated' | 'paravirtual';
+  bounce?: BounceInput;
+  shadow?: ShadowInput;
+  emulated?: EmulatedInput;
   allocator?: AllocatorInput;
   invalidation?: InvalidationInput;
 }

@@ -3,20 +3,8 @@ import { workloads } from './devices/index.ts';
 import { assumptionsOf, hardwareOf, profiles, sensitivityOf } from './meter/cost-profile.ts';
 import { policies } from './os/invalidation/index.ts';
 import { allocators } from './os/iova/index.ts';
+import { modes } from './os/mode/index.ts';
 import { presets } from './presets.ts';
-
-const modes = [
-  {
-    kind: 'translate',
-    source: 'Linux DMA domains: every mapping gets an IOVA and PTEs',
-    description: 'every mapping is translated and checked',
-  },
-  {
-    kind: 'passthrough',
-    source: 'Linux identity domains, iommu.passthrough=1',
-    description: 'the IOVA is the physical address; nothing is checked',
-  },
-];
 
 const deviceKinds = ['nic', 'block', 'hostile', 'custom'];
 
@@ -43,7 +31,19 @@ export function catalog(): Record<string, unknown> {
       reuse,
       needsCircularAllocator: needsCircular,
     })),
-    modes: modes.map((mode) => ({ ...mode, schema: { const: mode.kind }, defaults: {} })),
+    modes: Object.values(modes).map(
+      ({ kind, schema, defaults, source, description, departs, pathology, virtual, unused }) => ({
+        kind,
+        schema,
+        defaults,
+        source,
+        description,
+        departs,
+        pathology,
+        needsVirtualMachine: virtual,
+        unused,
+      }),
+    ),
     devices: deviceKinds.map((kind) => ({
       kind,
       schema: {

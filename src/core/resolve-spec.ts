@@ -2,6 +2,7 @@
 import { profiles, stepNames } from './meter/cost-profile.ts';
 import { policies } from './os/invalidation/index.ts';
 import { allocators } from './os/iova/index.ts';
+import { checkMode, fillParameters } from './os/mode/index.ts';
 import { presets } from './presets.ts';
 import { PHYSICAL_PAGES, parseAddress, parsed } from './sim/address.ts';
 import type { ResolvedSpec } from './spec.ts';
@@ -109,6 +110,7 @@ export function resolveSpec(input: Record<string, unknown>): ResolvedSpec {
   machine.cpuGhz ??= profile?.clockGhz ?? 3.1;
   const walkCache = (merged.iommu as Plain).walkCache as Plain;
   walkCache.entriesPerLevel ??= new Array(spec.iommu.levels - 1).fill(16);
+  fillParameters(merged.policy as Plain);
   const problems = [...check(spec)];
   if (problems.length > 0) throw new SpecError(problems);
   return spec;
@@ -156,6 +158,7 @@ function* check(spec: ResolvedSpec): Generator<SpecProblem> {
     if (parsed.page < first) yield { path: `${path}/end`, message: 'lies below start' };
     if (parsed.page >= PHYSICAL_PAGES * 32) yield { path: `${path}/end`, message: 'lies beyond 57 bits' };
   }
+  yield* checkMode(spec);
   const allocator = allocators[policy.allocator.kind];
   if (!allocator)
     yield {

@@ -8,7 +8,7 @@ export type Address = string | number;
 
 export type FrameReuse = 'lifo' | 'fifo' | 'random';
 export type Replacement = 'lru' | 'plru' | 'fifo' | 'random';
-export type Mode = 'translate' | 'passthrough';
+export type Mode = 'translate' | 'passthrough' | 'bounce' | 'shadow' | 'direct' | 'emulated' | 'paravirtual';
 
 export interface MachineSpec {
   cpus: number;
@@ -55,7 +55,14 @@ export interface InvalidationSpec {
   [parameter: string]: unknown;
 }
 
-export interface PolicySpec {
+/** Parameters of modes, each under the name of its mode; `bounce` also where untrusted devices bounce. */
+export interface ModeParameters {
+  bounce?: { poolBytes: number; areas: 'one' | 'per-cpu' };
+  shadow?: { classBytes: number[]; poolBytes: number };
+  emulated?: { handling: 'exit' | 'sidecore' };
+}
+
+export interface PolicySpec extends ModeParameters {
   mode: Mode;
   allocator: AllocatorSpec;
   invalidation: InvalidationSpec;

@@ -56,6 +56,9 @@ describe('the parameters of a kind have the same bounds', () => {
   const cases: [string, Entry, Schema][] = [
     ...entries('allocators').map((entry): [string, Entry, Schema] => ['allocator', entry, allocator]),
     ...entries('policies').map((entry): [string, Entry, Schema] => ['policy', entry, invalidation]),
+    ...entries('modes')
+      .filter(({ defaults }) => Object.keys(defaults).length > 0)
+      .map((entry): [string, Entry, Schema] => ['mode', entry, property(policy, entry.kind)]),
     ...entries('devices').map((entry): [string, Entry, Schema] => ['device', entry, contractSchema('DeviceInput')]),
     ...entries('workloads').map((entry): [string, Entry, Schema] => {
       const branches = contractSchema('WorkloadInput').oneOf as Schema[];
@@ -78,11 +81,15 @@ it('defaults and presets are what the contract lets in', () => {
   const validate = validators.compile(input);
   for (const { defaults } of entries('allocators')) assert.equal(validate({ policy: { allocator: defaults } }), null);
   for (const { defaults } of entries('policies')) assert.equal(validate({ policy: { invalidation: defaults } }), null);
+  for (const { kind, defaults } of entries('modes')) {
+    const parameters = Object.keys(defaults).length > 0 ? { [kind]: defaults } : {};
+    assert.equal(validate({ policy: { mode: kind, ...parameters } }), null, kind);
+  }
   for (const { kind, defaults } of entries('presets')) assert.equal(validate(defaults), null, kind);
 });
 
 it('the text forms of the metrics read members that the metrics document has', () => {
-  const simulator = new Simulator(resolveSpec({ iommu: { levels: 5 } }));
+  const simulator = new Simulator(resolveSpec({ iommu: { levels: 5 }, policy: { mode: 'bounce' } }));
   const outcome = simulator.read({ read: 'metrics' });
   assert.equal(outcome.status, 'ok');
   for (const source of metricSources) {

@@ -51,7 +51,7 @@ describe('bodies', () => {
     assert.deepEqual(await errorsOf(`${LAB}/advance`, { ns: 0.5 }), { '/ns': 'must be integer' });
   });
 
-  it('refuse what comes with later issues by name', async () => {
+  it('refuse what there is not, or not yet, by name', async () => {
     assert.deepEqual(await errorsOf(`${LAB}/devices`, { kind: 'replay', reserved: true }), {
       '/reserved': 'unknown member `reserved`',
       '/kind': 'must be one of `nic`, `block`, `hostile`, `custom`',
@@ -61,7 +61,7 @@ describe('bodies', () => {
         await errorsOf('/v1/sessions', {
           kernelCommandLine: '',
           fromSnapshot: 's',
-          policy: { force: true, mode: 'bounce', allocator: { kind: 'maple' } },
+          policy: { force: true, mode: 'nested', allocator: { kind: 'buddy' } },
         }),
       ).sort(),
       ['/fromSnapshot', '/kernelCommandLine', '/policy/allocator/kind', '/policy/force', '/policy/mode'],

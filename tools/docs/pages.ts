@@ -3,6 +3,7 @@
  * by `npm run docs` and compared by `npm run docs -- --check`.
  */
 import { globSync, readFileSync } from 'node:fs';
+import { modeParts } from '../modes/parts.ts';
 import { recordedParts } from '../recorded-lines/parts.ts';
 import { type Part, sceneParts, threadParts } from '../thread-2008/parts.ts';
 import { workloadParts } from '../workloads/parts.ts';
@@ -26,6 +27,7 @@ export const PARTS: Record<string, Part> = {
   ...threadParts,
   ...recordedParts,
   ...workloadParts,
+  ...modeParts,
 };
 
 const MARKED = /(<!-- generated: (.+?) -->\n)([\s\S]*?)(<!-- end -->)/g;

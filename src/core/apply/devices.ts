@@ -9,7 +9,7 @@ import { formatAddress } from '../sim/address.ts';
 import type { Simulator } from '../simulator.ts';
 import { costOf } from './cost.ts';
 import { deviceTlbOf } from './device-tlb.ts';
-import { retireDomain, workloadIn } from './domains.ts';
+import { retireDomain, tenantOfOwnDomain, workloadIn } from './domains.ts';
 import type { Of } from './index.ts';
 import { refuseName } from './names.ts';
 
@@ -34,8 +34,12 @@ export function makeDevice(simulator: Simulator, operation: Of<'device'>): Outco
     if (other.bdf === bdf) return refuse('name-taken', `device ${other.id} has the requester id ${bdf}`, '/bdf');
   const deviceTlb = deviceTlbOf(simulator, devices.next, operation);
   if (deviceTlb !== null && 'status' in deviceTlb) return deviceTlb;
+  const tenant = domain ? domain.tenant : tenantOfOwnDomain(simulator);
+  if (typeof tenant !== 'number') return tenant;
+  if (operation.untrusted === true && !simulator.readyForUntrusted())
+    return fail('no-frame', 'no page frames are left for the pool that an untrusted device needs');
   if (!domain) {
-    const own = simulator.makeDomain(null, 0, simulator.spec.iommu.levels);
+    const own = simulator.makeDomain(null, tenant, simulator.spec.iommu.levels);
     if (!own) return fail('no-frame', 'no page frame is left for the root table of its domain');
     domain = own;
   }
@@ -70,13 +74,14 @@ function inFlight(simulator: Simulator, device: Device): Record<string, unknown>
 /** Takes a device out of its domain; the context entry is flushed, and the old domain's entries if it is left empty. */
 function leave(simulator: Simulator, device: Device): { check: string; detail: string }[] {
   const { domain } = device;
-  const { counters, policy, flush, log } = simulator;
+  const { counters, policy, flush, log, dma } = simulator;
   device.contextCached = false;
   flush.context(device);
   if (!domain) return [];
   const translating = domain.deviceTlbs.indexOf(device);
   if (translating >= 0) domain.deviceTlbs.splice(translating, 1);
   policy.drain(domain);
+  dma.mode?.deviceLeft(device, domain);
   domain.devices--;
   if (domain.devices === 0) flush.left(domain);
   device.domain = null;

@@ -95,7 +95,7 @@ class DmaWindow extends Workload {
   /** In advance: it takes no time of the run. @returns whether there was memory, and room in the address space */
   private mapWindow(now: number): boolean {
     const { simulator } = this;
-    const { memory, work, passthrough } = simulator;
+    const { memory, work, modeEntry } = simulator;
     const domain = this.device.domain!;
     if (this.block === NO_FRAME) {
       this.block = memory.allocate(this.pages + ALIGNED - 1, this.tenant);
@@ -106,7 +106,7 @@ class DmaWindow extends Workload {
     work.contended = false;
     simulator.exposure.workload = this.index;
     let mapped: boolean;
-    if (passthrough) {
+    if (modeEntry.direct) {
       this.slot = this.mapAt(MAP_KIND.single, BIDIRECTIONAL, this.frame, 0, this.pages * PAGE_BYTES);
       mapped = this.slot >= 0;
       if (mapped) this.page = simulator.mappings.page[this.slot]!;

@@ -17,9 +17,11 @@ import type { InvalidationPolicy } from './invalidation/policy.ts';
 import type { IotlbFlush } from './iotlb-flush.ts';
 import { NO_PFN, SUSPENDED } from './iova/allocator.ts';
 import { type AllocatorCall, NO_LOCK, STEP, STEPS } from './iova/call.ts';
-import { MAP_KIND, type Mappings } from './mappings.ts';
+import { MAP_KIND, type Mappings, NO_SOURCE } from './mappings.ts';
+import type { Mode } from './mode/mode.ts';
+import type { PartialPages } from './mode/partial-pages.ts';
 import type { PageMapper } from './page-mapper.ts';
-import { type InputSegment, isOneRun, joinRuns, layOut, mergeOutputs, runsOf } from './scatterlist.ts';
+import { type InputSegment, isOneRun, layOut, mergeOutputs, runsOf } from './scatterlist.ts';
 
 /** Results of `map` that are no slot. */
 export const MAP_FAILED = -1;
@@ -45,7 +47,10 @@ export interface DmaApiParts {
   deferred: boolean;
   /** Whether the policy takes mappings that are given back together as one. */
   gathers: boolean;
-  passthrough: boolean;
+  /** What takes the place of map and unmap; null where each mapping is translated. */
+  mode(dma: DmaApi): Mode | null;
+  /** Whether a map of one page is no more than an address, a PTE and the record of it. */
+  plain: boolean;
   cachingMode: boolean;
   always32BitFirst: boolean;
   /** Steps of allocators, shared with them. */
@@ -58,8 +63,10 @@ export interface DmaApiParts {
 
 export class DmaApi {
   private readonly parts: DmaApiParts;
-  /** Whether a map of one page is nothing but an address, a PTE and the record of it. */
+  readonly mode: Mode | null;
   private readonly plain: boolean;
+  /** Copies of the partial pages of untrusted devices; null until there is such a device. */
+  partial: PartialPages | null = null;
   /** 1 once the 32-bit attempt of the allocation in progress has failed. */
   private attempt = 0;
   /** Whether the last unmap left a cached translation behind. */
@@ -86,10 +93,11 @@ export class DmaApi {
     cost(STEP.cacheAllocate, 0, costs.cacheAlloc);
     cost(STEP.cacheFree, 0, costs.cacheFree);
     cost(STEP.depotMove, 0, costs.depotMove);
-    this.plain = !parts.passthrough && !parts.cachingMode && !parts.mapper.locks;
+    this.plain = parts.plain;
+    this.mode = parts.mode(this);
   }
 
-  private countCall(kind: number): void {
+  countCall(kind: number): void {
     const { counters } = this.parts;
     if (kind === MAP_KIND.page) counters.mapPageCalls++;
     else if (kind === MAP_KIND.single) counters.mapSingleCalls++;
@@ -101,6 +109,11 @@ export class DmaApi {
     work.add(ROW.other, costs.mapOther);
     counters.mapFailures++;
     return MAP_FAILED;
+  }
+
+  /** As a map takes an address, for modes that need one. @returns lowest page, NO_PFN or SUSPENDED */
+  takeIova(device: Device, domain: Domain, pages: number): number {
+    return this.allocateIova(device, domain, pages);
   }
 
   /** @returns lowest page, NO_PFN or SUSPENDED */
@@ -183,30 +196,36 @@ export class DmaApi {
    *
    * @param kind `MAP_KIND.single`, `page` or `coherent`
    * @param direction index into `directions`
-   * @returns a mapping slot; MAP_FAILED (no IOVA), MAP_NO_MEMORY (no frame for a table), both executed; MAP_SUSPENDED: call again
+   * @returns a mapping slot; MAP_FAILED (no IOVA), MAP_NO_MEMORY (no frame for a table) or what the mode answers when it cannot, all
+   * executed; MAP_SUSPENDED: call again
    */
   map(device: Device, kind: number, direction: number, frame: number, offset: number, lengthBytes: number): number {
-    const { parts } = this;
-    if (offset + lengthBytes <= 4096 && this.plain)
+    if (this.plain && offset + lengthBytes <= 4096 && !device.untrusted)
       return this.mapOne(device, kind, direction, frame, offset, lengthBytes);
+    if (this.mode !== null) return this.mode.map(device, kind, direction, frame, offset, lengthBytes);
+    if (device.untrusted && kind !== MAP_KIND.coherent && (offset !== 0 || lengthBytes % 4096 !== 0))
+      return this.partial!.map(device, kind, direction, frame, offset, lengthBytes);
+    return this.mapPages(device, kind, direction, frame, offset, lengthBytes);
+  }
+
+  /** As `map`: an address and page-table entries of its own. */
+  mapPages(
+    device: Device,
+    kind: number,
+    direction: number,
+    frame: number,
+    offset: number,
+    lengthBytes: number,
+  ): number {
+    const { parts } = this;
     const domain = device.domain!;
     const pages = Math.ceil((offset + lengthBytes) / 4096);
-    let page = frame;
-    if (!parts.passthrough) {
-      page = this.allocateIova(device, domain, pages);
-      if (page === SUSPENDED) return MAP_SUSPENDED;
-    }
+    const page = this.allocateIova(device, domain, pages);
+    if (page === SUSPENDED) return MAP_SUSPENDED;
     this.countCall(kind);
-    if (!parts.passthrough) {
-      if (page === NO_PFN) return this.noIova();
-      const permission = permissionOf(direction);
-      const written = parts.counters.ptesWritten;
-      const done = parts.mapper.write(domain, page, frame, pages, permission, 3);
-      parts.mapper.bookMap(Math.max(1, parts.counters.ptesWritten - written));
-      if (done < pages) return this.undo(domain, page, pages, done);
-      this.afterWrite(domain, page, pages);
-      parts.work.add(ROW.other, parts.costs.mapOther);
-    }
+    if (page === NO_PFN) return this.noIova();
+    if (!this.writeRange(domain, page, frame, pages, permissionOf(direction))) return MAP_NO_MEMORY;
+    parts.work.add(ROW.other, parts.costs.mapOther);
     const slot = this.record(device, domain, kind, direction, page, pages, offset, lengthBytes);
     const { mappings, oracle } = parts;
     mappings.frame[slot] = frame;
@@ -214,6 +233,20 @@ export class DmaApi {
     const now = parts.work.now();
     for (let i = 0; i < pages; i++) oracle.mapped(domain.pages, page + i, slot, frame + i, direction, nowNs, now);
     return slot;
+  }
+
+  /** Entries for a range that was just allocated. @returns false without a frame for a table: the address is free again */
+  writeRange(domain: Domain, page: number, frame: number, pages: number, permission: number): boolean {
+    const { mapper, counters } = this.parts;
+    const written = counters.ptesWritten;
+    const done = mapper.write(domain, page, frame, pages, permission, 3);
+    mapper.bookMap(Math.max(1, counters.ptesWritten - written));
+    if (done < pages) {
+      this.undo(domain, page, pages, done);
+      return false;
+    }
+    this.afterWrite(domain, page, pages);
+    return true;
   }
 
   /** As `map` of at most a page, the usual case by far, without what cannot happen then: half the code, and so half the time. */
@@ -259,7 +292,8 @@ export class DmaApi {
     return slot;
   }
 
-  private record(
+  /** The record of a mapping; where it reaches is the caller's to say. */
+  record(
     device: Device,
     domain: Domain,
     kind: number,
@@ -309,11 +343,17 @@ export class DmaApi {
     return MAP_NO_MEMORY;
   }
 
-  /** Maps a scatter list: one allocation, one run of PTEs for each contiguous stretch, outputs merged as the device allows. */
+  /** As `map`, of a scatter list. */
   mapSg(device: Device, direction: number, segments: readonly InputSegment[]): number {
+    if (this.mode !== null) return this.mode.mapSg(device, direction, segments);
+    if (device.untrusted) return this.partial!.mapSg(device, direction, segments);
+    return this.mapList(device, direction, segments);
+  }
+
+  /** Maps a list: one allocation, one run of PTEs for each contiguous stretch, outputs merged as the device allows. */
+  mapList(device: Device, direction: number, segments: readonly InputSegment[]): number {
     const { parts } = this;
     const domain = device.domain!;
-    if (parts.passthrough) return this.mapSgDirect(device, domain, direction, segments);
     const layout = layOut(segments, device.segmentBoundaryBytes);
     const page = this.allocateIova(device, domain, layout.pages);
     if (page === SUSPENDED) return MAP_SUSPENDED;
@@ -350,35 +390,8 @@ export class DmaApi {
     return slot;
   }
 
-  /** Without translation a list is handed back as it came. */
-  private mapSgDirect(device: Device, domain: Domain, direction: number, segments: readonly InputSegment[]): number {
-    this.parts.counters.mapSgCalls++;
-    const runs = segments.map(({ frame, offset, lengthBytes }) => ({
-      page: frame,
-      pages: Math.ceil((offset + lengthBytes) / 4096),
-      frame,
-      offset,
-      lengthBytes,
-    }));
-    const outputs = runs.map(({ page, offset, lengthBytes }) => ({ page, offset, lengthBytes }));
-    const reached = joinRuns(runs);
-    const pages = reached.reduce((sum, run) => sum + run.pages, 0);
-    const bytes = segments.reduce((sum, segment) => sum + segment.lengthBytes, 0);
-    const slot = this.record(
-      device,
-      domain,
-      MAP_KIND.sg,
-      direction,
-      outputs[0]!.page,
-      pages,
-      outputs[0]!.offset,
-      bytes,
-    );
-    this.recordRuns(slot, domain, reached, outputs, direction);
-    return slot;
-  }
-
-  private recordRuns(
+  /** Where a list reaches, and what the driver gets. */
+  recordRuns(
     slot: number,
     domain: Domain,
     runs: ReturnType<typeof runsOf>,
@@ -399,27 +412,32 @@ export class DmaApi {
         oracle.mapped(domain.pages, run.page + i, slot, run.frame + i, direction, nowNs, now);
   }
 
-  /** Unmaps a live mapping: PTEs, invalidation as the policy has it, the address; books its cost. */
+  /** Unmaps a live mapping; books its cost. */
   unmap(slot: number, device: Device): void {
     const { parts } = this;
-    const { mappings, work, costs, counters, mapper, exposure } = parts;
-    counters.unmapCalls++;
+    parts.counters.unmapCalls++;
+    this.lastExposed = false;
+    if (this.mode !== null) this.mode.unmap(slot, device);
+    else if (device.untrusted && parts.mappings.frame[slot] === -1) this.partial!.unmapList(slot, device);
+    else this.unmapPages(slot, device, parts.policy, parts.deferred);
+    this.forget(slot, device);
+  }
+
+  /** PTEs, invalidation as the policy has it, the address. */
+  unmapPages(slot: number, device: Device, policy: InvalidationPolicy, deferred: boolean): void {
+    const { mappings, work, costs, mapper, exposure, findCost } = this.parts;
     const page = mappings.page[slot]!;
     const pages = mappings.pages[slot]!;
-    this.lastExposed = false;
-    if (parts.passthrough) this.end(slot, device, false);
-    else {
-      const domain = this.domainOf(slot);
-      work.add(ROW.iovaFind, parts.findCost);
-      mapper.clear(domain, page, pages);
-      mapper.bookUnmap(mapper.clearedPtes);
-      exposure.beginUnmap(domain.index, page, page + pages - 1);
-      work.add(ROW.other, parts.deferred ? costs.unmapOtherDeferred : costs.unmapOther);
-      parts.policy.unmapped(domain, page, pages);
-      this.end(slot, device, exposure.pendingOpen);
-      exposure.endUnmap();
-    }
-    this.forget(slot, device);
+    const domain = this.domainOf(slot);
+    work.add(ROW.iovaFind, findCost);
+    mapper.clear(domain, page, pages);
+    mapper.bookUnmap(mapper.clearedPtes);
+    exposure.beginUnmap(domain.index, page, page + pages - 1);
+    work.add(ROW.other, deferred ? costs.unmapOtherDeferred : costs.unmapOther);
+    policy.unmapped(domain, page, pages);
+    if (mappings.source[slot] !== NO_SOURCE) this.partial!.release(slot);
+    this.end(slot, device, exposure.pendingOpen);
+    exposure.endUnmap();
   }
 
   /**
@@ -428,7 +446,7 @@ export class DmaApi {
    */
   unmapTogether(slots: Int32Array, count: number, device: Device): void {
     const { parts } = this;
-    if (!parts.gathers || parts.passthrough || count === 1) {
+    if (!parts.gathers || this.mode !== null || this.partial !== null || count === 1) {
       for (let i = 0; i < count; i++) this.unmap(slots[i]!, device);
       return;
     }
@@ -479,8 +497,20 @@ export class DmaApi {
     return this.parts.domains[this.parts.mappings.domain[slot]!]!;
   }
 
+  /** Part of a live mapping goes to the CPU or to the device: nothing to do where the device sees the driver's own memory. */
+  sync(slot: number, forDevice: boolean, offsetBytes: number, lengthBytes: number): void {
+    if (this.mode !== null) this.mode.sync(slot, forDevice, offsetBytes, lengthBytes);
+    else if (this.partial !== null) this.partial.sync(slot, forDevice, offsetBytes, lengthBytes);
+  }
+
+  /** A live mapping goes with its domain. */
+  abandon(slot: number): void {
+    if (this.mode !== null) this.mode.abandon(slot);
+    else if (this.partial !== null) this.partial.abandon(slot);
+  }
+
   /** The unmap returns: truth ends, and what no invalidation covered opens its windows. */
-  private end(slot: number, device: Device, mayOpen: boolean): void {
+  end(slot: number, device: Device, mayOpen: boolean): void {
     const { parts } = this;
     const { mappings, work, clock } = parts;
     const now = work.now();
@@ -499,7 +529,7 @@ export class DmaApi {
           this.endPage(slot, domain, run.page + i, run.frame + i, mayOpen, now, nowNs);
   }
 
-  private endPage(
+  endPage(
     slot: number,
     domain: Domain,
     page: number,
@@ -508,15 +538,15 @@ export class DmaApi {
     now: number,
     nowNs: number,
   ): void {
-    const { mappings, oracle, exposure } = this.parts;
+    const { mappings, oracle, exposure, mapper } = this.parts;
     const start = mappings.startIn(slot, page);
     const end = mappings.endIn(slot, page);
     if (mappings.freed[slot] === 0) oracle.ended(domain.pages, page, slot, frame, start, end, now);
     const chunk = domain.pages.chunk(page);
     chunk.unmappedNs[page & 511] = nowNs;
     chunk.freed[page & 511] = 0;
-    if (mayOpen && exposure.pendingIsOpen(page) && exposure.openWindow(domain.index, page, end - start, now))
-      this.lastExposed = true;
+    if (!mayOpen || !exposure.pendingIsOpen(page)) return;
+    if (exposure.openWindow(domain.index, page, end - start, now, mapper.stands(domain, page))) this.lastExposed = true;
   }
 
   /** The mapped buffer was freed under its mapping: only truth ends, PTE and handle stay. */

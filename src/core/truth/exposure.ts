@@ -22,6 +22,8 @@ import type { TruthPages } from './pages.ts';
 export { SESSION };
 
 const NONE = -1;
+/** In the place of an IOTLB entry: the PTE itself still translates the page. */
+const BY_PTE = -2;
 /** Windows kept one by one. Beyond it (`never` opens without end) the further ones are only counted, until all of theirs close. */
 const MAX_OPEN = 2 ** 21;
 /** What an exact sum takes in one step. */
@@ -176,15 +178,16 @@ export class Exposure {
   /**
    * Opens the window of one page.
    * @param at ps after the clock's base: the return of unmap
-   * @returns whether a cached entry still translates the page
+   * @param stands whether the page's PTE has not been cleared yet: it is within reach to the end, cached or not
+   * @returns whether anything still translates the page
    */
-  openWindow(domain: number, page: number, bytes: number, at: number): boolean {
+  openWindow(domain: number, page: number, bytes: number, at: number, stands: boolean): boolean {
     const { workload } = this;
     this.ledger.rise(workload, KIND.potential);
     const entry = this.iotlb.probe(domain, page);
     if (this.open >= MAX_OPEN) {
       this.openBeyond(domain, bytes, at);
-      return entry !== NO_ENTRY || (this.watched > 0 && this.inDevice(domain, page));
+      return stands || entry !== NO_ENTRY || (this.watched > 0 && this.inDevice(domain, page));
     }
     let window = this.freeHead;
     if (window === NONE) {
@@ -212,9 +215,13 @@ export class Exposure {
     const at512 = page & 511;
     links[link + NEXT_ON_PAGE] = chunk.window[at512]!;
     chunk.window[at512] = window;
-    if (entry !== NO_ENTRY) this.attach(window, entry, at);
+    if (stands) {
+      links[link + ENTRY] = BY_PTE;
+      times[time + ACTUAL_SINCE] = at;
+      this.ledger.rise(workload, KIND.actual);
+    } else if (entry !== NO_ENTRY) this.attach(window, entry, at);
     if (this.watched > 0 && this.holdOpened(window, domain, page, at)) return true;
-    return entry !== NO_ENTRY;
+    return stands || entry !== NO_ENTRY;
   }
 
   private inDevice(domain: number, page: number): boolean {
@@ -362,7 +369,7 @@ export class Exposure {
     const { links, iotlb } = this;
     const link = window * LINKS;
     const entry = links[link + ENTRY]!;
-    if (entry !== NO_ENTRY) {
+    if (entry >= 0) {
       const next = links[link + NEXT_ON_ENTRY]!;
       const previous = links[link + PREVIOUS_ON_ENTRY]!;
       if (previous === NONE) iotlb.window[entry] = next;
@@ -504,7 +511,7 @@ export class Exposure {
         const page = times[window * TIMES + PAGE]!;
         const entry = links[window * LINKS + ENTRY]!;
         pages.chunk(page).window[page & 511] = NONE;
-        if (entry !== NO_ENTRY) iotlb.window[entry] = NONE;
+        if (entry >= 0) iotlb.window[entry] = NONE;
         this.finish(window, at);
         window = next;
       }
