@@ -6,6 +6,7 @@ import { profiles, stepNames } from '../../core/meter/cost-profile.ts';
 import type { Operation, Outcome, RunRequest } from '../../core/operations.ts';
 import { policies } from '../../core/os/invalidation/index.ts';
 import { allocators } from '../../core/os/iova/index.ts';
+import { modes } from '../../core/os/mode/index.ts';
 import type { SimulatorApi } from '../../core/simulator-api.ts';
 import { LabelTable } from '../../host/labels.ts';
 import type { Arm, Measure, NumberRow, Reproduction, Row, RunArm, ScriptArm, ShapeRow, Spec } from './reproduction.ts';
@@ -35,7 +36,7 @@ interface Kind {
 
 /** Kinds, members and steps that a spec names and this version does not have, in words; empty when it can be run. */
 export function missingKinds(spec: Spec): string[] {
-  const policy = (spec.policy ?? {}) as { allocator?: Plain; invalidation?: Plain };
+  const policy = (spec.policy ?? {}) as { mode?: string; allocator?: Plain; invalidation?: Plain };
   const costs = (spec.costs ?? {}) as { profile?: string; overrides?: Plain };
   const missing: string[] = [];
   const want = (what: string, wanted: Plain | undefined, known: Record<string, Kind>) => {
@@ -49,6 +50,7 @@ export function missingKinds(spec: Spec): string[] {
     for (const member of Object.keys(wanted))
       if (!members.includes(member)) missing.push(`${member} of ${what} ${wanted.kind}`);
   };
+  if (policy.mode !== undefined && !(policy.mode in modes)) missing.push(`mode ${policy.mode}`);
   want('allocator', policy.allocator, allocators);
   want('policy', policy.invalidation, policies);
   for (const workload of (spec.workloads ?? []) as Plain[]) want('workload', workload, workloads);
