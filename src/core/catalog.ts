@@ -1,4 +1,6 @@
 /** `GET /v1/catalog`: every kind there is, with its schema, defaults and source. */
+import { options } from './boot/options.ts';
+import { sysfsWords } from './boot/sysfs-words.ts';
 import { workloads } from './devices/index.ts';
 import { assumptionsOf, hardwareOf, profiles, sensitivityOf } from './meter/cost-profile.ts';
 import { policies } from './os/invalidation/index.ts';
@@ -23,14 +25,19 @@ export function catalog(): Record<string, unknown> {
       source,
       circular,
     })),
-    policies: Object.values(policies).map(({ kind, schema, defaults, source, reuse, needsCircular }) => ({
-      kind,
-      schema,
-      defaults,
-      source,
-      reuse,
-      needsCircularAllocator: needsCircular,
-    })),
+    policies: Object.values(policies).map(
+      ({ kind, schema, defaults, source, reuse, lazy, downgrades, needsCircular }) => ({
+        kind,
+        schema,
+        defaults,
+        source,
+        reuse,
+        aliases: Object.keys(sysfsWords).filter((word) => sysfsWords[word] === kind),
+        lazy,
+        downgrades,
+        needsCircularAllocator: needsCircular,
+      }),
+    ),
     modes: Object.values(modes).map(
       ({ kind, schema, defaults, source, description, departs, pathology, virtual, unused }) => ({
         kind,
@@ -102,6 +109,14 @@ export function catalog(): Record<string, unknown> {
       source,
       schema: { type: 'object' },
       defaults: spec,
+    })),
+    kernelOptions: options.map(({ name, form, meanings, source }) => ({
+      kind: name,
+      schema: { type: 'string' },
+      defaults: {},
+      source,
+      form,
+      meanings: meanings.map(({ word, asks, remark }) => ({ word, ...(asks && { asks }), ...(remark && { remark }) })),
     })),
   };
 }

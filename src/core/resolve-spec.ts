@@ -1,26 +1,19 @@
-/** From what people send to a spec without gaps: defaults, then the preset, then their own words; then the checks that need sense. */
+/**
+ * From what people send to a spec without gaps: defaults, then the preset, then the kernel command line, then their own members; then
+ * the checks that need sense.
+ */
+import { requestsOf } from './boot/members.ts';
+import { withoutAliases } from './boot/sysfs-words.ts';
 import { profiles, stepNames } from './meter/cost-profile.ts';
 import { policies } from './os/invalidation/index.ts';
 import { allocators } from './os/iova/index.ts';
 import { checkMode, fillParameters } from './os/mode/index.ts';
 import { presets } from './presets.ts';
 import { PHYSICAL_PAGES, parseAddress, parsed } from './sim/address.ts';
-import type { ResolvedSpec } from './spec.ts';
+import type { PolicySpec, ResolvedSpec } from './spec.ts';
+import { SpecError, type SpecProblem } from './spec-error.ts';
 
-export interface SpecProblem {
-  path: string;
-  message: string;
-}
-
-export class SpecError extends Error {
-  override name = 'SpecError';
-  readonly problems: SpecProblem[];
-
-  constructor(problems: SpecProblem[]) {
-    super(problems.map(({ path, message }) => `${path}: ${message}`).join('; '));
-    this.problems = problems;
-  }
-}
+export { SpecError };
 
 type Plain = Record<string, unknown>;
 
@@ -43,16 +36,20 @@ const defaults: Plain = {
       batchDescriptors: 1,
     },
     pageTableLock: false,
+    deferredFlush: true,
   },
   policy: {
     mode: 'translate',
     allocator: { kind: 'rbtree-2008' },
     invalidation: { kind: 'deferred-2008', highWater: 250, timeoutMs: 10 },
+    force: false,
+    forcedac: false,
   },
   tenants: [],
   domains: [],
   devices: [],
   workloads: [],
+  kernelCommandLine: '',
   costs: { profile: 'riommu15-mlx', overrides: {} },
 };
 
@@ -90,6 +87,19 @@ function structuredCloneOf(value: Plain): Plain {
   return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, copy(member)]));
 }
 
+const policyOf = (spec: Plain): PolicySpec => spec.policy as PolicySpec;
+
+/** Own members over what the command line asks for over what is there before. */
+function underLine(base: Plain, own: Plain, line: string, policy: PolicySpec): Plain {
+  const { wishes } = requestsOf(line, policy);
+  let asked = base;
+  for (const wish of wishes) {
+    const members = wish.merge(asked as unknown as ResolvedSpec);
+    if (members !== null) asked = merge(asked, members, '');
+  }
+  return merge(asked, withoutAliases(own, asked as unknown as ResolvedSpec, wishes), '');
+}
+
 /**
  * @param input a partial spec, `preset` allowed; its shape was checked against the contract
  * @throws SpecError naming every member that is wrong
@@ -103,7 +113,11 @@ export function resolveSpec(input: Record<string, unknown>): ResolvedSpec {
       throw new SpecError([{ path: '/preset', message: `no preset is named "${preset}", the catalog lists them` }]);
     base = merge(base, known.spec, '');
   }
-  const merged = merge(base, own, '');
+  const line = String(own.kernelCommandLine ?? base.kernelCommandLine);
+  // What some options ask for depends on mode and allocator, and the mode on other options: so the first time is only for the mode.
+  let policy = policyOf(merge(base, own, ''));
+  policy = { ...policy, mode: policyOf(underLine(base, own, line, policy)).mode };
+  const merged = underLine(base, own, line, policy);
   const spec = merged as unknown as ResolvedSpec;
   const profile = profiles[spec.costs.profile];
   const machine = merged.machine as Plain;
@@ -168,6 +182,13 @@ function* check(spec: ResolvedSpec): Generator<SpecProblem> {
   const invalidation = policies[policy.invalidation.kind];
   if (!invalidation)
     yield { path: '/policy/invalidation/kind', message: `unknown policy; known: ${Object.keys(policies).join(', ')}` };
+  for (const [path, entry, given] of [
+    ['/policy/allocator', allocator, policy.allocator],
+    ['/policy/invalidation', invalidation, policy.invalidation],
+  ] as const)
+    for (const name of Object.keys(given))
+      if (entry && !Object.hasOwn(entry.schema.properties as Plain, name))
+        yield { path: `${path}/${name}`, message: `is no parameter of the kind ${entry.kind}` };
   if (allocator && invalidation?.needsCircular && !allocator.circular)
     yield {
       path: '/policy/invalidation/kind',

@@ -8,6 +8,7 @@
 import { CostReplies } from './apply/cost.ts';
 import { type Applied, dispatch } from './apply/index.ts';
 import { assert } from './assert.ts';
+import { actingPolicy, type Effective, effectivePolicy, inCachingMode } from './boot/effective-policy.ts';
 import type { Workload } from './devices/workload.ts';
 import { EventLog } from './event-log.ts';
 import { faultNotice } from './fault-notice.ts';
@@ -19,6 +20,7 @@ import { PageTables } from './hardware/page-table.ts';
 import { Iommu } from './hardware/translate.ts';
 import { WalkCacheLevel } from './hardware/walk-cache.ts';
 import { look } from './look/index.ts';
+import { sessionPolicy } from './look/policy.ts';
 import { assumptionsOf, type CostProfile, type Costs, costsOf, profiles, type StepName } from './meter/cost-profile.ts';
 import { Counters } from './meter/counters.ts';
 import { Work } from './meter/work.ts';
@@ -47,7 +49,7 @@ import { PageMapper } from './os/page-mapper.ts';
 import { Registry } from './os/registry.ts';
 import { refuse } from './outcome.ts';
 import type { Reading } from './reading.ts';
-import { SpecError } from './resolve-spec.ts';
+
 import { Run } from './run.ts';
 import { formatAddress, parseAddress, parsed } from './sim/address.ts';
 import { Clock, REBASE_PS } from './sim/clock.ts';
@@ -57,6 +59,7 @@ import type { Lock } from './sim/lock.ts';
 import { RandomStreams } from './sim/random.ts';
 import type { Notice, SimulatorApi } from './simulator-api.ts';
 import type { ResolvedSpec } from './spec.ts';
+import { SpecError } from './spec-error.ts';
 import { Exposure } from './truth/exposure.ts';
 import { Oracle, verdictNames } from './truth/oracle.ts';
 import { coreVersion } from './version.ts';
@@ -100,8 +103,13 @@ export class Simulator implements SimulatorApi {
   readonly flush: IotlbFlush;
   readonly mapper: PageMapper;
   readonly allocatorEntry: AllocatorEntry;
+  readonly effective: Effective;
   readonly policyEntry: PolicyEntry;
+  /** In force in every domain but those of untrusted devices. */
   readonly policy: InvalidationPolicy;
+  /** In force in those; the same object where an untrusted device makes no difference. */
+  readonly untrustedEntry: PolicyEntry;
+  readonly untrustedPolicy: InvalidationPolicy;
   readonly modeEntry: ModeEntry;
   /** Whether the hardware, or the hypervisor that plays it, caches what is not present. */
   readonly cachingMode: boolean;
@@ -147,7 +155,9 @@ export class Simulator implements SimulatorApi {
   /** @throws SpecError when the spec's own tenants, domains, devices or workloads cannot be made */
   constructor(spec: ResolvedSpec) {
     this.spec = spec;
-    const { machine, iommu, policy } = spec;
+    const { machine, iommu } = spec;
+    this.effective = effectivePolicy(spec);
+    const { policy, untrusted } = this.effective;
     this.profile = profiles[spec.costs.profile]!;
     this.costs = costsOf(this.profile, spec.costs.overrides);
     this.random = new RandomStreams(spec.seed);
@@ -172,7 +182,7 @@ export class Simulator implements SimulatorApi {
       this.exposure,
     );
     this.modeEntry = modes[policy.mode]!;
-    this.cachingMode = iommu.invalidation.cachingMode || this.modeEntry.cachingMode;
+    this.cachingMode = inCachingMode(spec);
     [this.flush, this.mapper] = this.wayToTheChip();
     this.allocatorEntry = allocators[policy.allocator.kind]!;
     this.policyEntry = policies[policy.invalidation.kind]!;
@@ -188,6 +198,7 @@ export class Simulator implements SimulatorApi {
       deferred: this.policyEntry.deferred,
       coherent: iommu.coherent,
     });
+    this.untrustedEntry = policies[untrusted.kind]!;
     const policyParts = {
       work: this.work,
       costs: this.costs,
@@ -201,9 +212,12 @@ export class Simulator implements SimulatorApi {
       arm: (ps: number, token: number) => this.queue.arm(ps, EVENT.timerOnCpu + this.work.cpu, token),
       armHardware: (ps: number, token: number) => this.queue.arm(ps, EVENT.hardware, token),
       cpus: machine.cpus,
-      parameters: policy.invalidation,
     };
-    this.policy = this.policyEntry.create(policyParts);
+    this.policy = this.policyEntry.create({ ...policyParts, parameters: policy.invalidation });
+    this.untrustedPolicy =
+      this.untrustedEntry === this.policyEntry
+        ? this.policy
+        : this.untrustedEntry.create({ ...policyParts, parameters: untrusted });
     this.modeParts = {
       clock: this.clock,
       work: this.work,
@@ -219,7 +233,7 @@ export class Simulator implements SimulatorApi {
       domains: this.domains,
       cpus: machine.cpus,
       bouncePool: (aligned) => this.makeBouncePool(aligned),
-      strict: strict.create(policyParts),
+      strict: strict.create({ ...policyParts, parameters: strict.defaults }),
       parameters: parametersOf(spec),
     };
     const parts = {
@@ -234,13 +248,10 @@ export class Simulator implements SimulatorApi {
       exposure: this.exposure,
       oracle: this.oracle,
       flush: this.flush,
-      policy: this.policy,
-      deferred: this.policyEntry.deferred,
-      gathers: this.policyEntry.gathers === true,
       mode: (dma: DmaApi) => this.modeEntry.create({ ...this.modeParts, dma }),
       plain: this.modeEntry.kind === 'translate' && !this.cachingMode && !this.mapper.locks,
       cachingMode: this.cachingMode,
-      always32BitFirst: this.allocatorEntry.always32BitFirst,
+      always32BitFirst: this.allocatorEntry.always32BitFirst && !policy.forcedac,
       call: this.call,
       findCost: this.allocatorEntry.findStep === null ? 0 : this.costs[this.allocatorEntry.findStep],
       domains: this.domains,
@@ -371,9 +382,11 @@ export class Simulator implements SimulatorApi {
             EVENT.allocatorOnCpu + this.work.cpu,
             domain.index * TIMERS + token,
           ),
-        flushes: this.policyEntry.needsCircular ? this.policy : null,
+        flushes: this.policyEntry.needsCircular,
       },
       this.dma.mode?.standing ? [...this.reserved, this.dma.mode.standing] : this.reserved,
+      this.policy,
+      this.policyEntry,
     );
     if (domain.root < 0) return null;
     if (this.dma.mode !== null && !this.dma.mode.domainMade(domain)) {
@@ -558,6 +571,10 @@ export class Simulator implements SimulatorApi {
     return look(this, reading);
   }
 
+  policyReport(): Record<string, unknown> {
+    return sessionPolicy(this);
+  }
+
   startRun(request: RunRequest): Outcome {
     if (this.run !== null && !this.run.ended)
       return refuse('run-active', 'a run is active: wait for its end or cancel it');
@@ -603,10 +620,13 @@ export class Simulator implements SimulatorApi {
 
   digest(): string {
     const sink = new Digest();
-    // Tenants, domains, devices and workloads are digested as they are now, by number: their names do not act.
+    // Tenants, domains, devices and workloads are digested as they are now, by number: their names do not act. Nor does it matter how
+    // the policy in force came about: by members, by a command line, or in the place of another.
     const {
       name: _name,
       title: _title,
+      kernelCommandLine: _line,
+      iommu: { deferredFlush: _deferredFlush, ...iommu },
       tenants: _tenants,
       domains: _domains,
       devices: _devices,
@@ -614,7 +634,7 @@ export class Simulator implements SimulatorApi {
       ...spec
     } = this.spec;
     sink.text(coreVersion);
-    sink.text(JSON.stringify(sorted(spec)));
+    sink.text(JSON.stringify(sorted({ ...spec, iommu, policy: actingPolicy(this.effective) })));
     sink.number(this.clock.baseNs + Math.floor(this.clock.now / 1000));
     sink.number(this.clock.now % 1000);
     this.queue.digest(sink, this.clock.baseNs);

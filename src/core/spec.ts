@@ -42,6 +42,8 @@ export interface IommuSpec {
     /** Descriptors before one wait descriptor, at most: 1 up to Linux 6.11, 16 since. */
     batchDescriptors: number;
   };
+  /** Whether its driver can put flushes off (`IOMMU_CAP_DEFERRED_FLUSH`); without it there is no flush queue. */
+  deferredFlush: boolean;
   /** A lock of the page table, taken for each PTE that a map writes, as Linux had in 2008. */
   pageTableLock: boolean;
 }
@@ -66,6 +68,10 @@ export interface PolicySpec extends ModeParameters {
   mode: Mode;
   allocator: AllocatorSpec;
   invalidation: InvalidationSpec;
+  /** Keeps what was asked for where a real system would put something else in its place. */
+  force: boolean;
+  /** Skips the attempt below 4 GiB (`iommu.forcedac`). */
+  forcedac: boolean;
 }
 
 export interface TenantSpec {
@@ -123,5 +129,7 @@ export interface ResolvedSpec {
   domains: DomainSpec[];
   devices: DeviceSpec[];
   workloads: WorkloadSpec[];
+  /** As the boot loader would pass it; sets what the other members leave open, see `boot/command-line.ts`. */
+  kernelCommandLine: string;
   costs: CostsSpec;
 }

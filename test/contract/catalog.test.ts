@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import { contractSchema, type Schema } from '../../src/api/contract.ts';
 import { metricSources } from '../../src/api/openmetrics.ts';
 import { Validators } from '../../src/api/validator.ts';
+import { sysfsWords } from '../../src/core/boot/sysfs-words.ts';
 import { catalog } from '../../src/core/catalog.ts';
 import { resolveSpec } from '../../src/core/resolve-spec.ts';
 import { Simulator } from '../../src/core/simulator.ts';
@@ -42,7 +43,11 @@ it('the catalogue fits the contract', () => {
 
 it('the kinds are the same', () => {
   assert.deepEqual(allowed(property(allocator, 'kind')), kindsOf('allocators'));
-  assert.deepEqual(allowed(property(invalidation, 'kind')), kindsOf('policies'));
+  assert.deepEqual(
+    allowed(property(invalidation, 'kind')),
+    [...kindsOf('policies'), ...Object.keys(sysfsWords)].sort(),
+    'policies, and the words of sysfs for them',
+  );
   assert.deepEqual(allowed(property(policy, 'mode')), kindsOf('modes'));
   assert.deepEqual(allowed(contractSchema('DeviceKind')), kindsOf('devices'));
   assert.deepEqual(allowed(contractSchema('Preset')), kindsOf('presets'));

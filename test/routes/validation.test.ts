@@ -59,13 +59,38 @@ describe('bodies', () => {
     assert.deepEqual(
       Object.keys(
         await errorsOf('/v1/sessions', {
-          kernelCommandLine: '',
           fromSnapshot: 's',
-          policy: { force: true, mode: 'nested', allocator: { kind: 'buddy' } },
+          policy: { mode: 'nested', allocator: { kind: 'buddy' } },
         }),
       ).sort(),
-      ['/fromSnapshot', '/kernelCommandLine', '/policy/allocator/kind', '/policy/force', '/policy/mode'],
+      ['/fromSnapshot', '/policy/allocator/kind', '/policy/mode'],
     );
+  });
+
+  it('of the policy in force are checked like all others', async () => {
+    assert.deepEqual(
+      await errorsOf('/v1/sessions', {
+        kernelCommandLine: 'x'.repeat(2048),
+        iommu: { deferredFlush: 'no' },
+        policy: { force: 1, forcedac: 'yes', domainType: 'DMA' },
+      }),
+      {
+        '/kernelCommandLine': 'must NOT have more than 2047 characters',
+        '/iommu/deferredFlush': 'must be boolean',
+        '/policy/force': 'must be boolean',
+        '/policy/forcedac': 'must be boolean',
+        '/policy/domainType': 'unknown member `domainType`',
+      },
+    );
+    assert.deepEqual(await errorsOf('/v1/sessions', { kernelCommandLine: ['quiet'] }), {
+      '/kernelCommandLine': 'must be string',
+    });
+    assert.deepEqual(Object.keys(await errorsOf('/v1/sessions', { policy: { invalidation: { kind: 'DMA_FQ' } } })), [
+      '/policy/invalidation/kind',
+    ]);
+    assert.deepEqual(await errorsOf('/v1/sessions', { policy: { invalidation: { kind: 'DMA', single: true } } }), {
+      '/policy/invalidation': '`single` belongs to the kind `flush-queue`',
+    });
   });
 
   it('say which members belong to which kind', async () => {
@@ -88,7 +113,8 @@ describe('bodies', () => {
       },
     );
     assert.deepEqual(await errorsOf(`${LAB}/workloads`, { kind: 'nic_rx', device: 'nic0' }), {
-      '/kind': 'must be one of `nic-rx`, `nic-tx`, `block`, `hostile`; did you mean `nic-rx`?',
+      '/kind':
+        'must be one of `nic-rx`, `nic-tx`, `block`, `dma-window`, `map-benchmark`, `hostile`; did you mean `nic-rx`?',
     });
   });
 

@@ -3,6 +3,7 @@
  * by `npm run docs` and compared by `npm run docs -- --check`.
  */
 import { globSync, readFileSync } from 'node:fs';
+import { effectivePolicyParts } from '../effective-policy/parts.ts';
 import { modeParts } from '../modes/parts.ts';
 import { recordedParts } from '../recorded-lines/parts.ts';
 import { type Part, sceneParts, threadParts } from '../thread-2008/parts.ts';
@@ -26,6 +27,7 @@ export const PARTS: Record<string, Part> = {
   ...sceneParts,
   ...threadParts,
   ...recordedParts,
+  ...effectivePolicyParts,
   ...workloadParts,
   ...modeParts,
 };

@@ -7,7 +7,7 @@ import type { Domain } from '../os/domain.ts';
 import { fail, ok, refuse } from '../outcome.ts';
 import { formatAddress } from '../sim/address.ts';
 import type { Simulator } from '../simulator.ts';
-import { costOf } from './cost.ts';
+import { costOf, invalidationSteps } from './cost.ts';
 import { deviceTlbOf } from './device-tlb.ts';
 import { retireDomain, tenantOfOwnDomain, workloadIn } from './domains.ts';
 import type { Of } from './index.ts';
@@ -45,6 +45,13 @@ export function makeDevice(simulator: Simulator, operation: Of<'device'>): Outco
   }
   const device = new Device(devices.next, operation, bdf, domain, deviceTlb);
   if (device.deviceTlb !== null) simulator.exposure.watch(device);
+  if (simulator.effective.policy.forcedac) device.try32BitFirst = false;
+  if (device.untrusted) {
+    const waits = holdsAny(domain);
+    if (waits) simulator.begin(0);
+    distrust(simulator, device, domain);
+    if (waits) simulator.end();
+  }
   devices.add(device);
   simulator.everyDevice.push(device);
   join(domain, device);
@@ -74,13 +81,13 @@ function inFlight(simulator: Simulator, device: Device): Record<string, unknown>
 /** Takes a device out of its domain; the context entry is flushed, and the old domain's entries if it is left empty. */
 function leave(simulator: Simulator, device: Device): { check: string; detail: string }[] {
   const { domain } = device;
-  const { counters, policy, flush, log, dma } = simulator;
+  const { counters, flush, log, dma } = simulator;
   device.contextCached = false;
   flush.context(device);
   if (!domain) return [];
   const translating = domain.deviceTlbs.indexOf(device);
   if (translating >= 0) domain.deviceTlbs.splice(translating, 1);
-  policy.drain(domain);
+  domain.policy.drain(domain);
   dma.mode?.deviceLeft(device, domain);
   domain.devices--;
   if (domain.devices === 0) flush.left(domain);
@@ -93,6 +100,28 @@ function leave(simulator: Simulator, device: Device): { check: string; detail: s
   };
   log.add('misuse', simulator.timeNs, leak);
   return [leak];
+}
+
+function holdsAny(domain: Domain): boolean {
+  return domain.policy.queued > 0 && domain.policy.holds(domain, 0, domain.lastPage);
+}
+
+/**
+ * A domain gets its first untrusted device: what it holds back is flushed, and its unmaps wait from now on, for all its devices. It
+ * stays so when the device is gone, as a domain of Linux keeps its type.
+ */
+function distrust(simulator: Simulator, device: Device, domain: Domain): void {
+  const { untrustedPolicy, untrustedEntry } = simulator;
+  if (domain.policyEntry === untrustedEntry) return;
+  if (holdsAny(domain)) domain.policy.drain(domain);
+  domain.govern(untrustedPolicy, untrustedEntry);
+  if (!untrustedEntry.deferred) simulator.costReplies.also(['unmapOther']);
+  simulator.log.add('policy', simulator.timeNs, {
+    domain: domain.id,
+    invalidation: untrustedEntry.kind,
+    because: 'untrusted',
+    device: device.id,
+  });
 }
 
 /** Mappings that the device left in a domain when it was there before. */
@@ -114,6 +143,7 @@ export function attach(simulator: Simulator, operation: Of<'attach'>): Outcome {
   const flying = inFlight(simulator, device);
   simulator.begin(0);
   const misuse = leave(simulator, device);
+  if (device.untrusted) distrust(simulator, device, domain);
   device.domain = domain;
   device.liveMappings = liveIn(simulator, device, domain);
   join(domain, device);
@@ -129,7 +159,7 @@ export function attach(simulator: Simulator, operation: Of<'attach'>): Outcome {
     ...cost,
     timeNs: simulator.timeNs,
     ...(misuse.length > 0 && { misuse }),
-    ...simulator.costReplies.among('invalidation'),
+    ...simulator.costReplies.among('invalidation', ...invalidationSteps(simulator.work)),
   });
 }
 
@@ -153,7 +183,7 @@ export function detach(simulator: Simulator, operation: Of<'detach'>): Outcome {
     ...cost,
     timeNs: simulator.timeNs,
     ...(misuse.length > 0 && { misuse }),
-    ...simulator.costReplies.among('invalidation'),
+    ...simulator.costReplies.among('invalidation', ...invalidationSteps(simulator.work)),
   });
 }
 

@@ -5,7 +5,7 @@ import type { Domain } from '../os/domain.ts';
 import { fail, ok, refuse } from '../outcome.ts';
 import { formatAddress, PAGE_BYTES, PHYSICAL_PAGES, parseAddress, parsed } from '../sim/address.ts';
 import type { Simulator } from '../simulator.ts';
-import { assumptions, costOf } from './cost.ts';
+import { assumptions, costOf, invalidationSteps } from './cost.ts';
 import type { Of } from './index.ts';
 import { MAX_PAGES } from './mappings.ts';
 
@@ -68,7 +68,7 @@ export function mapRange(simulator: Simulator, operation: Of<'iommu-map'>): Outc
         '/iova',
       );
   const allocator = domain.space(domain.lastPage);
-  if (allocator.overlaps(first, last) || simulator.policy.holds(domain, first, last) || meetsRange(domain, first, last))
+  if (allocator.overlaps(first, last) || domain.policy.holds(domain, first, last) || meetsRange(domain, first, last))
     return refuse(
       'overlap',
       `overlaps a mapping that is live or waits for its flush${(allocator.cachedRanges ?? 0) > 0 ? ', or an address that the allocator’s cache keeps' : ''}`,
@@ -177,6 +177,6 @@ export function invalidate(simulator: Simulator, operation: Of<'invalidate'>): O
         : { scope: effective.scope },
     ...cost,
     timeNs: simulator.timeNs,
-    ...simulator.costReplies.among('invalidation'),
+    ...simulator.costReplies.among('invalidation', ...invalidationSteps(simulator.work)),
   });
 }

@@ -125,7 +125,7 @@ class DmaWindow extends Workload {
 
   /** The first place in the upper half of the addresses that the device has where nothing stands in the way, -1 none. */
   private findRoom(domain: Domain): number {
-    const { policy, reserved } = this.simulator;
+    const { reserved } = this.simulator;
     const allocator = domain.space(domain.lastPage);
     const end = Math.min(domain.lastPage, this.device.maskLastPfn) + 1;
     const step = end < 16 * STEP ? ALIGNED : STEP;
@@ -135,7 +135,7 @@ class DmaWindow extends Workload {
       const taken =
         (range !== undefined && range.first <= last) ||
         allocator.overlaps(first, last) ||
-        policy.holds(domain, first, last) ||
+        domain.policy.holds(domain, first, last) ||
         reserved.some((region) => first <= region.last && last >= region.first);
       if (!taken) return first;
     }

@@ -78,7 +78,7 @@ export function queuesInside(simulator: Simulator): Record<string, unknown> {
       ...(spec.iommu.invalidation.interface === 'register' && { commands: counters.registerCommands }),
     },
     flush: {
-      policy: spec.policy.invalidation.kind,
+      policy: simulator.policyEntry.kind,
       entries: policy.queued,
       capacity: policy.capacity,
       items: policy.queue(1000).map(({ domain, pfn, pages }) => ({

@@ -43,10 +43,6 @@ export interface DmaApiParts {
   exposure: Exposure;
   oracle: Oracle;
   flush: IotlbFlush;
-  policy: InvalidationPolicy;
-  deferred: boolean;
-  /** Whether the policy takes mappings that are given back together as one. */
-  gathers: boolean;
   /** What takes the place of map and unmap; null where each mapping is translated. */
   mode(dma: DmaApi): Mode | null;
   /** Whether a map of one page is no more than an address, a PTE and the record of it. */
@@ -419,7 +415,10 @@ export class DmaApi {
     this.lastExposed = false;
     if (this.mode !== null) this.mode.unmap(slot, device);
     else if (device.untrusted && parts.mappings.frame[slot] === -1) this.partial!.unmapList(slot, device);
-    else this.unmapPages(slot, device, parts.policy, parts.deferred);
+    else {
+      const domain = this.domainOf(slot);
+      this.unmapPages(slot, device, domain.policy, domain.deferred);
+    }
     this.forget(slot, device);
   }
 
@@ -446,7 +445,8 @@ export class DmaApi {
    */
   unmapTogether(slots: Int32Array, count: number, device: Device): void {
     const { parts } = this;
-    if (!parts.gathers || this.mode !== null || this.partial !== null || count === 1) {
+    const domain = this.domainOf(slots[0]!);
+    if (!domain.gathers || this.mode !== null || this.partial !== null || count === 1) {
       for (let i = 0; i < count; i++) this.unmap(slots[i]!, device);
       return;
     }
@@ -455,7 +455,6 @@ export class DmaApi {
       this.togetherPfn = new Float64Array(count);
       this.togetherPages = new Int32Array(count);
     }
-    const domain = this.domainOf(slots[0]!);
     let first = Number.POSITIVE_INFINITY;
     let last = 0;
     for (let i = 0; i < count; i++) {
@@ -466,14 +465,14 @@ export class DmaApi {
       work.add(ROW.iovaFind, parts.findCost);
       mapper.clear(domain, page, pages);
       mapper.bookUnmap(mapper.clearedPtes);
-      work.add(ROW.other, parts.deferred ? costs.unmapOtherDeferred : costs.unmapOther);
+      work.add(ROW.other, domain.deferred ? costs.unmapOtherDeferred : costs.unmapOther);
       this.togetherPfn[i] = page;
       this.togetherPages[i] = pages;
       if (page < first) first = page;
       if (page + pages - 1 > last) last = page + pages - 1;
     }
     exposure.beginUnmap(domain.index, first, last);
-    parts.policy.unmappedTogether(domain, this.togetherPfn, this.togetherPages, count);
+    domain.policy.unmappedTogether(domain, this.togetherPfn, this.togetherPages, count);
     this.lastExposed = false;
     for (let i = 0; i < count; i++) {
       this.end(slots[i]!, device, exposure.pendingOpen);

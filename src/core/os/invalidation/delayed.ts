@@ -147,6 +147,24 @@ export const delayed: PolicyEntry = {
     tablePages: 'at the 16th',
     window: 'until the posted purge lands, tens of ns',
   },
+  lazy: true,
+  downgrades: {
+    'caching-mode': {
+      to: null,
+      why: 'a trick of platforms whose kernel code has no word for it',
+      source: 'Linux 3.6, the platforms’ own DMA operations',
+    },
+    'no-deferred-flush': {
+      to: null,
+      why: 'a trick of platforms whose kernel code has no word for it',
+      source: 'Linux 3.6, the platforms’ own DMA operations',
+    },
+    untrusted: {
+      to: null,
+      why: 'a trick of platforms whose kernel code has no word for it',
+      source: 'Linux 3.6, the platforms’ own DMA operations',
+    },
+  },
   deferred: false,
   needsCircular: false,
   create: (parts) => new Delayed(parts),

@@ -13,7 +13,6 @@ import type { Exposure } from '../../truth/exposure.ts';
 import type { Device } from '../device.ts';
 import { MAP_FAILED, MAP_NO_MEMORY, MAP_SUSPENDED, permissionOf } from '../dma-api.ts';
 import type { Domain } from '../domain.ts';
-import type { InvalidationPolicy } from '../invalidation/policy.ts';
 import { NO_PFN, SUSPENDED } from '../iova/allocator.ts';
 import { type CopiedSegment, NO_HOLD, NO_SOURCE } from '../mappings.ts';
 import type { InputSegment } from '../scatterlist.ts';
@@ -26,8 +25,6 @@ const FROM_DEVICE = 1;
 
 export interface PartialParts extends ModeParts {
   exposure: Exposure;
-  policy: InvalidationPolicy;
-  deferred: boolean;
   findCost: number;
 }
 
@@ -147,7 +144,7 @@ export class PartialPages {
 
   /** A list, segment by segment. */
   unmapList(slot: number, device: Device): void {
-    const { dma, mappings, mapper, work, costs, exposure, policy, deferred, findCost, domains, clock } = this.parts;
+    const { dma, mappings, mapper, work, costs, exposure, findCost, domains, clock } = this.parts;
     const domain = domains[mappings.domain[slot]!]!;
     const direction = mappings.direction[slot]!;
     if (device.history !== null) device.history.push(mappings.page[slot]!, mappings.offset[slot]!, work.now());
@@ -157,8 +154,8 @@ export class PartialPages {
       mapper.clear(domain, page, pages);
       mapper.bookUnmap(mapper.clearedPtes);
       exposure.beginUnmap(domain.index, page, page + pages - 1);
-      work.add(ROW.other, deferred ? costs.unmapOtherDeferred : costs.unmapOther);
-      policy.unmapped(domain, page, pages);
+      work.add(ROW.other, domain.deferred ? costs.unmapOtherDeferred : costs.unmapOther);
+      domain.policy.unmapped(domain, page, pages);
       if (held !== NO_HOLD) {
         this.copies.out(direction, lengthBytes);
         this.pool.give(held);
