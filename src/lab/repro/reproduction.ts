@@ -59,7 +59,7 @@ export type Accept =
   | { report: true };
 
 interface Of {
-  /** Number of the target, B1 to B17 or S1 to S8; several rows may share one. */
+  /** Number of the target, B1 to B17, S1 to S8 or T1, or the section of the publication; several rows may share one. */
   target: string;
   what: string;
   /** Whether a constant was fitted on this very row; all others are predictions. */
@@ -97,4 +97,9 @@ export interface Reproduction {
   setup: string;
   arms: Record<string, Arm>;
   rows: Row[];
+  /**
+   * Rows that do not appear when their kinds are there to run them, and why, as far as can be told. A row here that does appear fails
+   * the tests as much as one that is missing.
+   */
+  misses?: { rows: string[]; why: string }[];
 }

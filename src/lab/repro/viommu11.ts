@@ -78,7 +78,13 @@ const pair = (setting: Setting): Arm => ({
 const sending = (setting: Setting): Arm => ({
   spec: {
     machine: { cpus: 1 },
-    policy: { allocator, invalidation: { kind: 'deferred-2008' }, ...setting.policy },
+    // Today's kernel would put strict in its place; that of the paper did not.
+    policy: {
+      allocator,
+      invalidation: { kind: 'deferred-2008' },
+      ...setting.policy,
+      ...(setting.guest && { force: true }),
+    },
     ...(setting.guest && { tenants: [{ name: 'vm', kind: 'vm' }] }),
     devices: [{ name: 'nic0', kind: 'nic' }],
     workloads: [
@@ -147,5 +153,15 @@ export const viommu11: Reproduction = {
         calibrated: false,
       }),
     ),
+  ],
+  misses: [
+    {
+      rows: ['sidecore: share of the line, deferred', 'bare metal: share of the line, deferred'],
+      why:
+        'The published cycles of a pair, 4,593 on bare metal, and of a packet, 2,190, come to 432 k packets a ' +
+        'second, which is 55 % of the line where 91 % were measured: a mapping carried more than one packet there, ' +
+        'which the paper does not say. With the sidecore the policy invalidates page by page in caching mode, as ' +
+        'the kernel of that time came to do, a call for each.',
+    },
   ],
 };

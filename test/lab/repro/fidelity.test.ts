@@ -13,35 +13,11 @@ import { closeScenes } from '../../../tools/thread-2008/parts.ts';
 
 after(closeScenes);
 
-/** Rows that do not appear, when their kinds are there to run them. */
-const DO_NOT_APPEAR: Record<string, string[]> = {
-  // The published rows scatter by more than a quarter around any line.
-  eiovar15: [
-    'mlx defer Memcached: 33 nodes, cycles of the allocation',
-    'brcm defer Apache 1 KB: 9 nodes, cycles of the allocation',
-  ],
-  // What table 1 calls "other" is in the 820 cycles of figure 7 as well: both are counted.
-  riommu15: ['defer+: cycles of a packet, over those without IOMMU'],
-  // A lock that an operation takes near its end keeps others out from its start: decision 4.
-  'skl26-nvme': [
-    '4 KiB: I/Os a second, strict over off',
-    '16 KiB: I/Os a second, strict over off',
-    '64 KiB: I/Os a second, strict over off',
-    '4 KiB: CPU time of an I/O, strict',
-    '16 KiB: CPU time of an I/O, strict',
-    '64 KiB: CPU time of an I/O, strict',
-  ],
-  // The few misses of that window overlap here, and did not there.
-  pciebench18: ['pipelined reads of 64 bytes, 512 KiB'],
-  // One time of a miss for three sizes of copies: 290 ns are 57 % of a short one, and 47 % were read off the figure.
-  wiosca10: ['copies of 1 KiB from 256 pages: penalty'],
-};
-
 for (const reproduction of Object.values(reproductions)) {
-  const { id, rows, arms } = reproduction;
+  const { id, rows, arms, misses = [] } = reproduction;
   describe(id, () => {
     test('what can be run appears, but for what is known not to', () => {
-      const expected = DO_NOT_APPEAR[id] ?? [];
+      const expected = misses.flatMap((miss) => miss.rows);
       for (const what of expected)
         assert.ok(
           rows.some((row) => row.what === what),
@@ -65,9 +41,10 @@ for (const reproduction of Object.values(reproductions)) {
       // The trace of B3 names C again after each operation.
       if (id !== 'eiovar15') assert.equal(new Set(names).size, names.length);
       for (const { target, what, published, calibrated } of rows) {
-        assert.match(target, /^(B\d+|S\d|2008)$/, what);
+        assert.match(target, /^(B\d+|S\d|T\d|1\.\d+|2008)$/, what);
         assert.ok(published.where.length > 3 && typeof calibrated === 'boolean', what);
       }
+      for (const { why } of misses) assert.ok(why.length > 40, why);
       for (const [name, { spec }] of Object.entries(arms))
         if (missingKinds(spec).length === 0) assert.doesNotThrow(() => resolveSpec(spec), name);
     });
