@@ -114,6 +114,85 @@ describe('the shapes in words', () => {
     assert.ok(windows[2]! < windows[1]! / 3 && windows[3]! < windows[2]! / 7, `${windows}`);
   });
 
+  test('T2: what one unit can do binds 4 KiB reads, and nothing from 16 KiB on, where misses are more', () => {
+    const over = ['4 KiB', '16 KiB', '64 KiB', '256 KiB', '1 MiB'].map((size) =>
+      value('skl26-nvme', `${size}: I/Os a second, strict over off`),
+    );
+    assert.ok(over[0]! < 0.5 && over.slice(1).every((ratio) => ratio > 0.95), `${over}`);
+    const misses =
+      'IOTLB misses a second under strict, 16 KiB over 4 KiB: the cost is that of an operation, not of a miss';
+    assert.ok(value('skl26-nvme', misses) > 1.5);
+  });
+
+  test('S4: behind one queue the threads share a rate, with a queue each they have it all', () => {
+    const [t16, t32, t64] = rowOf('invalidation-queue', 'map and unmap pairs a second, 16 to 64 threads, million')
+      .simulated as [number, number, number];
+    assert.ok(Math.abs(t16 / t64 - 1) < 0.01 && Math.abs(t32 / t64 - 1) < 0.01, `${[t16, t32, t64]}`);
+    const one = value('invalidation-queue', 'pairs a second of a CPU, one queue: 64 threads over one');
+    const each = value('invalidation-queue', 'the same with a queue a CPU');
+    assert.ok(each / one > 10, `${each} ${one}`);
+  });
+
+  test('S4: waiting doubles with the threads once the queue is the limit', () => {
+    const [, t16, t32, t64] = rowOf(
+      'invalidation-queue',
+      'an invalidation with its waiting, 1 to 64 threads, us',
+    ).simulated;
+    assert.ok(Math.abs(t32! / t16! / 2 - 1) < 0.1 && Math.abs(t64! / t32! / 2 - 1) < 0.1, `${[t16, t32, t64]}`);
+  });
+
+  test('B12: one walker makes 1 / (l0 + M lm) of M reads', () => {
+    for (const [flows, reads] of [
+      [5, 1.76],
+      [10, 2.31],
+      [20, 3.57],
+      [40, 4.35],
+    ] as const) {
+      const rate = value('fands24', `${flows} flows, ${reads} table reads a page: throughput`);
+      assert.ok(Math.abs(rate / ((4096 * 8) / (65 + reads * 197)) - 1) < 0.005, `${flows} ${rate}`);
+    }
+  });
+
+  test('B13: the upper walk caches miss only where unmaps empty them', () => {
+    assert.ok(rowOf('fands24', 'misses of levels 1 and 2 a page, with A: none').simulated.every((miss) => miss === 0));
+    assert.ok(
+      rowOf('fands24', 'misses of levels 1 and 2 a page, without A: some').simulated.every((miss) => miss > 0.02),
+    );
+  });
+
+  test('B14: two halves of a page miss once, until they are apart', () => {
+    const half = value('farshin23', 'MTU 1500, two buffers a page: misses a MiB');
+    assert.ok(Math.abs(half / (2 ** 20 / 1500 / 2) - 1) < 0.01, `${half}`);
+    assert.ok(value('farshin23', 'MTU 1500, two buffers a page: shuffled over in order') > 1.1);
+  });
+
+  test('B17: a fixed depot never comes to rest under a deferred policy, does under strict', () => {
+    const share = value(
+      'iova-ageing',
+      'one size, deferred, fixed depot: share of allocations that the caches do not serve, in steady state',
+    );
+    const [strict] = rowOf('iova-ageing', 'the same, strict; deferred with the trimmed depot').simulated;
+    assert.ok(share > 0.1 && strict! < 0.001, `${share} ${strict}`);
+  });
+
+  test('B6: under LRU a ring that does not fit misses each time, under random replacement part of the time', () => {
+    const lru = [64, 128].map((pages) => value('wiosca10', `copies of 1 KiB from ${pages} pages: penalty`));
+    const random = rowOf(
+      'wiosca10',
+      'copies of 1 KiB from 32, 64, 128 pages if the IOTLB replaced at random: penalty',
+    ).simulated;
+    assert.equal(lru[0], lru[1]);
+    assert.ok(random[1]! < lru[0]! && random[1]! > random[0]! * 3, `${random} ${lru}`);
+  });
+
+  test('1.3: an exit for each map leaves a tenth of the line, a core that polls several times as much', () => {
+    const [exit, sidecore, metal] = rowOf(
+      'viommu11',
+      'share of the line, deferred: trap and emulate, sidecore, bare metal',
+    ).simulated as [number, number, number];
+    assert.ok(exit < 0.15 && sidecore > 2.5 * exit && metal > 1.5 * sidecore, `${exit} ${sidecore} ${metal}`);
+  });
+
   test('2008: batching recovers part of the loss, not all of it', () => {
     const [row] = resultsOf(reproductions['intel-iommu-2008']!);
     assert.ok(row!.simulated[0]! > 0 && row!.simulated[0]! < 1, `${row!.simulated}`);
