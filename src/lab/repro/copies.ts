@@ -140,7 +140,8 @@ export const copies: Reproduction = {
         what: `swiotlb, ${jobs} jobs, ${access}: I/Os a second, a lock a CPU over one lock`,
         published: { value: split / one, tag: 'derived', where: MAIL },
         simulated: { ratio: [iops(fio(jobs, access, 'per-cpu')), iops(fio(jobs, access, 'one'))] },
-        accept: { within: 0.25 },
+        // One job meets nobody at the lock, whatever its kind: 1 is what comes out without any of the mechanism.
+        accept: jobs === 1 ? { report: true } : { within: 0.25 },
         calibrated: false,
       }),
     ),
