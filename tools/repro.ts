@@ -6,7 +6,7 @@ import { profiles, sensitivityOf } from '../src/core/meter/cost-profile.ts';
 import { reproductions } from '../src/lab/repro/index.ts';
 import type { Reproduction } from '../src/lab/repro/reproduction.ts';
 import { reproduce } from '../src/lab/repro/run.ts';
-import { reproductionTable, rowOf } from './docs/fidelity.ts';
+import { missesOf, reproductionTable, rowOf } from './docs/fidelity.ts';
 import { table } from './docs/table.ts';
 
 const names = process.argv.slice(2).filter((argument) => argument !== '--sensitivity');
@@ -55,6 +55,6 @@ if (wanted.length === 0) {
 }
 for (const reproduction of wanted) {
   console.log(`\n## ${reproduction.title}\n\n${reproduction.citation}\n\n${reproduction.setup}\n`);
-  console.log(reproductionTable(reproduction));
+  console.log(`${reproductionTable(reproduction)}\n\n${missesOf(reproduction)}`);
   if (sensitivity) printSensitivity(reproduction);
 }

@@ -179,6 +179,10 @@ export type DelayedEntries = number;
  */
 export type SingleQueue = boolean;
 /**
+ * `strict`: an unmap that frees no table page keeps the walk caches; `false`: each drops those of its range.
+ */
+export type KeepsWalkCaches = boolean;
+/**
  * Keeps the invalidation policy that is asked for where a real system would put another in its place: in caching mode, without `iommu.deferredFlush`, for untrusted devices.
  */
 export type Force = boolean;
@@ -440,6 +444,7 @@ export interface InvalidationInput {
   form?: 'parisc';
   entries?: DelayedEntries;
   single?: SingleQueue;
+  leafOnly?: KeepsWalkCaches;
 }
 /**
  * The bounce pool, of the mode `bounce` and of untrusted devices where each mapping is translated.

@@ -55,9 +55,22 @@ function summary(): string {
   return table(['reproduction', 'what', 'targets', 'appears', 'does not appear', 'reported', 'not simulated'], rows);
 }
 
+/** Why rows do not appear, a paragraph for those that share a reason; of those that were run. */
+export function missesOf(reproduction: Reproduction): string {
+  const seen = new Set(
+    resultsOf(reproduction).flatMap(({ row, status }) => (status === 'does not appear' ? [row.what] : [])),
+  );
+  return (reproduction.misses ?? [])
+    .filter(({ rows }) => rows.some((what) => seen.has(what)))
+    .map(({ rows, why }) => `**Does not appear**: ${rows.map((what) => `*${what}*`).join('; ')}. ${why}`)
+    .join('\n\n');
+}
+
 function part(reproduction: Reproduction): string {
   const { title, citation, setup, id } = reproduction;
-  return `${title}. ${citation}.\n\n${setup}\n\n\`\`\`\nnpm run repro -- ${id}\n\`\`\`\n\n${reproductionTable(reproduction)}`;
+  const command = `\`\`\`\nnpm run repro -- ${id}\n\`\`\``;
+  const parts = [`${title}. ${citation}.`, setup, command, reproductionTable(reproduction), missesOf(reproduction)];
+  return parts.filter((text) => text !== '').join('\n\n');
 }
 
 export const fidelityParts: Record<string, () => string> = {

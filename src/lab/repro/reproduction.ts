@@ -34,7 +34,8 @@ export interface ScriptArm {
 export type Arm = RunArm | ScriptArm;
 
 /**
- * A number out of arms. `metric` is a dotted path: into the result of a run, where `workloads.<name>` finds a workload by its name;
+ * A number out of arms. `metric` is a dotted path: into the result of a run, where `workloads.<name>` finds a workload by its name
+ * and `walkCaches.<level>` lookups, hits and misses of the walk cache that points to tables of a level (1: leaf tables);
  * or, for a script, into `{<as>: result, <phase>: {maps, iovaAlloc: {mean, longest, searches}}}`.
  */
 export type Measure =
@@ -58,7 +59,7 @@ export type Accept =
   | { report: true };
 
 interface Of {
-  /** Number of the target, B1 to B17 or S1 to S8; several rows may share one. */
+  /** Number of the target, B1 to B17, S1 to S8 or T1, or the section of the publication; several rows may share one. */
   target: string;
   what: string;
   /** Whether a constant was fitted on this very row; all others are predictions. */
@@ -96,4 +97,9 @@ export interface Reproduction {
   setup: string;
   arms: Record<string, Arm>;
   rows: Row[];
+  /**
+   * Rows that do not appear when their kinds are there to run them, and why, as far as can be told. A row here that does appear fails
+   * the tests as much as one that is missing.
+   */
+  misses?: { rows: string[]; why: string }[];
 }

@@ -3,9 +3,10 @@
 import { workloads } from '../../core/devices/index.ts';
 import { createSimulator, resolveSpec } from '../../core/index.ts';
 import { profiles, stepNames } from '../../core/meter/cost-profile.ts';
-import type { Operation, Outcome } from '../../core/operations.ts';
+import type { Operation, Outcome, RunRequest } from '../../core/operations.ts';
 import { policies } from '../../core/os/invalidation/index.ts';
 import { allocators } from '../../core/os/iova/index.ts';
+import { modes } from '../../core/os/mode/index.ts';
 import type { SimulatorApi } from '../../core/simulator-api.ts';
 import { LabelTable } from '../../host/labels.ts';
 import type { Arm, Measure, NumberRow, Reproduction, Row, RunArm, ScriptArm, ShapeRow, Spec } from './reproduction.ts';
@@ -35,7 +36,7 @@ interface Kind {
 
 /** Kinds, members and steps that a spec names and this version does not have, in words; empty when it can be run. */
 export function missingKinds(spec: Spec): string[] {
-  const policy = (spec.policy ?? {}) as { allocator?: Plain; invalidation?: Plain };
+  const policy = (spec.policy ?? {}) as { mode?: string; allocator?: Plain; invalidation?: Plain };
   const costs = (spec.costs ?? {}) as { profile?: string; overrides?: Plain };
   const missing: string[] = [];
   const want = (what: string, wanted: Plain | undefined, known: Record<string, Kind>) => {
@@ -49,6 +50,7 @@ export function missingKinds(spec: Spec): string[] {
     for (const member of Object.keys(wanted))
       if (!members.includes(member)) missing.push(`${member} of ${what} ${wanted.kind}`);
   };
+  if (policy.mode !== undefined && !(policy.mode in modes)) missing.push(`mode ${policy.mode}`);
   want('allocator', policy.allocator, allocators);
   want('policy', policy.invalidation, policies);
   for (const workload of (spec.workloads ?? []) as Plain[]) want('workload', workload, workloads);
@@ -69,13 +71,32 @@ function withNames(result: Plain): Plain {
   return { ...result, workloads: Object.fromEntries(named.map((each) => [each.name ?? each.id, each])) };
 }
 
+/** Lookups and hits of each walk cache since the session began, by the level of the tables that it points to: 1 are leaf tables. */
+function walkCachesOf(simulator: SimulatorApi): Record<string, { lookups: number; hits: number }> {
+  const { walkCaches } = expectOk(simulator.read({ read: 'metrics' })) as {
+    walkCaches: { tableLevel: number; lookups: number; hits: number }[];
+  };
+  return Object.fromEntries(walkCaches.map(({ tableLevel, lookups, hits }) => [tableLevel, { lookups, hits }]));
+}
+
+function carryOut(simulator: SimulatorApi, request: RunRequest): void {
+  expectOk(simulator.startRun(request));
+  while (!simulator.stepRun(EVENTS_PER_STEP));
+}
+
+/** The result of the last run, with `walkCaches.<level>` of that run beside it. */
 function runTraffic({ spec, before = [], run }: RunArm): Plain {
   const simulator = createSimulator(resolveSpec(spec));
-  for (const request of [...before, run]) {
-    expectOk(simulator.startRun(request));
-    while (!simulator.stepRun(EVENTS_PER_STEP));
-  }
-  return withNames(simulator.runResult());
+  for (const request of before) carryOut(simulator, request);
+  const start = walkCachesOf(simulator);
+  carryOut(simulator, run);
+  const walkCaches = Object.fromEntries(
+    Object.entries(walkCachesOf(simulator)).map(([level, now]) => {
+      const [lookups, hits] = [now.lookups - start[level]!.lookups, now.hits - start[level]!.hits];
+      return [level, { lookups, hits, misses: lookups - hits }];
+    }),
+  );
+  return { ...withNames(simulator.runResult()), walkCaches };
 }
 
 interface Phase {

@@ -94,6 +94,21 @@ describe('strict', () => {
     assert.ok(entries.every(({ iova }) => iova !== whole.iova));
   });
 
+  test('with leafOnly false each unmap drops the walk caches that lead to its page', () => {
+    const near = (leafOnly: boolean) => {
+      const machine = withPolicy({ kind: 'strict', leafOnly });
+      const buffer = machine.buffer(4096);
+      const stays = machine.map('n', { buffer, lengthBytes: 4096 });
+      const far = machine.map('n', { buffer, lengthBytes: 4096 });
+      machine.touch('n', far.iova);
+      machine.unmap(far.id);
+      const { from, memoryReferences } = machine.touch('n', stays.iova);
+      return { from, memoryReferences };
+    };
+    assert.deepEqual(near(true), { from: 'walk-cache', memoryReferences: 1 });
+    assert.deepEqual(near(false), { from: 'walk', memoryReferences: 4 });
+  });
+
   test('the address is free again at once', () => {
     const machine = withPolicy({ kind: 'strict' });
     const buffer = machine.buffer(4096);

@@ -13,35 +13,11 @@ import { closeScenes } from '../../../tools/thread-2008/parts.ts';
 
 after(closeScenes);
 
-/** Rows that do not appear, when their kinds are there to run them. */
-const DO_NOT_APPEAR: Record<string, string[]> = {
-  // The published rows scatter by more than a quarter around any line.
-  eiovar15: [
-    'mlx defer Memcached: 33 nodes, cycles of the allocation',
-    'brcm defer Apache 1 KB: 9 nodes, cycles of the allocation',
-  ],
-  // What table 1 calls "other" is in the 820 cycles of figure 7 as well: both are counted.
-  riommu15: ['defer+: cycles of a packet, over those without IOMMU'],
-  // A lock that an operation takes near its end keeps others out from its start: decision 4.
-  'skl26-nvme': [
-    '4 KiB: I/Os a second, strict over off',
-    '16 KiB: I/Os a second, strict over off',
-    '64 KiB: I/Os a second, strict over off',
-    '4 KiB: CPU time of an I/O, strict',
-    '16 KiB: CPU time of an I/O, strict',
-    '64 KiB: CPU time of an I/O, strict',
-  ],
-  // The few misses of that window overlap here, and did not there.
-  pciebench18: ['pipelined reads of 64 bytes, 512 KiB'],
-  // One time of a miss for three sizes of copies: 290 ns are 57 % of a short one, and 47 % were read off the figure.
-  wiosca10: ['copies of 1 KiB from 256 pages: penalty'],
-};
-
 for (const reproduction of Object.values(reproductions)) {
-  const { id, rows, arms } = reproduction;
+  const { id, rows, arms, misses = [] } = reproduction;
   describe(id, () => {
     test('what can be run appears, but for what is known not to', () => {
-      const expected = DO_NOT_APPEAR[id] ?? [];
+      const expected = misses.flatMap((miss) => miss.rows);
       for (const what of expected)
         assert.ok(
           rows.some((row) => row.what === what),
@@ -65,9 +41,10 @@ for (const reproduction of Object.values(reproductions)) {
       // The trace of B3 names C again after each operation.
       if (id !== 'eiovar15') assert.equal(new Set(names).size, names.length);
       for (const { target, what, published, calibrated } of rows) {
-        assert.match(target, /^(B\d+|S\d|2008)$/, what);
+        assert.match(target, /^(B\d+|S\d|T\d|1\.\d+|2008)$/, what);
         assert.ok(published.where.length > 3 && typeof calibrated === 'boolean', what);
       }
+      for (const { why } of misses) assert.ok(why.length > 40, why);
       for (const [name, { spec }] of Object.entries(arms))
         if (missingKinds(spec).length === 0) assert.doesNotThrow(() => resolveSpec(spec), name);
     });
@@ -135,6 +112,85 @@ describe('the shapes in words', () => {
     // The timer's own flush takes a moment.
     assert.ok(windows[0]! < 10_010 && windows[1]! < 10_010, `${windows}`);
     assert.ok(windows[2]! < windows[1]! / 3 && windows[3]! < windows[2]! / 7, `${windows}`);
+  });
+
+  test('T2: what one unit can do binds 4 KiB reads, and nothing from 16 KiB on, where misses are more', () => {
+    const over = ['4 KiB', '16 KiB', '64 KiB', '256 KiB', '1 MiB'].map((size) =>
+      value('skl26-nvme', `${size}: I/Os a second, strict over off`),
+    );
+    assert.ok(over[0]! < 0.5 && over.slice(1).every((ratio) => ratio > 0.95), `${over}`);
+    const misses =
+      'IOTLB misses a second under strict, 16 KiB over 4 KiB: the cost is that of an operation, not of a miss';
+    assert.ok(value('skl26-nvme', misses) > 1.5);
+  });
+
+  test('S4: behind one queue the threads share a rate, with a queue each they have it all', () => {
+    const [t16, t32, t64] = rowOf('invalidation-queue', 'map and unmap pairs a second, 16 to 64 threads, million')
+      .simulated as [number, number, number];
+    assert.ok(Math.abs(t16 / t64 - 1) < 0.01 && Math.abs(t32 / t64 - 1) < 0.01, `${[t16, t32, t64]}`);
+    const one = value('invalidation-queue', 'pairs a second of a CPU, one queue: 64 threads over one');
+    const each = value('invalidation-queue', 'the same with a queue a CPU');
+    assert.ok(each / one > 10, `${each} ${one}`);
+  });
+
+  test('S4: waiting doubles with the threads once the queue is the limit', () => {
+    const [, t16, t32, t64] = rowOf(
+      'invalidation-queue',
+      'an invalidation with its waiting, 1 to 64 threads, us',
+    ).simulated;
+    assert.ok(Math.abs(t32! / t16! / 2 - 1) < 0.1 && Math.abs(t64! / t32! / 2 - 1) < 0.1, `${[t16, t32, t64]}`);
+  });
+
+  test('B12: one walker makes 1 / (l0 + M lm) of M reads', () => {
+    for (const [flows, reads] of [
+      [5, 1.76],
+      [10, 2.31],
+      [20, 3.57],
+      [40, 4.35],
+    ] as const) {
+      const rate = value('fands24', `${flows} flows, ${reads} table reads a page: throughput`);
+      assert.ok(Math.abs(rate / ((4096 * 8) / (65 + reads * 197)) - 1) < 0.005, `${flows} ${rate}`);
+    }
+  });
+
+  test('B13: the upper walk caches miss only where unmaps empty them', () => {
+    assert.ok(rowOf('fands24', 'misses of levels 1 and 2 a page, with A: none').simulated.every((miss) => miss === 0));
+    assert.ok(
+      rowOf('fands24', 'misses of levels 1 and 2 a page, without A: some').simulated.every((miss) => miss > 0.02),
+    );
+  });
+
+  test('B14: two halves of a page miss once, until they are apart', () => {
+    const half = value('farshin23', 'MTU 1500, two buffers a page: misses a MiB');
+    assert.ok(Math.abs(half / (2 ** 20 / 1500 / 2) - 1) < 0.01, `${half}`);
+    assert.ok(value('farshin23', 'MTU 1500, two buffers a page: shuffled over in order') > 1.1);
+  });
+
+  test('B17: a fixed depot never comes to rest under a deferred policy, does under strict', () => {
+    const share = value(
+      'iova-ageing',
+      'one size, deferred, fixed depot: share of allocations that the caches do not serve, in steady state',
+    );
+    const [strict] = rowOf('iova-ageing', 'the same, strict; deferred with the trimmed depot').simulated;
+    assert.ok(share > 0.1 && strict! < 0.001, `${share} ${strict}`);
+  });
+
+  test('B6: under LRU a ring that does not fit misses each time, under random replacement part of the time', () => {
+    const lru = [64, 128].map((pages) => value('wiosca10', `copies of 1 KiB from ${pages} pages: penalty`));
+    const random = rowOf(
+      'wiosca10',
+      'copies of 1 KiB from 32, 64, 128 pages if the IOTLB replaced at random: penalty',
+    ).simulated;
+    assert.equal(lru[0], lru[1]);
+    assert.ok(random[1]! < lru[0]! && random[1]! > random[0]! * 3, `${random} ${lru}`);
+  });
+
+  test('1.3: an exit for each map leaves a tenth of the line, a core that polls several times as much', () => {
+    const [exit, sidecore, metal] = rowOf(
+      'viommu11',
+      'share of the line, deferred: trap and emulate, sidecore, bare metal',
+    ).simulated as [number, number, number];
+    assert.ok(exit < 0.15 && sidecore > 2.5 * exit && metal > 1.5 * sidecore, `${exit} ${sidecore} ${metal}`);
   });
 
   test('2008: batching recovers part of the loss, not all of it', () => {

@@ -86,6 +86,35 @@ describe('measures', () => {
     assert.equal(one(row, {}, { rx: traffic }).passed, true);
   });
 
+  test('walk caches of the measured run alone, by the level of the tables that they lead to', () => {
+    const reads = (before: number) => ({
+      spec: {
+        machine: { cpus: 1 },
+        iommu: { iotlb: { entries: 1, ways: 0 } },
+        devices: [{ name: 'n', kind: 'custom' }],
+        workloads: [
+          {
+            name: 'w',
+            kind: 'dma-window',
+            device: 'n',
+            windowBytes: 2 ** 20,
+            strideBytes: 4096,
+            pattern: 'sequential',
+          },
+        ],
+      },
+      before: [{ operations: before }],
+      run: { operations: 100 },
+    });
+    const of = (before: number, metric: string) =>
+      one(number({ arm: 'w', metric }, 1, { report: true }), {}, { w: reads(before) }).simulated[0];
+    // Access on their way at the end of a run are looked up in it.
+    assert.ok(Math.abs(of(10, 'walkCaches.1.lookups')! - 100) <= 1);
+    assert.ok(Math.abs(of(500, 'walkCaches.1.lookups')! - 100) <= 1);
+    assert.equal(of(10, 'walkCaches.1.misses'), 0);
+    assert.equal(of(10, 'walkCaches.3.lookups'), 0);
+  });
+
   test('what is not there is an error and not a zero', () => {
     assert.throws(
       () => one(number({ arm: 'two', metric: 'first.nonsense' }, 1, { report: true })),
@@ -166,6 +195,8 @@ describe('kinds that are not there', () => {
     assert.deepEqual(missingKinds({ policy: { invalidation: { kind: 'strict', lazily: true } } }), [
       'lazily of policy strict',
     ]);
+    assert.deepEqual(missingKinds({ policy: { mode: 'astral' } }), ['mode astral']);
+    assert.deepEqual(missingKinds({ policy: { mode: 'passthrough' } }), []);
     assert.deepEqual(missingKinds(spec), []);
     const arms = { two: { spec: future, script: twoMaps } };
     const row = one(number({ ratio: [maps, maps] }, 1, { exactly: true }), {}, arms);
