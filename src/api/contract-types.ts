@@ -143,6 +143,14 @@ export type LazyFlush = boolean;
  */
 export type BlockEntries = 1 | 2 | 4 | 8 | 16 | 32 | 64;
 /**
+ * `persistent`: mappings that a domain keeps after their unmap.
+ */
+export type KeptMappings = number;
+/**
+ * `persistent`: how long one is kept at most; 0 is without limit.
+ */
+export type KeptTimeoutMs = number;
+/**
  * `deferred-2008`: so many pending unmaps force a flush.
  */
 export type HighWater = number;
@@ -151,7 +159,11 @@ export type HighWater = number;
  */
 export type TimeoutMs = number;
 /**
- * `delayed`: size of the batch.
+ * `delayed`: `parisc` posts the purge at unmap and waits at the end of the batch; `ia64` leaves even the PTE until then.
+ */
+export type DelayedForm = 'parisc' | 'ia64';
+/**
+ * `delayed`: size of the batch; 16 in the form `parisc`, 64 in the form `ia64`.
  */
 export type DelayedEntries = number;
 /**
@@ -308,7 +320,7 @@ export interface Iommu {
   };
 }
 /**
- * `rbtree-2008` (top-down tree with one cached node), `rbtree` (today's tree), `bitmap` (next-fit over one bitmap, the proposal of the 2008 thread); the bitmaps of platforms, with what each does about a slot freed ahead of the cursor: `gart` (x86), `amd-2008`, `alpha`, `sparc-pools` and `powerpc-pools` (a pool for some CPUs each), `sba-parisc`. Without `kind`, members are merged into the allocator that is there.
+ * `rbtree-2008` (top-down tree with one cached node), `rbtree` (today's tree), `bitmap` (next-fit over one bitmap, the proposal of the 2008 thread); the bitmaps of platforms, with what each does about a slot freed ahead of the cursor: `gart` (x86), `amd-2008`, `alpha`, `sparc-pools` and `powerpc-pools` (a pool for some CPUs each), `sba-parisc` and `sba-ia64`; `persistent` (an unmap keeps the mapping for the next map of the same memory). Without `kind`, members are merged into the allocator that is there.
  */
 export interface AllocatorInput {
   kind?:
@@ -320,7 +332,9 @@ export interface AllocatorInput {
     | 'alpha'
     | 'sparc-pools'
     | 'powerpc-pools'
-    | 'sba-parisc';
+    | 'sba-parisc'
+    | 'sba-ia64'
+    | 'persistent';
   apertureBytes?: ApertureBytes;
   entries?: BitmapEntries;
   fullFlush?: FullFlush;
@@ -328,6 +342,8 @@ export interface AllocatorInput {
   largePool?: LargePool;
   lazyFlush?: LazyFlush;
   blockEntries?: BlockEntries;
+  keptMappings?: KeptMappings;
+  keptTimeoutMs?: KeptTimeoutMs;
 }
 /**
  * When cached translations are dropped. `strict`: before unmap returns. `deferred-2008`: after 250 unmaps or 10 ms. `flush-queue`: when a CPU's ring of 256 is full, or after 10 ms. `wrap`: when the allocator's cursor wraps (bitmaps only). `never`: a control that shows what goes wrong. `delayed`: a small batch held back, then flushed.
@@ -336,7 +352,7 @@ export interface InvalidationInput {
   kind?: 'strict' | 'deferred-2008' | 'flush-queue' | 'wrap' | 'never' | 'delayed';
   highWater?: HighWater;
   timeoutMs?: TimeoutMs;
-  form?: 'parisc';
+  form?: DelayedForm;
   entries?: DelayedEntries;
   single?: SingleQueue;
 }

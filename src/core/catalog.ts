@@ -2,6 +2,7 @@
 import { workloads } from './devices/index.ts';
 import { assumptionsOf, profiles } from './meter/cost-profile.ts';
 import { policies } from './os/invalidation/index.ts';
+import { withDefaults } from './os/invalidation/policy.ts';
 import { allocators } from './os/iova/index.ts';
 import { presets } from './presets.ts';
 
@@ -35,13 +36,16 @@ export function catalog(): Record<string, unknown> {
       source,
       circular,
     })),
-    policies: Object.values(policies).map(({ kind, schema, defaults, source, reuse, needsCircular }) => ({
-      kind,
-      schema,
-      defaults,
-      source,
-      reuse,
-      needsCircularAllocator: needsCircular,
+    policies: Object.values(policies).map((entry) => ({
+      kind: entry.kind,
+      schema: entry.schema,
+      defaults: withDefaults(entry),
+      source: entry.source,
+      reuse: entry.reuse,
+      ...(entry.forms && {
+        forms: entry.forms.map(({ parameters, reuse }) => ({ parameters: withDefaults(entry, parameters), reuse })),
+      }),
+      needsCircularAllocator: entry.needsCircular,
     })),
     modes: modes.map((mode) => ({ ...mode, schema: { const: mode.kind }, defaults: {} })),
     devices: deviceKinds.map((kind) => ({

@@ -1,10 +1,11 @@
 /** From what people send to a spec without gaps: defaults, then the preset, then their own words; then the checks that need sense. */
 import { profiles, stepNames } from './meter/cost-profile.ts';
 import { policies } from './os/invalidation/index.ts';
+import { withDefaults } from './os/invalidation/policy.ts';
 import { allocators } from './os/iova/index.ts';
 import { presets } from './presets.ts';
 import { PHYSICAL_PAGES, parseAddress, parsed } from './sim/address.ts';
-import type { ResolvedSpec } from './spec.ts';
+import type { InvalidationSpec, ResolvedSpec } from './spec.ts';
 
 export interface SpecProblem {
   path: string;
@@ -102,6 +103,8 @@ export function resolveSpec(input: Record<string, unknown>): ResolvedSpec {
   machine.cpuGhz ??= profile?.clockGhz ?? 3.1;
   const walkCache = (merged.iommu as Plain).walkCache as Plain;
   walkCache.entriesPerLevel ??= new Array(spec.iommu.levels - 1).fill(16);
+  const policy = policies[spec.policy.invalidation.kind];
+  if (policy) spec.policy.invalidation = withDefaults(policy, spec.policy.invalidation) as InvalidationSpec;
   const problems = [...check(spec)];
   if (problems.length > 0) throw new SpecError(problems);
   return spec;

@@ -170,6 +170,7 @@ export class Simulator implements SimulatorApi {
       tables: this.tables,
       domains: this.domains,
       cachingMode: iommu.invalidation.cachingMode,
+      clearPtes: (domain, pfn, pages) => this.dma.clearPtes(domain, pfn, pages),
       freeIova: (domain, pfn, pages) => this.dma.freeIova(domain, pfn, pages),
       arm: (ps, token) => this.queue.arm(ps, EVENT.timerOnCpu + this.work.cpu, token),
       armHardware: (ps, token) => this.queue.arm(ps, EVENT.hardware, token),
@@ -191,6 +192,11 @@ export class Simulator implements SimulatorApi {
       policy: this.policy,
       deferred: this.policyEntry.deferred,
       gathers: this.policyEntry.gathers === true,
+      keepsPte: this.policy.keepsPte === true,
+      keepsMappings: this.allocatorEntry.keepsMappings === true,
+      keptNs: Number(policy.allocator.keptTimeoutMs ?? 0) * 1e6,
+      byFrame: this.allocatorEntry.byFrame === true,
+      armAllocator: (domain: Domain, delayPs: number) => this.armAllocator(domain, delayPs),
       passthrough: this.passthrough,
       cachingMode: iommu.invalidation.cachingMode,
       always32BitFirst: this.allocatorEntry.always32BitFirst,
@@ -265,9 +271,9 @@ export class Simulator implements SimulatorApi {
         parameters: this.spec.policy.allocator,
         call: this.call,
         cpus: this.spec.machine.cpus,
-        arm: (domain, delayPs) =>
-          this.queue.arm(this.work.now() + delayPs, EVENT.allocatorOnCpu + this.work.cpu, domain.index),
+        arm: (domain, delayPs) => this.armAllocator(domain, delayPs),
         flushes: this.policyEntry.needsCircular ? this.policy : null,
+        exhausted: (domain) => this.dma.exhausted(domain),
       },
       this.reserved,
     );
@@ -275,6 +281,11 @@ export class Simulator implements SimulatorApi {
     this.domains.push(domain);
     this.domainNames.add(domain);
     return domain;
+  }
+
+  /** Arms the timer of a domain's allocator: it fires on the CPU at work. */
+  private armAllocator(domain: Domain, delayPs: number): void {
+    this.queue.arm(this.work.now() + delayPs, EVENT.allocatorOnCpu + this.work.cpu, domain.index);
   }
 
   /** A device by index, also one that was removed while mappings of it live on. */

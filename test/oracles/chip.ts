@@ -166,6 +166,17 @@ export class NaiveChip<Origin> {
     return prune(space.root);
   }
 
+  /** What a walk without caches would find, and no trace of the look. */
+  leafAt(space: Space<Origin>, page: number): Leaf<Origin> | null {
+    for (let table: Table<Origin> | undefined = space.root; table; ) {
+      const index = NaiveChip.index(page, table.level);
+      const leaf = table.leaves.get(index);
+      if (leaf) return leaf;
+      table = table.tables.get(index);
+    }
+    return null;
+  }
+
   /** Frames of unlinked tables go back: from here on whoever still points there reads something else. */
   release(): void {
     for (const table of this.unlinked) {

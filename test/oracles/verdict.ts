@@ -2,8 +2,8 @@
  * What should be said of every access, from the full history in plain objects: who mapped what when, who had each frame when, what
  * every cached entry came from, when each page was unmapped and what was invalidated since.
  *
- * It is told the operations, the addresses that the allocator chose, and the commands that reached the invalidation interface; it
- * works out for itself what is cached, what is translated, what that means, and how long each unmapped page stayed reachable.
+ * It is told the operations, the addresses that the allocator chose, and the commands that reached the invalidation interface; where
+ * PTEs may outlive their unmap, also when they were cleared. It works out for itself what is cached, what is translated, what that means, and how long each unmapped page stayed reachable.
  */
 import type { RandomStream } from '../../src/core/sim/random.ts';
 import { type ChipShape, NaiveChip, type Space } from './chip.ts';
@@ -36,18 +36,29 @@ export interface Mapping {
 export interface Window {
   space: number;
   page: number;
+  mapping: Mapping;
   bytes: number;
   opened: bigint;
   closed: bigint | null;
   /** Closed stretches in which something cached translated the page. */
   actual: { from: bigint; to: bigint }[];
+  /** What translates the page still: its PTE, or else a cached entry. */
+  stands: boolean;
   entry: CachedLeaf | null;
   since: bigint;
+}
+
+/** A page that gets a window when the call returns, unless an invalidation covers it before. */
+interface Waiting {
+  mapping: Mapping;
+  page: number;
+  bytes: number;
 }
 
 /** A command that completed, or the return of the call in progress. */
 export type Step =
   | { what: 'invalidate'; space: number; first: number; pages: number; leafOnly: boolean; at: bigint }
+  | { what: 'clear'; space: number; first: number; last: number; at: bigint }
   | { what: 'release' }
   | { what: 'return'; at: bigint };
 
@@ -77,13 +88,24 @@ export class NaiveWorld {
   readonly mappings: Mapping[] = [];
   readonly windows: Window[] = [];
   private readonly passthrough: boolean;
+  /** Whether PTEs are cleared when it is told so, and not by each unmap. */
+  private readonly told: boolean;
+  /** Pages that stood after their unmap and that the map in progress takes over. */
+  private takenOver: { space: number; page: number }[] = [];
   attempts = 0;
   detected = 0;
 
-  constructor(shape: ChipShape & { memoryBytes: number; passthrough: boolean }, random: RandomStream) {
+  constructor(shape: ChipShape & { memoryBytes: number; passthrough: boolean; told: boolean }, random: RandomStream) {
     this.memory = new NaiveMemory(shape.memoryBytes, 'lifo');
     this.chip = new NaiveChip<Mapping>(shape, this.memory, random);
     this.passthrough = shape.passthrough;
+    this.told = shape.told;
+  }
+
+  /** Whether a page of a mapping has its PTE in the tables, live or not. */
+  private stands({ space, pages }: Mapping, page: number): boolean {
+    const leaf = this.chip.leafAt(this.spaces.get(space)!, page);
+    return leaf !== null && leaf.origin.pages === pages;
   }
 
   makeSpace(index: number, levels: number): void {
@@ -123,56 +145,91 @@ export class NaiveWorld {
     }
     if (!this.passthrough)
       for (const { page, frame, pages } of calls)
-        this.chip.map(this.spaces.get(space)!, page, frame, pages, permission, mapping, largest);
+        if (!this.takesOver(mapping, page, pages))
+          this.chip.map(this.spaces.get(space)!, page, frame, pages, permission, mapping, largest);
     mapping.age = this.memory.handOuts;
     this.mappings.push(mapping);
     return mapping;
   }
 
+  /** What stands there already since another mapping was unmapped becomes this one's. @returns whether all of it does */
+  private takesOver(mapping: Mapping, page: number, pages: number): boolean {
+    const space = this.spaces.get(mapping.space)!;
+    const leaves = Array.from({ length: pages }, (_, i) => this.chip.leafAt(space, page + i));
+    if (leaves.some((leaf) => leaf === null)) return false;
+    for (const [i, leaf] of leaves.entries()) {
+      leaf!.origin = mapping;
+      this.takenOver.push({ space: mapping.space, page: page + i });
+    }
+    return true;
+  }
+
   /** Clears [first, last]; what the call did afterwards is in `steps`, its return among them. */
   unmap(space: number, first: number, last: number, over: Mapping[], steps: Step[], opensWindows = true): void {
-    if (!this.passthrough) this.chip.clear(this.spaces.get(space)!, first, last);
-    const waiting: { page: number; bytes: number }[] = [];
+    if (!this.passthrough && !this.told) this.chip.clear(this.spaces.get(space)!, first, last);
+    const waiting: Waiting[] = [];
     for (const mapping of over)
       for (const [page, placed] of mapping.pages) {
         if (page < first || page > last || mapping.unmapped.has(page)) continue;
         mapping.unmapped.add(page);
-        waiting.push({ page, bytes: mapping.explicit ? 4096 : placed.bytes.reduce((sum, byte) => sum + byte, 0) });
+        waiting.push({
+          mapping,
+          page,
+          bytes: mapping.explicit ? 4096 : placed.bytes.reduce((sum, byte) => sum + byte, 0),
+        });
       }
     this.happened(steps, space, opensWindows && !this.passthrough ? waiting : []);
   }
 
   /** @param waiting pages that get a window when the call returns, unless an invalidation covers them before */
-  happened(steps: readonly Step[], space = -1, waiting: { page: number; bytes: number }[] = []): void {
+  happened(steps: readonly Step[], space = -1, waiting: Waiting[] = []): void {
     let left = waiting;
     for (const step of steps) {
       if (step.what === 'release') this.chip.release();
-      else if (step.what === 'return') {
-        for (const { page, bytes } of left) this.open(space, page, bytes, step.at);
+      else if (step.what === 'clear') {
+        if (!this.told) continue;
+        this.chip.clear(this.spaces.get(step.space)!, step.first, step.last);
+        this.settle(step.at);
+      } else if (step.what === 'return') {
+        for (const each of left) this.open(space, each, step.at);
         left = [];
+        for (const { space: where, page } of this.takenOver)
+          for (const window of this.windows)
+            if (window.closed === null && window.stands && window.space === where && window.page === page) {
+              window.stands = false;
+              window.actual.push({ from: window.since, to: step.at });
+              window.closed = step.at;
+            }
+        this.takenOver = [];
       } else {
         const last = step.first + step.pages - 1;
         this.chip.invalidate(step.space, step.first, last, step.leafOnly);
         const covers = (where: number, page: number) =>
           (step.space < 0 || step.space === where) && page >= step.first && page <= last;
-        left = left.filter(({ page }) => !covers(space, page));
+        left = left.filter(({ mapping, page }) => !covers(space, page) || this.stands(mapping, page));
         this.settle(step.at);
         for (const window of this.windows)
-          if (window.closed === null && covers(window.space, window.page))
+          if (window.closed === null && covers(window.space, window.page) && !window.stands)
             window.closed = step.at > window.opened ? step.at : window.opened;
       }
     }
   }
 
-  private open(space: number, page: number, bytes: number, at: bigint): void {
-    const entry = this.chip.iotlb.covering(space, page) ?? null;
-    this.windows.push({ space, page, bytes, opened: at, closed: null, actual: [], entry, since: at });
+  private open(space: number, { mapping, page, bytes }: Waiting, at: bigint): void {
+    const stands = this.stands(mapping, page);
+    const entry = stands ? null : (this.chip.iotlb.covering(space, page) ?? null);
+    this.windows.push({ space, page, mapping, bytes, opened: at, closed: null, actual: [], stands, entry, since: at });
   }
 
-  /** Ends what is no longer cached, as of a moment. */
+  /** Ends what neither stands nor is cached any more, as of a moment. */
   private settle(at: bigint): void {
     for (const window of this.windows) {
-      if (window.entry === null || this.chip.iotlb.entries.includes(window.entry)) continue;
+      if (window.stands) {
+        if (this.stands(window.mapping, window.page)) continue;
+        window.stands = false;
+        window.entry = this.chip.iotlb.covering(window.space, window.page) ?? null;
+        if (window.entry !== null) continue;
+      } else if (window.entry === null || this.chip.iotlb.entries.includes(window.entry)) continue;
       window.actual.push({ from: window.since, to: at > window.since ? at : window.since });
       window.entry = null;
     }
@@ -257,7 +314,7 @@ export class NaiveWorld {
   private reached(space: number, page: number, at: bigint): void {
     const entry = this.chip.iotlb.covering(space, page)!;
     for (const window of this.windows) {
-      if (window.closed !== null || window.entry !== null || window.space !== space) continue;
+      if (window.closed !== null || window.stands || window.entry !== null || window.space !== space) continue;
       if (window.page < entry.first || window.page >= entry.first + entry.pages) continue;
       window.entry = entry;
       window.since = at > window.opened ? at : window.opened;
@@ -269,7 +326,7 @@ export class NaiveWorld {
     const potential = this.windows.map(({ opened, closed, bytes }) => ({ from: opened, to: closed, bytes }));
     const actual = this.windows.flatMap((window) => [
       ...window.actual.map(({ from, to }) => ({ from, to: to as bigint | null, bytes: window.bytes })),
-      ...(window.entry === null ? [] : [{ from: window.since, to: null, bytes: window.bytes }]),
+      ...(window.entry === null && !window.stands ? [] : [{ from: window.since, to: null, bytes: window.bytes }]),
     ]);
     return { potential: sum(potential, now), actual: sum(actual, now) };
   }

@@ -6,6 +6,7 @@ import { LIMITS } from '../../src/api/limits.ts';
 import { workloads } from '../../src/core/devices/index.ts';
 import { profiles, stepNames } from '../../src/core/meter/cost-profile.ts';
 import { policies } from '../../src/core/os/invalidation/index.ts';
+import { type Reuse, withDefaults } from '../../src/core/os/invalidation/policy.ts';
 import { allocators } from '../../src/core/os/iova/index.ts';
 import { presets } from '../../src/core/presets.ts';
 import { figure, table } from './table.ts';
@@ -59,13 +60,17 @@ export function profileTable(): string {
 
 /** When does what become reusable: the policies' own declarations. */
 export function reuseTable(): string {
-  const rows = Object.values(policies).map(({ kind, reuse }) => [
-    code(kind),
+  const row = (name: string, reuse: Reuse) => [
+    name,
     reuse.pteCleared,
     reuse.cachedTranslation,
     reuse.iova,
     reuse.tablePages,
     reuse.window,
+  ];
+  const rows = Object.values(policies).flatMap(({ kind, reuse, forms = [] }) => [
+    row(code(kind), reuse),
+    ...forms.map((form) => row(`${code(kind)}, ${parametersOf(form.parameters)}`, form.reuse)),
   ]);
   return table(
     [
@@ -81,11 +86,11 @@ export function reuseTable(): string {
 }
 
 export function policyTable(): string {
-  const rows = Object.values(policies).map(({ kind, defaults, needsCircular, source }) => [
-    code(kind),
-    parametersOf(defaults),
-    needsCircular ? 'one with a cursor that wraps' : 'any',
-    source,
+  const rows = Object.values(policies).map((entry) => [
+    code(entry.kind),
+    parametersOf(withDefaults(entry)),
+    entry.needsCircular ? 'one with a cursor that wraps' : 'any',
+    entry.source,
   ]);
   return table(['policy', 'parameters', 'allocator', 'source'], rows);
 }

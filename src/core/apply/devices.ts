@@ -62,12 +62,12 @@ function inFlight(simulator: Simulator, device: Device): Record<string, unknown>
 /** Takes a device out of its domain; the context entry is flushed, and the old domain's entries if it is left empty. */
 function leave(simulator: Simulator, device: Device): { check: string; detail: string }[] {
   const { domain } = device;
-  const { counters, work, costs, policy, unit, log } = simulator;
+  const { counters, work, costs, dma, unit, log } = simulator;
   device.contextCached = false;
   counters.contextInvalidations++;
   work.add(ROW.invalidation, costs.invalidation);
   if (!domain) return [];
-  policy.drain(domain);
+  dma.drain(domain);
   domain.devices--;
   if (domain.devices === 0) {
     work.add(ROW.invalidation, costs.invalidation);

@@ -16,10 +16,11 @@ import type { Domain } from './domain.ts';
 import type { InvalidationPolicy } from './invalidation/policy.ts';
 import type { IotlbFlush } from './iotlb-flush.ts';
 import { NO_PFN, SUSPENDED } from './iova/allocator.ts';
-import { type AllocatorCall, NO_LOCK, STEP, STEPS } from './iova/call.ts';
+import { type AllocatorCall, NO_FRAME_HINT, NO_LOCK, STEP, STEPS } from './iova/call.ts';
+import { type KeptMappings, NO_KEPT } from './iova/kept-mappings.ts';
 import { MAP_KIND, type Mappings } from './mappings.ts';
 import type { PageMapper } from './page-mapper.ts';
-import { type InputSegment, isOneRun, joinRuns, layOut, mergeOutputs, runsOf } from './scatterlist.ts';
+import { frameOfRun, type InputSegment, isOneRun, joinRuns, layOut, mergeOutputs, runsOf } from './scatterlist.ts';
 
 /** Results of `map` that are no slot. */
 export const MAP_FAILED = -1;
@@ -45,6 +46,15 @@ export interface DmaApiParts {
   deferred: boolean;
   /** Whether the policy takes mappings that are given back together as one. */
   gathers: boolean;
+  /** Whether it leaves PTEs standing until `clearPtes`. */
+  keepsPte: boolean;
+  /** Whether the allocator keeps mappings after their unmap, and for how long at most, ns; 0 without limit. */
+  keepsMappings: boolean;
+  keptNs: number;
+  /** Whether it gives addresses by what is mapped. */
+  byFrame: boolean;
+  /** Arms the timer of a domain's allocator. */
+  armAllocator(domain: Domain, delayPs: number): void;
   passthrough: boolean;
   cachingMode: boolean;
   always32BitFirst: boolean;
@@ -60,6 +70,9 @@ export class DmaApi {
   private readonly parts: DmaApiParts;
   /** Whether a map of one page is nothing but an address, a PTE and the record of it. */
   private readonly plain: boolean;
+  /** Whether an unmap may leave PTEs standing. */
+  private readonly keeps: boolean;
+  private readonly byFrame: boolean;
   /** 1 once the 32-bit attempt of the allocation in progress has failed. */
   private attempt = 0;
   /** Whether the last unmap left a cached translation behind. */
@@ -86,7 +99,9 @@ export class DmaApi {
     cost(STEP.cacheAllocate, 0, costs.cacheAlloc);
     cost(STEP.cacheFree, 0, costs.cacheFree);
     cost(STEP.depotMove, 0, costs.depotMove);
-    this.plain = !parts.passthrough && !parts.cachingMode;
+    this.plain = !parts.passthrough && !parts.cachingMode && !parts.keepsMappings;
+    this.keeps = parts.keepsPte || parts.keepsMappings;
+    this.byFrame = parts.byFrame;
   }
 
   private countCall(kind: number): void {
@@ -107,7 +122,7 @@ export class DmaApi {
   private allocateIova(device: Device, domain: Domain, pages: number): number {
     const { always32BitFirst } = this.parts;
     const limit = device.maskLastPfn < domain.lastPage ? device.maskLastPfn : domain.lastPage;
-    if (this.attempt === 0 && limit > LAST_32BIT && (always32BitFirst || device.try32BitFirst)) {
+    if (this.attempt === 0 && limit > LAST_32BIT && (always32BitFirst || device.try32BitFirst) && !this.byFrame) {
       const pfn = this.tryAllocate(domain, pages, LAST_32BIT, device, false);
       if (pfn !== NO_PFN) return pfn;
       this.attempt = 1;
@@ -140,9 +155,131 @@ export class DmaApi {
     this.bookSteps(domain, ROW.iovaFree);
   }
 
+  /** In the midst of a search that has failed: the policy may have something to free. */
+  exhausted(domain: Domain): void {
+    const { policy, call } = this.parts;
+    this.bookSteps(domain, ROW.iovaAlloc);
+    call.count = 0;
+    policy.exhausted?.(domain);
+    call.count = 0;
+  }
+
+  /** Clears PTEs that were left standing at their unmap. */
+  clearPtes(domain: Domain, page: number, pages: number): void {
+    const { mapper, exposure, work } = this.parts;
+    mapper.clear(domain, page, pages);
+    mapper.bookUnmap(mapper.clearedPtes);
+    exposure.cleared(domain.index, page, page + pages - 1, work.now());
+  }
+
+  /** Whether PTEs of mappings that are unmapped stand in a range. */
+  stands(domain: Domain, first: number, last: number): boolean {
+    const { keepsPte, policy } = this.parts;
+    return (keepsPte && policy.holds(domain, first, last)) || domain.allocator?.kept?.holds(first, last) === true;
+  }
+
+  /** A domain loses a device, or goes away: what is kept in it or held back is flushed and freed. */
+  drain(domain: Domain): void {
+    const kept = domain.allocator?.kept;
+    if (kept !== undefined)
+      while (kept.count > 0) {
+        kept.drained++;
+        this.tearDown(domain, kept, kept.first);
+      }
+    this.parts.policy.drain(domain);
+  }
+
+  /** Unmaps for good what was kept. */
+  private tearDown(domain: Domain, kept: KeptMappings, slot: number): void {
+    const { keepsPte, policy } = this.parts;
+    const page = kept.pageOf(slot);
+    const pages = kept.pagesOf(slot);
+    kept.remove(slot);
+    if (!keepsPte) this.clearPtes(domain, page, pages);
+    policy.unmapped(domain, page, pages);
+  }
+
+  /** Tears down what has been kept for too long, and arms the timer for what comes next. */
+  private expire(domain: Domain, kept: KeptMappings): void {
+    const { work, clock, keptNs } = this.parts;
+    kept.timerArmed = false;
+    const nowNs = clock.toNs(work.now());
+    while (kept.count > 0 && kept.sinceOf(kept.first) + keptNs <= nowNs) {
+      kept.expired++;
+      this.tearDown(domain, kept, kept.first);
+    }
+    this.armExpiry(domain, kept);
+  }
+
+  private armExpiry(domain: Domain, kept: KeptMappings): void {
+    const { work, clock, keptNs, armAllocator } = this.parts;
+    if (keptNs === 0 || kept.timerArmed || kept.count === 0) return;
+    kept.timerArmed = true;
+    const left = kept.sinceOf(kept.first) + keptNs - clock.toNs(work.now());
+    armAllocator(domain, Math.max(1, left) * 1000);
+  }
+
+  /** Whether a mapping can be kept: one run of memory that its unmap does not free. */
+  private keepable(slot: number): boolean {
+    const { mappings, keepsMappings } = this.parts;
+    return keepsMappings && mappings.frame[slot] !== -1 && mappings.ownsFrames[slot] === 0;
+  }
+
+  /** The part of an unmap up to its return, where PTEs may stay as they are. */
+  private unmapKeeping(slot: number, domain: Domain, page: number, pages: number): void {
+    const { mappings, work, costs, mapper, exposure, policy, clock, keepsPte, deferred, findCost } = this.parts;
+    const last = page + pages - 1;
+    work.add(ROW.other, deferred ? costs.unmapOtherDeferred : costs.unmapOther);
+    if (this.keepable(slot)) {
+      const kept = domain.allocator!.kept!;
+      work.add(ROW.iovaFree, costs.cacheFree);
+      exposure.beginUnmap(domain.index, page, last, true);
+      if (kept.full) {
+        kept.evicted++;
+        this.tearDown(domain, kept, kept.first);
+      }
+      kept.keep(page, mappings.frame[slot]!, pages, mappings.permission[slot]!, clock.toNs(work.now()));
+      this.armExpiry(domain, kept);
+      return;
+    }
+    work.add(ROW.iovaFind, findCost);
+    if (!keepsPte) {
+      mapper.clear(domain, page, pages);
+      mapper.bookUnmap(mapper.clearedPtes);
+    }
+    exposure.beginUnmap(domain.index, page, last, keepsPte);
+    policy.unmapped(domain, page, pages);
+  }
+
+  /**
+   * Takes over a mapping of the same memory that was kept.
+   * @returns its first page, or NO_KEPT
+   */
+  private reuse(device: Device, domain: Domain, frame: number, pages: number, permission: number): number {
+    const { maskLastPfn } = device;
+    const limit = maskLastPfn < domain.lastPage ? maskLastPfn : domain.lastPage;
+    return domain.space(maskLastPfn).kept!.take(frame, pages, permission, limit);
+  }
+
+  /** Books the look-up among what is kept; what was found there is exposed no more. */
+  private bookReuse(domain: Domain, page: number, pages: number, found: boolean): void {
+    const { work, costs, exposure } = this.parts;
+    const kept = domain.allocator!.kept!;
+    work.add(ROW.iovaAlloc, costs.cacheAlloc);
+    if (!found) {
+      kept.misses++;
+      return;
+    }
+    kept.hits++;
+    work.add(ROW.other, costs.mapOther);
+    exposure.remapped(domain.index, page, page + pages - 1, work.now());
+  }
+
   /** Work that a domain's allocator put off is due. */
   allocatorTimer(domain: Domain): void {
     const { work, call } = this.parts;
+    const kept = domain.allocator?.kept;
+    if (kept !== undefined) this.expire(domain, kept);
     if (domain.allocator?.timer === undefined) return;
     call.cpu = work.cpu;
     call.count = 0;
@@ -185,15 +322,24 @@ export class DmaApi {
       return this.mapOne(device, kind, direction, frame, offset, lengthBytes);
     const domain = device.domain!;
     const pages = Math.ceil((offset + lengthBytes) / 4096);
+    const permission = permissionOf(direction);
     let page = frame;
+    let found = false;
     if (!parts.passthrough) {
-      page = this.allocateIova(device, domain, pages);
-      if (page === SUSPENDED) return MAP_SUSPENDED;
+      if (parts.keepsMappings) {
+        page = this.reuse(device, domain, frame, pages, permission);
+        found = page !== NO_KEPT;
+      }
+      if (!found) {
+        if (this.byFrame) parts.call.frame = frame;
+        page = this.allocateIova(device, domain, pages);
+        if (page === SUSPENDED) return MAP_SUSPENDED;
+      }
+      if (parts.keepsMappings) this.bookReuse(domain, page, pages, found);
     }
     this.countCall(kind);
-    if (!parts.passthrough) {
+    if (!parts.passthrough && !found) {
       if (page === NO_PFN) return this.noIova();
-      const permission = permissionOf(direction);
       const written = parts.counters.ptesWritten;
       const done = parts.mapper.write(domain, page, frame, pages, permission, 3);
       parts.mapper.bookMap(Math.max(1, parts.counters.ptesWritten - written));
@@ -222,6 +368,7 @@ export class DmaApi {
     const { parts } = this;
     const { work, costs, mappings } = parts;
     const domain = device.domain!;
+    if (this.byFrame) parts.call.frame = frame;
     const page = this.allocateIova(device, domain, 1);
     if (page === SUSPENDED) return MAP_SUSPENDED;
     this.countCall(kind);
@@ -309,8 +456,18 @@ export class DmaApi {
     const domain = device.domain!;
     if (parts.passthrough) return this.mapSgDirect(device, domain, direction, segments);
     const layout = layOut(segments, device.segmentBoundaryBytes);
-    const page = this.allocateIova(device, domain, layout.pages);
-    if (page === SUSPENDED) return MAP_SUSPENDED;
+    const permission = permissionOf(direction);
+    const frame = this.byFrame || parts.keepsMappings ? frameOfRun(segments, layout) : NO_FRAME_HINT;
+    let page = NO_KEPT;
+    if (parts.keepsMappings && frame !== NO_FRAME_HINT)
+      page = this.reuse(device, domain, frame, layout.pages, permission);
+    const found = page !== NO_KEPT;
+    if (!found) {
+      parts.call.frame = frame;
+      page = this.allocateIova(device, domain, layout.pages);
+      if (page === SUSPENDED) return MAP_SUSPENDED;
+    }
+    if (parts.keepsMappings) this.bookReuse(domain, page, layout.pages, found);
     parts.counters.mapSgCalls++;
     if (page === NO_PFN) {
       parts.work.add(ROW.other, parts.costs.mapOther);
@@ -318,9 +475,8 @@ export class DmaApi {
       return MAP_FAILED;
     }
     const runs = runsOf(segments, layout, page);
-    const permission = permissionOf(direction);
     const written = parts.counters.ptesWritten;
-    for (let i = 0; i < runs.length; ) {
+    for (let i = 0; i < runs.length && !found; ) {
       // Physically contiguous neighbours go in one call, so that a superpage may span them.
       const first = runs[i]!;
       let pages = first.pages;
@@ -334,9 +490,11 @@ export class DmaApi {
         return this.undo(domain, page, layout.pages, layout.pages);
       }
     }
-    parts.mapper.bookMap(parts.counters.ptesWritten - written);
-    this.afterWrite(domain, page, layout.pages);
-    parts.work.add(ROW.other, parts.costs.mapOther);
+    if (!found) {
+      parts.mapper.bookMap(parts.counters.ptesWritten - written);
+      this.afterWrite(domain, page, layout.pages);
+      parts.work.add(ROW.other, parts.costs.mapOther);
+    }
     const bytes = segments.reduce((sum, segment) => sum + segment.lengthBytes, 0);
     const slot = this.record(device, domain, MAP_KIND.sg, direction, page, layout.pages, runs[0]!.offset, bytes);
     const outputs = mergeOutputs(runs, device.segmentBoundaryBytes, device.maxSegmentBytes);
@@ -404,12 +562,15 @@ export class DmaApi {
     if (parts.passthrough) this.end(slot, device, false);
     else {
       const domain = this.domainOf(slot);
-      work.add(ROW.iovaFind, parts.findCost);
-      mapper.clear(domain, page, pages);
-      mapper.bookUnmap(mapper.clearedPtes);
-      exposure.beginUnmap(domain.index, page, page + pages - 1);
-      work.add(ROW.other, parts.deferred ? costs.unmapOtherDeferred : costs.unmapOther);
-      parts.policy.unmapped(domain, page, pages);
+      if (this.keeps) this.unmapKeeping(slot, domain, page, pages);
+      else {
+        work.add(ROW.iovaFind, parts.findCost);
+        mapper.clear(domain, page, pages);
+        mapper.bookUnmap(mapper.clearedPtes);
+        exposure.beginUnmap(domain.index, page, page + pages - 1);
+        work.add(ROW.other, parts.deferred ? costs.unmapOtherDeferred : costs.unmapOther);
+        parts.policy.unmapped(domain, page, pages);
+      }
       this.end(slot, device, exposure.pendingOpen);
       exposure.endUnmap();
     }
@@ -422,8 +583,13 @@ export class DmaApi {
    */
   unmapTogether(slots: Int32Array, count: number, device: Device): void {
     const { parts } = this;
-    if (!parts.gathers || parts.passthrough || count === 1) {
-      for (let i = 0; i < count; i++) this.unmap(slots[i]!, device);
+    if (!parts.gathers || parts.passthrough || this.keeps || count === 1 || !this.inOneDomain(slots, count)) {
+      let exposed = false;
+      for (let i = 0; i < count; i++) {
+        this.unmap(slots[i]!, device);
+        exposed ||= this.lastExposed;
+      }
+      this.lastExposed = exposed;
       return;
     }
     const { mappings, work, costs, counters, mapper, exposure } = parts;
@@ -456,6 +622,13 @@ export class DmaApi {
       this.forget(slots[i]!, device);
     }
     exposure.endUnmap();
+  }
+
+  /** A device that was moved leaves mappings behind in the domain where it was. */
+  private inOneDomain(slots: Int32Array, count: number): boolean {
+    const { domain } = this.parts.mappings;
+    for (let i = 1; i < count; i++) if (domain[slots[i]!] !== domain[slots[0]!]) return false;
+    return true;
   }
 
   private togetherPfn = new Float64Array(64);

@@ -22,6 +22,8 @@ export interface SpaceSetup {
     wrapped(domain: Domain, all: boolean): void;
     freedAhead(domain: Domain, pfn: number, pages: number): void;
   } | null;
+  /** A search has failed and its platform frees what unmaps hold back before it gives up. */
+  exhausted(domain: Domain): void;
 }
 
 export class Domain {
@@ -79,7 +81,7 @@ export class Domain {
    */
   space(maskLastPfn: number): IovaAllocator {
     if (this.allocator) return this.allocator;
-    const { parameters, flushes, call, cpus, arm } = this.setup;
+    const { parameters, flushes, call, cpus, arm, exhausted } = this.setup;
     const all = this.entry.wrapFlush === 'global';
     const allocator = this.entry.create({
       parameters,
@@ -90,6 +92,7 @@ export class Domain {
       maskLastPfn,
       onWrap: flushes && (() => flushes.wrapped(this, all)),
       onFreedAhead: flushes && ((pfn, pages) => flushes.freedAhead(this, pfn, pages)),
+      onExhausted: () => exhausted(this),
     });
     for (const { first, last } of this.reserved) {
       if (first > this.lastPage) continue;

@@ -2,7 +2,8 @@
  * Exposure windows: how long after its unmap a page can still be reached.
  *
  * One window per unmapped 4 KiB page per unmap. `potential` runs from the return of `unmap` to the end of the last invalidation that
- * can be needed; `actual` only while a cached entry still translates the page. Any covering invalidation, by whomever, ends a window.
+ * can be needed; `actual` only while a cached entry, or the PTE itself, still translates the page. Any covering invalidation, by
+ * whomever, ends a window, unless the PTE stands: what is walked anew is not gone.
  * Source: vIOMMU (ATC 2011) for stale mappings and their bound; the integral is the natural one.
  *
  * A window is booked once, when it closes, in the account of whoever unmapped; the session's figures are sums over the accounts, and
@@ -20,6 +21,12 @@ import type { TruthPages } from './pages.ts';
 export { SESSION };
 
 const NONE = -1;
+/** In the place of a window's IOTLB entry: the PTE stands, so the window is actual whatever is cached. */
+const STANDS = -2;
+/** Which windows to close: all; those whose PTE is gone; those whose PTE stands. */
+const ALL = 0;
+const GONE = 1;
+const STANDING = 2;
 /** Windows kept one by one. Beyond it (`never` opens without end) the further ones are only counted, until all of theirs close. */
 const MAX_OPEN = 2 ** 21;
 /** What an exact sum takes in one step. */
@@ -76,13 +83,15 @@ export class Exposure {
   /** [window * TIMES + column]: page; ps after the clock's base at which it opened and became actual; mapped bytes, 0 to 4,096. */
   private times = new Float64Array(this.capacity * TIMES);
   /**
-   * [window * LINKS + column]: domain; workload whose unmap opened it; IOTLB entry that keeps it actual, NO_ENTRY; the neighbours in
-   * the lists of that entry, of its page and of its domain, NONE. A free window is linked by NEXT_IN_DOMAIN.
+   * [window * LINKS + column]: domain; workload whose unmap opened it; IOTLB entry that keeps it actual, NO_ENTRY, or STANDS; the
+   * neighbours in the lists of that entry, of its page and of its domain, NONE. A free window is linked by NEXT_IN_DOMAIN.
    */
   private links = new Int32Array(this.capacity * LINKS);
   private freeHead = NONE;
   private used = 0;
   open = 0;
+  /** Of those, windows whose PTE stands. */
+  private standing = 0;
 
   /** [domain]: first window, and how many. */
   private domainHead: number[] = [];
@@ -93,7 +102,11 @@ export class Exposure {
   private pendingDomain = NONE;
   private pendingFirst = 0;
   private pendingLast = 0;
-  private pendingCovered: [number, number][] = [];
+  /** Whether its PTEs are left standing: then no invalidation covers it. */
+  private pendingStands = false;
+  /** [range * 2]: first and last page of what was invalidated meanwhile, short of all of it. */
+  private covered = new Float64Array(16);
+  private coveredCount = 0;
 
   constructor(iotlb: Iotlb, pagesOf: (domain: number) => TruthPages) {
     this.iotlb = iotlb;
@@ -106,11 +119,13 @@ export class Exposure {
     this.ledger.open(workload);
   }
 
-  beginUnmap(domain: number, first: number, last: number): void {
+  /** @param stands whether its PTEs are left as they are until `cleared` */
+  beginUnmap(domain: number, first: number, last: number, stands = false): void {
     this.pendingDomain = domain;
     this.pendingFirst = first;
     this.pendingLast = last;
-    if (this.pendingCovered.length > 0) this.pendingCovered = [];
+    this.pendingStands = stands;
+    this.coveredCount = 0;
   }
 
   /** Whether pages of the unmap in progress are still without an invalidation. */
@@ -120,9 +135,9 @@ export class Exposure {
 
   pendingIsOpen(page: number): boolean {
     if (this.pendingDomain === NONE) return false;
-    const { pendingCovered } = this;
-    for (let i = 0; i < pendingCovered.length; i++)
-      if (page >= pendingCovered[i]![0] && page <= pendingCovered[i]![1]) return false;
+    const { covered } = this;
+    for (let at = 0; at < this.coveredCount * 2; at += 2)
+      if (page >= covered[at]! && page <= covered[at + 1]!) return false;
     return true;
   }
 
@@ -134,12 +149,12 @@ export class Exposure {
   /**
    * Opens the window of one page.
    * @param at ps after the clock's base: the return of unmap
-   * @returns whether a cached entry still translates the page
+   * @returns whether a cached entry, or the PTE, still translates the page
    */
   openWindow(domain: number, page: number, bytes: number, at: number): boolean {
     const { workload } = this;
     this.ledger.rise(workload, KIND.potential);
-    const entry = this.iotlb.probe(domain, page);
+    const entry = this.pendingStands ? STANDS : this.iotlb.probe(domain, page);
     if (this.open >= MAX_OPEN) {
       this.openBeyond(domain, bytes, at);
       return entry !== NO_ENTRY;
@@ -171,8 +186,50 @@ export class Exposure {
     links[link + NEXT_ON_PAGE] = chunk.window[at512]!;
     chunk.window[at512] = window;
     if (entry === NO_ENTRY) return false;
-    this.attach(window, entry, at);
+    if (entry === STANDS) this.stand(window, at);
+    else this.attach(window, entry, at);
     return true;
+  }
+
+  private stand(window: number, at: number): void {
+    this.links[window * LINKS + ENTRY] = STANDS;
+    this.times[window * TIMES + ACTUAL_SINCE] = at;
+    this.standing++;
+    this.ledger.rise(this.links[window * LINKS + WORKLOAD]!, KIND.actual);
+  }
+
+  /** PTEs that stood after their unmap are cleared at last: from now on only what is cached keeps their windows actual. */
+  cleared(domain: number, first: number, last: number, at: number): void {
+    if (this.pendingDomain === domain && first <= this.pendingFirst && last >= this.pendingLast)
+      this.pendingStands = false;
+    if (this.standing === 0) return;
+    const pages = this.pagesOf(domain);
+    for (let page = first; page <= last; page++) {
+      const chunk = pages.peek(page);
+      if (chunk === undefined) page += 511 - (page % 512);
+      else
+        for (
+          let window = chunk.window[page & 511]!;
+          window !== NONE;
+          window = this.links[window * LINKS + NEXT_ON_PAGE]!
+        )
+          if (this.links[window * LINKS + ENTRY] === STANDS) this.fall(window, this.iotlb.probe(domain, page), at);
+    }
+  }
+
+  /** The PTE of a window is gone; an entry that was cached from it goes on. */
+  private fall(window: number, entry: number, at: number): void {
+    this.standing--;
+    if (entry === NO_ENTRY) {
+      this.closeActual(window, at);
+      this.links[window * LINKS + ENTRY] = NO_ENTRY;
+    } else this.link(window, entry);
+  }
+
+  /** The PTE that stands after its unmap became a live mapping's again: nothing of it is exposed any more. */
+  remapped(domain: number, first: number, last: number, at: number): void {
+    if (this.standing === 0) return;
+    this.closePages(domain, first, last, at, STANDING);
   }
 
   /** Empty lists up to a domain that never had a window. */
@@ -196,16 +253,21 @@ export class Exposure {
   }
 
   private attach(window: number, entry: number, at: number): void {
+    this.times[window * TIMES + ACTUAL_SINCE] = at;
+    this.link(window, entry);
+    this.ledger.rise(this.links[window * LINKS + WORKLOAD]!, KIND.actual);
+  }
+
+  /** Puts a window into the list of an entry. */
+  private link(window: number, entry: number): void {
     const { links, iotlb } = this;
     const link = window * LINKS;
     links[link + ENTRY] = entry;
-    this.times[window * TIMES + ACTUAL_SINCE] = at;
     const head = iotlb.window[entry]!;
     links[link + NEXT_ON_ENTRY] = head;
     links[link + PREVIOUS_ON_ENTRY] = NONE;
     if (head !== NONE) links[head * LINKS + PREVIOUS_ON_ENTRY] = window;
     iotlb.window[entry] = window;
-    this.ledger.rise(links[link + WORKLOAD]!, KIND.actual);
   }
 
   /** A stale path put a page into the IOTLB again whose windows are open. */
@@ -268,7 +330,9 @@ export class Exposure {
     const { links, times } = this;
     const link = window * LINKS;
     const time = window * TIMES;
-    if (links[link + ENTRY] !== NO_ENTRY) this.closeActual(window, at);
+    const entry = links[link + ENTRY]!;
+    if (entry !== NO_ENTRY) this.closeActual(window, at);
+    if (entry === STANDS) this.standing--;
     const length = at - times[time + OPENED]!;
     this.ledger.fall(links[link + WORKLOAD]!, KIND.potential, times[time + BYTES]!, length > 0 ? length : 0);
     links[link + NEXT_IN_DOMAIN] = this.freeHead;
@@ -281,7 +345,7 @@ export class Exposure {
     const { links, iotlb } = this;
     const link = window * LINKS;
     const entry = links[link + ENTRY]!;
-    if (entry !== NO_ENTRY) {
+    if (entry >= 0) {
       const next = links[link + NEXT_ON_ENTRY]!;
       const previous = links[link + PREVIOUS_ON_ENTRY]!;
       if (previous === NONE) iotlb.window[entry] = next;
@@ -305,9 +369,13 @@ export class Exposure {
    */
   invalidated(domain: number, first: number, last: number, at: number): void {
     this.now = at;
-    if (this.pendingDomain !== NONE && (domain < 0 || domain === this.pendingDomain)) {
+    if (this.pendingDomain !== NONE && !this.pendingStands && (domain < 0 || domain === this.pendingDomain)) {
       if (first <= this.pendingFirst && last >= this.pendingLast) this.pendingDomain = NONE;
-      else if (first <= this.pendingLast && last >= this.pendingFirst) this.pendingCovered.push([first, last]);
+      else if (first <= this.pendingLast && last >= this.pendingFirst) this.cover(first, last);
+    }
+    if (this.standing > 0) {
+      this.invalidatedUnderStanding(domain, first, last, at);
+      return;
     }
     if (domain < 0) {
       for (let each = 0; each < this.domainHead.length; each++) this.closeDomain(each, at);
@@ -317,14 +385,41 @@ export class Exposure {
       this.closeDomain(domain, at);
       return;
     }
+    this.closePages(domain, first, last, at, ALL);
+  }
+
+  /** Part of the unmap in progress was invalidated. */
+  private cover(first: number, last: number): void {
+    const at = this.coveredCount++ * 2;
+    if (at === this.covered.length) this.covered = growFloat64(this.covered, at * 2);
+    this.covered[at] = first;
+    this.covered[at + 1] = last;
+  }
+
+  /** As `invalidated`, where windows are open whose PTE stands: those stay. */
+  private invalidatedUnderStanding(domain: number, first: number, last: number, at: number): void {
+    if (domain >= 0) this.closePages(domain, first, last, at, GONE);
+    else for (let each = 0; each < this.domainHead.length; each++) this.closePages(each, 0, last, at, GONE);
+    if (last !== Number.POSITIVE_INFINITY) return;
+    for (let each = 0; each < this.domainHead.length; each++)
+      if (domain < 0 || each === domain) this.closeBeyond(each, at);
+  }
+
+  /** Whether a window is one of ALL, GONE or STANDING. */
+  private isOf(which: number, window: number): boolean {
+    return which === ALL || (which === STANDING) === (this.links[window * LINKS + ENTRY] === STANDS);
+  }
+
+  /** Closes windows on pages of a domain. @param which ALL, GONE or STANDING */
+  private closePages(domain: number, first: number, last: number, at: number, which: number): void {
     const open = this.domainOpen[domain] ?? 0;
     if (open === 0) return;
+    const { links } = this;
     if (last - first > open) {
-      const { links } = this;
       for (let window = this.domainHead[domain]!; window !== NONE; ) {
         const next = links[window * LINKS + NEXT_IN_DOMAIN]!;
         const page = this.times[window * TIMES + PAGE]!;
-        if (page >= first && page <= last) {
+        if (page >= first && page <= last && this.isOf(which, window)) {
           this.unlinkFromPage(window, domain, page);
           this.close(window, at);
         }
@@ -339,12 +434,17 @@ export class Exposure {
         page += 511 - (page % 512);
         continue;
       }
-      for (let window = chunk.window[page & 511]!; window !== NONE; ) {
-        const next = this.links[window * LINKS + NEXT_ON_PAGE]!;
-        this.close(window, at);
+      let window = chunk.window[page & 511]!;
+      let kept = NONE;
+      while (window !== NONE) {
+        const next = links[window * LINKS + NEXT_ON_PAGE]!;
+        if (this.isOf(which, window)) {
+          this.close(window, at);
+          if (kept !== NONE) links[kept * LINKS + NEXT_ON_PAGE] = next;
+          else chunk.window[page & 511] = next;
+        } else kept = window;
         window = next;
       }
-      chunk.window[page & 511] = NONE;
     }
   }
 
@@ -372,7 +472,7 @@ export class Exposure {
         const page = times[window * TIMES + PAGE]!;
         const entry = links[window * LINKS + ENTRY]!;
         pages.chunk(page).window[page & 511] = NONE;
-        if (entry !== NO_ENTRY) iotlb.window[entry] = NONE;
+        if (entry >= 0) iotlb.window[entry] = NONE;
         this.finish(window, at);
         window = next;
       }

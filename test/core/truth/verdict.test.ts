@@ -21,6 +21,29 @@ const specs: Record<string, Record<string, unknown>> = {
   },
   wrap: { policy: { allocator: bitmap, invalidation: { kind: 'wrap' } }, iommu: small },
   delayed: { policy: { allocator: { kind: 'rbtree' }, invalidation: { kind: 'delayed' } }, iommu: small },
+  'delayed, ia64': {
+    policy: { allocator: { kind: 'sba-ia64' }, invalidation: { kind: 'delayed', form: 'ia64', entries: 20 } },
+    iommu: small,
+  },
+  'delayed, ia64, on a tree': {
+    policy: { allocator: { kind: 'rbtree' }, invalidation: { kind: 'delayed', form: 'ia64' } },
+    iommu: { ...small, superpages: [] },
+  },
+  ...Object.fromEntries(
+    [
+      { kind: 'strict' },
+      { kind: 'deferred-2008', highWater: 20 },
+      { kind: 'flush-queue' },
+      { kind: 'delayed', form: 'ia64', entries: 10 },
+      { kind: 'never' },
+    ].map((invalidation) => [
+      `persistent, ${invalidation.kind}`,
+      {
+        policy: { allocator: { kind: 'persistent', keptMappings: 12, keptTimeoutMs: 4 }, invalidation },
+        iommu: small,
+      },
+    ]),
+  ),
   never: { policy: { invalidation: { kind: 'never' } }, iommu: small },
   'never, large caches': {
     policy: { allocator: { kind: 'rbtree' }, invalidation: { kind: 'never' } },
@@ -82,7 +105,7 @@ describe('the oracle', () => {
         names.some((name) => name.split(' by ')[0] === verdict),
         `${verdict}: only ${names.join(', ')}`,
       );
-    for (const cause of ['iotlb', 'walk-cache', 'freed-while-mapped', 'no-protection'])
+    for (const cause of ['iotlb', 'walk-cache', 'pte', 'freed-while-mapped', 'no-protection'])
       assert.ok(
         names.some((name) => name.split(' by ')[1] === cause),
         `${cause}: only ${names.join(', ')}`,

@@ -4,9 +4,11 @@ import { alpha } from './alpha.ts';
 import { amd2008 } from './amd-2008.ts';
 import { bitmap } from './bitmap.ts';
 import { gart } from './gart.ts';
+import { persistent } from './persistent.ts';
 import { powerpcPools } from './powerpc-pools.ts';
 import { rbtree } from './rbtree.ts';
 import { rbtree2008 } from './rbtree-2008.ts';
+import { sbaIa64 } from './sba-ia64.ts';
 import { sbaParisc } from './sba-parisc.ts';
 import { sparcPools } from './sparc-pools.ts';
 
@@ -20,4 +22,6 @@ export const allocators: Record<string, AllocatorEntry> = {
   'sparc-pools': sparcPools,
   'powerpc-pools': powerpcPools,
   'sba-parisc': sbaParisc,
+  'sba-ia64': sbaIa64,
+  persistent,
 };

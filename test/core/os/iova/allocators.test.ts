@@ -16,6 +16,7 @@ import {
   Amd2008Model,
   type Flushes,
   GartModel,
+  SbaIa64Model,
   SbaPariscModel,
 } from '../../../oracles/allocators/platforms.ts';
 import { PowerpcPoolsModel, SparcPoolsModel } from '../../../oracles/allocators/pools.ts';
@@ -177,6 +178,12 @@ const subjects: Subject[] = [
     tree: false,
     rounds: false,
     model: (mix, flushes) => new SbaPariscModel(entriesOf(mix), flushes),
+  },
+  {
+    kind: 'sba-ia64',
+    tree: false,
+    rounds: true,
+    model: (mix, flushes) => new SbaIa64Model(entriesOf(mix), flushes),
   },
   {
     kind: 'sparc-pools',
