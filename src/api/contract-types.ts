@@ -346,10 +346,10 @@ export interface AllocatorInput {
   keptTimeoutMs?: KeptTimeoutMs;
 }
 /**
- * When cached translations are dropped. `strict`: before unmap returns. `deferred-2008`: after 250 unmaps or 10 ms. `flush-queue`: when a CPU's ring of 256 is full, or after 10 ms. `wrap`: when the allocator's cursor wraps (bitmaps only). `never`: a control that shows what goes wrong. `delayed`: a small batch held back, then flushed.
+ * When cached translations are dropped. `strict`: before unmap returns. `deferred-2008`: after 250 unmaps or 10 ms. `flush-queue`: when a CPU's ring of 256 is full, or after 10 ms. `wrap`: when the allocator's cursor wraps (bitmaps only). `never`: a control that shows what goes wrong. `delayed`: a small batch held back, then flushed. `batched`: as strict, with one invalidation for what is given back together.
  */
 export interface InvalidationInput {
-  kind?: 'strict' | 'deferred-2008' | 'flush-queue' | 'wrap' | 'never' | 'delayed';
+  kind?: 'strict' | 'deferred-2008' | 'flush-queue' | 'wrap' | 'never' | 'delayed' | 'batched';
   highWater?: HighWater;
   timeoutMs?: TimeoutMs;
   form?: DelayedForm;
