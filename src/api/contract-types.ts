@@ -320,7 +320,7 @@ export interface Iommu {
   };
 }
 /**
- * `rbtree-2008` (top-down tree with one cached node), `rbtree` (today's tree), `bitmap` (next-fit over one bitmap, the proposal of the 2008 thread); the bitmaps of platforms, with what each does about a slot freed ahead of the cursor: `gart` (x86), `amd-2008`, `alpha`, `sparc-pools` and `powerpc-pools` (a pool for some CPUs each), `sba-parisc` and `sba-ia64`; `persistent` (an unmap keeps the mapping for the next map of the same memory). Without `kind`, members are merged into the allocator that is there.
+ * `rbtree-2008` (top-down tree with one cached node), `rbtree` (today's tree), `bitmap` (next-fit over one bitmap, the proposal of the 2008 thread); the bitmaps of platforms, with what each does about a slot freed ahead of the cursor: `gart` (x86), `amd-2008`, `alpha`, `sparc-pools` and `powerpc-pools` (a pool for some CPUs each), `sba-parisc` and `sba-ia64`; `identity` (an address is its frame, in a window of the CPU); `persistent` (an unmap keeps the mapping for the next map of the same memory). Without `kind`, members are merged into the allocator that is there.
  */
 export interface AllocatorInput {
   kind?:
@@ -334,6 +334,7 @@ export interface AllocatorInput {
     | 'powerpc-pools'
     | 'sba-parisc'
     | 'sba-ia64'
+    | 'identity'
     | 'persistent';
   apertureBytes?: ApertureBytes;
   entries?: BitmapEntries;

@@ -271,6 +271,7 @@ export class Simulator implements SimulatorApi {
         parameters: this.spec.policy.allocator,
         call: this.call,
         cpus: this.spec.machine.cpus,
+        frames: this.memory.frames,
         arm: (domain, delayPs) => this.armAllocator(domain, delayPs),
         flushes: this.policyEntry.needsCircular ? this.policy : null,
         exhausted: (domain) => this.dma.exhausted(domain),

@@ -16,6 +16,7 @@ export interface SpaceSetup {
   parameters: Record<string, unknown>;
   call: AllocatorCall;
   cpus: number;
+  frames: number;
   /** Arms a timer of a domain's allocator on the CPU at work. */
   arm(domain: Domain, delayPs: number): void;
   flushes: {
@@ -81,12 +82,13 @@ export class Domain {
    */
   space(maskLastPfn: number): IovaAllocator {
     if (this.allocator) return this.allocator;
-    const { parameters, flushes, call, cpus, arm, exhausted } = this.setup;
+    const { parameters, flushes, call, cpus, frames, arm, exhausted } = this.setup;
     const all = this.entry.wrapFlush === 'global';
     const allocator = this.entry.create({
       parameters,
       call,
       cpus,
+      frames,
       arm: (delayPs) => arm(this, delayPs),
       lastPfn: this.lastPage,
       maskLastPfn,

@@ -92,6 +92,8 @@ export interface AllocatorSetup {
   call?: AllocatorCall;
   /** CPUs of the machine, 1 when absent. */
   cpus?: number;
+  /** Frames of its memory, for allocators that give addresses by frame. */
+  frames?: number;
   /** Arms a timer of this allocator: `timer` is called so many ps from now, on the CPU that arms it. */
   arm?: (delayPs: number) => void;
   /**

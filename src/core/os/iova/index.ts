@@ -4,6 +4,7 @@ import { alpha } from './alpha.ts';
 import { amd2008 } from './amd-2008.ts';
 import { bitmap } from './bitmap.ts';
 import { gart } from './gart.ts';
+import { identity } from './identity.ts';
 import { persistent } from './persistent.ts';
 import { powerpcPools } from './powerpc-pools.ts';
 import { rbtree } from './rbtree.ts';
@@ -23,5 +24,6 @@ export const allocators: Record<string, AllocatorEntry> = {
   'powerpc-pools': powerpcPools,
   'sba-parisc': sbaParisc,
   'sba-ia64': sbaIa64,
+  identity,
   persistent,
 };

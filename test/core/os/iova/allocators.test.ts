@@ -9,8 +9,10 @@ import { describe, test } from 'node:test';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { type IovaAllocator, NO_PFN, SUSPENDED } from '../../../../src/core/os/iova/allocator.ts';
+import { NO_FRAME_HINT } from '../../../../src/core/os/iova/call.ts';
 import { allocators } from '../../../../src/core/os/iova/index.ts';
 import { BitmapModel } from '../../../oracles/allocators/bitmap.ts';
+import { IdentityModel } from '../../../oracles/allocators/identity.ts';
 import {
   AlphaModel,
   Amd2008Model,
@@ -150,6 +152,8 @@ interface Subject {
   /** The rounding that `livePages` and the listing show. */
   rounds: boolean;
   cpus?: boolean;
+  /** Frames of the machine, where addresses are given by frame. */
+  frames?: number;
   model(mix: Mix, flushes: Flushes): AllocatorModel;
 }
 
@@ -160,6 +164,8 @@ function entriesOf({ apertureBytes = 2 ** 32 }: Mix): number {
 
 /** CPUs on which the pooled allocators are asked, in turn at random. */
 const CPUS_LAST = 63;
+/** Memory of the machine where addresses are given by frame: what is asked for comes again and again. */
+const WINDOW_FRAMES = 2 ** 14;
 
 const subjects: Subject[] = [
   { kind: 'rbtree-2008', tree: true, rounds: true, model: () => new Rbtree2008Model() },
@@ -208,6 +214,15 @@ const subjects: Subject[] = [
     cpus: true,
     model: (mix) => new PowerpcPoolsModel(entriesOf(mix)),
   },
+  {
+    kind: 'identity',
+    tree: false,
+    rounds: false,
+    cpus: true,
+    frames: WINDOW_FRAMES,
+    model: () => new IdentityModel(CPUS_LAST + 1, WINDOW_FRAMES, 2 ** 20),
+  },
+  { kind: 'persistent', tree: true, rounds: false, model: () => new RbtreeModel() },
 ];
 
 /** Ranges of one sort as a union of pages, page 0 left out: whether it counts as reserved is the allocator's affair. */
@@ -251,6 +266,8 @@ function play(subject: Subject, mix: Mix, operations: number, budget: number): P
     lastPfn: LAST_48BIT,
     maskLastPfn: LAST_48BIT,
     parameters,
+    cpus: CPUS_LAST + 1,
+    frames: subject.frames ?? 1,
     onWrap: entry.circular ? () => void flushed.push('all') : null,
     onFreedAhead: (pfn, pages) => void flushed.push(`${pages} at ${pfn.toString(16)}`),
   });
@@ -284,6 +301,13 @@ function play(subject: Subject, mix: Mix, operations: number, budget: number): P
       (model as AllocatorModel & { cpu: number }).cpu = real.call.cpu;
       operation += ` on CPU ${real.call.cpu}`;
     }
+    if (subject.frames !== undefined) {
+      // Mostly the frames of a small pool; some lie half outside of the memory, some lists have no one frame.
+      const frame = pick(0, 9) === 0 ? NO_FRAME_HINT : pick(0, 19) === 0 ? subject.frames - 2 : pick(0, 400);
+      real.call.frame = frame;
+      (model as AllocatorModel & { frame: number }).frame = frame;
+      operation += ` of frame ${frame}`;
+    }
     const nodesBefore = real.nodesVisited;
     let pfn: number;
     while ((pfn = real.allocate(pages, limitPfn)) === SUSPENDED) played.suspensions++;
@@ -309,7 +333,7 @@ function play(subject: Subject, mix: Mix, operations: number, budget: number): P
     const device = pick(0, mix.devices.length - 1);
     const pages = mix.pages(pick);
     const limitPfn = mix.devices[device]!;
-    if (limitPfn > LAST_32BIT && (entry.always32BitFirst || !gaveUp.has(device))) {
+    if (limitPfn > LAST_32BIT && entry.byFrame !== true && (entry.always32BitFirst || !gaveUp.has(device))) {
       if (attempt(pages, LAST_32BIT) !== NO_PFN) return;
       gaveUp.add(device);
     }
@@ -391,7 +415,10 @@ for (const subject of subjects) {
     for (const mix of mixes) {
       test(mix.title, () => {
         // Each of 16 pools that is reserved as a whole is scanned from end to end, in the model page by page.
-        const operations = subject.cpus === true && mix.reserving === true ? OPERATIONS / 10 : OPERATIONS;
+        const pools = subject.cpus === true && subject.frames === undefined && mix.reserving === true;
+        // And what is searched from two ends goes over all that is reserved each time.
+        const ends = subject.frames !== undefined && mix.liveLast === 700;
+        const operations = pools || ends ? OPERATIONS / 10 : OPERATIONS;
         const { allocations, failures, peak } = play(subject, mix, operations, Infinity);
         assert.ok(allocations > operations / 10, `only ${allocations} allocations`);
         if (/exhaustion|full/.test(mix.title)) assert.ok(failures > 100, `only ${failures} failures`);
