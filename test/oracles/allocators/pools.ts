@@ -52,11 +52,11 @@ abstract class PoolsModel extends PagesModel {
         pool.hint = pool.start;
         this.restarted();
       }
-      const short = pool.end > limitPfn + 1;
+      const short = pool.end > limitPfn;
       if (short && turn > 0) pool = this.small[0]!;
       let from = pool.hint < pool.end ? pool.hint : pool.start;
       let end = pool.end;
-      if (end > limitPfn + 1) {
+      if (short) {
         end = limitPfn + 1;
         from = turn > 0 ? 0 : from % (limitPfn + 1);
       }

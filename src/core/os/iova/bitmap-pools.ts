@@ -10,6 +10,8 @@ import { NO_PFN } from './allocator.ts';
 import { BitmapSpace } from './bitmap-space.ts';
 import type { AllocatorCall } from './call.ts';
 
+/** The pool is searched to its own end. */
+const NO_LIMIT = -1;
 /** Requests of more pages go to the large pool. */
 const SMALL_PAGES = 15;
 /** Of the kernel's `hash_32`. */
@@ -82,10 +84,12 @@ export class PoolSpace extends BitmapSpace {
     let index = NOT_FOUND;
     let lock = pool;
     for (let pass = 0; ; pass++) {
-      // A device that does not reach so far: at first the hint's place within its reach, then the beginning of all.
-      if (this.end[pool]! > limitPfn + 1 && pass > 0) pool = 0;
+      // The kernel compares a pool's end with the mask itself, so a pool that ends just where the device's reach does counts as cut.
+      // At first a cut pool is searched from the hint's place within reach; then from the beginning of the first pool, up to the mask.
+      const cut = this.end[pool]! > limitPfn;
+      if (cut && pass > 0) pool = 0;
       lock = pool;
-      index = this.searchIn(pool, pages, limitPfn, pass);
+      index = this.searchIn(pool, pages, cut ? limitPfn : NO_LIMIT, pass);
       if (index !== NOT_FOUND) break;
       if (pass === 0) {
         // The same pool again, from its start.
@@ -114,7 +118,7 @@ export class PoolSpace extends BitmapSpace {
   private searchIn(pool: number, pages: number, limitPfn: number, pass: number): number {
     let end = this.end[pool]!;
     let from = this.hint[pool]! >= end ? this.start[pool]! : this.hint[pool]!;
-    if (end > limitPfn + 1) {
+    if (limitPfn !== NO_LIMIT) {
       end = limitPfn + 1;
       from = pass > 0 ? this.start[0]! : from & limitPfn;
     }

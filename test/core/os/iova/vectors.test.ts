@@ -335,3 +335,21 @@ test('only the tree of 2008 asks below 4 GiB on every map, and only the bitmap h
     ['bitmap', false, true],
   ]);
 });
+
+describe('pools and a mask that ends where the map ends', () => {
+  // 2^20 entries, and a device of 32 bits: the large pool's end is no lower than the mask, so after a failure the kernel goes on in
+  // the first pool, from its start to the end of the map.
+  for (const kind of ['sparc-pools', 'powerpc-pools']) {
+    test(`${kind}: a long request that the large pool cannot serve is served from entry 1 up, but not under a wider mask`, () => {
+      const allocator = create(kind);
+      const pages = 2 ** 17;
+      // The last quarter is 2^18 entries; of those the last one is never used.
+      assert.equal(allocator.allocate(pages, LAST_32BIT), 0xc0000);
+      if (kind === 'sparc-pools') assert.equal(allocator.allocate(pages, LAST_48BIT), NO_PFN);
+      assert.equal(allocator.allocate(pages, LAST_32BIT), 1);
+      allocator.free(1, pages);
+      // The first pool's hint moved behind the range: out of SPARC's small pool, so that its search starts anew.
+      assert.equal(allocator.allocate(1, LAST_32BIT), kind === 'sparc-pools' ? 1 : 2 ** 17 + 1);
+    });
+  }
+});
