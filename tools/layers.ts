@@ -55,13 +55,25 @@ const RULES: Rule[] = [
     reason: 'sessions are hosted for whoever asks, not for HTTP',
   },
   {
+    files: /^src\/lab\//,
+    mayNot: /^(routes|src\/(api|server|stream))\//,
+    typesToo: true,
+    reason: 'experiments run on the core, here or in a worker somewhere; who asks for them is no matter of theirs',
+  },
+  {
+    files: /^src\/(core|host|api)\//,
+    mayNot: /^src\/lab\//,
+    typesToo: true,
+    reason: 'sessions know of no experiment that uses them',
+  },
+  {
     files: /^(routes|src\/stream)\//,
     mayNot: /^src\/core\/(?!catalog\.ts|operations\.ts|version\.ts)/,
     typesToo: false,
     reason: 'routes and streams reach sessions only through the host; what the core offers is in its catalog',
   },
   {
-    files: /^(routes|src\/(api|host|stream|core))\//,
+    files: /^(routes|src\/(api|host|lab|stream|core))\//,
     mayNot: /^src\/(server\/|main\.ts|config\.ts)/,
     typesToo: true,
     reason: 'the server stands around the parts, none of which knows it',

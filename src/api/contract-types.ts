@@ -151,6 +151,26 @@ export type KeptMappings = number;
  */
 export type KeptTimeoutMs = number;
 /**
+ * `rcache`: what is behind the magazines.
+ */
+export type TreeBehind = 'rbtree' | 'maple';
+/**
+ * `rcache`: size classes that are cached, of 1, 2, 4 ... 2^(maxOrder - 1) pages; longer requests go past the cache.
+ */
+export type MaxOrder = number;
+/**
+ * `rcache`: ranges in a magazine; Linux had 128 until 2022.
+ */
+export type MagazineEntries = number;
+/**
+ * `rcache`: `trimmed` (since 2023): any number of full magazines, more than there are CPUs are given back one in 100 ms; `fixed` (2016): up to `depotMax`, what is more goes to the tree.
+ */
+export type Depot = 'trimmed' | 'fixed';
+/**
+ * `rcache`: magazines of each size class in a `fixed` depot.
+ */
+export type DepotMax = number;
+/**
  * `deferred-2008`: so many pending unmaps force a flush.
  */
 export type HighWater = number;
@@ -173,7 +193,7 @@ export type SingleQueue = boolean;
 /**
  * A spec to start from; the members beside it override it.
  */
-export type Preset = 'thread-2008';
+export type Preset = 'thread-2008' | 'rcache-today' | 'rcache-2016';
 /**
  * Of every random stream of the session.
  */
@@ -320,12 +340,14 @@ export interface Iommu {
   };
 }
 /**
- * `rbtree-2008` (top-down tree with one cached node), `rbtree` (today's tree), `bitmap` (next-fit over one bitmap, the proposal of the 2008 thread); the bitmaps of platforms, with what each does about a slot freed ahead of the cursor: `gart` (x86), `amd-2008`, `alpha`, `sparc-pools` and `powerpc-pools` (a pool for some CPUs each), `sba-parisc` and `sba-ia64`; `identity` (an address is its frame, in a window of the CPU); `persistent` (an unmap keeps the mapping for the next map of the same memory). Without `kind`, members are merged into the allocator that is there.
+ * `rbtree-2008` (top-down tree with one cached node), `rbtree` (today's tree), `maple` (the gap tree proposed in 2026), `rcache` (today's per-CPU magazines over one of those two), `eiovar` (free lists over `rbtree-2008`), `bitmap` (next-fit over one bitmap, the proposal of the 2008 thread); the bitmaps of platforms, with what each does about a slot freed ahead of the cursor: `gart` (x86), `amd-2008`, `alpha`, `sparc-pools` and `powerpc-pools` (a pool for some CPUs each), `sba-parisc` and `sba-ia64`; `identity` (an address is its frame, in a window of the CPU); `persistent` (an unmap keeps the mapping for the next map of the same memory). Without `kind`, members are merged into the allocator that is there.
  */
 export interface AllocatorInput {
   kind?:
     | 'rbtree-2008'
     | 'rbtree'
+    | 'maple'
+    | 'rcache'
     | 'bitmap'
     | 'gart'
     | 'amd-2008'
@@ -334,6 +356,7 @@ export interface AllocatorInput {
     | 'powerpc-pools'
     | 'sba-parisc'
     | 'sba-ia64'
+    | 'eiovar'
     | 'identity'
     | 'persistent';
   apertureBytes?: ApertureBytes;
@@ -345,6 +368,11 @@ export interface AllocatorInput {
   blockEntries?: BlockEntries;
   keptMappings?: KeptMappings;
   keptTimeoutMs?: KeptTimeoutMs;
+  tree?: TreeBehind;
+  maxOrder?: MaxOrder;
+  magazineEntries?: MagazineEntries;
+  depot?: Depot;
+  depotMax?: DepotMax;
 }
 /**
  * When cached translations are dropped. `strict`: before unmap returns. `deferred-2008`: after 250 unmaps or 10 ms. `flush-queue`: when a CPU's ring of 256 is full, or after 10 ms. `wrap`: when the allocator's cursor wraps (bitmaps only). `never`: a control that shows what goes wrong. `delayed`: a small batch held back, then flushed. `batched`: as strict, with one invalidation for what is given back together.
@@ -364,9 +392,22 @@ export interface PolicyInput {
 }
 export interface Costs {
   /**
-   * What each step costs. Profiles are data, named after their source.
+   * What each step costs. Profiles are data, named after their source; the catalog has every number with its citation, and what each was not measured for.
    */
-  profile?: 'riommu15-mlx' | 'riommu15-brcm';
+  profile?:
+    | 'riommu15-mlx'
+    | 'riommu15-brcm'
+    | 'viommu11-x5570'
+    | 'wiosca10-ioat'
+    | 'pciebench18-hsw'
+    | 'pciebench18-hsw2637'
+    | 'pciebench18-snb'
+    | 'fands24-clx'
+    | 'farshin23-icx'
+    | 'uiuc25-nested'
+    | 'npf17-connectib'
+    | 'hypertrio20-sim'
+    | 'skl26-nvme';
   /**
    * Step name to cycles, instead of the profile's number.
    */
@@ -752,6 +793,7 @@ export interface DmaResult {
   pages: DmaPage[];
   latencyNs: Quantity;
   timeNs: TimeNs;
+  assumptions?: Assumptions;
   [k: string]: unknown;
 }
 export interface IommuMapRequest {
@@ -772,6 +814,7 @@ export interface IommuMapResult {
   costCycles?: Quantity;
   breakdown?: Breakdown;
   timeNs?: TimeNs;
+  assumptions?: Assumptions;
   [k: string]: unknown;
 }
 export interface IommuUnmapRequest {
@@ -809,6 +852,7 @@ export interface InvalidateResult {
   costCycles?: Quantity;
   breakdown?: Breakdown;
   timeNs?: TimeNs;
+  assumptions?: Assumptions;
   [k: string]: unknown;
 }
 export interface AttachResult {
@@ -817,6 +861,7 @@ export interface AttachResult {
   breakdown?: Breakdown;
   misuse?: Misuse;
   timeNs?: TimeNs;
+  assumptions?: Assumptions;
   device?: Id;
   domain?: string | null;
   /**
@@ -1103,7 +1148,14 @@ export interface Space {
   domain: Id;
   lastIova?: HexAddress;
   ranges?: Count;
-  usedBytes: Count;
+  /**
+   * How many.
+   */
+  usedBytes: number;
+  /**
+   * How many.
+   */
+  cachedBytes?: number;
   largestFreeBytes: Count;
   /**
    * Unmapped pages that a translation may still reach, and whether one is cached; the first 1,000.
@@ -1115,7 +1167,7 @@ export interface Space {
   items: {
     iova: HexAddress;
     lengthBytes: Count;
-    state: 'allocated' | 'reserved';
+    state: 'allocated' | 'reserved' | 'cached';
     [k: string]: unknown;
   }[];
   nextCursor?: NextCursor;
@@ -1205,11 +1257,48 @@ export interface Queues {
   [k: string]: unknown;
 }
 /**
- * What the allocator remembers - cached nodes, cursor, sizes.
+ * What the allocator remembers - cached nodes, cursor, sizes, magazines.
  */
 export interface Allocator {
   kind: string;
   domain?: Id;
+  /**
+   * `rcache`: what is behind the magazines.
+   */
+  tree?: 'rbtree' | 'maple';
+  /**
+   * How many.
+   */
+  cachedRanges?: number;
+  cachedPages?: Count;
+  cachedRangesPeak?: Count;
+  depotMagazines?: Count;
+  magazineEntries?: MagazineEntries;
+  /**
+   * `rcache`: by size, full magazines in the depot, allocations served by the cache and not served.
+   */
+  classes?: {
+    pages: Count;
+    depotMagazines: Count;
+    hits: Count;
+    misses: Count;
+  }[];
+  /**
+   * `rcache`: ranges in the two magazines of a CPU, where there are any.
+   */
+  magazines?: {
+    cpu: Count;
+    pages: Count;
+    loaded: Count;
+    prev: Count;
+  }[];
+  /**
+   * `eiovar`: kept ranges by size.
+   */
+  lists?: {
+    pages: Count;
+    ranges: Count;
+  }[];
   [k: string]: unknown;
 }
 export interface Fault {

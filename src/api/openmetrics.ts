@@ -99,6 +99,11 @@ const FAMILIES: readonly Family[] = [
   one('dma_live_mappings', 'gauge', 'counters.liveMappings', 'Live mappings.'),
   one('dma_live_mappings_peak', 'gauge', 'counters.liveMappingsPeak', 'Most live mappings so far.'),
   one('iova_alloc_failures', 'counter', 'counters.allocationFailures', 'Attempts to allocate an IOVA that failed.'),
+  one('iova_cache_hits', 'counter', 'counters.cacheHits', 'IOVA allocations served by a cache of freed ranges.'),
+  one('iova_cache_misses', 'counter', 'counters.cacheMisses', 'IOVA allocations that the cache could not serve.'),
+  one('iova_cache_bypasses', 'counter', 'counters.cacheBypasses', 'IOVA allocations too long for the cache.'),
+  one('iova_cached_ranges', 'gauge', 'counters.cachedRanges', 'Freed IOVA ranges that caches keep.'),
+  one('iova_depot_magazines', 'gauge', 'counters.depotMagazines', 'Full magazines in depots.'),
   one('iommu_flush_queue_entries', 'gauge', 'counters.flushQueueEntries', 'Unmapped ranges waiting for a flush.'),
   {
     name: 'iommu_flush_queue_flushes',

@@ -1,6 +1,6 @@
 /** `GET /v1/catalog`: every kind there is, with its schema, defaults and source. */
 import { workloads } from './devices/index.ts';
-import { assumptionsOf, profiles } from './meter/cost-profile.ts';
+import { assumptionsOf, hardwareOf, profiles, sensitivityOf } from './meter/cost-profile.ts';
 import { policies } from './os/invalidation/index.ts';
 import { withDefaults } from './os/invalidation/policy.ts';
 import { allocators } from './os/iova/index.ts';
@@ -74,14 +74,22 @@ export function catalog(): Record<string, unknown> {
       title: profile.title,
       source: profile.source,
       notMeasuredFor: profile.notMeasuredFor,
+      ...(profile.inherits && { inherits: profile.inherits }),
       schema: noParameters(profile.kind),
       defaults: {
         clockGhz: profile.clockGhz,
         linkGbps: profile.linkGbps,
         mappingsPerPacket: profile.mappingsPerPacket,
       },
+      machine: profile.machine,
       steps: profile.steps,
       assumptions: assumptionsOf(profile, {}),
+      sensitivity: sensitivityOf(profile),
+      device: profile.device,
+      hardware: profile.hardware,
+      guest: profile.guest,
+      // Nothing applies it: a spec that says nothing of its `iommu` has the same one under every profile.
+      suggestedIommu: hardwareOf(profile),
     })),
     presets: Object.values(presets).map(({ kind, title, source, spec }) => ({
       kind,

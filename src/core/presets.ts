@@ -41,4 +41,28 @@ const thread2008: Preset = {
   },
 };
 
-export const presets: Record<string, Preset> = { [thread2008.kind]: thread2008 };
+/**
+ * The cache of freed addresses as it is today, and as it was from 2016 until its depot was made to shrink in 2023, on the rest of today's
+ * code: the tree of 4.15, the pop that scans for a limit (2017), the flush that empties the depots too (2020), flush queues (2017).
+ */
+function rcachePreset(kind: string, title: string, source: string, parameters: Record<string, unknown>): Preset {
+  const allocator = { kind: 'rcache', tree: 'rbtree', maxOrder: 6, depotMax: 32, ...parameters };
+  return { kind, title, source, spec: { policy: { allocator, invalidation: { kind: 'flush-queue' } } } };
+}
+
+const rcacheToday = rcachePreset(
+  'rcache-today',
+  'Linux since September 2023: magazines of 127, a depot that a worker trims, flush queues',
+  'Linux drivers/iommu/iova.c, "iommu/iova: Manage the depot list size"',
+  { magazineEntries: 127, depot: 'trimmed' },
+);
+const rcache2016 = rcachePreset(
+  'rcache-2016',
+  'The depot of Linux 2016 to 2023: magazines of 128, 32 of them a size, what is more goes to the tree',
+  'Linux drivers/iommu/iova.c, commit 9257b4a206fc',
+  { magazineEntries: 128, depot: 'fixed' },
+);
+
+export const presets: Record<string, Preset> = Object.fromEntries(
+  [thread2008, rcacheToday, rcache2016].map((preset) => [preset.kind, preset]),
+);

@@ -31,7 +31,7 @@ import { policies } from './os/invalidation/index.ts';
 import type { InvalidationPolicy, PolicyEntry } from './os/invalidation/policy.ts';
 import { IommuApi } from './os/iommu-api.ts';
 import { IotlbFlush } from './os/iotlb-flush.ts';
-import type { AllocatorEntry } from './os/iova/allocator.ts';
+import { type AllocatorEntry, TIMERS } from './os/iova/allocator.ts';
 import { AllocatorCall } from './os/iova/call.ts';
 import { allocators } from './os/iova/index.ts';
 import { Mappings } from './os/mappings.ts';
@@ -79,7 +79,7 @@ export class Simulator implements SimulatorApi {
   readonly counters = new Counters();
   readonly work: Work;
   /** What allocators are told and answer beside addresses. */
-  readonly call = new AllocatorCall();
+  readonly call = new AllocatorCall(this.counters);
   readonly memory: Memory;
   readonly tables: PageTables;
   readonly iotlb: Iotlb;
@@ -158,8 +158,12 @@ export class Simulator implements SimulatorApi {
     this.allocatorEntry = allocators[policy.allocator.kind]!;
     this.policyEntry = policies[policy.invalidation.kind]!;
     this.costReplies = new CostReplies(this.profile, spec.costs.overrides, {
-      used: !this.passthrough,
-      steps: this.allocatorEntry.costSteps,
+      translates: !this.passthrough,
+      steps: this.passthrough
+        ? []
+        : (this.allocatorEntry.costStepsWith?.(policy.allocator) ?? this.allocatorEntry.costSteps),
+      deferred: this.policyEntry.deferred,
+      coherent: iommu.coherent,
     });
     this.policy = this.policyEntry.create({
       work: this.work,
@@ -194,9 +198,7 @@ export class Simulator implements SimulatorApi {
       gathers: this.policyEntry.gathers === true,
       keepsPte: this.policy.keepsPte === true,
       keepsMappings: this.allocatorEntry.keepsMappings === true,
-      keptNs: Number(policy.allocator.keptTimeoutMs ?? 0) * 1e6,
       byFrame: this.allocatorEntry.byFrame === true,
-      armAllocator: (domain: Domain, delayPs: number) => this.armAllocator(domain, delayPs),
       passthrough: this.passthrough,
       cachingMode: iommu.invalidation.cachingMode,
       always32BitFirst: this.allocatorEntry.always32BitFirst,
@@ -272,7 +274,12 @@ export class Simulator implements SimulatorApi {
         call: this.call,
         cpus: this.spec.machine.cpus,
         frames: this.memory.frames,
-        arm: (domain, delayPs) => this.armAllocator(domain, delayPs),
+        arm: (domain, delayPs, token) =>
+          this.queue.arm(
+            this.work.now() + delayPs,
+            EVENT.allocatorOnCpu + this.work.cpu,
+            domain.index * TIMERS + token,
+          ),
         flushes: this.policyEntry.needsCircular ? this.policy : null,
         exhausted: (domain) => this.dma.exhausted(domain),
       },
@@ -282,11 +289,6 @@ export class Simulator implements SimulatorApi {
     this.domains.push(domain);
     this.domainNames.add(domain);
     return domain;
-  }
-
-  /** Arms the timer of a domain's allocator: it fires on the CPU at work. */
-  private armAllocator(domain: Domain, delayPs: number): void {
-    this.queue.arm(this.work.now() + delayPs, EVENT.allocatorOnCpu + this.work.cpu, domain.index);
   }
 
   /** A device by index, also one that was removed while mappings of it live on. */
@@ -365,8 +367,10 @@ export class Simulator implements SimulatorApi {
     const cpu = kind - (ofAllocator ? EVENT.allocatorOnCpu : EVENT.timerOnCpu);
     const start = Math.max(time, this.cpuAt[cpu]!);
     work.begin(cpu, start);
-    if (ofAllocator) this.dma.allocatorTimer(this.domains[argument]!);
-    else if (!policy.timer(argument)) return;
+    const acted = ofAllocator
+      ? this.dma.allocatorTimer(this.domains[Math.floor(argument / TIMERS)]!, argument % TIMERS)
+      : policy.timer(argument);
+    if (!acted) return;
     this.fired++;
     this.counters.timersFired++;
     const end = work.now();

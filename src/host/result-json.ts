@@ -43,7 +43,7 @@ export class ResultJson {
     const members = Object.keys(result).length - (result.assumptions === undefined ? 0 : 1);
     if (op === '"map"' && members === MAP_MEMBERS) return this.ofMap(result);
     if (op === '"unmap"' && members === UNMAP_MEMBERS) return this.ofUnmap(result);
-    if (op === '"dma"' && members === DMA_MEMBERS) return ofAccess(result);
+    if (op === '"dma"' && members === DMA_MEMBERS && result.assumptions === undefined) return ofAccess(result);
     return JSON.stringify(result);
   }
 

@@ -5,6 +5,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { recordedParts } from '../recorded-lines/parts.ts';
 import { type Part, sceneParts, threadParts } from '../thread-2008/parts.ts';
+import { fidelityParts } from './fidelity.ts';
 import * as reference from './reference.ts';
 
 export const PARTS: Record<string, Part> = {
@@ -13,11 +14,13 @@ export const PARTS: Record<string, Part> = {
   routes: reference.routeTable,
   steps: reference.stepTable,
   profiles: reference.profileTable,
+  'profile numbers': reference.profileParts,
   reuse: reference.reuseTable,
   policies: reference.policyTable,
   allocators: reference.allocatorTable,
   workloads: reference.workloadTable,
   presets: reference.presetTable,
+  ...fidelityParts,
   ...sceneParts,
   ...threadParts,
   ...recordedParts,

@@ -4,12 +4,19 @@ import { parse } from 'yaml';
 import { ERRORS } from '../../src/api/errors.ts';
 import { LIMITS } from '../../src/api/limits.ts';
 import { workloads } from '../../src/core/devices/index.ts';
-import { profiles, stepNames } from '../../src/core/meter/cost-profile.ts';
+import {
+  type CostProfile,
+  type Figure,
+  type FigureGroup,
+  isFigure,
+  profiles,
+  stepNames,
+} from '../../src/core/meter/cost-profile.ts';
 import { policies } from '../../src/core/os/invalidation/index.ts';
 import { type Reuse, withDefaults } from '../../src/core/os/invalidation/policy.ts';
 import { allocators } from '../../src/core/os/iova/index.ts';
 import { presets } from '../../src/core/presets.ts';
-import { figure, table } from './table.ts';
+import { type Cell, figure, table } from './table.ts';
 
 const code = (text: string): string => `\`${text}\``;
 
@@ -28,34 +35,103 @@ export function limitTable(): string {
   return table(['limit', 'value'], rows);
 }
 
-/** Profiles side by side, a step a row. */
+/** Every step, as the profile has it that all others inherit from. */
 export function stepTable(): string {
-  const all = Object.values(profiles);
+  const { steps } = profiles['riommu15-mlx']!;
   const rows = stepNames.map((name) => {
-    const steps = all.map((profile) => profile.steps[name]);
-    const [first] = steps;
-    const sources = new Set(
-      steps.map(({ source, why }) => (source === 'assumption' ? `**assumption**: ${why}` : source)),
-    );
-    const range = first!.range === undefined ? '' : `${first!.range[0]} to ${first!.range[1]}`;
-    return [code(name), ...steps.map(({ cycles }) => cycles), range, [...sources].join('; ')];
+    const { cycles, range, source, why } = steps[name]!;
+    return [code(name), cycles, rangeText(range), sourceText({ source, ...(why !== undefined && { why }) })];
   });
-  return table(['step', ...all.map(({ kind }) => code(kind)), 'range', 'source'], rows);
+  return table(['step', 'cycles', 'range', 'source'], rows);
 }
 
 export function profileTable(): string {
-  const rows = Object.values(profiles).map(
-    ({ kind, title, clockGhz, linkGbps, mappingsPerPacket, source, notMeasuredFor }) => [
+  const rows = Object.values(profiles).map((profile) => {
+    const { kind, title, clockGhz, linkGbps, mappingsPerPacket, notMeasuredFor } = profile;
+    return [
       code(kind),
       title,
       clockGhz,
       linkGbps,
       mappingsPerPacket,
-      source,
+      ownSteps(profile).length,
+      stepNames.filter((step) => profile.steps[step]!.source === 'assumption').length,
       notMeasuredFor,
+    ];
+  });
+  return table(
+    [
+      'profile',
+      'machine',
+      'GHz',
+      'link Gb/s',
+      'mappings a packet',
+      'steps of its own',
+      'assumptions',
+      'not measured for',
     ],
+    rows,
   );
-  return table(['profile', 'machine', 'GHz', 'link Gb/s', 'mappings a packet', 'source', 'not measured for'], rows);
+}
+
+/** A part for each profile that inherits: its own numbers, and what becomes of the others. */
+export function profileParts(): string {
+  return Object.values(profiles)
+    .filter(({ inherits }) => inherits !== undefined)
+    .map((profile) => {
+      const { kind, title, source, inherits, machine, steps, device, hardware, guest } = profile;
+      const own = ownSteps(profile);
+      const rows = [
+        ...figureRows('', Object.fromEntries(Object.entries(machine).filter(([, figure]) => !figure.inherited))),
+        ...own.map((name) => {
+          const { cycles, range, source, why } = steps[name]!;
+          const text = sourceText({ source, ...(why !== undefined && { why }) });
+          return [`step ${code(name)}`, `${cycles} cycles`, rangeText(range), text];
+        }),
+        ...figureRows('device', device),
+        ...figureRows('hardware', hardware),
+        ...figureRows('guest', guest),
+      ];
+      const others = inherits!.usedByPublication
+        ? `All other steps are those of ${code(inherits!.profile)} as they are cited there: ${inherits!.why}.`
+        : `All other steps are **assumptions**, from half to twice those of ${code(inherits!.profile)}: ${inherits!.why}.`;
+      const head = `### ${code(kind)}\n\n${title}. ${source}.\n\n${others}`;
+      return `${head}\n\n${table(['number', 'value', 'range', 'source'], rows)}`;
+    })
+    .join('\n\n');
+}
+
+const ownSteps = ({ steps }: CostProfile) => stepNames.filter((step) => steps[step]!.inherited === undefined);
+
+const rangeText = (range?: readonly number[]): string => (range === undefined ? '' : `${range[0]} to ${range[1]}`);
+
+const sourceText = ({ source, why }: { source: string; why?: string }): string =>
+  source === 'assumption' ? `**assumption**: ${why}` : source;
+
+const UNITS = {
+  cycles: ' cycles',
+  ns: ' ns',
+  ghz: ' GHz',
+  gbps: ' Gb/s',
+  bytes: ' bytes',
+  percent: ' %',
+  count: '',
+} as const;
+
+function valueText(figure: Figure): string {
+  for (const [unit, text] of Object.entries(UNITS)) {
+    const value = figure[unit as keyof typeof UNITS];
+    if (value !== undefined) return `${value}${text}`;
+  }
+  return JSON.stringify(figure.is ?? figure.list ?? figure.counts);
+}
+
+function figureRows(path: string, group: FigureGroup | Record<string, Figure>): Cell[][] {
+  return Object.entries(group).flatMap(([name, value]) => {
+    const full = path === '' ? name : `${path}.${name}`;
+    if (!isFigure(value)) return figureRows(full, value);
+    return [[code(full), valueText(value), rangeText(value.range), sourceText(value)]];
+  });
 }
 
 /** When does what become reusable: the policies' own declarations. */
@@ -99,11 +175,9 @@ export function allocatorTable(): string {
   const rows = Object.values(allocators).map(({ kind, defaults, searches, circular, always32BitFirst, source }) => [
     code(kind),
     parametersOf(defaults),
-    searches === 'tree'
-      ? 'top-down'
-      : circular
-        ? 'next-fit, with a cursor that wraps'
-        : 'next-fit, no flush when it wraps',
+    { tree: 'top-down', gaps: 'the highest gap, in a descent', cache: 'what was freed last, then a tree' }[
+      searches as string
+    ] ?? (circular ? 'next-fit, with a cursor that wraps' : 'next-fit, no flush when it wraps'),
     always32BitFirst ? 'on every map' : 'per device, until it fails once',
     source,
   ]);

@@ -5,6 +5,7 @@
  * and writing out nine members for each was a fifth of the time of an `ops` line (`bench/service.bench.ts`).
  */
 import { assumptionsOf, type CostProfile } from '../meter/cost-profile.ts';
+import { callTakes, type StepTaker, stepsOfTraffic } from '../meter/steps-taken.ts';
 import { rowNames, type Work } from '../meter/work.ts';
 import type { Simulator } from '../simulator.ts';
 
@@ -16,11 +17,6 @@ export interface Cost {
 /** Costs remembered; a power of two. */
 const SLOTS = 64;
 
-interface Allocator {
-  used: boolean;
-  steps: readonly string[];
-}
-
 /** What replies say of costs again and again. Holds nothing that acts: a session without it answers the same. */
 export class CostReplies {
   /** [slot * rows + row]: milli-cycles of the cost in that slot. */
@@ -30,12 +26,26 @@ export class CostReplies {
   readonly ofOnePage: readonly string[];
   readonly ofSeveralPages: readonly string[];
 
-  constructor(profile: CostProfile, overrides: Record<string, number>, allocator: Allocator) {
-    const assumed = allocator.used ? assumptionsOf(profile, overrides) : [];
-    const may = (step: string, several: boolean): boolean =>
-      allocator.steps.includes(step) || (step === 'unmapFurtherPte' && several);
-    this.ofOnePage = Object.freeze(assumed.filter((step) => may(step, false)));
-    this.ofSeveralPages = Object.freeze(assumed.filter((step) => may(step, true)));
+  /** All steps without a citation that this machine may take at all. */
+  private readonly assumed: readonly string[];
+
+  constructor(profile: CostProfile, overrides: Record<string, number>, taker: StepTaker) {
+    this.assumed = assumptionsOf(profile, overrides).filter((step) => step !== 'coherentWalkSaving' || taker.coherent);
+    const taken = this.assumed.filter((step) => callTakes(step, taker));
+    this.ofOnePage = Object.freeze(taken.filter((step) => step !== 'unmapFurtherPte'));
+    this.ofSeveralPages = Object.freeze(taken);
+  }
+
+  /** Those that a run's workloads took, beside those of their calls. */
+  ofTraffic(workloads: Iterable<{ kind: string }>, translates: boolean): string[] {
+    const steps = stepsOfTraffic(workloads, translates);
+    return this.assumed.filter((step) => steps.has(step));
+  }
+
+  /** Those among the steps that an operation of another kind takes, as a member for its reply; nothing when there is none. */
+  among(...steps: string[]): { assumptions?: string[] } {
+    const assumptions = this.assumed.filter((step) => steps.includes(step));
+    return assumptions.length > 0 ? { assumptions } : {};
   }
 
   of({ rows }: Work): Cost {
@@ -77,4 +87,10 @@ export function costOf(simulator: Simulator): Cost {
  */
 export function assumptions(simulator: Simulator, multiplePages: boolean): readonly string[] {
   return multiplePages ? simulator.costReplies.ofSeveralPages : simulator.costReplies.ofOnePage;
+}
+
+/** The same of a run or a session: its calls' and its workloads'. */
+export function assumptionsOfTraffic(simulator: Simulator): string[] {
+  const { costReplies, mapper, workloads, passthrough } = simulator;
+  return [...assumptions(simulator, mapper.clearedSeveral), ...costReplies.ofTraffic(workloads.all(), !passthrough)];
 }

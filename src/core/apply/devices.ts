@@ -118,6 +118,7 @@ export function attach(simulator: Simulator, operation: Of<'attach'>): Outcome {
     ...cost,
     timeNs: simulator.timeNs,
     ...(misuse.length > 0 && { misuse }),
+    ...simulator.costReplies.among('invalidation'),
   });
 }
 
@@ -141,6 +142,7 @@ export function detach(simulator: Simulator, operation: Of<'detach'>): Outcome {
     ...cost,
     timeNs: simulator.timeNs,
     ...(misuse.length > 0 && { misuse }),
+    ...simulator.costReplies.among('invalidation'),
   });
 }
 

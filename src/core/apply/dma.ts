@@ -59,5 +59,11 @@ export function access(simulator: Simulator, operation: Of<'dma'>): Outcome {
         verdict,
       },
     });
-  return ok({ verdict, pages: pieces.pages, latencyNs: latencyPs / 1000, timeNs: simulator.timeNs });
+  return ok({
+    verdict,
+    pages: pieces.pages,
+    latencyNs: latencyPs / 1000,
+    timeNs: simulator.timeNs,
+    ...(latencyPs > 0 && simulator.costReplies.among('tableRead')),
+  });
 }

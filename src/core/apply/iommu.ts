@@ -88,6 +88,7 @@ export function mapRange(simulator: Simulator, operation: Of<'iommu-map'>): Outc
     },
     ...cost,
     timeNs: simulator.timeNs,
+    ...simulator.costReplies.among('mapFirstPte', 'mapFurtherPte', 'coherentWalkSaving', 'invalidation'),
   });
 }
 
@@ -174,5 +175,6 @@ export function invalidate(simulator: Simulator, operation: Of<'invalidate'>): O
         : { scope: effective.scope },
     ...cost,
     timeNs: simulator.timeNs,
+    ...simulator.costReplies.among('invalidation'),
   });
 }

@@ -3,6 +3,7 @@ import { QUEUE_DESCRIPTORS } from '../hardware/invalidation.ts';
 import { READ, SPAN, WRITE } from '../hardware/page-table.ts';
 import type { Outcome } from '../operations.ts';
 import type { Domain } from '../os/domain.ts';
+import { RANGE, rangeNames } from '../os/iova/allocator.ts';
 import { ok, refuse } from '../outcome.ts';
 import type { Page } from '../reading.ts';
 import { formatAddress, parseAddress, parsed } from '../sim/address.ts';
@@ -98,13 +99,15 @@ export function spaceInside(simulator: Simulator, reading: Page & { domain?: str
   const items: Record<string, unknown>[] = [];
   let ranges = 0;
   let usedPages = 0;
+  let cachedPages = 0;
   let largestFree = 0;
   let previousLast = 0;
   let lastShown = -1;
   let more = false;
-  domain.allocator?.forEachRange((first, last, reserved) => {
+  domain.allocator?.forEachRange((first, last, state) => {
     ranges++;
     usedPages += last - first + 1;
+    if (state === RANGE.cached) cachedPages += last - first + 1;
     largestFree = Math.max(largestFree, first - previousLast - 1);
     previousLast = last;
     if (first <= cursor) return;
@@ -115,7 +118,7 @@ export function spaceInside(simulator: Simulator, reading: Page & { domain?: str
     items.push({
       iova: formatAddress(first, 0),
       lengthBytes: (last - first + 1) * 4096,
-      state: reserved ? 'reserved' : 'allocated',
+      state: rangeNames[state],
     });
     lastShown = first;
   }, Number.POSITIVE_INFINITY);
@@ -129,6 +132,7 @@ export function spaceInside(simulator: Simulator, reading: Page & { domain?: str
     lastIova: formatAddress(domain.lastPage, 4095),
     ranges,
     usedBytes: usedPages * 4096,
+    cachedBytes: cachedPages * 4096,
     largestFreeBytes: largestFree * 4096,
     exposedPages: waiting,
     items,

@@ -1,5 +1,5 @@
 /** `GET .../metrics` and a run's result: the same members, of the session's life and of the run. */
-import { assumptions } from '../apply/cost.ts';
+import { assumptionsOfTraffic } from '../apply/cost.ts';
 import type { Workload } from '../devices/workload.ts';
 import { Histogram } from '../meter/histogram.ts';
 import { newRows } from '../meter/work.ts';
@@ -180,12 +180,23 @@ export function runMetrics(simulator: Simulator, run: Run): Document {
       residualByteSeconds: Number(oracle.residual.exactAt(now) - baseline.residualBytePs) / 1e12,
     },
     verdicts: verdictCounts(oracle.verdicts, baseline.verdicts),
-    assumptions: assumptions(simulator, simulator.mapper.clearedSeveral),
+    assumptions: assumptionsOfTraffic(simulator),
     workloads: workloads.map((workload) => ({
       ...workloadMetrics(simulator, workload, elapsed),
       latencyHistogram: workload.latency.buckets(),
     })),
   };
+}
+
+/** What allocators with a cache keep, over all domains. */
+function caches(simulator: Simulator): { cachedRanges: number; cachedPages: number; depotMagazines: number } {
+  const sum = { cachedRanges: 0, cachedPages: 0, depotMagazines: 0 };
+  for (const { allocator } of simulator.domainNames.all()) {
+    sum.cachedRanges += allocator?.cachedRanges ?? 0;
+    sum.cachedPages += allocator?.cachedPages ?? 0;
+    sum.depotMagazines += allocator?.depotMagazines ?? 0;
+  }
+  return sum;
 }
 
 /** Of the session since it began; the workloads' parts are those of the active or last run. */
@@ -214,6 +225,7 @@ export function sessionMetrics(simulator: Simulator): Document {
       framesInUsePeak: memory.framesInUsePeak,
       tablePages: simulator.tables.tables,
       flushQueueEntries: policy.queued,
+      ...caches(simulator),
       iotlbEvictions: iotlb.evictions,
       faultLogDropped: simulator.faults.dropped,
       residualBytes: oracle.residual.current,
@@ -241,7 +253,7 @@ export function sessionMetrics(simulator: Simulator): Document {
       residualByteSeconds: oracle.residual.secondsAt(now),
     },
     verdicts: verdictCounts(oracle.verdicts),
-    assumptions: assumptions(simulator, simulator.mapper.clearedSeveral),
+    assumptions: assumptionsOfTraffic(simulator),
     workloads: [...simulator.workloads.all()].map((workload) => workloadMetrics(simulator, workload, runSeconds)),
   };
 }

@@ -15,6 +15,17 @@ export class Counters {
   allocationFailures = 0;
   nodesVisited = 0;
   wordsScanned = 0;
+  gapLevels = 0;
+  /** Allocations that a cache of freed ranges served, those it could not serve, and those too long for it. */
+  cacheHits = 0;
+  cacheMisses = 0;
+  cacheBypasses = 0;
+  /** Full magazines that a CPU took from a depot and put there, and those whose ranges went back to the tree from there. */
+  depotGets = 0;
+  depotPuts = 0;
+  depotFrees = 0;
+  /** Allocations that found the space full and made the caches give back all they had. */
+  cacheFlushes = 0;
   ptesWritten = 0;
   ptesCleared = 0;
   tablePagesFreed = 0;

@@ -17,7 +17,8 @@ import type { InvalidationPolicy } from './invalidation/policy.ts';
 import type { IotlbFlush } from './iotlb-flush.ts';
 import { NO_PFN, SUSPENDED } from './iova/allocator.ts';
 import { type AllocatorCall, NO_FRAME_HINT, NO_LOCK, STEP, STEPS } from './iova/call.ts';
-import { type KeptMappings, NO_KEPT } from './iova/kept-mappings.ts';
+import { NO_KEPT } from './iova/kept-mappings.ts';
+import { Keeper } from './keeper.ts';
 import { MAP_KIND, type Mappings } from './mappings.ts';
 import type { PageMapper } from './page-mapper.ts';
 import { frameOfRun, type InputSegment, isOneRun, joinRuns, layOut, mergeOutputs, runsOf } from './scatterlist.ts';
@@ -48,13 +49,10 @@ export interface DmaApiParts {
   gathers: boolean;
   /** Whether it leaves PTEs standing until `clearPtes`. */
   keepsPte: boolean;
-  /** Whether the allocator keeps mappings after their unmap, and for how long at most, ns; 0 without limit. */
+  /** Whether the allocator keeps mappings after their unmap. */
   keepsMappings: boolean;
-  keptNs: number;
   /** Whether it gives addresses by what is mapped. */
   byFrame: boolean;
-  /** Arms the timer of a domain's allocator. */
-  armAllocator(domain: Domain, delayPs: number): void;
   passthrough: boolean;
   cachingMode: boolean;
   always32BitFirst: boolean;
@@ -73,6 +71,7 @@ export class DmaApi {
   /** Whether an unmap may leave PTEs standing. */
   private readonly keeps: boolean;
   private readonly byFrame: boolean;
+  private readonly keeper: Keeper | null;
   /** 1 once the 32-bit attempt of the allocation in progress has failed. */
   private attempt = 0;
   /** Whether the last unmap left a cached translation behind. */
@@ -102,6 +101,8 @@ export class DmaApi {
     this.plain = !parts.passthrough && !parts.cachingMode && !parts.keepsMappings;
     this.keeps = parts.keepsPte || parts.keepsMappings;
     this.byFrame = parts.byFrame;
+    const tearDown = (domain: Domain, page: number, pages: number) => this.tearDown(domain, page, pages);
+    this.keeper = parts.keepsMappings ? new Keeper({ ...parts, tearDown }) : null;
   }
 
   private countCall(kind: number): void {
@@ -140,9 +141,10 @@ export class DmaApi {
     call.lastAttempt = lastAttempt;
     call.count = 0;
     const pfn = allocator.allocate(pages, limit);
+    // What a suspended attempt has done so far is booked with the steps of its first part: only a cache has any by then.
+    this.bookSteps(domain, ROW.iovaAlloc);
     if (pfn === SUSPENDED) return SUSPENDED;
     counters.allocationAttempts++;
-    this.bookSteps(domain, ROW.iovaAlloc);
     if (pfn === NO_PFN) counters.allocationFailures++;
     return pfn;
   }
@@ -180,66 +182,26 @@ export class DmaApi {
 
   /** A domain loses a device, or goes away: what is kept in it or held back is flushed and freed. */
   drain(domain: Domain): void {
-    const kept = domain.allocator?.kept;
-    if (kept !== undefined)
-      while (kept.count > 0) {
-        kept.drained++;
-        this.tearDown(domain, kept, kept.first);
-      }
+    this.keeper?.drain(domain);
     this.parts.policy.drain(domain);
   }
 
   /** Unmaps for good what was kept. */
-  private tearDown(domain: Domain, kept: KeptMappings, slot: number): void {
+  private tearDown(domain: Domain, page: number, pages: number): void {
     const { keepsPte, policy } = this.parts;
-    const page = kept.pageOf(slot);
-    const pages = kept.pagesOf(slot);
-    kept.remove(slot);
     if (!keepsPte) this.clearPtes(domain, page, pages);
     policy.unmapped(domain, page, pages);
   }
 
-  /** Tears down what has been kept for too long, and arms the timer for what comes next. */
-  private expire(domain: Domain, kept: KeptMappings): void {
-    const { work, clock, keptNs } = this.parts;
-    kept.timerArmed = false;
-    const nowNs = clock.toNs(work.now());
-    while (kept.count > 0 && kept.sinceOf(kept.first) + keptNs <= nowNs) {
-      kept.expired++;
-      this.tearDown(domain, kept, kept.first);
-    }
-    this.armExpiry(domain, kept);
-  }
-
-  private armExpiry(domain: Domain, kept: KeptMappings): void {
-    const { work, clock, keptNs, armAllocator } = this.parts;
-    if (keptNs === 0 || kept.timerArmed || kept.count === 0) return;
-    kept.timerArmed = true;
-    const left = kept.sinceOf(kept.first) + keptNs - clock.toNs(work.now());
-    armAllocator(domain, Math.max(1, left) * 1000);
-  }
-
-  /** Whether a mapping can be kept: one run of memory that its unmap does not free. */
-  private keepable(slot: number): boolean {
-    const { mappings, keepsMappings } = this.parts;
-    return keepsMappings && mappings.frame[slot] !== -1 && mappings.ownsFrames[slot] === 0;
-  }
-
   /** The part of an unmap up to its return, where PTEs may stay as they are. */
   private unmapKeeping(slot: number, domain: Domain, page: number, pages: number): void {
-    const { mappings, work, costs, mapper, exposure, policy, clock, keepsPte, deferred, findCost } = this.parts;
+    const { work, costs, mapper, exposure, policy, keepsPte, deferred, findCost } = this.parts;
+    const { keeper } = this;
     const last = page + pages - 1;
     work.add(ROW.other, deferred ? costs.unmapOtherDeferred : costs.unmapOther);
-    if (this.keepable(slot)) {
-      const kept = domain.allocator!.kept!;
-      work.add(ROW.iovaFree, costs.cacheFree);
+    if (keeper?.mayKeep(slot)) {
       exposure.beginUnmap(domain.index, page, last, true);
-      if (kept.full) {
-        kept.evicted++;
-        this.tearDown(domain, kept, kept.first);
-      }
-      kept.keep(page, mappings.frame[slot]!, pages, mappings.permission[slot]!, clock.toNs(work.now()));
-      this.armExpiry(domain, kept);
+      keeper.keep(domain, slot);
       return;
     }
     work.add(ROW.iovaFind, findCost);
@@ -252,39 +214,21 @@ export class DmaApi {
   }
 
   /**
-   * Takes over a mapping of the same memory that was kept.
-   * @returns its first page, or NO_KEPT
+   * Work that a domain's allocator put off is due.
+   * @returns false when the domain is gone
    */
-  private reuse(device: Device, domain: Domain, frame: number, pages: number, permission: number): number {
-    const { maskLastPfn } = device;
-    const limit = maskLastPfn < domain.lastPage ? maskLastPfn : domain.lastPage;
-    return domain.space(maskLastPfn).kept!.take(frame, pages, permission, limit);
-  }
-
-  /** Books the look-up among what is kept; what was found there is exposed no more. */
-  private bookReuse(domain: Domain, page: number, pages: number, found: boolean): void {
-    const { work, costs, exposure } = this.parts;
-    const kept = domain.allocator!.kept!;
-    work.add(ROW.iovaAlloc, costs.cacheAlloc);
-    if (!found) {
-      kept.misses++;
-      return;
-    }
-    kept.hits++;
-    work.add(ROW.other, costs.mapOther);
-    exposure.remapped(domain.index, page, page + pages - 1, work.now());
-  }
-
-  /** Work that a domain's allocator put off is due. */
-  allocatorTimer(domain: Domain): void {
+  allocatorTimer(domain: Domain, token: number): boolean {
     const { work, call } = this.parts;
-    const kept = domain.allocator?.kept;
-    if (kept !== undefined) this.expire(domain, kept);
-    if (domain.allocator?.timer === undefined) return;
+    if (domain.allocator?.kept !== undefined) {
+      this.keeper!.expire(domain);
+      return true;
+    }
+    if (domain.allocator?.timer === undefined) return false;
     call.cpu = work.cpu;
     call.count = 0;
-    domain.allocator.timer();
+    domain.allocator.timer(token);
     this.bookSteps(domain, ROW.iovaFree);
+    return true;
   }
 
   /** Books the steps of the allocator's last call, each under its lock. */
@@ -305,6 +249,7 @@ export class DmaApi {
       work.add(row, stepFixed[step]! + times * stepEach[step]!);
       if (step === STEP.treeSearch) counters.nodesVisited += times;
       else if (step === STEP.bitmapSearch) counters.wordsScanned += times;
+      else if (step === STEP.gapSearch) counters.gapLevels += times;
     }
     if (held !== NO_LOCK) work.release(domain.locks[held]!);
   }
@@ -323,11 +268,12 @@ export class DmaApi {
     const domain = device.domain!;
     const pages = Math.ceil((offset + lengthBytes) / 4096);
     const permission = permissionOf(direction);
+    const { keeper } = this;
     let page = frame;
     let found = false;
     if (!parts.passthrough) {
-      if (parts.keepsMappings) {
-        page = this.reuse(device, domain, frame, pages, permission);
+      if (keeper !== null) {
+        page = keeper.take(device, domain, frame, pages, permission);
         found = page !== NO_KEPT;
       }
       if (!found) {
@@ -335,7 +281,7 @@ export class DmaApi {
         page = this.allocateIova(device, domain, pages);
         if (page === SUSPENDED) return MAP_SUSPENDED;
       }
-      if (parts.keepsMappings) this.bookReuse(domain, page, pages, found);
+      if (keeper !== null) keeper.book(domain, page, pages, found);
     }
     this.countCall(kind);
     if (!parts.passthrough && !found) {
@@ -452,22 +398,21 @@ export class DmaApi {
 
   /** Maps a scatter list: one allocation, one run of PTEs for each contiguous stretch, outputs merged as the device allows. */
   mapSg(device: Device, direction: number, segments: readonly InputSegment[]): number {
-    const { parts } = this;
+    const { parts, keeper } = this;
     const domain = device.domain!;
     if (parts.passthrough) return this.mapSgDirect(device, domain, direction, segments);
     const layout = layOut(segments, device.segmentBoundaryBytes);
     const permission = permissionOf(direction);
-    const frame = this.byFrame || parts.keepsMappings ? frameOfRun(segments, layout) : NO_FRAME_HINT;
+    const frame = this.byFrame || keeper !== null ? frameOfRun(segments, layout) : NO_FRAME_HINT;
     let page = NO_KEPT;
-    if (parts.keepsMappings && frame !== NO_FRAME_HINT)
-      page = this.reuse(device, domain, frame, layout.pages, permission);
+    if (keeper !== null && frame !== NO_FRAME_HINT) page = keeper.take(device, domain, frame, layout.pages, permission);
     const found = page !== NO_KEPT;
     if (!found) {
       parts.call.frame = frame;
       page = this.allocateIova(device, domain, layout.pages);
       if (page === SUSPENDED) return MAP_SUSPENDED;
     }
-    if (parts.keepsMappings) this.bookReuse(domain, page, layout.pages, found);
+    if (keeper !== null) keeper.book(domain, page, layout.pages, found);
     parts.counters.mapSgCalls++;
     if (page === NO_PFN) {
       parts.work.add(ROW.other, parts.costs.mapOther);

@@ -18,7 +18,7 @@ export interface SpaceSetup {
   cpus: number;
   frames: number;
   /** Arms a timer of a domain's allocator on the CPU at work. */
-  arm(domain: Domain, delayPs: number): void;
+  arm(domain: Domain, delayPs: number, token: number): void;
   flushes: {
     wrapped(domain: Domain, all: boolean): void;
     freedAhead(domain: Domain, pfn: number, pages: number): void;
@@ -89,7 +89,7 @@ export class Domain {
       call,
       cpus,
       frames,
-      arm: (delayPs) => arm(this, delayPs),
+      arm: (delayPs, token) => arm(this, delayPs, token),
       lastPfn: this.lastPage,
       maskLastPfn,
       onWrap: flushes && (() => flushes.wrapped(this, all)),

@@ -231,6 +231,17 @@ const specs: Record<string, Record<string, unknown>> = {
   'sba-parisc, flush-queue, single': {
     policy: { allocator: { kind: 'sba-parisc' }, invalidation: { kind: 'flush-queue', single: true } },
   },
+  'rcache, flush-queue': {
+    policy: { allocator: { kind: 'rcache', magazineEntries: 2 }, invalidation: { kind: 'flush-queue' } },
+  },
+  'rcache over maple, fixed depot, strict': {
+    policy: {
+      allocator: { kind: 'rcache', tree: 'maple', magazineEntries: 1, depot: 'fixed', depotMax: 1 },
+      invalidation: { kind: 'strict' },
+    },
+  },
+  'maple, deferred-2008': { policy: { allocator: { kind: 'maple' } } },
+  'eiovar, never': { policy: { allocator: { kind: 'eiovar' }, invalidation: { kind: 'never' } } },
   'bitmap, delayed, three levels': {
     policy: { allocator: { kind: 'bitmap' }, invalidation: { kind: 'delayed' } },
     iommu: { levels: 3 },

@@ -11,6 +11,8 @@ export interface Range {
   lo: number;
   hi: number;
   reserved: boolean;
+  /** Freed by its user and kept by a cache. */
+  cached?: boolean;
 }
 
 /** What every model of an allocator can do; the names are those of the real interface, without budget and digest. */

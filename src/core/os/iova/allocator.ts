@@ -12,6 +12,13 @@ export const NO_PFN = 0;
 /** The step budget ran out in the middle of a search; call `allocate` again with the same arguments to go on. */
 export const SUSPENDED = -1;
 
+/** What a range is that is not free: handed out, taken by `reserve`, or freed by its user and kept in a cache for the next one. */
+export const RANGE = { allocated: 0, reserved: 1, cached: 2 } as const;
+export const rangeNames = ['allocated', 'reserved', 'cached'] as const;
+
+/** Timers that one allocator may have. */
+export const TIMERS = 16;
+
 /**
  * An allocator of one domain. Page numbers are 4 KiB IOVA page numbers, below 2^45, as doubles.
  *
@@ -43,11 +50,14 @@ export interface IovaAllocator {
   reserve(firstPfn: number, lastPfn: number): void;
   /** Returns a range taken by `reserve` (never one taken by `allocate`) to circulation; it may lie inside a merged range. */
   unreserve(firstPfn: number, lastPfn: number): void;
-  /** Whether any page of the closed range is allocated or reserved. */
+  /** Whether any page of the closed range is allocated, reserved or cached. */
   overlaps(firstPfn: number, lastPfn: number): boolean;
 
-  /** Work that it put off is due (`AllocatorSetup.arm`). */
-  timer?(): void;
+  /**
+   * Work that it put off is due.
+   * @param token as given to `AllocatorSetup.arm`
+   */
+  timer?(token: number): void;
 
   /** Mappings that outlive their unmap (`AllocatorEntry.keepsMappings`). */
   readonly kept?: KeptMappings;
@@ -67,15 +77,19 @@ export interface IovaAllocator {
   lastNodesVisited: number;
   /** 64-bit words of the last finished `allocate`. */
   lastWordsScanned: number;
-  /** Allocated ranges that are live, without the reserved ones. */
+  /** Allocated ranges that are live, without the reserved and the cached ones. */
   liveRanges: number;
-  /** Pages of those (for `rbtree-2008` after rounding up: what the search sees as taken). */
+  /** Pages of those, after rounding up where the kind does (`AllocatorEntry.pagesTaken`): what the search sees as taken. */
   livePages: number;
+  /** Of one with a cache: ranges and pages freed by their users and kept, and full magazines that belong to no CPU. */
+  readonly cachedRanges?: number;
+  readonly cachedPages?: number;
+  readonly depotMagazines?: number;
 
-  /** Calls `visit(firstPfn, lastPfn, reserved)` for every allocated or reserved range in rising order, up to `limit` of them. */
-  forEachRange(visit: (firstPfn: number, lastPfn: number, reserved: boolean) => void, limit: number): void;
-  /** What `GET .../allocator` shows: cached nodes, cursor, sizes; plain JSON, addresses as page numbers. */
-  inspect(): Record<string, number | string | boolean | null>;
+  /** Calls `visit(firstPfn, lastPfn, state)`, the state one of RANGE, for every range that is not free, rising, up to `limit` of them. */
+  forEachRange(visit: (firstPfn: number, lastPfn: number, state: number) => void, limit: number): void;
+  /** What `GET .../allocator` shows: cached nodes, cursor, sizes; plain JSON, addresses as page numbers in members named `...Pfn`. */
+  inspect(): Record<string, unknown>;
   /** Feeds all that future behaviour depends on into the digest. */
   digest(sink: DigestSink): void;
 }
@@ -94,8 +108,8 @@ export interface AllocatorSetup {
   cpus?: number;
   /** Frames of its memory, for allocators that give addresses by frame. */
   frames?: number;
-  /** Arms a timer of this allocator: `timer` is called so many ps from now, on the CPU that arms it. */
-  arm?: (delayPs: number) => void;
+  /** Arms a timer of this allocator: `timer` is called with that token, below TIMERS, so many ps from now, on the CPU that arms it. */
+  arm?: (delayPs: number, token: number) => void;
   /**
    * Called by circular allocators where their platform flushes because the search wrapped, mostly between the search up to the end
    * and the one from the start. Absent under every policy but `wrap`.
@@ -121,6 +135,8 @@ export interface AllocatorEntry {
   searches: 'tree' | 'bitmap' | 'gaps' | 'cache';
   /** Steps of a cost profile that its calls take, and the one that an unmap takes to find the range (null: the address is enough). */
   costSteps: readonly StepName[];
+  /** The steps with other parameters than the defaults, where they matter. */
+  costStepsWith?(parameters: Record<string, unknown>): readonly StepName[];
   findStep: StepName | null;
   /** Next-fit with a cursor that wraps and a platform that flushes when it does: what the policy `wrap` needs. */
   circular: boolean;
@@ -130,6 +146,10 @@ export interface AllocatorEntry {
   aligned: boolean;
   /** Pages that one range can have, a power of two, in a space that is large and empty. */
   longestPages: number;
+  /** Pages that a request takes. Where it is absent, those asked for, or for every size the next power of two. */
+  pagesTaken?(pages: number, parameters: Record<string, unknown>): number;
+  /** Whether it refuses a hole that an aligned range of several pages would fill exactly. */
+  refusesExactHoles?: boolean;
   /** Tries the 32-bit range first on every map (2008) instead of once per device. */
   always32BitFirst: boolean;
   /** An unmap keeps address and PTEs for the next map of the same memory: `IovaAllocator.kept`. */

@@ -9,7 +9,7 @@ import { InvariantError } from '../../assert.ts';
 import { Bitmap } from '../../sim/bitmap.ts';
 import type { DigestSink } from '../../sim/digest-sink.ts';
 import { NONE, RedBlackTree } from '../../sim/red-black-tree.ts';
-import type { AllocatorSetup, IovaAllocator } from './allocator.ts';
+import { type AllocatorSetup, type IovaAllocator, RANGE } from './allocator.ts';
 import { AllocatorCall, STEP } from './call.ts';
 
 export const PAGE_BYTES = 4096;
@@ -101,7 +101,7 @@ export abstract class BitmapSpace implements IovaAllocator {
     return this.map.nextSet(Math.max(1, firstPfn), end) < end;
   }
 
-  forEachRange(visit: (firstPfn: number, lastPfn: number, reserved: boolean) => void, limit: number): void {
+  forEachRange(visit: (firstPfn: number, lastPfn: number, state: number) => void, limit: number): void {
     const { map, entries } = this;
     const { first, last, next } = this.reservations;
     let node = next[NONE];
@@ -111,20 +111,20 @@ export abstract class BitmapSpace implements IovaAllocator {
       const reservedFirst = node === NONE ? Number.POSITIVE_INFINITY : first[node];
       if (set < entries && set < reservedFirst) {
         pfn = map.nextZero(set, Math.min(entries, reservedFirst));
-        visit(set, pfn - 1, false);
+        visit(set, pfn - 1, RANGE.allocated);
       } else if (node !== NONE) {
         // Reservations that touch are one run here, as their bits are.
         while (next[node] !== NONE && first[next[node]] === last[node] + 1) node = next[node];
         pfn = last[node] + 1;
         node = next[node];
-        visit(reservedFirst, pfn - 1, true);
+        visit(reservedFirst, pfn - 1, RANGE.reserved);
       } else {
         break;
       }
     }
   }
 
-  inspect(): Record<string, number | string | boolean | null> {
+  inspect(): Record<string, unknown> {
     return {
       kind: this.kind,
       entries: this.entries,

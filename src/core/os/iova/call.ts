@@ -3,6 +3,8 @@
  * whoever books costs reads one shape, however many kinds there are.
  */
 
+import { Counters } from '../../meter/counters.ts';
+
 /** Kinds of steps. Of a search, `times` counts what it went over; of the others, how often. */
 export const STEP = {
   treeSearch: 0,
@@ -43,11 +45,23 @@ export class AllocatorCall {
   /** [i] */
   readonly times = new Float64Array(CAPACITY);
 
+  /** Where caches count hits, misses and magazines moved. */
+  readonly counters: Counters;
+
+  constructor(counters = new Counters()) {
+    this.counters = counters;
+  }
+
   add(step: number, lock: number, times: number): void {
     const { count } = this;
     this.step[count] = step;
     this.lock[count] = lock;
     this.times[count] = times;
     this.count = count + 1;
+  }
+
+  /** Lets go of the lock: what is added next is done under a hold of its own, the same lock or another. */
+  letGo(): void {
+    this.add(STEP.cacheFree, NO_LOCK, 0);
   }
 }

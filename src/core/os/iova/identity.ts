@@ -17,7 +17,7 @@ import { InvariantError } from '../../assert.ts';
 import type { DigestSink } from '../../sim/digest-sink.ts';
 import { NONE, RedBlackTree } from '../../sim/red-black-tree.ts';
 import { SparseBits } from '../../sim/sparse-bits.ts';
-import { type AllocatorEntry, type AllocatorSetup, type IovaAllocator, NO_PFN } from './allocator.ts';
+import { type AllocatorEntry, type AllocatorSetup, type IovaAllocator, NO_PFN, RANGE } from './allocator.ts';
 import { AllocatorCall, NO_FRAME_HINT, NO_LOCK, STEP } from './call.ts';
 
 /** Pages of the fallback above the windows: 4 GiB. */
@@ -157,7 +157,7 @@ class Identity implements IovaAllocator {
     return this.taken.nextSet(Math.max(1, firstPfn), lastPfn + 1) <= lastPfn;
   }
 
-  forEachRange(visit: (firstPfn: number, lastPfn: number, reserved: boolean) => void, limit: number): void {
+  forEachRange(visit: (firstPfn: number, lastPfn: number, state: number) => void, limit: number): void {
     const { taken } = this;
     const { first, last, next } = this.reservations;
     const end = this.lastPfn + 1;
@@ -167,9 +167,9 @@ class Identity implements IovaAllocator {
       const set = taken.nextSet(pfn, end);
       if (set < end && (node === NONE || set < first[node]!)) {
         pfn = taken.nextZero(set, end);
-        visit(set, pfn - 1, false);
+        visit(set, pfn - 1, RANGE.allocated);
       } else if (node !== NONE) {
-        visit(first[node]!, last[node]!, true);
+        visit(first[node]!, last[node]!, RANGE.reserved);
         node = next[node]!;
       } else break;
     }

@@ -39,10 +39,15 @@ export class KeptMappings {
   drained = 0;
   /** A timer is armed. */
   timerArmed = false;
+  /** How long one is kept at most, whole ns; 0 without limit. */
+  private readonly limitNs: number;
+  private readonly arm: (delayPs: number) => void;
 
-  /** @param capacity how many, from 1 */
-  constructor(capacity: number) {
+  /** @param capacity how many, from 1; @param arm arms the timer that says what is due */
+  constructor(capacity: number, limitNs = 0, arm: (delayPs: number) => void = () => {}) {
     this.capacity = capacity;
+    this.limitNs = limitNs;
+    this.arm = arm;
     this.frame = new Float64Array(capacity);
     this.pages = new Int32Array(capacity);
     this.permission = new Uint8Array(capacity);
@@ -78,6 +83,18 @@ export class KeptMappings {
   }
   sinceOf(slot: number): number {
     return this.since[slot]!;
+  }
+
+  /** Whether the one kept longest has been kept for as long as any may. */
+  isDue(nowNs: number): boolean {
+    return this.oldest !== NONE && this.since[this.oldest]! + this.limitNs <= nowNs;
+  }
+
+  /** Sees to it that a timer is armed for what is due next. */
+  armExpiry(nowNs: number): void {
+    if (this.limitNs === 0 || this.timerArmed || this.oldest === NONE) return;
+    this.timerArmed = true;
+    this.arm(Math.max(1, this.since[this.oldest]! + this.limitNs - nowNs) * 1000);
   }
 
   /** Keeps a mapping; there must be room. */

@@ -22,9 +22,10 @@ const KEPT_LAST = 65_536;
 class Persistent extends Rbtree {
   readonly kept: KeptMappings;
 
-  constructor({ parameters, call }: AllocatorSetup) {
+  constructor({ parameters, call, arm = () => {} }: AllocatorSetup) {
     super(call);
-    this.kept = new KeptMappings(Number(parameters.keptMappings));
+    const limitNs = Math.round(Number(parameters.keptTimeoutMs) * 1e6);
+    this.kept = new KeptMappings(Number(parameters.keptMappings), limitNs, (delayPs) => arm(delayPs, 0));
   }
 
   /** What is torn down is looked up in the tree first: it is not at hand as an unmap's own is. */

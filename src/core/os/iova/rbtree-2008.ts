@@ -17,8 +17,9 @@
 import { InvariantError } from '../../assert.ts';
 import type { DigestSink } from '../../sim/digest-sink.ts';
 import { NONE, RedBlackTree } from '../../sim/red-black-tree.ts';
-import { type AllocatorEntry, type IovaAllocator, NO_PFN, SUSPENDED } from './allocator.ts';
+import { type AllocatorEntry, NO_PFN, SUSPENDED } from './allocator.ts';
 import { AllocatorCall, STEP } from './call.ts';
+import type { TreeBehindCache } from './search-behind-cache.ts';
 
 /** Highest page below 4 GiB; only a search with exactly this limit uses and moves the cache. */
 const LAST_32BIT_PFN = 0xfffff;
@@ -27,7 +28,9 @@ const START_PFN = 1;
 /** `cursor` when no search is suspended. */
 const IDLE = -1;
 
-export class Rbtree2008 implements IovaAllocator {
+export class Rbtree2008 implements TreeBehindCache {
+  /** The driver holds the node when it frees. */
+  readonly removeStep = STEP.treeFree;
   budget = Number.POSITIVE_INFINITY;
   readonly call: AllocatorCall;
   readonly lockNames = ['iova-allocator'];
@@ -127,6 +130,17 @@ export class Rbtree2008 implements IovaAllocator {
     this.call.add(STEP.treeFree, 0, 1);
   }
 
+  remove(pfn: number): void {
+    const { tree } = this;
+    const node = tree.find(pfn);
+    if (node === NONE || tree.first[node] !== pfn || tree.reserved[node] !== 0 || this.cursor !== IDLE) {
+      throw new InvariantError(`rbtree-2008: a range at ${pfn} removed, where none begins`);
+    }
+    this.liveRanges--;
+    this.livePages -= tree.last[node] + 1 - pfn;
+    this.release(node);
+  }
+
   reserve(firstPfn: number, lastPfn: number): void {
     this.assertNotSearching();
     this.tree.reserve(firstPfn, lastPfn);
@@ -141,15 +155,15 @@ export class Rbtree2008 implements IovaAllocator {
     return this.tree.overlaps(firstPfn, lastPfn);
   }
 
-  forEachRange(visit: (firstPfn: number, lastPfn: number, reserved: boolean) => void, limit: number): void {
+  forEachRange(visit: (firstPfn: number, lastPfn: number, state: number) => void, limit: number): void {
     const { first, last, next, reserved } = this.tree;
     let left = limit;
     for (let node = next[NONE]; node !== NONE && left > 0; node = next[node], left--) {
-      visit(first[node], last[node], reserved[node] === 1);
+      visit(first[node], last[node], reserved[node]);
     }
   }
 
-  inspect(): Record<string, number | string | boolean | null> {
+  inspect(): Record<string, unknown> {
     return {
       kind: 'rbtree-2008',
       cached32Pfn: this.cached32 === NONE ? null : this.tree.first[this.cached32],

@@ -17,8 +17,9 @@
 import { InvariantError } from '../../assert.ts';
 import type { DigestSink } from '../../sim/digest-sink.ts';
 import { NONE, RedBlackTree } from '../../sim/red-black-tree.ts';
-import { type AllocatorEntry, type IovaAllocator, NO_PFN, SUSPENDED } from './allocator.ts';
+import { type AllocatorEntry, NO_PFN, SUSPENDED } from './allocator.ts';
 import { AllocatorCall, STEP } from './call.ts';
+import type { TreeBehindCache } from './search-behind-cache.ts';
 
 /** First page at 4 GiB. */
 const FIRST_64BIT_PFN = 0x100000;
@@ -28,7 +29,8 @@ const ANCHOR_PFN = 2 ** 52 - 1;
 /** `cursor` when no search is suspended; a search is never suspended at NONE. */
 const IDLE = NONE;
 
-export class Rbtree implements IovaAllocator {
+export class Rbtree implements TreeBehindCache {
+  readonly removeStep = STEP.treeRemove;
   budget = Number.POSITIVE_INFINITY;
   readonly call: AllocatorCall;
   readonly lockNames = ['iova-allocator'];
@@ -154,6 +156,17 @@ export class Rbtree implements IovaAllocator {
     this.call.add(STEP.treeFree, 0, 1);
   }
 
+  remove(pfn: number): void {
+    const { tree } = this;
+    const node = tree.find(pfn);
+    if (node === NONE || tree.first[node] !== pfn || tree.reserved[node] !== 0 || this.cursor !== IDLE) {
+      throw new InvariantError(`rbtree: a range at ${pfn} removed, where none begins`);
+    }
+    this.liveRanges--;
+    this.livePages -= tree.last[node] + 1 - pfn;
+    this.release(node);
+  }
+
   reserve(firstPfn: number, lastPfn: number): void {
     this.assertNotSearching();
     this.tree.reserve(firstPfn, lastPfn);
@@ -168,15 +181,15 @@ export class Rbtree implements IovaAllocator {
     return this.tree.overlaps(firstPfn, lastPfn);
   }
 
-  forEachRange(visit: (firstPfn: number, lastPfn: number, reserved: boolean) => void, limit: number): void {
+  forEachRange(visit: (firstPfn: number, lastPfn: number, state: number) => void, limit: number): void {
     const { first, last, next, reserved } = this.tree;
     let left = limit;
     for (let node = next[NONE]; node !== this.anchor && left > 0; node = next[node], left--) {
-      visit(first[node], last[node], reserved[node] === 1);
+      visit(first[node], last[node], reserved[node]);
     }
   }
 
-  inspect(): Record<string, number | string | boolean | null> {
+  inspect(): Record<string, unknown> {
     const { first, count } = this.tree;
     return {
       kind: 'rbtree',

@@ -8,11 +8,14 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
-import { type IovaAllocator, NO_PFN, SUSPENDED } from '../../../../src/core/os/iova/allocator.ts';
+import type { Counters } from '../../../../src/core/meter/counters.ts';
+import { type IovaAllocator, NO_PFN, RANGE, SUSPENDED } from '../../../../src/core/os/iova/allocator.ts';
 import { NO_FRAME_HINT } from '../../../../src/core/os/iova/call.ts';
 import { allocators } from '../../../../src/core/os/iova/index.ts';
 import { BitmapModel } from '../../../oracles/allocators/bitmap.ts';
+import { EiovarModel } from '../../../oracles/allocators/eiovar.ts';
 import { IdentityModel } from '../../../oracles/allocators/identity.ts';
+import { MapleModel } from '../../../oracles/allocators/maple.ts';
 import {
   AlphaModel,
   Amd2008Model,
@@ -24,6 +27,7 @@ import {
 import { PowerpcPoolsModel, SparcPoolsModel } from '../../../oracles/allocators/pools.ts';
 import { RbtreeModel } from '../../../oracles/allocators/rbtree.ts';
 import { Rbtree2008Model } from '../../../oracles/allocators/rbtree-2008.ts';
+import { RcacheModel, type RcacheShape } from '../../../oracles/allocators/rcache.ts';
 import { type AllocatorModel, nextPowerOfTwo, type Range } from '../../../oracles/allocators/sorted-ranges.ts';
 
 const SEED = Number(process.env.IOVA_SEED ?? 2008);
@@ -50,6 +54,8 @@ interface Mix {
   reserving?: boolean;
   /** Size of a bitmap, where not 4 GiB. */
   apertureBytes?: number;
+  /** Whether CPUs of the lower half allocate and those of the upper half free. */
+  freesElsewhere?: boolean;
 }
 
 /** First of the 2,048 pages, just below 4 GiB, where ranges are reserved and given back. */
@@ -143,6 +149,36 @@ const mixes: Mix[] = [
   },
 ];
 
+/** For caches: what they are there for, and what they do not hold. */
+const cacheMixes: Mix[] = [
+  {
+    title: '1 to 40 pages and now and then thousands, allocated here and freed there',
+    pages: (pick) => (pick(0, 63) === 0 ? pick(33, 5000) : pick(1, 40)),
+    lifetimes: 'random',
+    liveLast: 800,
+    devices: [LAST_32BIT, LAST_48BIT],
+    reserved: [MSI],
+    freesElsewhere: true,
+  },
+  {
+    title: 'single pages, allocated here and freed there, the space near exhaustion',
+    pages: () => 1,
+    lifetimes: 'fifo',
+    liveLast: 900,
+    devices: [LAST_32BIT],
+    reserved: [[0x301, 0xfffff - 0x3]],
+    freesElsewhere: true,
+  },
+  {
+    title: 'limits of 24 to 48 bits over the same magazines',
+    pages: (pick) => pick(1, 4),
+    lifetimes: 'random',
+    liveLast: 300,
+    devices: [LAST_24BIT, LAST_39BIT, LAST_48BIT, LAST_32BIT],
+    reserved: [MSI, [0x800, 0xffff0 - 0x400]],
+  },
+];
+
 interface Subject {
   kind: string;
   /** Where the kind comes up with other parameters than its own. */
@@ -154,8 +190,15 @@ interface Subject {
   cpus?: boolean;
   /** Frames of the machine, where addresses are given by frame. */
   frames?: number;
-  model(mix: Mix, flushes: Flushes): AllocatorModel;
+  /** CPUs of one with a cache, whose timers fire at random and which is asked on the caller's last attempt and before. */
+  cacheOf?: number;
+  /** Pages that a request takes, where `rounds` does not say it. */
+  taken?(pages: number): number;
+  model(mix: Mix, flushes: Flushes, arm: (order: number) => void): AllocatorModel;
 }
+
+/** What a model with a cache has beside the others. */
+type CacheModel = AllocatorModel & { cpu?: number; lastAttempt?: boolean; timer?(order: number): void };
 
 /** Pages of a platform's bitmap; AMD's has whole ranges of 32,768. */
 function entriesOf({ apertureBytes = 2 ** 32 }: Mix): number {
@@ -167,7 +210,39 @@ const CPUS_LAST = 63;
 /** Memory of the machine where addresses are given by frame: what is asked for comes again and again. */
 const WINDOW_FRAMES = 2 ** 14;
 
+function rcacheOf(title: string, shape: Partial<RcacheShape>): Subject {
+  const { cpus = 4, ...parameters } = shape;
+  const whole: RcacheShape = {
+    cpus,
+    tree: 'rbtree',
+    maxOrder: 6,
+    magazineEntries: 127,
+    depot: 'trimmed',
+    depotMax: 32,
+    ...parameters,
+  };
+  const largest = 2 ** (whole.maxOrder - 1);
+  return {
+    kind: 'rcache',
+    title: `rcache ${title}`,
+    parameters,
+    tree: whole.tree === 'rbtree',
+    rounds: false,
+    cacheOf: cpus,
+    taken: (pages) => (pages < largest ? nextPowerOfTwo(pages) : pages),
+    model: (_mix, _flushes, arm) => new RcacheModel(whole, arm),
+  };
+}
+
 const subjects: Subject[] = [
+  { kind: 'maple', tree: false, rounds: false, model: () => new MapleModel() },
+  rcacheOf('of today', {}),
+  rcacheOf('of 2016', { magazineEntries: 128, depot: 'fixed' }),
+  rcacheOf('over maple, magazines of 5', { magazineEntries: 5, tree: 'maple', cpus: 3 }),
+  rcacheOf('with magazines of 6, a depot of 2 of them', { magazineEntries: 6, depot: 'fixed', depotMax: 2 }),
+  rcacheOf('with ten classes, magazines of 1', { magazineEntries: 1, maxOrder: 10, cpus: 2 }),
+  rcacheOf('with one class', { maxOrder: 1, magazineEntries: 20, cpus: 1 }),
+  { kind: 'eiovar', tree: true, rounds: true, cacheOf: 1, model: () => new EiovarModel() },
   { kind: 'rbtree-2008', tree: true, rounds: true, model: () => new Rbtree2008Model() },
   { kind: 'rbtree', tree: true, rounds: false, model: () => new RbtreeModel() },
   {
@@ -225,11 +300,15 @@ const subjects: Subject[] = [
   { kind: 'persistent', tree: true, rounds: false, model: () => new RbtreeModel() },
 ];
 
-/** Ranges of one sort as a union of pages, page 0 left out: whether it counts as reserved is the allocator's affair. */
-function union(ranges: Range[], reserved: boolean): string {
+function stateOf({ reserved, cached }: Range): number {
+  return reserved ? RANGE.reserved : cached === true ? RANGE.cached : RANGE.allocated;
+}
+
+/** Ranges of one state as a union of pages, page 0 left out: whether it counts as reserved is the allocator's affair. */
+function union(ranges: Range[], state: number): string {
   const joined: Range[] = [];
   for (const range of ranges) {
-    if (range.reserved !== reserved || range.hi === 0) continue;
+    if (stateOf(range) !== state || range.hi === 0) continue;
     const top = joined.at(-1);
     if (top !== undefined && top.hi + 1 === range.lo) top.hi = range.hi;
     else joined.push({ ...range, lo: Math.max(range.lo, 1) });
@@ -239,7 +318,10 @@ function union(ranges: Range[], reserved: boolean): string {
 
 function listed(allocator: IovaAllocator): Range[] {
   const ranges: Range[] = [];
-  allocator.forEachRange((lo, hi, reserved) => ranges.push({ lo, hi, reserved }), Infinity);
+  allocator.forEachRange(
+    (lo, hi, state) => ranges.push({ lo, hi, reserved: state === RANGE.reserved, cached: state === RANGE.cached }),
+    Infinity,
+  );
   return ranges;
 }
 
@@ -249,8 +331,11 @@ interface Played {
   failures: number;
   steps: number;
   suspensions: number;
-  /** Most ranges live at once. */
+  /** Most ranges live at once, most freed and kept in a cache. */
   peak: number;
+  cachedPeak: number;
+  timers: number;
+  counters: Counters;
 }
 
 function play(subject: Subject, mix: Mix, operations: number, budget: number): Played {
@@ -262,21 +347,44 @@ function play(subject: Subject, mix: Mix, operations: number, budget: number): P
   const parameters: Record<string, unknown> = { ...entry.defaults, ...subject.parameters };
   if (mix.apertureBytes !== undefined && 'apertureBytes' in parameters) parameters.apertureBytes = mix.apertureBytes;
   if ('entries' in parameters) parameters.entries = entriesOf(mix);
+  const armed: number[] = [];
+  const expectedArmed: number[] = [];
   const real = entry.create({
     lastPfn: LAST_48BIT,
     maskLastPfn: LAST_48BIT,
     parameters,
-    cpus: CPUS_LAST + 1,
+    cpus: subject.cacheOf ?? CPUS_LAST + 1,
     frames: subject.frames ?? 1,
+    arm: (delayPs, token) => {
+      assert.equal(delayPs, 1e11);
+      armed.push(token);
+    },
     onWrap: entry.circular ? () => void flushed.push('all') : null,
     onFreedAhead: (pfn, pages) => void flushed.push(`${pages} at ${pfn.toString(16)}`),
   });
   real.budget = budget;
-  const model = subject.model(mix, {
-    all: () => void expectedFlushes.push('all'),
-    range: (pfn, pages) => void expectedFlushes.push(`${pages} at ${pfn.toString(16)}`),
-  });
+  const model = subject.model(
+    mix,
+    {
+      all: () => void expectedFlushes.push('all'),
+      range: (pfn, pages) => void expectedFlushes.push(`${pages} at ${pfn.toString(16)}`),
+    },
+    (order) => void expectedArmed.push(order),
+  ) as CacheModel;
+  const taken = subject.taken ?? (subject.rounds ? nextPowerOfTwo : (pages: number) => pages);
+  /** Puts a cache on a CPU, half of which only allocate where the mix says so. */
+  const onCpu = (frees: boolean): void => {
+    const { cacheOf: cpus } = subject;
+    if (cpus === undefined || cpus === 1) return;
+    const half = Math.floor(cpus / 2);
+    const cpu = !mix.freesElsewhere ? pick(0, cpus - 1) : frees ? pick(half, cpus - 1) : pick(0, half - 1);
+    real.call.cpu = cpu;
+    model.cpu = cpu;
+    operation += ` on CPU ${cpu}`;
+  };
   const compareFlushes = (): void => {
+    if (armed.length !== expectedArmed.length || armed.at(-1) !== expectedArmed.at(-1))
+      assert.deepEqual(armed, expectedArmed, `${where()}, timers armed`);
     if (flushed.length !== expectedFlushes.length || flushed.at(-1) !== expectedFlushes.at(-1))
       assert.deepEqual(flushed, expectedFlushes, `${where()}, flushes`);
   };
@@ -288,13 +396,22 @@ function play(subject: Subject, mix: Mix, operations: number, budget: number): P
   const live: { pfn: number; pages: number }[] = [];
   /** Devices that have given up asking below 4 GiB. */
   const gaveUp = new Set<number>();
-  const played: Played = { allocations: 0, failures: 0, steps: 0, suspensions: 0, peak: 0 };
+  const played: Played = {
+    allocations: 0,
+    failures: 0,
+    steps: 0,
+    suspensions: 0,
+    peak: 0,
+    cachedPeak: 0,
+    timers: 0,
+    counters: real.call.counters,
+  };
   let livePages = 0;
   let step = 0;
   let operation = '';
   const where = () => `${subject.kind}, "${mix.title}", IOVA_SEED=${SEED}, step ${step}: ${operation}`;
 
-  const attempt = (pages: number, limitPfn: number): number => {
+  const attempt = (pages: number, limitPfn: number, lastAttempt: boolean): number => {
     operation = `allocate ${pages} pages up to ${limitPfn.toString(16)}`;
     if (subject.cpus === true) {
       real.call.cpu = pick(0, CPUS_LAST);
@@ -308,9 +425,16 @@ function play(subject: Subject, mix: Mix, operations: number, budget: number): P
       (model as AllocatorModel & { frame: number }).frame = frame;
       operation += ` of frame ${frame}`;
     }
+    onCpu(false);
+    real.call.lastAttempt = lastAttempt;
+    model.lastAttempt = lastAttempt;
     const nodesBefore = real.nodesVisited;
     let pfn: number;
-    while ((pfn = real.allocate(pages, limitPfn)) === SUSPENDED) played.suspensions++;
+    real.call.count = 0;
+    while ((pfn = real.allocate(pages, limitPfn)) === SUSPENDED) {
+      real.call.count = 0;
+      played.suspensions++;
+    }
     const expected = model.allocate(pages, limitPfn);
     if (pfn !== expected) assert.equal(pfn.toString(16), expected.toString(16), where());
     if (real.lastNodesVisited !== model.lastSteps) assert.equal(real.lastNodesVisited, model.lastSteps, where());
@@ -324,7 +448,7 @@ function play(subject: Subject, mix: Mix, operations: number, budget: number): P
     } else {
       played.allocations++;
       live.push({ pfn, pages });
-      livePages += subject.rounds ? nextPowerOfTwo(pages) : pages;
+      livePages += taken(pages);
     }
     return pfn;
   };
@@ -334,10 +458,10 @@ function play(subject: Subject, mix: Mix, operations: number, budget: number): P
     const pages = mix.pages(pick);
     const limitPfn = mix.devices[device]!;
     if (limitPfn > LAST_32BIT && entry.byFrame !== true && (entry.always32BitFirst || !gaveUp.has(device))) {
-      if (attempt(pages, LAST_32BIT) !== NO_PFN) return;
+      if (attempt(pages, LAST_32BIT, false) !== NO_PFN) return;
       gaveUp.add(device);
     }
-    attempt(pages, limitPfn);
+    attempt(pages, limitPfn, subject.cacheOf === undefined || pick(0, 9) > 0);
   };
 
   const release = (): void => {
@@ -345,10 +469,12 @@ function play(subject: Subject, mix: Mix, operations: number, budget: number): P
     const [range] = live.splice(index, 1);
     const { pfn, pages } = range!;
     operation = `free ${pages} pages at ${pfn.toString(16)}`;
+    onCpu(true);
+    real.call.count = 0;
     real.free(pfn, pages);
     model.free(pfn, pages);
     compareFlushes();
-    livePages -= subject.rounds ? nextPowerOfTwo(pages) : pages;
+    livePages -= taken(pages);
   };
 
   /** [page - WINDOW]: reserved there by this mix. */
@@ -366,9 +492,8 @@ function play(subject: Subject, mix: Mix, operations: number, budget: number): P
     let last = first + pick(0, 24);
     if (pick(0, 1) === 0) {
       operation = `reserve ${first.toString(16)}-${last.toString(16)}`;
-      const taken = (pfn: number, pages: number) =>
-        pfn <= last && pfn + (subject.rounds ? nextPowerOfTwo(pages) : pages) > first;
-      if (live.some(({ pfn, pages }) => taken(pfn, pages))) return;
+      if (live.some(({ pfn, pages }) => pfn <= last && pfn + taken(pages) > first)) return;
+      if (model.ranges().some(({ lo, hi, cached }) => cached === true && lo <= last && hi >= first)) return;
       real.reserve(first, last);
       model.reserve(first, last);
       mark(first, last, true);
@@ -394,16 +519,32 @@ function play(subject: Subject, mix: Mix, operations: number, budget: number): P
   for (step = 1; step <= operations; step++) {
     if (step % (3 * mix.liveLast) === 0) target = pick(0, mix.liveLast);
     if (mix.reserving && pick(0, 9) === 0) reserveOrUnreserve();
+    if (armed.length > 0 && pick(0, 29) === 0) {
+      const [order] = armed.splice(0, 1);
+      expectedArmed.splice(0, 1);
+      operation = `timer ${order}`;
+      real.call.count = 0;
+      real.timer!(order!);
+      model.timer!(order!);
+      compareFlushes();
+      played.timers++;
+    }
     const wantsMore = live.length < target ? 70 : 30;
     if (live.length === 0 || pick(0, 99) < wantsMore) request();
     else release();
     played.peak = Math.max(played.peak, live.length);
+    played.cachedPeak = Math.max(played.cachedPeak, real.cachedRanges ?? 0);
     if (real.liveRanges !== live.length) assert.equal(real.liveRanges, live.length, `${where()}, liveRanges`);
     if (real.livePages !== livePages) assert.equal(real.livePages, livePages, `${where()}, livePages`);
     if (step % 2000 === 0) {
       const [shown, expected] = [listed(real), model.ranges()];
-      assert.equal(union(shown, false), union(expected, false), `${where()}, the allocated pages`);
-      assert.equal(union(shown, true), union(expected, true), `${where()}, the reserved pages`);
+      for (const [name, state] of Object.entries(RANGE))
+        assert.equal(union(shown, state), union(expected, state), `${where()}, the ${name} pages`);
+      const cached = expected.filter((range) => range.cached === true);
+      assert.equal(real.cachedRanges ?? 0, cached.length, `${where()}, cachedRanges`);
+      const cachedPages = cached.reduce((sum, { lo, hi }) => sum + hi - lo + 1, 0);
+      assert.equal(real.cachedPages ?? 0, cachedPages, `${where()}, cachedPages`);
+      assert.equal(real.depotMagazines, (model as { depotMagazines?: number }).depotMagazines, where());
     }
   }
   assert.equal(real.nodesVisited, played.steps, `${where()}, nodesVisited`);
@@ -412,19 +553,33 @@ function play(subject: Subject, mix: Mix, operations: number, budget: number): P
 
 for (const subject of subjects) {
   describe(`${subject.title ?? subject.kind} does what its slow model does`, () => {
-    for (const mix of mixes) {
+    const total: Played[] = [];
+    for (const mix of subject.cacheOf === undefined ? mixes : [...mixes, ...cacheMixes]) {
       test(mix.title, () => {
         // Each of 16 pools that is reserved as a whole is scanned from end to end, in the model page by page.
         const pools = subject.cpus === true && subject.frames === undefined && mix.reserving === true;
         // And what is searched from two ends goes over all that is reserved each time.
         const ends = subject.frames !== undefined && mix.liveLast === 700;
         const operations = pools || ends ? OPERATIONS / 10 : OPERATIONS;
-        const { allocations, failures, peak } = play(subject, mix, operations, Infinity);
+        const played = play(subject, mix, operations, Infinity);
+        const { allocations, failures, peak } = played;
+        total.push(played);
         assert.ok(allocations > operations / 10, `only ${allocations} allocations`);
         if (/exhaustion|full/.test(mix.title)) assert.ok(failures > 100, `only ${failures} failures`);
         else assert.ok(peak > mix.liveLast * 0.6, `never more than ${peak} live`);
       });
     }
+    if (subject.cacheOf === undefined) return;
+    test('and the mixes together make it do all it can do', () => {
+      const sum = (of: (played: Played) => number) => total.reduce((all, played) => all + of(played), 0);
+      for (const counter of ['cacheHits', 'cacheMisses', 'cacheFlushes'] as const)
+        assert.ok(sum(({ counters }) => counters[counter]) > 1000, counter);
+      if (subject.kind !== 'rcache') return;
+      for (const counter of ['cacheBypasses', 'depotGets', 'depotPuts'] as const)
+        assert.ok(sum(({ counters }) => counters[counter]) > 50, counter);
+      const { depot } = { depot: 'trimmed', ...subject.parameters };
+      assert.equal(sum(({ timers }) => timers) > 100, depot === 'trimmed', 'timers');
+    });
   });
 }
 

@@ -8,22 +8,40 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
-import type { IovaAllocator } from '../../../../src/core/os/iova/allocator.ts';
+import { type IovaAllocator, NO_PFN } from '../../../../src/core/os/iova/allocator.ts';
+import { STEP } from '../../../../src/core/os/iova/call.ts';
 import { allocators } from '../../../../src/core/os/iova/index.ts';
 
 const LAST_32BIT = 0xfffff;
 const SIZES = [256, 512, 1024, 2048, 4096];
 
-function create(kind: string): IovaAllocator {
+interface Options {
+  parameters?: Record<string, unknown>;
+  cpus?: number;
+  arm?: (delayPs: number, token: number) => void;
+}
+
+function create(kind: string, { parameters = {}, ...setup }: Options = {}): IovaAllocator {
   const entry = allocators[kind]!;
   const space = { lastPfn: 2 ** 36 - 1, maskLastPfn: 2 ** 36 - 1 };
-  return entry.create({ ...space, parameters: entry.defaults, onWrap: null });
+  return entry.create({ ...space, ...setup, parameters: { ...entry.defaults, ...parameters }, onWrap: null });
 }
 
 /** Fills a space with single pages. */
-function filled(kind: string, live: number): { allocator: IovaAllocator; pfns: number[] } {
+function filled(kind: string, live: number, pages = 1): { allocator: IovaAllocator; pfns: number[] } {
   const allocator = create(kind);
-  return { allocator, pfns: Array.from({ length: live }, () => allocator.allocate(1, LAST_32BIT)) };
+  return { allocator, pfns: Array.from({ length: live }, () => take(allocator, pages)) };
+}
+
+/** The steps of one call, as the machine clears them. */
+function take(allocator: IovaAllocator, pages: number): number {
+  allocator.call.count = 0;
+  return allocator.allocate(pages, LAST_32BIT);
+}
+
+function give(allocator: IovaAllocator, pfn: number, pages: number): void {
+  allocator.call.count = 0;
+  allocator.free(pfn, pages);
 }
 
 interface PerAllocation {
@@ -31,15 +49,15 @@ interface PerAllocation {
   words: number;
 }
 
-/** Frees one page and allocates one, again and again; the mean work of an allocation. */
-function churn(kind: string, live: number, next: (count: number, live: number) => number): PerAllocation {
-  const { allocator, pfns } = filled(kind, live);
+/** Frees one range and allocates one, again and again; the mean work of an allocation. */
+function churn(kind: string, live: number, next: (count: number, live: number) => number, pages = 1): PerAllocation {
+  const { allocator, pfns } = filled(kind, live, pages);
   const [nodesBefore, wordsBefore] = [allocator.nodesVisited, allocator.wordsScanned];
   const rounds = 4000;
   for (let count = 0; count < rounds; count++) {
     const index = next(count, live);
-    allocator.free(pfns[index]!, 1);
-    pfns[index] = allocator.allocate(1, LAST_32BIT);
+    give(allocator, pfns[index]!, pages);
+    pfns[index] = take(allocator, pages);
   }
   return {
     nodes: (allocator.nodesVisited - nodesBefore) / rounds,
@@ -105,22 +123,22 @@ for (const kind of ['rbtree-2008', 'rbtree']) {
  */
 function longestWalks(kind: string, ring: number): { undisturbed: number; cycles: number[] } {
   const allocator = create(kind);
-  const take = () => allocator.allocate(1, LAST_32BIT);
-  const transmit = Array.from({ length: ring }, take);
-  const receive = Array.from({ length: ring }, take);
+  const takeOne = () => take(allocator, 1);
+  const transmit = Array.from({ length: ring }, takeOne);
+  const receive = Array.from({ length: ring }, takeOne);
   const cycle = () => {
     let longest = 0;
     for (let slot = 0; slot < ring; slot++) {
-      allocator.free(receive[slot]!, 1);
-      receive[slot] = take();
+      give(allocator, receive[slot]!, 1);
+      receive[slot] = takeOne();
       longest = Math.max(longest, allocator.lastNodesVisited);
     }
     return longest;
   };
   const undisturbed = cycle();
-  allocator.free(receive[0]!, 1);
-  allocator.free(transmit[0]!, 1);
-  receive[0] = take();
+  give(allocator, receive[0]!, 1);
+  give(allocator, transmit[0]!, 1);
+  receive[0] = takeOne();
   return { undisturbed, cycles: [cycle(), cycle(), cycle()] };
 }
 
@@ -138,5 +156,152 @@ describe('bitmap', () => {
 
   test('it takes no step in a tree', () => {
     assert.equal(churn('bitmap', 1024, atRandom()).nodes, 0);
+  });
+});
+
+for (const kind of ['eiovar', 'rcache', 'maple'])
+  describe(kind, () => {
+    test('neither random lifetimes nor rings that meet cost a walk, however many are live', () => {
+      for (const ring of SIZES) {
+        assert.equal(churn(kind, ring, atRandom()).nodes, 0, `${ring} live`);
+        const { undisturbed, cycles } = longestWalks(kind, ring);
+        assert.deepEqual([undisturbed, ...cycles], [0, 0, 0, 0], `rings of ${ring}`);
+      }
+    });
+  });
+
+describe('rcache, the cliff at 33 pages', () => {
+  test('32 pages in random order never walk; 33 walk in proportion to the live mappings', () => {
+    assert.deepEqual(
+      SIZES.map((live) => churn('rcache', live, atRandom(), 32).nodes),
+      SIZES.map(() => 0),
+    );
+    const nodes = SIZES.map((live) => churn('rcache', live, atRandom(), 33).nodes);
+    const { slope, r2 } = line(SIZES, nodes);
+    assert.ok(r2 > 0.98 && slope > 0.1, `slope ${slope}, r2 ${r2}: ${nodes}`);
+  });
+
+  test('with one size class more it is at 65', () => {
+    for (const [pages, hits] of [
+      [33, true],
+      [64, true],
+      [65, false],
+    ] as const) {
+      const allocator = create('rcache', { parameters: { maxOrder: 7 } });
+      give(allocator, take(allocator, pages), pages);
+      take(allocator, pages);
+      assert.equal(allocator.call.counters.cacheHits === 1, hits, `${pages} pages`);
+    }
+  });
+});
+
+/**
+ * Bursts of one size after the other on 16 CPUs: allocated on some, freed on others, nothing live in between.
+ * @param each called after each burst
+ */
+function ages(allocator: IovaAllocator, bursts: number, each: () => void): number[] {
+  const generator = xoroshiro128plus(83);
+  const cached: number[] = [];
+  for (let burst = 0; burst < bursts; burst++) {
+    const pages = 2 ** uniformInt(generator, 0, 5);
+    const count = uniformInt(generator, 2000, 12_000);
+    const pfns = Array.from({ length: count }, () => {
+      allocator.call.cpu = uniformInt(generator, 0, 7);
+      const pfn = take(allocator, pages);
+      assert.notEqual(pfn, NO_PFN);
+      return pfn;
+    });
+    for (const pfn of pfns) {
+      allocator.call.cpu = uniformInt(generator, 8, 15);
+      give(allocator, pfn, pages);
+    }
+    each();
+    cached.push(allocator.cachedRanges!);
+  }
+  return cached;
+}
+
+describe('rcache, ageing: freed on other CPUs than allocated', () => {
+  const CPUS = 16;
+  const CLASSES = 6;
+  /** What the CPUs' own magazines can hold. */
+  const held = (entries: number) => CPUS * CLASSES * 2 * entries;
+
+  test('what is cached never shrinks as long as no worker runs, though nothing is live', () => {
+    const allocator = create('rcache', { cpus: CPUS, arm: () => {} });
+    const cached = ages(allocator, 40, () => {});
+    assert.equal(allocator.liveRanges, 0);
+    for (let i = 1; i < cached.length; i++) assert.ok(cached[i]! >= cached[i - 1]!, `${cached}`);
+    assert.ok(cached.at(-1)! > 3 * cached[0]! && cached.at(-1)! > held(127), `${cached}`);
+  });
+
+  test('trimming brings each depot down to a magazine a CPU', () => {
+    const armed: number[] = [];
+    const allocator = create('rcache', { cpus: CPUS, arm: (_delayPs, token) => void armed.push(token) });
+    ages(allocator, 40, () => {
+      for (let order: number | undefined; (order = armed.shift()) !== undefined; ) {
+        allocator.call.count = 0;
+        allocator.timer!(order);
+      }
+    });
+    const { classes } = allocator.inspect() as { classes: { depotMagazines: number }[] };
+    assert.ok(
+      classes.every(({ depotMagazines }) => depotMagazines <= CPUS),
+      JSON.stringify(classes),
+    );
+    assert.ok(allocator.cachedRanges! <= held(127) + CLASSES * CPUS * 127);
+    assert.ok(allocator.call.counters.depotFrees > 100);
+  });
+
+  test('a depot of 32 overflows into the tree, and the next burst takes from the tree what was given back to it', () => {
+    const allocator = create('rcache', {
+      cpus: CPUS,
+      parameters: { magazineEntries: 128, depot: 'fixed' },
+    });
+    const misses: number[] = [];
+    const { counters } = allocator.call;
+    ages(allocator, 40, () => misses.push(counters.cacheMisses));
+    assert.ok(allocator.cachedRanges! <= held(128) + CLASSES * 32 * 128);
+    assert.ok(counters.depotFrees > 100);
+    // Today's depot, never trimmed, has learned the peak by then; the fixed one goes on missing.
+    const grown = create('rcache', { cpus: CPUS, arm: () => {} });
+    ages(grown, 40, () => {});
+    const late = misses.at(-1)! - misses[19]!;
+    assert.ok(late > 10_000, `${late} misses in the second half`);
+    assert.ok(counters.cacheMisses > 2 * grown.call.counters.cacheMisses);
+  });
+});
+
+describe('maple', () => {
+  test('a space of holes of four pages has none for four pages; the tree finds one', () => {
+    const [allocator, tree] = [create('maple'), create('rbtree')];
+    for (const each of [allocator, tree]) {
+      each.reserve(1, 0xfdfff);
+      const pfns = Array.from({ length: 0x2000 / 4 }, (_, i) => (i % 2 === 0 ? 0xffffc - 4 * i : 0));
+      for (const pfn of pfns) if (pfn !== 0) each.reserve(pfn, pfn + 3);
+      assert.equal(take(each, 1) !== NO_PFN, true);
+    }
+    assert.equal(take(allocator, 4), NO_PFN);
+    assert.notEqual(take(tree, 4), NO_PFN);
+  });
+
+  test('where the tree walks over every live range, a descent takes a few levels', () => {
+    const walks: number[] = [];
+    const levels: number[] = [];
+    const lives = [1024, 4096, 16_384, 65_536];
+    for (const live of lives) {
+      const [allocator, tree] = [create('maple'), create('rbtree')];
+      for (const each of [allocator, tree]) {
+        // Every other page of the topmost ones is taken: no two are free together above the last.
+        for (let i = 0; i < live; i++) each.reserve(LAST_32BIT - 2 * i, LAST_32BIT - 2 * i);
+        assert.equal(take(each, 2), LAST_32BIT - 2 * live - 1);
+      }
+      walks.push(tree.lastNodesVisited);
+      assert.equal(allocator.call.step[0], STEP.gapSearch);
+      levels.push(allocator.call.times[0]!);
+    }
+    assert.deepEqual(walks, lives);
+    // 16^3 = 4096 entries hold 2,047 ranges with their gaps, 16^4 hold 32,767.
+    assert.deepEqual(levels, [3, 4, 4, 5]);
   });
 });

@@ -353,3 +353,100 @@ describe('pools and a mask that ends where the map ends', () => {
     });
   }
 });
+
+describe('maple', () => {
+  test('the highest gap that is wide enough, aligned down from its top', () => {
+    const allocator = withMsi('maple');
+    // After 8 at ffff0 the six pages above it are a gap like any other; 3 pages want 6 of them and no longer find those.
+    assert.deepEqual(allocateEach(allocator, [1, 1, 8, 1, 3, 2, 5]), [
+      'fffff',
+      'ffffe',
+      'ffff0',
+      'ffffd',
+      'fffec',
+      'ffffa',
+      'fffe0',
+    ]);
+    assert.equal(allocator.livePages, 1 + 1 + 8 + 1 + 3 + 2 + 5);
+    // Above the interrupt window there is no gap of 2 x 4096 - 1 pages left.
+    assert.deepEqual(allocateEach(allocator, [0x1000]), ['fd000']);
+  });
+
+  test('n aligned pages want a gap of 2n - 1: a hole that they would fill is refused', () => {
+    const allocator = create('maple');
+    allocator.reserve(1, 0x7fff);
+    allocator.reserve(0x8008, LAST_48BIT);
+    assert.equal(allocator.allocate(8, LAST_32BIT), NO_PFN);
+    assert.equal(allocator.inspect().max32AllocSize, 8);
+    assert.deepEqual(allocateEach(allocator, [4]), ['8004']);
+    assert.equal(allocator.allocate(4, LAST_32BIT), NO_PFN);
+    assert.deepEqual(allocateEach(allocator, [2, 1, 1]), ['8002', '8001', '8000']);
+  });
+
+  test('the gap in which the limit lies counts up to the limit, from page 1 on', () => {
+    assert.equal(create('maple').allocate(4, 6), NO_PFN);
+    const allocator = create('maple');
+    assert.deepEqual(allocateEach(allocator, [4], 7), ['4']);
+    assert.deepEqual(allocateEach(allocator, [2], 3), ['2']);
+    assert.deepEqual(allocateEach(allocator, [1, 1], 3), ['1', '0']);
+    // One page failed at a very low limit: from then on it is refused below 4 GiB, although there is room.
+    assert.deepEqual(allocateEach(allocator, [1], 10), ['0']);
+  });
+
+  test('a size that failed is remembered only when the limit was below 4 GiB, and forgotten with a free below it', () => {
+    const allocator = create('maple');
+    const pfn = allocator.allocate(1, LAST_32BIT);
+    allocator.reserve(1, LAST_32BIT - 1);
+    allocator.reserve(FIRST_ABOVE_4G, LAST_48BIT);
+    assert.equal(allocator.allocate(1, LAST_48BIT), NO_PFN);
+    assert.equal(allocator.inspect().max32AllocSize, FIRST_ABOVE_4G);
+    assert.equal(allocator.allocate(2, LAST_32BIT), NO_PFN);
+    assert.equal(allocator.inspect().max32AllocSize, 2);
+    allocator.free(pfn, 1);
+    assert.equal(allocator.inspect().max32AllocSize, FIRST_ABOVE_4G);
+    assert.deepEqual(allocateEach(allocator, [1]), ['fffff']);
+  });
+});
+
+describe('eiovar', () => {
+  test('the five steps of FAST 2015: transmit takes a receive address, and no search follows', () => {
+    const allocator = create('eiovar');
+    allocator.reserve(1, 149);
+    for (let pfn = 300; pfn >= 150; pfn--) assert.equal(allocator.allocate(1, 300), pfn);
+    const before = allocator.nodesVisited;
+    allocator.free(151, 1);
+    allocator.free(300, 1);
+    assert.equal(allocator.allocate(1, LAST_32BIT), 300);
+    allocator.free(150, 1);
+    assert.equal(allocator.allocate(1, LAST_32BIT), 150);
+    assert.equal(allocator.allocate(1, LAST_32BIT), 151);
+    assert.equal(allocator.nodesVisited, before);
+  });
+
+  test('rounded sizes share a list, and each list hands out its newest range that the limit allows', () => {
+    const allocator = create('eiovar');
+    assert.deepEqual(allocateEach(allocator, [5, 8, 3]), ['ffff8', 'ffff0', 'fffec']);
+    const high = allocator.allocate(8, LAST_48BIT);
+    assert.equal(high, LAST_48BIT - 7);
+    allocator.free(0xffff8, 5);
+    allocator.free(0xffff0, 8);
+    allocator.free(high, 8);
+    assert.deepEqual(allocateEach(allocator, [7, 4]), ['ffff0', 'fffe8']);
+    assert.deepEqual(allocateEach(allocator, [6, 6], LAST_48BIT), [high.toString(16), 'ffff8']);
+    assert.equal(allocator.cachedRanges, 0);
+  });
+
+  test('what is kept goes back when the tree has nothing, whoever might try again', () => {
+    const allocator = create('eiovar');
+    allocator.reserve(1, 0xfffef);
+    const pages = Array.from({ length: 16 }, () => allocator.allocate(1, LAST_32BIT));
+    assert.ok(!pages.includes(NO_PFN));
+    for (const pfn of pages) allocator.free(pfn, 1);
+    assert.equal(allocator.cachedRanges, 16);
+    allocator.call.lastAttempt = false;
+    // The bottom check of 2008 counts from page 1 alone, so that 16 pages above a reservation fit.
+    assert.equal(allocator.allocate(8, LAST_32BIT), 0xffff8);
+    assert.equal(allocator.cachedRanges, 0);
+    assert.equal(allocator.inspect().cachedRangesPeak, 16);
+  });
+});
