@@ -143,6 +143,10 @@ export type LazyFlush = boolean;
  */
 export type BlockEntries = 1 | 2 | 4 | 8 | 16 | 32 | 64;
 /**
+ * `contiguous`: where chunks of 64 pages come from; `rcache` then has a class of that size.
+ */
+export type Beneath = 'rbtree' | 'maple' | 'rcache';
+/**
  * `persistent`: mappings that a domain keeps after their unmap.
  */
 export type KeptMappings = number;
@@ -340,7 +344,7 @@ export interface Iommu {
   };
 }
 /**
- * `rbtree-2008` (top-down tree with one cached node), `rbtree` (today's tree), `maple` (the gap tree proposed in 2026), `rcache` (today's per-CPU magazines over one of those two), `eiovar` (free lists over `rbtree-2008`), `bitmap` (next-fit over one bitmap, the proposal of the 2008 thread); the bitmaps of platforms, with what each does about a slot freed ahead of the cursor: `gart` (x86), `amd-2008`, `alpha`, `sparc-pools` and `powerpc-pools` (a pool for some CPUs each), `sba-parisc` and `sba-ia64`; `identity` (an address is its frame, in a window of the CPU); `persistent` (an unmap keeps the mapping for the next map of the same memory). Without `kind`, members are merged into the allocator that is there.
+ * `rbtree-2008` (top-down tree with one cached node), `rbtree` (today's tree), `maple` (the gap tree proposed in 2026), `rcache` (today's per-CPU magazines over one of those two), `eiovar` (free lists over `rbtree-2008`), `bitmap` (next-fit over one bitmap, the proposal of the 2008 thread); the bitmaps of platforms, with what each does about a slot freed ahead of the cursor: `gart` (x86), `amd-2008`, `alpha`, `sparc-pools` and `powerpc-pools` (a pool for some CPUs each), `sba-parisc` and `sba-ia64`; `identity` (an address is its frame, in a window of the CPU); `persistent` (an unmap keeps the mapping for the next map of the same memory); `contiguous` (256 KiB of addresses for the pages of a descriptor). Without `kind`, members are merged into the allocator that is there.
  */
 export interface AllocatorInput {
   kind?:
@@ -358,7 +362,8 @@ export interface AllocatorInput {
     | 'sba-ia64'
     | 'eiovar'
     | 'identity'
-    | 'persistent';
+    | 'persistent'
+    | 'contiguous';
   apertureBytes?: ApertureBytes;
   entries?: BitmapEntries;
   fullFlush?: FullFlush;
@@ -366,6 +371,7 @@ export interface AllocatorInput {
   largePool?: LargePool;
   lazyFlush?: LazyFlush;
   blockEntries?: BlockEntries;
+  over?: Beneath;
   keptMappings?: KeptMappings;
   keptTimeoutMs?: KeptTimeoutMs;
   tree?: TreeBehind;

@@ -148,6 +148,8 @@ export interface AllocatorEntry {
   longestPages: number;
   /** Pages that a request takes. Where it is absent, those asked for, or for every size the next power of two. */
   pagesTaken?(pages: number, parameters: Record<string, unknown>): number;
+  /** Single pages that come back only when all so many that were taken with them are free. */
+  freedTogether?: number;
   /** Whether it refuses a hole that an aligned range of several pages would fill exactly. */
   refusesExactHoles?: boolean;
   /** Tries the 32-bit range first on every map (2008) instead of once per device. */

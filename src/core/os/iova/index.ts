@@ -3,6 +3,7 @@ import type { AllocatorEntry } from './allocator.ts';
 import { alpha } from './alpha.ts';
 import { amd2008 } from './amd-2008.ts';
 import { bitmap } from './bitmap.ts';
+import { contiguous } from './contiguous.ts';
 import { eiovar } from './eiovar.ts';
 import { gart } from './gart.ts';
 import { identity } from './identity.ts';
@@ -32,4 +33,5 @@ export const allocators: Record<string, AllocatorEntry> = {
   eiovar,
   identity,
   persistent,
+  contiguous,
 };

@@ -13,6 +13,7 @@ import { type IovaAllocator, NO_PFN, RANGE, SUSPENDED } from '../../../../src/co
 import { NO_FRAME_HINT } from '../../../../src/core/os/iova/call.ts';
 import { allocators } from '../../../../src/core/os/iova/index.ts';
 import { BitmapModel } from '../../../oracles/allocators/bitmap.ts';
+import { ContiguousModel, takenOverRcache } from '../../../oracles/allocators/contiguous.ts';
 import { EiovarModel } from '../../../oracles/allocators/eiovar.ts';
 import { IdentityModel } from '../../../oracles/allocators/identity.ts';
 import { MapleModel } from '../../../oracles/allocators/maple.ts';
@@ -188,6 +189,8 @@ interface Subject {
   /** The rounding that `livePages` and the listing show. */
   rounds: boolean;
   cpus?: boolean;
+  /** A tenth of the operations: the parts of it have been compared at length. */
+  short?: boolean;
   /** Frames of the machine, where addresses are given by frame. */
   frames?: number;
   /** CPUs of one with a cache, whose timers fire at random and which is asked on the caller's last attempt and before. */
@@ -298,6 +301,37 @@ const subjects: Subject[] = [
     model: () => new IdentityModel(CPUS_LAST + 1, WINDOW_FRAMES, 2 ** 20),
   },
   { kind: 'persistent', tree: true, rounds: false, model: () => new RbtreeModel() },
+  {
+    kind: 'contiguous',
+    title: 'contiguous over rbtree',
+    parameters: { over: 'rbtree' },
+    tree: true,
+    rounds: false,
+    cpus: true,
+    model: () => new ContiguousModel(new RbtreeModel()),
+  },
+  {
+    kind: 'contiguous',
+    title: 'contiguous over rcache',
+    tree: true,
+    rounds: false,
+    cacheOf: 4,
+    taken: takenOverRcache,
+    model: (_mix, _flushes, arm) => {
+      const shape = { cpus: 4, magazineEntries: 127, depot: 'trimmed', depotMax: 32 } as const;
+      return new ContiguousModel(new RcacheModel({ ...shape, tree: 'rbtree', maxOrder: 7 }, arm));
+    },
+  },
+  {
+    kind: 'contiguous',
+    title: 'contiguous over maple',
+    parameters: { over: 'maple' },
+    tree: false,
+    rounds: false,
+    cpus: true,
+    short: true,
+    model: () => new ContiguousModel(new MapleModel()),
+  },
 ];
 
 function stateOf({ reserved, cached }: Range): number {
@@ -533,7 +567,7 @@ function play(subject: Subject, mix: Mix, operations: number, budget: number): P
     if (live.length === 0 || pick(0, 99) < wantsMore) request();
     else release();
     played.peak = Math.max(played.peak, live.length);
-    played.cachedPeak = Math.max(played.cachedPeak, real.cachedRanges ?? 0);
+    if (subject.cacheOf !== undefined) played.cachedPeak = Math.max(played.cachedPeak, real.cachedRanges ?? 0);
     if (real.liveRanges !== live.length) assert.equal(real.liveRanges, live.length, `${where()}, liveRanges`);
     if (real.livePages !== livePages) assert.equal(real.livePages, livePages, `${where()}, livePages`);
     if (step % 2000 === 0) {
@@ -544,7 +578,7 @@ function play(subject: Subject, mix: Mix, operations: number, budget: number): P
       assert.equal(real.cachedRanges ?? 0, cached.length, `${where()}, cachedRanges`);
       const cachedPages = cached.reduce((sum, { lo, hi }) => sum + hi - lo + 1, 0);
       assert.equal(real.cachedPages ?? 0, cachedPages, `${where()}, cachedPages`);
-      assert.equal(real.depotMagazines, (model as { depotMagazines?: number }).depotMagazines, where());
+      assert.equal(real.depotMagazines ?? 0, (model as { depotMagazines?: number }).depotMagazines ?? 0, where());
     }
   }
   assert.equal(real.nodesVisited, played.steps, `${where()}, nodesVisited`);
@@ -560,7 +594,7 @@ for (const subject of subjects) {
         const pools = subject.cpus === true && subject.frames === undefined && mix.reserving === true;
         // And what is searched from two ends goes over all that is reserved each time.
         const ends = subject.frames !== undefined && mix.liveLast === 700;
-        const operations = pools || ends ? OPERATIONS / 10 : OPERATIONS;
+        const operations = pools || ends || subject.short === true ? OPERATIONS / 10 : OPERATIONS;
         const played = play(subject, mix, operations, Infinity);
         const { allocations, failures, peak } = played;
         total.push(played);
