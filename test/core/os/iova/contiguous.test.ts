@@ -120,8 +120,8 @@ describe('F&S: with batched there is one invalidation a descriptor', () => {
     const small = Array.from({ length: 100 }, () => map(machine, 1));
     const page = () => {
       if (dice.chance(8)) {
-        machine.unmap(small.splice(dice.below(small.length), 1)[0]!.id, 1);
         small.push(map(machine, 1));
+        machine.unmap(small.splice(dice.below(small.length), 1)[0]!.id, 1);
       }
       return map(machine);
     };
@@ -142,7 +142,7 @@ describe('F&S: with batched there is one invalidation a descriptor', () => {
     assert.equal(commandsPerDescriptor({ kind: 'contiguous', over: 'rbtree' }, 'batched'), 1);
     assert.equal(commandsPerDescriptor({ kind: 'contiguous' }, 'strict'), 64);
     const tree = commandsPerDescriptor({ kind: 'rbtree' }, 'batched');
-    assert.ok(tree > 1 && tree < 64, `${tree}`);
+    assert.ok(tree > 10 && tree < 64, `${tree}`);
     const magazines = commandsPerDescriptor({ kind: 'rcache' }, 'batched');
     assert.ok(magazines > 1 && magazines < 64, `${magazines}`);
   });
