@@ -206,7 +206,8 @@ export type Seed = number;
  * A device on an external port, which the kernel trusts with nothing beyond the bytes that it is given.
  */
 export type Untrusted = boolean;
-export type WorkloadInput = NicRxWorkload | NicTxWorkload | BlockWorkload | HostileWorkload;
+export type WorkloadInput =
+  NicRxWorkload | NicTxWorkload | BlockWorkload | DmaWindowWorkload | MapBenchmarkWorkload | HostileWorkload;
 /**
  * Simulated CPUs that serve the device; all of them when absent.
  */
@@ -226,6 +227,46 @@ export type NicQueues = number;
  */
 export type MappingsPerPacket = number;
 export type NapiBudget = number;
+/**
+ * Simulated CPUs that complete - poll, unmap, free - what `cpus` have allocated and mapped; `cpus` when absent.
+ */
+export type CompletionCpus = number[];
+/**
+ * Accesses that the device has on their way at a time; more wait. This member and those after it (`parallelWalks` to `busOverheadBytes`) describe how a device reaches memory; a NIC or a disk that names none of them reaches it at any rate, and its walks overlap.
+ */
+export type Outstanding = number;
+/**
+ * Page walks at a time; any number when absent.
+ */
+export type ParallelWalks = number;
+/**
+ * Of one table read of a walk; the cost profile's `tableRead` when absent.
+ */
+export type WalkReferenceNs = number;
+/**
+ * Of a walk, however many tables it reads, instead of `walkReferenceNs`.
+ */
+export type MissNs = number;
+/**
+ * For which a page holds a walker whether it hits or misses.
+ */
+export type PageBaseNs = number;
+/**
+ * Of a read that hits and waits for nothing, without its time on the bus. 603 is a 64-byte read from memory.
+ */
+export type ReadLatencyNs = number;
+/**
+ * Of a write that hits and waits for nothing, without its time on the bus.
+ */
+export type WriteLatencyNs = number;
+/**
+ * Rate of the bus between device and memory; no limit when absent.
+ */
+export type BusGbps = number;
+/**
+ * Bytes that pass the bus beside the data of each access.
+ */
+export type BusOverheadBytes = number;
 /**
  * Absent on the last page.
  */
@@ -324,6 +365,10 @@ export interface Iommu {
     ways?: number;
     replacement?: 'lru' | 'plru' | 'fifo' | 'random';
   };
+  /**
+   * A lock of the domain for each PTE that a map writes, as in Linux of 2008; without it the tables are lock-free, as since 2009.
+   */
+  pageTableLock?: boolean;
   walkCache?: {
     /**
      * Root first, `levels` - 1 numbers; 0 switches a level off.
@@ -331,7 +376,14 @@ export interface Iommu {
     entriesPerLevel?: number[];
   };
   invalidation?: {
-    interface?: 'queued' | 'register';
+    /**
+     * `queued`, one ring of 256 descriptors and a lock for all CPUs; `per-cpu`, a ring for each CPU (Arm's ECMDQ); `register`, the register pair before there were queues.
+     */
+    interface?: 'queued' | 'register' | 'per-cpu';
+    /**
+     * Descriptors before one wait descriptor, at most - 1 as in Linux up to 6.11, 16 since.
+     */
+    batchDescriptors?: number;
     pageSelective?: boolean;
     /**
      * A range of up to 2^this pages in one descriptor; wider falls back to the domain.
@@ -460,6 +512,18 @@ export interface DeviceInput {
   maxSegmentBytes?: MaxSegmentBytes;
   segmentBoundaryBytes?: SegmentBoundaryBytes;
   untrusted?: Untrusted;
+  deviceTlb?: DeviceTlb;
+}
+/**
+ * The device caches translations itself (ATS).
+ */
+export interface DeviceTlb {
+  entries?: number;
+  /**
+   * 0 is fully associative.
+   */
+  ways?: number;
+  replacement?: 'lru' | 'plru' | 'fifo' | 'random';
 }
 /**
  * Receive. The ring is mapped in advance; the poll unmaps, frees the buffer, allocates, maps; an empty ring drops.
@@ -476,6 +540,44 @@ export interface NicRxWorkload {
   queues?: NicQueues;
   mappingsPerPacket?: MappingsPerPacket;
   napiBudget?: NapiBudget;
+  /**
+   * Of a receive buffer; a packet takes as many as it needs. Up to 2,048 a page is cut into several. When absent a packet has a buffer of its size, or, with `recycle: page-pool` or `pagesPerDescriptor`, 4,096.
+   */
+  bufferBytes?: number;
+  /**
+   * With `page-pool` pages are mapped once and stay mapped while their buffers are used again.
+   */
+  recycle?: 'none' | 'page-pool';
+  /**
+   * Pages of a queue's pool beside those in its ring. 128 with a pool.
+   */
+  poolPages?: number;
+  /**
+   * Share of the buffers that come from a random place in the pool's free list, not from its head. 0 with a pool.
+   */
+  shuffle?: number;
+  /**
+   * Pages of a descriptor, mapped page by page and given back together once packets have used them all.
+   */
+  pagesPerDescriptor?: number;
+  /**
+   * Acknowledgements of 66 bytes for each 4 KiB received, mapped, read by the device and unmapped.
+   */
+  acksPerPage?: number;
+  /**
+   * Where frames of a device with limits wait; what does not fit is dropped. 1 MiB with limits.
+   */
+  nicBufferBytes?: number;
+  completionCpus?: CompletionCpus;
+  outstanding?: Outstanding;
+  parallelWalks?: ParallelWalks;
+  walkReferenceNs?: WalkReferenceNs;
+  missNs?: MissNs;
+  pageBaseNs?: PageBaseNs;
+  readLatencyNs?: ReadLatencyNs;
+  writeLatencyNs?: WriteLatencyNs;
+  busGbps?: BusGbps;
+  busOverheadBytes?: BusOverheadBytes;
 }
 /**
  * Transmit. Allocate, map, device read; unmap and free at completion.
@@ -492,6 +594,16 @@ export interface NicTxWorkload {
   queues?: NicQueues;
   mappingsPerPacket?: MappingsPerPacket;
   napiBudget?: NapiBudget;
+  completionCpus?: CompletionCpus;
+  outstanding?: Outstanding;
+  parallelWalks?: ParallelWalks;
+  walkReferenceNs?: WalkReferenceNs;
+  missNs?: MissNs;
+  pageBaseNs?: PageBaseNs;
+  readLatencyNs?: ReadLatencyNs;
+  writeLatencyNs?: WriteLatencyNs;
+  busGbps?: BusGbps;
+  busOverheadBytes?: BusOverheadBytes;
 }
 /**
  * Block I/O. The SATA disk has read-ahead, which makes sequential 4 KiB reads fast.
@@ -502,7 +614,10 @@ export interface BlockWorkload {
   device: Reference;
   tenant?: Reference;
   cpus?: Cpus;
-  disk?: 'sata' | 'sas' | 'fc' | 'custom';
+  /**
+   * `nvme`: 822,000 commands and 3.4 GB a second at most, 80 us for a read and 20 us for a write, any number at once. `custom`: 100 us, any number at once.
+   */
+  disk?: 'sata' | 'sas' | 'fc' | 'nvme' | 'custom';
   lengthBytes?: number;
   pattern?: 'sequential' | 'random';
   access?: Access;
@@ -513,13 +628,96 @@ export interface BlockWorkload {
    */
   iops?: number;
   /**
-   * Of the device, instead of the disk's own.
+   * Ceiling.
+   */
+  bytesPerSecond?: number;
+  /**
+   * Of a command, instead of the disk's own; commands overlap. The ceilings of `nvme` stay.
    */
   latencyNs?: number;
   /**
    * One `map_sg` per I/O, or one `map_page` per page.
    */
   mapping?: 'sg' | 'page';
+  completionCpus?: CompletionCpus;
+  outstanding?: Outstanding;
+  parallelWalks?: ParallelWalks;
+  walkReferenceNs?: WalkReferenceNs;
+  missNs?: MissNs;
+  pageBaseNs?: PageBaseNs;
+  readLatencyNs?: ReadLatencyNs;
+  writeLatencyNs?: WriteLatencyNs;
+  busGbps?: BusGbps;
+  busOverheadBytes?: BusOverheadBytes;
+}
+/**
+ * Accesses inside a window that was mapped in advance, `outstanding` (1) at a time; nothing is mapped or unmapped meanwhile.
+ */
+export interface DmaWindowWorkload {
+  name?: Name;
+  kind: 'dma-window';
+  device: Reference;
+  tenant?: Reference;
+  cpus?: Cpus;
+  windowBytes?: number;
+  /**
+   * Of the leaves that map it.
+   */
+  pageSize?: '4KiB' | '2MiB';
+  accessBytes?: number;
+  /**
+   * From one place of an access to the next; `accessBytes` when absent.
+   */
+  strideBytes?: number;
+  /**
+   * Places at random, or in turn.
+   */
+  pattern?: 'random' | 'sequential';
+  /**
+   * A copy reads at its place and writes to a page behind the window.
+   */
+  access?: 'read' | 'write' | 'copy';
+  outstanding?: Outstanding;
+  parallelWalks?: ParallelWalks;
+  walkReferenceNs?: WalkReferenceNs;
+  missNs?: MissNs;
+  pageBaseNs?: PageBaseNs;
+  readLatencyNs?: ReadLatencyNs;
+  writeLatencyNs?: WriteLatencyNs;
+  busGbps?: BusGbps;
+  busOverheadBytes?: BusOverheadBytes;
+}
+/**
+ * The kernel's `dma_map_benchmark`: threads that map and unmap their buffer over and over, timed in units of 100 ns. The result has the three `lines` that its tool prints.
+ */
+export interface MapBenchmarkWorkload {
+  name?: Name;
+  kind: 'map-benchmark';
+  device: Reference;
+  tenant?: Reference;
+  cpus?: Cpus;
+  /**
+   * One a CPU; those beyond take turns.
+   */
+  threads?: number;
+  /**
+   * Simulated time after which the threads stop, counted from the start of the run.
+   */
+  seconds?: number;
+  direction?: 'to-device' | 'from-device' | 'bidirectional';
+  /**
+   * Busy wait between map and unmap.
+   */
+  transferNs?: number;
+  granulePages?: number;
+  /**
+   * One `map_single` of the buffer, or a `map_sg` of its pages.
+   */
+  mapMode?: 'single' | 'sg';
+  /**
+   * For which a thread writes each page before the map, unless the device only writes.
+   */
+  dirtyNs?: number;
 }
 /**
  * A device that keeps using what it has seen, under the requester id of its target.
@@ -628,6 +826,38 @@ export interface DomainPage {
   items: Domain[];
   nextCursor?: NextCursor;
 }
+/**
+ * The device TLB, and whether the kernel turned it on; it does not in passthrough, for untrusted devices, and without a queue.
+ */
+export interface DeviceTlbState {
+  entries: Count;
+  ways: Count;
+  replacement: 'lru' | 'plru' | 'fifo' | 'random';
+  enabled: boolean;
+  /**
+   * Why it is off.
+   */
+  reason?: string;
+  lookups?: Count;
+  hits?: Count;
+  evictions?: Count;
+  [k: string]: unknown;
+}
+export interface Lock {
+  name: string;
+  /**
+   * Of a run - how many locks of that name there are.
+   */
+  locks?: number;
+  acquisitions: Count;
+  /**
+   * Acquisitions that found it held by another CPU.
+   */
+  waits: number;
+  waitNs: Quantity;
+  waitCycles: Quantity;
+  [k: string]: unknown;
+}
 export interface Device {
   id: Id;
   name?: Name;
@@ -641,6 +871,7 @@ export interface Device {
   maxSegmentBytes?: MaxSegmentBytes;
   segmentBoundaryBytes?: SegmentBoundaryBytes;
   untrusted?: Untrusted;
+  deviceTlb?: DeviceTlbState;
   [k: string]: unknown;
 }
 export interface DevicePage {
@@ -922,7 +1153,7 @@ export interface Removed {
 export interface Workload {
   id: Id;
   name?: Name;
-  kind: 'nic-rx' | 'nic-tx' | 'block' | 'hostile';
+  kind: 'nic-rx' | 'nic-tx' | 'block' | 'dma-window' | 'map-benchmark' | 'hostile';
   device: Reference;
   [k: string]: unknown;
 }
@@ -987,6 +1218,14 @@ export interface RunResult {
   breakdown?: MeasuredBreakdown;
   counts?: Counts;
   iotlb?: IotlbCounts;
+  /**
+   * Look-ups of all device TLBs together; absent without any.
+   */
+  deviceTlb?: IotlbCounts;
+  /**
+   * By name, what the run added.
+   */
+  locks?: Lock[];
   exposure?: Exposure;
   verdicts?: Verdicts;
   workloads?: WorkloadMetrics[];
@@ -1086,6 +1325,26 @@ export interface WorkloadMetrics {
   iotlb?: IotlbCounts;
   exposure?: Exposure;
   verdicts?: Verdicts;
+  engine?: DmaEngineMetrics;
+  /**
+   * Of `map-benchmark` - what the kernel's tool prints.
+   */
+  lines?: string[];
+  [k: string]: unknown;
+}
+/**
+ * Of a device with limits - accesses on their way, walks and what they waited.
+ */
+export interface DmaEngineMetrics {
+  accesses?: Count;
+  walks?: Count;
+  outstandingMean?: Quantity;
+  outstandingPeak?: Count;
+  walkersBusyMean?: Quantity;
+  /**
+   * Mean wait of an access for a walker.
+   */
+  walkWaitNs?: number;
   [k: string]: unknown;
 }
 /**
@@ -1141,6 +1400,14 @@ export interface Metrics {
   breakdown?: MeasuredBreakdown;
   counts?: Counts;
   iotlb?: IotlbCounts;
+  /**
+   * Look-ups of all device TLBs together; absent without any.
+   */
+  deviceTlb?: IotlbCounts;
+  /**
+   * Each lock, over the life of the session.
+   */
+  locks?: Lock[];
   exposure?: Exposure;
   verdicts?: Verdicts;
   workloads?: WorkloadMetrics[];
@@ -1192,6 +1459,12 @@ export interface Iotlb {
      * Translates a page that was unmapped.
      */
     stale?: boolean;
+    [k: string]: unknown;
+  }[];
+  /**
+   * The same of each device TLB in use, with `device`.
+   */
+  devices?: {
     [k: string]: unknown;
   }[];
   [k: string]: unknown;
@@ -1252,7 +1525,7 @@ export interface PageTable {
  */
 export interface Queues {
   invalidation: {
-    interface: 'queued' | 'register';
+    interface: 'queued' | 'register' | 'per-cpu';
     [k: string]: unknown;
   };
   flush: {
@@ -1384,6 +1657,7 @@ export interface DeviceLine {
   maxSegmentBytes?: MaxSegmentBytes;
   segmentBoundaryBytes?: SegmentBoundaryBytes;
   untrusted?: Untrusted;
+  deviceTlb?: DeviceTlb;
 }
 export interface AttachLine {
   op: 'attach';

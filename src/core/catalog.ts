@@ -56,6 +56,15 @@ export function catalog(): Record<string, unknown> {
           kind: { const: kind },
           dmaMaskBits: { type: 'integer', minimum: 24, maximum: 64 },
           maxSegmentBytes: { type: 'integer', minimum: 4096, maximum: 2 ** 32 },
+          deviceTlb: {
+            type: 'object',
+            additionalProperties: false,
+            properties: {
+              entries: { type: 'integer', minimum: 1, maximum: 65_536 },
+              ways: { type: 'integer', minimum: 0, maximum: 65_536 },
+              replacement: { enum: ['lru', 'plru', 'fifo', 'random'] },
+            },
+          },
           segmentBoundaryBytes: { type: 'integer', minimum: 4096, maximum: 2 ** 32 },
           untrusted: { type: 'boolean' },
         },

@@ -35,7 +35,14 @@ const defaults: Plain = {
     reservedRegions: [{ start: '0xfee00000', end: '0xfeefffff', type: 'msi' }],
     iotlb: { entries: 64, ways: 4, replacement: 'lru' },
     walkCache: {},
-    invalidation: { interface: 'queued', pageSelective: true, maxAddressMask: 18, cachingMode: false },
+    invalidation: {
+      interface: 'queued',
+      pageSelective: true,
+      maxAddressMask: 18,
+      cachingMode: false,
+      batchDescriptors: 1,
+    },
+    pageTableLock: false,
   },
   policy: {
     mode: 'translate',

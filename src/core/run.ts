@@ -6,7 +6,8 @@
 
 import { advanceBy } from './apply/time.ts';
 import { DONE, QUEUES, type Workload } from './devices/workload.ts';
-import { runMetrics } from './look/metrics.ts';
+import { type LocksBefore, locksNow } from './look/locks.ts';
+import { deviceTlbTotals, runMetrics } from './look/metrics.ts';
 import { newRows } from './meter/work.ts';
 import type { Outcome, RunRequest } from './operations.ts';
 import { refuse } from './outcome.ts';
@@ -27,6 +28,9 @@ export interface Baseline {
   residualBytePs: bigint;
   lookups: number;
   hits: number;
+  deviceLookups: number;
+  deviceHits: number;
+  locks: LocksBefore;
   verdicts: Float64Array;
   attempts: number;
   detected: number;
@@ -123,6 +127,7 @@ export class Run {
     const { now } = clock;
     const potential = exposure.figures('potential', SESSION, now);
     const actual = exposure.figures('actual', SESSION, now);
+    const devices = deviceTlbTotals(simulator);
     return {
       potentialPagePs: potential.pagePs,
       actualPagePs: actual.pagePs,
@@ -131,6 +136,9 @@ export class Run {
       residualBytePs: oracle.residual.exactAt(now),
       lookups: iotlb.lookups,
       hits: iotlb.hits,
+      deviceLookups: devices.lookups,
+      deviceHits: devices.hits,
+      locks: locksNow(simulator.locks()),
       verdicts: oracle.verdicts.slice(),
       attempts: counters.attemptsAfterUnmap,
       detected: counters.attemptsDetected,
@@ -201,7 +209,7 @@ export class Run {
     if (done < this.operationsGoal) return false;
     // The operation is complete when its CPU is done with it.
     const { clock, cpuAt } = this.simulator;
-    for (const cpu of workload.cpus)
+    for (let cpu = 0; cpu < cpuAt.length; cpu++)
       if (workload.leftPs(cpu, clock.now) > 0) clock.now = Math.max(clock.now, Math.min(cpuAt[cpu]!, this.end()));
     this.close();
     return true;

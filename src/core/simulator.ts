@@ -19,7 +19,7 @@ import { PageTables } from './hardware/page-table.ts';
 import { Iommu } from './hardware/translate.ts';
 import { WalkCacheLevel } from './hardware/walk-cache.ts';
 import { look } from './look/index.ts';
-import { type CostProfile, type Costs, costsOf, profiles } from './meter/cost-profile.ts';
+import { assumptionsOf, type CostProfile, type Costs, costsOf, profiles, type StepName } from './meter/cost-profile.ts';
 import { Counters } from './meter/counters.ts';
 import { Work } from './meter/work.ts';
 import type { Operation, Outcome, RunRequest } from './operations.ts';
@@ -139,7 +139,7 @@ export class Simulator implements SimulatorApi {
     this.profile = profiles[spec.costs.profile]!;
     this.costs = costsOf(this.profile, spec.costs.overrides);
     this.random = new RandomStreams(spec.seed);
-    this.work = new Work(machine.cpuGhz);
+    this.work = new Work(machine.cpuGhz, this.costs.lockHandoff, this.clock);
     this.memory = new Memory(machine.memoryBytes, machine.frameReuse, this.random.stream('frames'));
     this.tables = new PageTables(this.memory);
     this.iotlb = new Iotlb(iommu.iotlb.entries, iommu.iotlb.ways, iommu.iotlb.replacement, this.random.stream('iotlb'));
@@ -149,11 +149,26 @@ export class Simulator implements SimulatorApi {
       .map((entries, i) => new WalkCacheLevel(i + 1, entries));
     this.faults = new FaultLog(iommu.faultLogEntries);
     const pagesOf = (domain: number) => this.domains[domain]!.pages;
-    this.exposure = new Exposure(this.iotlb, pagesOf);
+    this.exposure = new Exposure(this.iotlb, pagesOf, (domain) => this.domains[domain]?.deviceTlbs ?? []);
     this.oracle = new Oracle(this.memory, this.mappings, this.iotlb, this.counters, this.clock);
-    this.unit = new InvalidationUnit(iommu.invalidation, this.iotlb, this.walkCaches, this.counters, this.exposure);
-    this.flush = new IotlbFlush(this.unit, this.work, this.costs, this.counters);
-    this.mapper = new PageMapper(this.tables, this.work, this.costs, this.counters, iommu.superpages, iommu.coherent);
+    this.unit = new InvalidationUnit(
+      iommu.invalidation,
+      machine.cpus,
+      this.iotlb,
+      this.walkCaches,
+      this.counters,
+      this.exposure,
+    );
+    this.flush = new IotlbFlush(this.unit, this.work, this.costs, this.counters, iommu.invalidation.batchDescriptors);
+    this.mapper = new PageMapper(
+      this.tables,
+      this.work,
+      this.costs,
+      this.counters,
+      iommu.superpages,
+      iommu.coherent,
+      iommu.pageTableLock,
+    );
     this.passthrough = policy.mode === 'passthrough';
     this.allocatorEntry = allocators[policy.allocator.kind]!;
     this.policyEntry = policies[policy.invalidation.kind]!;
@@ -425,6 +440,7 @@ export class Simulator implements SimulatorApi {
     this.policy.rebase(ps);
     this.oracle.residual.rebase(ps);
     for (const lock of this.locks()) lock.rebase(ps);
+    for (const queue of this.unit.queues) queue.rebase(ps);
     for (const domain of this.domains) domain.inFlightUntil -= ps;
     for (const device of this.devices.all()) {
       device.lastEndPs -= ps;
@@ -435,7 +451,26 @@ export class Simulator implements SimulatorApi {
   }
 
   locks(): Lock[] {
-    return [this.flush.lock, ...this.policy.locks, ...this.domains.flatMap((domain) => domain.locks)];
+    const { pageTableLock } = this.spec.iommu;
+    return [
+      ...this.flush.locks,
+      ...this.policy.locks,
+      ...this.domains.flatMap(({ locks, tableLock }) => (pageTableLock ? [...locks, tableLock] : locks)),
+    ];
+  }
+
+  /** Assumed steps of the profile that invalidations, device TLBs and lock hand-offs have taken so far. */
+  hardwareAssumptions(): StepName[] {
+    const { counters, flush } = this;
+    const used: Partial<Record<StepName, boolean>> = {
+      invalidationSubmit: flush.met,
+      invalidationHardware: flush.met,
+      invalidationDescriptor: flush.batched,
+      deviceTlbInvalidation: counters.deviceTlbInvalidations > 0,
+      translationRequest: counters.translationRequests > 0,
+      lockHandoff: this.locks().some(({ waits }) => waits > 0),
+    };
+    return assumptionsOf(this.profile, this.spec.costs.overrides).filter((step) => used[step] === true);
   }
 
   read(reading: Reading): Outcome {
@@ -512,8 +547,7 @@ export class Simulator implements SimulatorApi {
     this.exposure.digest(sink);
     this.oracle.digest(sink);
     this.mappings.digest(sink);
-    this.unit.digest(sink);
-    this.flush.lock.digest(sink);
+    this.flush.digest(sink);
     this.policy.digest(sink);
     for (const domain of this.domains) domain.digest(sink);
     for (const device of this.devices.all()) device.digest(sink);

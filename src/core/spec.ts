@@ -34,11 +34,16 @@ export interface IommuSpec {
   iotlb: { entries: number; ways: number; replacement: Replacement };
   walkCache: { entriesPerLevel: number[] };
   invalidation: {
-    interface: 'queued' | 'register';
+    /** `per-cpu`: a queue for each CPU. */
+    interface: 'queued' | 'register' | 'per-cpu';
     pageSelective: boolean;
     maxAddressMask: number;
     cachingMode: boolean;
+    /** Descriptors before one wait descriptor, at most: 1 up to Linux 6.11, 16 since. */
+    batchDescriptors: number;
   };
+  /** A lock of the page table, taken for each PTE that a map writes, as Linux had in 2008. */
+  pageTableLock: boolean;
 }
 
 export interface AllocatorSpec {
@@ -74,8 +79,15 @@ export interface DeviceSpec {
   dmaMaskBits?: number;
   maxSegmentBytes?: number;
   segmentBoundaryBytes?: number;
+  /** It caches translations itself (ATS). */
+  deviceTlb?: Partial<DeviceTlbSpec>;
   /** On an external port: the kernel trusts it with nothing beyond the bytes that it is given. */
   untrusted?: boolean;
+}
+export interface DeviceTlbSpec {
+  entries: number;
+  ways: number;
+  replacement: Replacement;
 }
 /** One entry of `workloads`; the members beside these depend on `kind`, see the catalog. */
 export interface WorkloadSpec {

@@ -21,3 +21,14 @@ export function maskedBlock(first: bigint, pages: bigint): { base: bigint; pages
   const size = 1n << BigInt(mask);
   return { base: first - (first % size), pages: size, mask };
 }
+
+/** Pages that a device-TLB descriptor means, as the specification words it: the lowest bit that is 0 tells the size, if S is set. */
+export function deviceBlock(page: bigint, size: boolean): { base: bigint; pages: bigint } {
+  let pages = 1n;
+  if (size) {
+    let bit = 0n;
+    while ((page >> bit) & 1n) bit++;
+    pages = 1n << (bit + 1n);
+  }
+  return { base: page & ~(pages - 1n), pages };
+}

@@ -44,11 +44,15 @@ export interface Space<Origin> {
 
 export interface Translated<Origin> {
   frame: number;
-  from: 'iotlb' | 'walk-cache' | 'walk';
+  from: 'iotlb' | 'device-tlb' | 'walk-cache' | 'walk';
   /** Through a table that is no more. */
   stale: boolean;
   references: number;
   origin: Origin | null;
+  /** Entry that translated it: of the IOTLB, or of the device when it is from there. */
+  leaf: CachedLeaf;
+  /** What a device with a TLB was given and keeps. */
+  given: CachedLeaf | null;
 }
 
 export interface ChipShape {
@@ -193,9 +197,34 @@ export class NaiveChip<Origin> {
     if (!leafOnly) for (const cache of this.walkCaches) cache.invalidate(domain, first, last);
   }
 
-  /** @returns null: blocked; `references` has the table reads in any case */
-  translate(space: Space<Origin>, page: number, permission: number): Translated<Origin> | null {
+  /**
+   * @param deviceTlb of the device that asks, null without one
+   * @returns null: blocked; `references` has the table reads in any case
+   */
+  translate(
+    space: Space<Origin>,
+    page: number,
+    permission: number,
+    deviceTlb: NaiveIotlb | null = null,
+  ): Translated<Origin> | null {
     this.references = 0;
+    const held = deviceTlb?.lookup(space.index, page, permission);
+    if (held)
+      return {
+        frame: held.frame + (page - held.first),
+        from: 'device-tlb',
+        stale: false,
+        references: 0,
+        origin: held.origin as Origin | null,
+        leaf: held,
+        given: null,
+      };
+    const found = this.translateHere(space, page, permission);
+    if (found !== null && deviceTlb !== null) found.given = deviceTlb.fill(found.leaf);
+    return found;
+  }
+
+  private translateHere(space: Space<Origin>, page: number, permission: number): Translated<Origin> | null {
     const hit = this.iotlb.lookup(space.index, page, permission);
     if (hit)
       return {
@@ -204,6 +233,8 @@ export class NaiveChip<Origin> {
         stale: false,
         references: 0,
         origin: hit.origin as Origin | null,
+        leaf: hit,
+        given: null,
       };
     let start = space.root;
     let from: 'walk' | 'walk-cache' = 'walk';
@@ -226,8 +257,9 @@ export class NaiveChip<Origin> {
       permission: found.permission,
       origin: found.origin,
     };
-    this.iotlb.fill(entry);
-    return { frame: found.frame + (page - first), from, stale, references: this.references, origin: found.origin };
+    const leaf = this.iotlb.fill(entry);
+    const frame = found.frame + (page - first);
+    return { frame, from, stale, references: this.references, origin: found.origin, leaf, given: null };
   }
 
   private readTree(space: Space<Origin>, start: Table<Origin>, page: number) {

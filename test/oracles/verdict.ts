@@ -7,7 +7,7 @@
  */
 import type { RandomStream } from '../../src/core/sim/random.ts';
 import { type ChipShape, NaiveChip, type Space } from './chip.ts';
-import type { CachedLeaf } from './iotlb.ts';
+import { type CachedLeaf, NaiveIotlb } from './iotlb.ts';
 import { NaiveMemory } from './memory.ts';
 
 export interface PlacedPage {
@@ -42,22 +42,19 @@ export interface Window {
   closed: bigint | null;
   /** Closed stretches in which something cached translated the page. */
   actual: { from: bigint; to: bigint }[];
-  /** What translates the page still: its PTE, or else a cached entry. */
+  /** Whether its PTE is still there. Else, IOTLB entry that translates the page, and entries of device TLBs. */
   stands: boolean;
   entry: CachedLeaf | null;
+  held: { device: number; leaf: CachedLeaf }[];
   since: bigint;
-}
-
-/** A page that gets a window when the call returns, unless an invalidation covers it before. */
-interface Waiting {
-  mapping: Mapping;
-  page: number;
-  bytes: number;
+  /** Devices that were not told since the IOTLB was; null when the IOTLB was not. */
+  owed: number[] | null;
 }
 
 /** A command that completed, or the return of the call in progress. */
 export type Step =
   | { what: 'invalidate'; space: number; first: number; pages: number; leafOnly: boolean; at: bigint }
+  | { what: 'device-invalidate'; device: number; space: number; first: number; pages: number; at: bigint }
   | { what: 'clear'; space: number; first: number; last: number; at: bigint }
   | { what: 'release' }
   | { what: 'return'; at: bigint };
@@ -81,12 +78,22 @@ export const ORDER = [
   'stale-cross-tenant',
 ] as const;
 
+/** A page of the unmap in progress. */
+interface Waiting {
+  mapping: Mapping;
+  page: number;
+  bytes: number;
+  owed: number[] | null;
+}
+
 export class NaiveWorld {
   readonly memory: NaiveMemory;
   readonly chip: NaiveChip<Mapping>;
   readonly spaces = new Map<number, Space<Mapping>>();
   readonly mappings: Mapping[] = [];
   readonly windows: Window[] = [];
+  /** Devices with a TLB, and where they are. */
+  readonly deviceTlbs = new Map<number, { tlb: NaiveIotlb; space: number | null }>();
   private readonly passthrough: boolean;
   /** Whether PTEs are cleared when it is told so, and not by each unmap. */
   private readonly told: boolean;
@@ -110,6 +117,20 @@ export class NaiveWorld {
 
   makeSpace(index: number, levels: number): void {
     this.spaces.set(index, { index, levels, root: this.chip.makeTable(levels, 0) });
+  }
+
+  addDeviceTlb(
+    device: number,
+    space: number,
+    shape: { entries: number; ways: number; replacement: string },
+    random: RandomStream,
+  ): void {
+    const tlb = new NaiveIotlb(shape.entries, shape.ways, shape.replacement, random);
+    this.deviceTlbs.set(device, { tlb, space });
+  }
+
+  private devicesIn(space: number): number[] {
+    return [...this.deviceTlbs].filter(([, each]) => each.space === space).map(([device]) => device);
   }
 
   /** Records what a map call has made; `stretches` are contiguous runs of memory and of addresses. */
@@ -172,11 +193,8 @@ export class NaiveWorld {
       for (const [page, placed] of mapping.pages) {
         if (page < first || page > last || mapping.unmapped.has(page)) continue;
         mapping.unmapped.add(page);
-        waiting.push({
-          mapping,
-          page,
-          bytes: mapping.explicit ? 4096 : placed.bytes.reduce((sum, byte) => sum + byte, 0),
-        });
+        const bytes = mapping.explicit ? 4096 : placed.bytes.reduce((sum, byte) => sum + byte, 0);
+        waiting.push({ mapping, page, bytes, owed: null });
       }
     this.happened(steps, space, opensWindows && !this.passthrough ? waiting : []);
   }
@@ -189,49 +207,92 @@ export class NaiveWorld {
       else if (step.what === 'clear') {
         if (!this.told) continue;
         this.chip.clear(this.spaces.get(step.space)!, step.first, step.last);
-        this.settle(step.at);
+        this.fall(step.at);
       } else if (step.what === 'return') {
         for (const each of left) this.open(space, each, step.at);
         left = [];
         for (const { space: where, page } of this.takenOver)
           for (const window of this.windows)
-            if (window.closed === null && window.stands && window.space === where && window.page === page) {
-              window.stands = false;
-              window.actual.push({ from: window.since, to: step.at });
-              window.closed = step.at;
-            }
+            if (window.closed === null && window.stands && window.space === where && window.page === page)
+              this.close(window, step.at);
         this.takenOver = [];
+      } else if (step.what === 'device-invalidate') {
+        const last = step.first + step.pages - 1;
+        this.deviceTlbs.get(step.device)!.tlb.invalidate(step.space, step.first, last);
+        this.settle('devices', step.at);
+        const told = (where: number, each: { page: number; owed: number[] | null }): boolean => {
+          if (where !== step.space || each.page < step.first || each.page > last || each.owed === null) return false;
+          each.owed = each.owed.filter((device) => device !== step.device);
+          return each.owed.length === 0;
+        };
+        left = left.filter((each) => !told(space, each));
+        for (const window of this.windows)
+          if (window.closed === null && told(window.space, window)) this.close(window, step.at);
       } else {
         const last = step.first + step.pages - 1;
         this.chip.invalidate(step.space, step.first, last, step.leafOnly);
         const covers = (where: number, page: number) =>
           (step.space < 0 || step.space === where) && page >= step.first && page <= last;
-        left = left.filter(({ mapping, page }) => !covers(space, page) || this.stands(mapping, page));
-        this.settle(step.at);
+        const done = (where: number, each: { mapping: Mapping; page: number; owed: number[] | null }): boolean => {
+          if (!covers(where, each.page) || this.stands(each.mapping, each.page)) return false;
+          each.owed = this.devicesIn(where);
+          return each.owed.length === 0;
+        };
+        left = left.filter((each) => !done(space, each));
+        this.settle('iotlb', step.at);
         for (const window of this.windows)
-          if (window.closed === null && covers(window.space, window.page) && !window.stands)
-            window.closed = step.at > window.opened ? step.at : window.opened;
+          if (window.closed === null && done(window.space, window)) this.close(window, step.at);
       }
     }
   }
 
-  private open(space: number, { mapping, page, bytes }: Waiting, at: bigint): void {
+  private open(space: number, { mapping, page, bytes, owed }: Waiting, at: bigint): void {
     const stands = this.stands(mapping, page);
-    const entry = stands ? null : (this.chip.iotlb.covering(space, page) ?? null);
-    this.windows.push({ space, page, mapping, bytes, opened: at, closed: null, actual: [], stands, entry, since: at });
+    const { entry, held } = stands ? { entry: null, held: [] } : this.cachedAt(space, page);
+    const since = { opened: at, closed: null, actual: [], since: at };
+    this.windows.push({ space, page, mapping, bytes, stands, entry, held, owed, ...since });
   }
 
-  /** Ends what neither stands nor is cached any more, as of a moment. */
-  private settle(at: bigint): void {
+  private cachedAt(space: number, page: number): Pick<Window, 'entry' | 'held'> {
+    const held = this.devicesIn(space).flatMap((device) => {
+      const leaf = this.deviceTlbs.get(device)!.tlb.covering(space, page);
+      return leaf ? [{ device, leaf }] : [];
+    });
+    return { entry: this.chip.iotlb.covering(space, page) ?? null, held };
+  }
+
+  /** PTEs were cleared: what stood is kept by what was cached of it, or is over. */
+  private fall(at: bigint): void {
     for (const window of this.windows) {
-      if (window.stands) {
-        if (this.stands(window.mapping, window.page)) continue;
-        window.stands = false;
-        window.entry = this.chip.iotlb.covering(window.space, window.page) ?? null;
-        if (window.entry !== null) continue;
-      } else if (window.entry === null || this.chip.iotlb.entries.includes(window.entry)) continue;
-      window.actual.push({ from: window.since, to: at > window.since ? at : window.since });
-      window.entry = null;
+      if (!window.stands || this.stands(window.mapping, window.page)) continue;
+      window.stands = false;
+      Object.assign(window, this.cachedAt(window.space, window.page));
+      if (window.entry === null && window.held.length === 0) this.endActual(window, at);
+    }
+  }
+
+  private close(window: Window, at: bigint): void {
+    window.closed = at > window.opened ? at : window.opened;
+    // A stale path may have brought it back since the IOTLB was done with it.
+    if (window.stands || window.entry !== null || window.held.length > 0) this.endActual(window, at);
+    window.stands = false;
+    window.entry = null;
+    window.held = [];
+  }
+
+  private endActual(window: Window, at: bigint): void {
+    window.actual.push({ from: window.since, to: at > window.since ? at : window.since });
+  }
+
+  /** Ends what the IOTLB, or what devices no longer have, as of a moment. */
+  private settle(where: 'iotlb' | 'devices', at: bigint): void {
+    for (const window of this.windows) {
+      const before = window.entry !== null || window.held.length > 0;
+      if (where === 'iotlb') {
+        if (window.entry !== null && !this.chip.iotlb.entries.includes(window.entry)) window.entry = null;
+      } else
+        window.held = window.held.filter(({ device, leaf }) => this.deviceTlbs.get(device)!.tlb.entries.includes(leaf));
+      if (before && window.entry === null && window.held.length === 0) this.endActual(window, at);
     }
   }
 
@@ -262,7 +323,15 @@ export class NaiveWorld {
     return this.mappings.filter((mapping) => mapping.space === space && mapping.pages.has(page));
   }
 
-  access(space: number | null, page: number, start: number, end: number, permission: number, at: bigint): Judged {
+  access(
+    space: number | null,
+    page: number,
+    start: number,
+    end: number,
+    permission: number,
+    at: bigint,
+    device = -1,
+  ): Judged {
     const blocked = (references: number): Judged => {
       if (space !== null && page < 2 ** (9 * this.spaces.get(space)!.levels))
         if (this.everMapped(space, page).length > 0 && this.live(space, page).length === 0) {
@@ -280,12 +349,18 @@ export class NaiveWorld {
     let origin: Mapping | null = this.everMapped(space, page).at(-1) ?? null;
     if (!this.passthrough) {
       if (page >= 2 ** (9 * where.levels)) return blocked(0);
-      const translated = this.chip.translate(where, page, permission);
+      const deviceTlb = this.deviceTlbs.get(device)?.tlb ?? null;
+      const translated = this.chip.translate(where, page, permission, deviceTlb);
       if (translated === null) return blocked(this.chip.references);
-      this.settle(at);
+      this.settle('iotlb', at);
       ({ frame, from, references, origin } = translated);
-      how = from === 'iotlb' ? 'iotlb' : translated.stale ? 'walk-cache' : 'pte';
+      how = from === 'iotlb' || from === 'device-tlb' ? from : translated.stale ? 'walk-cache' : 'pte';
       if (translated.stale) this.reached(space, page, at);
+      this.settle('devices', at);
+      if (translated.given !== null)
+        for (const window of this.windows)
+          if (window.closed === null && window.entry === translated.leaf)
+            window.held.push({ device, leaf: translated.given });
     }
     const live = this.live(space, page);
     let best: string | null = null;
@@ -316,8 +391,8 @@ export class NaiveWorld {
     for (const window of this.windows) {
       if (window.closed !== null || window.stands || window.entry !== null || window.space !== space) continue;
       if (window.page < entry.first || window.page >= entry.first + entry.pages) continue;
+      if (window.held.length === 0) window.since = at > window.opened ? at : window.opened;
       window.entry = entry;
-      window.since = at > window.opened ? at : window.opened;
     }
   }
 
@@ -326,7 +401,9 @@ export class NaiveWorld {
     const potential = this.windows.map(({ opened, closed, bytes }) => ({ from: opened, to: closed, bytes }));
     const actual = this.windows.flatMap((window) => [
       ...window.actual.map(({ from, to }) => ({ from, to: to as bigint | null, bytes: window.bytes })),
-      ...(window.entry === null && !window.stands ? [] : [{ from: window.since, to: null, bytes: window.bytes }]),
+      ...(window.entry === null && window.held.length === 0 && !window.stands
+        ? []
+        : [{ from: window.since, to: null, bytes: window.bytes }]),
     ]);
     return { potential: sum(potential, now), actual: sum(actual, now) };
   }

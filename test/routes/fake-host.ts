@@ -17,7 +17,14 @@ export const SPEC = {
     reservedRegions: [{ start: '0xfee00000', end: '0xfeefffff', type: 'msi' }],
     iotlb: { entries: 64, ways: 4, replacement: 'lru' },
     walkCache: { entriesPerLevel: [16, 16, 16] },
-    invalidation: { interface: 'queued', pageSelective: true, maxAddressMask: 18, cachingMode: false },
+    invalidation: {
+      interface: 'queued',
+      pageSelective: true,
+      maxAddressMask: 18,
+      cachingMode: false,
+      batchDescriptors: 1,
+    },
+    pageTableLock: false,
   },
   policy: {
     mode: 'translate',

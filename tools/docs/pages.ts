@@ -5,6 +5,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { recordedParts } from '../recorded-lines/parts.ts';
 import { type Part, sceneParts, threadParts } from '../thread-2008/parts.ts';
+import { workloadParts } from '../workloads/parts.ts';
 import { fidelityParts } from './fidelity.ts';
 import * as reference from './reference.ts';
 
@@ -24,6 +25,7 @@ export const PARTS: Record<string, Part> = {
   ...sceneParts,
   ...threadParts,
   ...recordedParts,
+  ...workloadParts,
 };
 
 const MARKED = /(<!-- generated: (.+?) -->\n)([\s\S]*?)(<!-- end -->)/g;

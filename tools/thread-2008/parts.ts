@@ -1,4 +1,5 @@
 /** Every number of `docs/thread-2008.md`, by the name of the place in the page where it stands. */
+import { allocatorScenes } from '../docs/allocators.ts';
 import type { Step, Transcriber } from '../docs/curl.ts';
 import { startTranscriber } from '../docs/curl.ts';
 import { batchingTable, breakdownTable } from './batching.ts';
@@ -13,7 +14,7 @@ import * as scenes from './scenes.ts';
 export type Part = () => string | Promise<string>;
 
 let transcriber: Promise<Transcriber> | null = null;
-const scene = (steps: Step[]): Part => {
+export const scene = (steps: Step[]): Part => {
   return async () => (await (transcriber ??= startTranscriber())).transcribe(steps);
 };
 
@@ -46,4 +47,5 @@ export const threadParts: Record<string, Part> = {
 export const sceneParts: Record<string, Part> = {
   'worked example': scene(scenes.readme),
   'bad input': scene(scenes.badInput),
+  ...Object.fromEntries(Object.entries(allocatorScenes).map(([name, steps]) => [name, scene(steps)])),
 };

@@ -1,7 +1,6 @@
 /** Devices: attached to a domain, moved to another, removed. */
 
 import { deviceDocument } from '../look/documents.ts';
-import { ROW } from '../meter/work.ts';
 import type { Outcome } from '../operations.ts';
 import { Device } from '../os/device.ts';
 import type { Domain } from '../os/domain.ts';
@@ -9,6 +8,7 @@ import { fail, ok, refuse } from '../outcome.ts';
 import { formatAddress } from '../sim/address.ts';
 import type { Simulator } from '../simulator.ts';
 import { costOf } from './cost.ts';
+import { deviceTlbOf } from './device-tlb.ts';
 import { retireDomain, workloadIn } from './domains.ts';
 import type { Of } from './index.ts';
 import { refuseName } from './names.ts';
@@ -32,18 +32,26 @@ export function makeDevice(simulator: Simulator, operation: Of<'device'>): Outco
   const bdf = operation.bdf ?? defaultBdf(devices.next);
   for (const other of devices.all())
     if (other.bdf === bdf) return refuse('name-taken', `device ${other.id} has the requester id ${bdf}`, '/bdf');
+  const deviceTlb = deviceTlbOf(simulator, devices.next, operation);
+  if (deviceTlb !== null && 'status' in deviceTlb) return deviceTlb;
   if (!domain) {
     const own = simulator.makeDomain(null, 0, simulator.spec.iommu.levels);
     if (!own) return fail('no-frame', 'no page frame is left for the root table of its domain');
     domain = own;
   }
-  const device = new Device(devices.next, operation, bdf, domain);
+  const device = new Device(devices.next, operation, bdf, domain, deviceTlb);
+  if (device.deviceTlb !== null) simulator.exposure.watch(device);
   devices.add(device);
   simulator.everyDevice.push(device);
-  domain.devices++;
+  join(domain, device);
   if (operation.domain === undefined) domain.ownedBy = device.index;
   domain.space(device.maskLastPfn);
   return ok(deviceDocument(simulator, device));
+}
+
+function join(domain: Domain, device: Device): void {
+  domain.devices++;
+  if (device.deviceTlb !== null) domain.deviceTlbs.push(device);
 }
 
 /** DMA of a device that has not landed yet, by name. */
@@ -62,17 +70,15 @@ function inFlight(simulator: Simulator, device: Device): Record<string, unknown>
 /** Takes a device out of its domain; the context entry is flushed, and the old domain's entries if it is left empty. */
 function leave(simulator: Simulator, device: Device): { check: string; detail: string }[] {
   const { domain } = device;
-  const { counters, work, costs, dma, unit, log } = simulator;
+  const { counters, dma, flush, log } = simulator;
   device.contextCached = false;
-  counters.contextInvalidations++;
-  work.add(ROW.invalidation, costs.invalidation);
+  flush.context(device);
   if (!domain) return [];
+  const translating = domain.deviceTlbs.indexOf(device);
+  if (translating >= 0) domain.deviceTlbs.splice(translating, 1);
   dma.drain(domain);
   domain.devices--;
-  if (domain.devices === 0) {
-    work.add(ROW.invalidation, costs.invalidation);
-    unit.domain(domain.index, work.now());
-  }
+  if (domain.devices === 0) flush.left(domain);
   device.domain = null;
   if (device.liveMappings === 0) return [];
   counters.misuse++;
@@ -105,7 +111,7 @@ export function attach(simulator: Simulator, operation: Of<'attach'>): Outcome {
   const misuse = leave(simulator, device);
   device.domain = domain;
   device.liveMappings = liveIn(simulator, device, domain);
-  domain.devices++;
+  join(domain, device);
   domain.space(device.maskLastPfn);
   const cost = costOf(simulator);
   simulator.end();

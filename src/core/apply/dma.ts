@@ -45,7 +45,7 @@ export function access(simulator: Simulator, operation: Of<'dma'>): Outcome {
     clock.now,
     pieces,
   );
-  const latencyPs = work.toPs(iommu.references * costs.tableRead);
+  const latencyPs = work.toPs(iommu.references * costs.tableRead + iommu.requests * costs.translationRequest);
   const verdict = verdictNames[worst]!;
   if (worst !== VERDICT.ok && !log.full)
     log.notice({

@@ -74,6 +74,7 @@ export function retireDomain(simulator: Simulator, index: number): void {
     mappings.bytes -= mappings.lengthBytes[slot]!;
     mappings.remove(slot);
   }
+  unit.submit(work.cpu, 1);
   unit.domain(index, work.now());
   tables.destroy(domain.root, domain.levels);
   simulator.domainNames.remove(domain);

@@ -69,7 +69,11 @@ export function mapRange(simulator: Simulator, operation: Of<'iommu-map'>): Outc
       );
   const allocator = domain.space(domain.lastPage);
   if (allocator.overlaps(first, last) || simulator.policy.holds(domain, first, last) || meetsRange(domain, first, last))
-    return refuse('overlap', 'overlaps a mapping that is live or waits for its flush', '/iova');
+    return refuse(
+      'overlap',
+      `overlaps a mapping that is live or waits for its flush${(allocator.cachedRanges ?? 0) > 0 ? ', or an address that the allocator’s cache keeps' : ''}`,
+      '/iova',
+    );
   const permission = (operation.access.includes('r') ? READ : 0) | (operation.access.includes('w') ? WRITE : 0);
   const before = simulator.counters.ptesWritten;
   simulator.begin(0);

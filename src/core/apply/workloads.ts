@@ -26,16 +26,19 @@ export function makeWorkload(simulator: Simulator, operation: Of<'workload'>): O
     if (!found) return refuse('unknown-tenant', `no tenant "${body.tenant}"`, '/tenant');
     tenant = found.index;
   }
-  for (const [i, cpu] of (body.cpus ?? []).entries())
-    if (cpu >= simulator.cpuAt.length)
-      return refuse('out-of-range', `the machine has CPUs 0 to ${simulator.cpuAt.length - 1}`, `/cpus/${i}`);
+  for (const member of ['cpus', 'completionCpus'])
+    for (const [i, cpu] of ((body[member] as number[] | undefined) ?? []).entries())
+      if (cpu >= simulator.cpuAt.length)
+        return refuse('out-of-range', `the machine has CPUs 0 to ${simulator.cpuAt.length - 1}`, `/${member}/${i}`);
   let target = device;
   if (body.target !== undefined) {
     const found = simulator.devices.find(body.target as string);
     if (!found) return refuse('unknown-device', `no device "${body.target}"`, '/target');
     target = found;
   }
-  const spec = { ...entry.defaultsFor(simulator), ...body };
+  const spec = { ...entry.defaultsFor(simulator, body), ...body };
+  const misfit = entry.check?.(simulator, spec, device);
+  if (misfit) return refuse('invalid-operation', misfit.message, misfit.path);
   const index = simulator.workloads.next;
   const workload = entry.create(simulator, { index, spec, device, target, tenant });
   simulator.workloads.add(workload);

@@ -9,7 +9,9 @@ import { MAP_SUSPENDED } from '../os/dma-api.ts';
 import { MAP_KIND } from '../os/mappings.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
 import type { Simulator } from '../simulator.ts';
-import { NicWorkload, nicDefaults, nicFixedDefaults, nicParameters } from './nic.ts';
+import { NicWorkload, nicFixedDefaults, nicParameters } from './nic.ts';
+import { NicRxBuffers } from './nic-rx-buffers.ts';
+import { checkReceive, needsBuffers, receiveDefaults, receiveParameters } from './receive-parameters.ts';
 import { DONE, SUSPENDED, type WorkloadEntry, type WorkloadSetup } from './workload.ts';
 
 const PHASE = { setup: 0, arrival: 1, poll: 2 } as const;
@@ -263,10 +265,14 @@ export const nicRx: WorkloadEntry = {
       tenant: { type: 'string' },
       cpus: { type: 'array', items: { type: 'integer', minimum: 0, maximum: 63 } },
       ...nicParameters,
+      ...receiveParameters,
     },
   },
   defaults: nicFixedDefaults,
-  source: 'rIOMMU (ASPLOS 2015) for the shape of the traffic; Linux NAPI',
-  defaultsFor: nicDefaults,
-  create: (simulator, setup) => new NicRx(simulator, setup),
+  source:
+    'rIOMMU (ASPLOS 2015) for the shape of the traffic; Linux NAPI; buffers and pools: Farshin 2023, Fast and Safe 2024',
+  defaultsFor: receiveDefaults,
+  check: checkReceive,
+  create: (simulator, setup) =>
+    needsBuffers(setup.spec) ? new NicRxBuffers(simulator, setup) : new NicRx(simulator, setup),
 };

@@ -69,6 +69,10 @@ export abstract class NicWorkload extends Workload {
     return this.cpus[queue % this.cpus.length]!;
   }
 
+  protected completionCpuOf(queue: number): number {
+    return this.completionCpus[queue % this.completionCpus.length]!;
+  }
+
   /** Frees what the descriptors hold. */
   tearDown(): void {
     const { simulator, slot, frame } = this;

@@ -7,6 +7,7 @@ import type { DigestSink } from '../sim/digest-sink.ts';
 import { EVENT, type Simulator, sorted } from '../simulator.ts';
 import type { WorkloadSpec } from '../spec.ts';
 import { VERDICT } from '../truth/oracle.ts';
+import type { DmaEngine } from './dma-engine.ts';
 
 export interface WorkloadSetup {
   index: number;
@@ -24,8 +25,17 @@ export interface WorkloadEntry {
   /** Those that do not depend on the profile. */
   defaults: Record<string, unknown>;
   source: string;
-  defaultsFor(simulator: Simulator): Record<string, unknown>;
+  /** Those of a workload whose other members are `given`. */
+  defaultsFor(simulator: Simulator, given: Record<string, unknown>): Record<string, unknown>;
+  /** What does not go together, or not on this machine; `spec` has its defaults. @returns null when all is well */
+  check?(simulator: Simulator, spec: WorkloadSpec, device: Device): Misfit | null;
   create(simulator: Simulator, setup: WorkloadSetup): Workload;
+}
+
+/** Why a workload is refused: a member and what is wrong with it. */
+export interface Misfit {
+  path: string;
+  message: string;
 }
 
 /** What an event handler answers. */
@@ -34,6 +44,15 @@ export const SUSPENDED = false;
 
 /** An event's argument is phase * 2^8 + queue, below 2^31. */
 export const QUEUES = 256;
+
+/** Numbers beyond the queues: the event's phase carries their upper ten bits. */
+const NUMBER_BITS = 10;
+export function phaseOf(phase: number): number {
+  return phase >> NUMBER_BITS;
+}
+export function numberOf(phase: number, queue: number): number {
+  return ((phase & ((1 << NUMBER_BITS) - 1)) << 8) | queue;
+}
 
 export abstract class Workload {
   protected readonly simulator: Simulator;
@@ -44,6 +63,8 @@ export abstract class Workload {
   readonly tenant: number;
   /** CPUs that its queues use, in turn. */
   readonly cpus: number[];
+  /** CPUs that complete what those have begun, in turn; the same ones unless it says otherwise. */
+  readonly completionCpus: number[];
 
   // Of the run in progress, or the last one.
   operations = 0;
@@ -79,6 +100,7 @@ export abstract class Workload {
     this.target = setup.target;
     this.tenant = setup.tenant;
     this.cpus = setup.spec.cpus ?? [setup.index % simulator.cpuAt.length];
+    this.completionCpus = (setup.spec.completionCpus as number[] | undefined) ?? this.cpus;
     this.busyPs = new Float64Array(simulator.cpuAt.length);
     this.endsAt = new Float64Array(simulator.cpuAt.length);
   }
@@ -145,6 +167,18 @@ export abstract class Workload {
   abstract event(phase: number, queue: number, now: number): boolean;
   /** Goes on where a search yielded. */
   abstract resume(): boolean;
+  /** Whether its results have a throughput: it moves data at a rate. */
+  get hasThroughput(): boolean {
+    return this.wirePs > 0;
+  }
+  /** Members of its results that only this kind has. */
+  report(_now: number, _elapsedPs: number): Record<string, unknown> {
+    return {};
+  }
+  /** Beside `offered` and `dropped`, what only this kind counts. */
+  reportCounts(): Record<string, number> {
+    return {};
+  }
   /** Unmaps and frees what it holds. */
   abstract tearDown(): void;
   /** Its times fall by `ps`, or rise by it when negative. */
@@ -153,6 +187,11 @@ export abstract class Workload {
 
   protected arm(time: number, phase: number, queue: number): void {
     this.simulator.queue.arm(time, EVENT.workload + this.index, phase * QUEUES + queue);
+  }
+
+  /** As `arm`, of a number up to 2^18: what `numberOf` and `phaseOf` make of the event's phase and queue. */
+  protected armNumbered(time: number, phase: number, number: number): void {
+    this.arm(time, (phase << NUMBER_BITS) | (number >> 8), number & (QUEUES - 1));
   }
 
   /** Starts work on a CPU at its first free moment from `now` on. */
@@ -182,7 +221,12 @@ export abstract class Workload {
 
   /** Maps one stretch and books it. @returns slot, or the codes of `DmaApi.map` */
   protected map(kind: number, direction: number, frame: number, lengthBytes: number): number {
-    const slot = this.simulator.dma.map(this.device, kind, direction, frame, 0, lengthBytes);
+    return this.mapAt(kind, direction, frame, 0, lengthBytes);
+  }
+
+  /** As `map`, of a stretch that does not begin with its page. */
+  protected mapAt(kind: number, direction: number, frame: number, offset: number, lengthBytes: number): number {
+    const slot = this.simulator.dma.map(this.device, kind, direction, frame, offset, lengthBytes);
     if (slot === MAP_SUSPENDED) return slot;
     this.mapCalls++;
     if (slot < 0) this.mapFailures++;
@@ -195,6 +239,15 @@ export abstract class Workload {
     dma.unmap(slot, this.device);
     work.rows = this.mapRows;
     this.unmapCalls++;
+  }
+
+  /** Unmaps what its driver gives back together. */
+  protected unmapTogether(slots: Int32Array, count: number): void {
+    const { dma, work } = this.simulator;
+    work.rows = this.unmapRows;
+    dma.unmapTogether(slots, count, this.device);
+    work.rows = this.mapRows;
+    this.unmapCalls += count;
   }
 
   /** One device access. @returns ps that its page walks took */
@@ -213,7 +266,8 @@ export abstract class Workload {
     this.hits += iotlb.hits - hits;
     this.verdicts[verdict]!++;
     if (verdict !== VERDICT.ok) this.simulator.noteVerdict(this, page, offset, lengthBytes, write, verdict, now);
-    const latency = iommu.references === 0 ? 0 : work.toPs(iommu.references * costs.tableRead);
+    const walked = iommu.references * costs.tableRead + iommu.requests * costs.translationRequest;
+    const latency = walked === 0 ? 0 : work.toPs(walked);
     device.lastPage = page;
     device.lastOffset = offset;
     device.lastLength = lengthBytes;
@@ -221,6 +275,46 @@ export abstract class Workload {
     const { domain } = device;
     if (domain !== null && now + latency > domain.inFlightUntil) domain.inFlightUntil = now + latency;
     return latency;
+  }
+
+  /** An access of this device is on its way until `end`: an invalidation that drains waits for it. */
+  private landsAt(end: number): void {
+    const { device } = this;
+    device.lastEndPs = end;
+    const { domain } = device;
+    if (domain !== null && end > domain.inFlightUntil) domain.inFlightUntil = end;
+  }
+
+  // What the access in the making has touched so far.
+  private touchedPages = 0;
+  private touchedWalks = 0;
+  private touchedReferences = 0;
+
+  /** One stretch of an access that `issue` sends on its way. */
+  protected touch(page: number, offset: number, lengthBytes: number, write: boolean, now: number): void {
+    const { lookups, hits } = this;
+    this.access(this.device, page, offset, lengthBytes, write, now);
+    this.touchedPages += Math.floor((offset + lengthBytes + 4095) / 4096);
+    this.touchedWalks += this.lookups - lookups - (this.hits - hits);
+    this.touchedReferences += this.simulator.iommu.references;
+  }
+
+  /** Sends what was touched on its way through a device with limits. @returns slot in the engine */
+  protected issue(engine: DmaEngine, write: boolean, owner: number, lengthBytes: number, now: number): number {
+    const slot = engine.issue(
+      now,
+      write,
+      owner,
+      lengthBytes,
+      this.touchedPages,
+      this.touchedWalks,
+      this.touchedReferences,
+    );
+    this.touchedPages = 0;
+    this.touchedWalks = 0;
+    this.touchedReferences = 0;
+    this.landsAt(now + engine.alonePs);
+    return slot;
   }
 
   digest(sink: DigestSink): void {

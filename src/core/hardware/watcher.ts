@@ -3,6 +3,8 @@
  * watchers; nothing that they answer changes what the chip does.
  */
 
+import type { Iotlb } from './iotlb.ts';
+
 /** A domain as the chip sees it: a tag and a tree. */
 export interface TranslationDomain {
   readonly index: number;
@@ -18,10 +20,12 @@ export interface Requester<Domain extends TranslationDomain> {
   readonly bdf: string;
   readonly domain: Domain | null;
   contextCached: boolean;
+  /** Its own cache of translations; null without ATS. */
+  readonly deviceTlb: Iotlb | null;
 }
 
 /** How a piece got through; numbers of `causeNames` in `truth/oracle.ts`. */
-export const PATH = { iotlb: 1, walkCache: 2, pte: 4, noProtection: 6 } as const;
+export const PATH = { iotlb: 1, walkCache: 2, deviceTlb: 3, pte: 4, noProtection: 6 } as const;
 
 /** Judges pieces. Verdicts are its own numbers: the chip passes them on, the worst is the highest. */
 export interface AccessWatcher<Domain extends TranslationDomain> {
@@ -39,12 +43,26 @@ export interface AccessWatcher<Domain extends TranslationDomain> {
     path: number,
     now: number,
   ): number;
+  /** As `classify`, of a piece that an entry of a device TLB translated. */
+  classifyHeld(
+    deviceTlb: Iotlb,
+    domain: Domain,
+    page: number,
+    start: number,
+    end: number,
+    permission: number,
+    frame: number,
+    entry: number,
+    now: number,
+  ): number;
   /** A piece was blocked. @returns the verdict of that */
   blocked(domain: Domain | null, page: number): number;
   /** A write to the interrupt range was taken as an interrupt. @returns the verdict of that */
   interrupted(): number;
   /** An entry was filled from the leaf of a page of a domain. */
   origin(entry: number, domain: Domain, page: number): void;
+  /** A device was given what an entry translates. */
+  copied(entry: number, deviceTlb: Iotlb, deviceEntry: number): void;
   /** What was last done to a page: whole ns since the session began, -1 never; index of the direction. */
   lastTouch(domain: Domain | null, page: number): { mappedNs: number; unmappedNs: number; direction: number };
 }
@@ -54,4 +72,5 @@ export interface EntryWatcher {
   /** Present of the access in progress, ps after the clock's base. */
   now: number;
   filled(domain: number, page: number, entry: number, at: number): void;
+  copied(entry: number, device: number, deviceEntry: number, at: number): void;
 }

@@ -48,8 +48,15 @@ export function deviceDocument(_simulator: Simulator, device: Device): Record<st
     maxSegmentBytes: device.maxSegmentBytes,
     segmentBoundaryBytes: device.segmentBoundaryBytes,
     untrusted: device.untrusted,
+    ...(device.deviceTlbSpec !== null && { deviceTlb: deviceTlbDocument(device) }),
     liveMappings: device.liveMappings,
   };
+}
+
+function deviceTlbDocument({ deviceTlbSpec, deviceTlbOff, deviceTlb }: Device): Record<string, unknown> {
+  if (deviceTlb === null) return { ...deviceTlbSpec, enabled: false, reason: deviceTlbOff };
+  const { lookups, hits, evictions } = deviceTlb;
+  return { ...deviceTlbSpec, enabled: true, lookups, hits, evictions };
 }
 
 export function bufferDocument(_simulator: Simulator, buffer: Buffer): Record<string, unknown> {

@@ -1,5 +1,6 @@
 /** The insides: cached entries, the walk of one address, queues, allocators, the IOVA space. Nothing here counts or ages anything. */
-import { QUEUE_DESCRIPTORS } from '../hardware/invalidation.ts';
+import { QUEUE_DESCRIPTORS } from '../hardware/invalidation-queue.ts';
+import type { Iotlb } from '../hardware/iotlb.ts';
 import { READ, SPAN, WRITE } from '../hardware/page-table.ts';
 import type { Outcome } from '../operations.ts';
 import type { Domain } from '../os/domain.ts';
@@ -14,7 +15,13 @@ const pageSizes = ['4KiB', '2MiB', '1GiB'];
 const accessText = (permission: number) => `${permission & READ ? 'r' : ''}${permission & WRITE ? 'w' : ''}`;
 
 export function iotlbEntries(simulator: Simulator): Record<string, unknown> {
-  const { iotlb } = simulator;
+  const devices = [];
+  for (const { id, deviceTlb } of simulator.devices.all())
+    if (deviceTlb !== null) devices.push({ device: id, ...cacheEntries(deviceTlb) });
+  return { ...cacheEntries(simulator.iotlb), ...(devices.length > 0 && { devices }) };
+}
+
+function cacheEntries(iotlb: Iotlb): Record<string, unknown> {
   const entries = [];
   for (let entry = 0; entry < iotlb.entries; entry++) {
     if (!iotlb.valid(entry)) continue;
@@ -56,14 +63,17 @@ export function queuesInside(simulator: Simulator): Record<string, unknown> {
   return {
     invalidation: {
       interface: spec.iommu.invalidation.interface,
-      ...(spec.iommu.invalidation.interface === 'queued' && {
+      // Every submission is waited for before the call returns, so queues are empty whenever somebody looks.
+      ...(spec.iommu.invalidation.interface === 'queued' && { head: unit.queues[0]!.tail, tail: unit.queues[0]!.tail }),
+      ...(unit.perCpu && { queues: unit.queues.map(({ tail }, cpu) => ({ cpu, head: tail, tail })) }),
+      ...(!unit.register && {
         descriptors: QUEUE_DESCRIPTORS,
-        // Every submission is waited for before the call returns, so the queue is empty whenever somebody looks.
-        head: unit.tail,
-        tail: unit.tail,
         pending: 0,
         submitted: counters.descriptors,
         waits: counters.waitDescriptors,
+        backlogWaits: counters.invalidationBacklogWaits,
+        roomWaits: counters.invalidationRoomWaits,
+        backlogNs: counters.invalidationBacklogPs / 1000,
       }),
       ...(spec.iommu.invalidation.interface === 'register' && { commands: counters.registerCommands }),
     },

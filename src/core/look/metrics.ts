@@ -8,6 +8,7 @@ import type { Simulator } from '../simulator.ts';
 import { type ExposureFigures, SESSION } from '../truth/exposure.ts';
 import { VERDICT, verdictNames } from '../truth/oracle.ts';
 import { meanBreakdown } from './breakdown.ts';
+import { lockDocuments, lockSums } from './locks.ts';
 
 type Document = Record<string, unknown>;
 
@@ -48,19 +49,35 @@ function windowDocument(figures: ExposureFigures): Document {
 
 const iotlbCounts = (lookups: number, hits: number) => ({ lookups, hits, misses: lookups - hits });
 
+/** Of all device TLBs there ever were. */
+export function deviceTlbTotals({ everyDevice }: Simulator): { used: boolean; lookups: number; hits: number } {
+  const totals = { used: false, lookups: 0, hits: 0 };
+  for (const { deviceTlb } of everyDevice) {
+    if (deviceTlb === null) continue;
+    totals.used = true;
+    totals.lookups += deviceTlb.lookups;
+    totals.hits += deviceTlb.hits;
+  }
+  return totals;
+}
+
+function deviceTlbCounts(simulator: Simulator, lookupsBefore: number, hitsBefore: number): Document {
+  const { used, lookups, hits } = deviceTlbTotals(simulator);
+  return used ? { deviceTlb: iotlbCounts(lookups - lookupsBefore, hits - hitsBefore) } : {};
+}
+
 const detectabilityOf = (attempts: number, detected: number) => (attempts === 0 ? null : detected / attempts);
 
 function workloadMetrics(simulator: Simulator, workload: Workload, elapsed: number): Document {
   const { now } = simulator.clock;
   const { exposure } = simulator;
   const perSecond = elapsed > 0 ? workload.operations / elapsed : 0;
-  const nic = workload.wirePs > 0;
   return {
     id: workload.id,
     ...(workload.name !== null && { name: workload.name }),
     kind: workload.kind,
     operations: workload.operations,
-    ...(nic && { throughputGbps: elapsed > 0 ? (workload.bytes * 8) / elapsed / 1e9 : 0 }),
+    ...(workload.hasThroughput && { throughputGbps: elapsed > 0 ? (workload.bytes * 8) / elapsed / 1e9 : 0 }),
     ...(workload.kind === 'block' && { iops: perSecond }),
     latencyNs: workload.latency.quantiles(),
     cpuUtilisation: Array.from(workload.busyPs, (busy, cpu) =>
@@ -77,7 +94,9 @@ function workloadMetrics(simulator: Simulator, workload: Workload, elapsed: numb
       mapFailures: workload.mapFailures,
       offered: workload.offered,
       dropped: workload.dropped,
+      ...workload.reportCounts(),
     },
+    ...workload.report(now, elapsed * 1e12),
     iotlb: iotlbCounts(workload.lookups, workload.hits),
     exposure: {
       potential: windowDocument(exposure.figures('potential', workload.index, now)),
@@ -103,7 +122,7 @@ function totals(simulator: Simulator, elapsed: number, timerRows?: Float64Array)
   let unmapCalls = 0;
   for (const workload of simulator.workloads.all()) {
     operations += workload.operations;
-    if (workload.wirePs > 0) bits += workload.bytes * 8;
+    if (workload.hasThroughput) bits += workload.bytes * 8;
     if (workload.kind === 'block') ios += workload.operations;
     milliCycles += workload.milliCycles;
     mapCalls += workload.mapCalls;
@@ -168,6 +187,8 @@ export function runMetrics(simulator: Simulator, run: Run): Document {
     ),
     counts: counted,
     iotlb: iotlbCounts(iotlb.lookups - baseline.lookups, iotlb.hits - baseline.hits),
+    ...deviceTlbCounts(simulator, baseline.deviceLookups, baseline.deviceHits),
+    locks: lockSums(simulator.work, simulator.locks(), baseline.locks),
     exposure: {
       potential: kind('potential', baseline.potentialPagePs, baseline.potentialBytePs),
       actual: kind('actual', baseline.actualPagePs, baseline.actualBytePs),
@@ -180,7 +201,7 @@ export function runMetrics(simulator: Simulator, run: Run): Document {
       residualByteSeconds: Number(oracle.residual.exactAt(now) - baseline.residualBytePs) / 1e12,
     },
     verdicts: verdictCounts(oracle.verdicts, baseline.verdicts),
-    assumptions: assumptionsOfTraffic(simulator),
+    assumptions: [...assumptionsOfTraffic(simulator), ...simulator.hardwareAssumptions()],
     workloads: workloads.map((workload) => ({
       ...workloadMetrics(simulator, workload, elapsed),
       latencyHistogram: workload.latency.buckets(),
@@ -232,17 +253,12 @@ export function sessionMetrics(simulator: Simulator): Document {
       domains: simulator.domainNames.size,
       devices: simulator.devices.size,
     },
-    locks: simulator.locks().map(({ name, acquisitions, waits, waitPs }) => ({
-      name,
-      acquisitions,
-      waits,
-      waitNs: waitPs / 1000,
-      waitCycles: work.toMilliCycles(waitPs) / 1000,
-    })),
+    locks: lockDocuments(work, simulator.locks()),
     iotlb: {
       ...iotlbCounts(iotlb.lookups, iotlb.hits),
       hitsByPageSize: { '4KiB': iotlb.hitsOfSize[0], '2MiB': iotlb.hitsOfSize[1], '1GiB': iotlb.hitsOfSize[2] },
     },
+    ...deviceTlbCounts(simulator, 0, 0),
     walkCaches,
     exposure: {
       potential: windowDocument(exposure.figures('potential', SESSION, now)),
@@ -253,7 +269,7 @@ export function sessionMetrics(simulator: Simulator): Document {
       residualByteSeconds: oracle.residual.secondsAt(now),
     },
     verdicts: verdictCounts(oracle.verdicts),
-    assumptions: assumptionsOfTraffic(simulator),
+    assumptions: [...assumptionsOfTraffic(simulator), ...simulator.hardwareAssumptions()],
     workloads: [...simulator.workloads.all()].map((workload) => workloadMetrics(simulator, workload, runSeconds)),
   };
 }

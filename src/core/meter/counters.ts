@@ -39,6 +39,11 @@ export class Counters {
   descriptors = 0;
   waitDescriptors = 0;
   registerCommands = 0;
+  deviceTlbInvalidations = 0;
+  /** Submissions that waited for the hardware to be done with those before, or for room in the ring, and how long both took together. */
+  invalidationBacklogWaits = 0;
+  invalidationRoomWaits = 0;
+  invalidationBacklogPs = 0;
   contextInvalidations = 0;
   flushesTimer = 0;
   flushesFull = 0;
@@ -57,6 +62,8 @@ export class Counters {
   walks = 0;
   memoryReferences = 0;
   staleWalks = 0;
+  /** Asked for by devices with a TLB of their own. */
+  translationRequests = 0;
   faults = 0;
   /** Accesses by piece to a page whose mapping is over, and those of them that faulted: detectability. */
   attemptsAfterUnmap = 0;

@@ -4,6 +4,7 @@
  * Rows are those of rIOMMU's table 1 plus lock waiting, copies and VM exits. All sums are whole milli-cycles, so the rows add up to
  * the total exactly; picoseconds are rounded half up once from the running total.
  */
+import type { BusyTimes } from '../sim/busy-times.ts';
 import type { Lock } from '../sim/lock.ts';
 
 export const ROW = {
@@ -44,14 +45,25 @@ export class Work {
   private askedPs = 0;
   private askedTotal = Number.NaN;
   private readonly milliGhz: number;
+  /** What it takes to hand a lock over to a CPU that waits for it. */
+  private readonly handoff: number;
+  private readonly handoffPs: number;
   /** Whether CPUs can meet at a lock: in runs with more than one CPU. Interactive operations are sequential. */
   contended = false;
+  /** Where the present of the session is read; CPUs at work are ahead of it. */
+  private readonly clock: { readonly now: number };
   /** Bit set of assumed steps that were used since `clearUsed`; see `assumptions`. */
   usedAssumptions = 0;
 
-  /** @param cpuGhz a multiple of 0.001 */
-  constructor(cpuGhz: number) {
+  /**
+   * @param cpuGhz a multiple of 0.001
+   * @param handoff milli-cycles from the release of a lock until a CPU that waits for it has it
+   */
+  constructor(cpuGhz: number, handoff = 0, clock: { readonly now: number } = { now: 0 }) {
+    this.clock = clock;
     this.milliGhz = Math.round(cpuGhz * 1000);
+    this.handoff = handoff;
+    this.handoffPs = this.toPs(handoff);
   }
 
   /** @param start ps after the clock's base */
@@ -107,24 +119,63 @@ export class Work {
     return Math.floor((milliCycles * 1000) / this.milliGhz + 0.5);
   }
 
+  /** Takes something that serves one at a time, for so long, from the first gap on. @returns ps after the clock's base when it begins */
+  serve(server: BusyTimes, lengthPs: number): number {
+    const begins = server.fit(this.now(), lengthPs);
+    server.take(begins, lengthPs, this.clock.now);
+    return begins;
+  }
+
   toMilliCycles(ps: number): number {
     return Math.floor((ps * this.milliGhz) / 1000 + 0.5);
   }
 
-  /** Takes a lock, waiting for it if another CPU has it; locks are FIFO in the order in which operations start. */
+  /** Takes a lock, waiting for it if another CPU has it at this moment. No lock is taken twice by one operation at a time. */
   acquire(lock: Lock): void {
     lock.acquisitions++;
     if (!this.contended) return;
     const now = this.now();
-    if (lock.freeAt > now) {
-      const wait = lock.freeAt - now;
-      lock.waits++;
-      lock.waitPs += wait;
-      this.add(ROW.lockWait, this.toMilliCycles(wait));
-    }
+    lock.since = now;
+    lock.waited = false;
+    if (now < lock.held.end) this.wait(lock, now);
   }
 
+  private wait(lock: Lock, now: number): void {
+    const free = lock.held.freeFrom(now);
+    if (free === now) return;
+    lock.since = free;
+    lock.waited = true;
+    lock.waits++;
+    lock.waitPs += free - now + this.handoffPs;
+    this.add(ROW.lockWait, this.toMilliCycles(free - now) + this.handoff);
+  }
+
+  /**
+   * Lets go of it. Only now it is known for how long it was held: where another CPU, computed before, takes it earlier than that, the
+   * whole stretch comes after that one, and the wait is booked here.
+   */
   release(lock: Lock): void {
-    if (this.contended) lock.freeAt = this.now();
+    if (!this.contended) return;
+    const length = this.now() - lock.since;
+    if (lock.since >= lock.held.end) lock.held.take(lock.since, length, this.clock.now);
+    else this.releaseBefore(lock, length);
+  }
+
+  private releaseBefore(lock: Lock, held: number): void {
+    let length = held;
+    let since = lock.held.fit(lock.since, length);
+    if (since > lock.since) {
+      let handoff = 0;
+      if (!lock.waited) {
+        lock.waits++;
+        lock.waitPs += this.handoffPs;
+        handoff = this.handoff;
+        length += this.handoffPs;
+        since = lock.held.fit(since, length);
+      }
+      lock.waitPs += since - lock.since;
+      this.add(ROW.lockWait, this.toMilliCycles(since - lock.since) + handoff);
+    }
+    lock.held.take(since, length, this.clock.now);
   }
 }

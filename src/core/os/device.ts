@@ -1,7 +1,8 @@
 /** A device as the operating system sees it: its requester id, its domain, what it can address. */
 
+import type { Iotlb } from '../hardware/iotlb.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
-import type { DeviceSpec } from '../spec.ts';
+import type { DeviceSpec, DeviceTlbSpec } from '../spec.ts';
 import type { Domain } from './domain.ts';
 
 /** Recently unmapped pages of a device: what a hostile one remembers. A ring, newest last. */
@@ -44,6 +45,13 @@ export class UnmapHistory {
   }
 }
 
+/** A device TLB: what was asked for, why the kernel leaves it off (null: it does not), and the cache, null when off. */
+export interface DeviceTlbUse {
+  spec: DeviceTlbSpec;
+  off: string | null;
+  tlb: Iotlb | null;
+}
+
 export class Device {
   readonly index: number;
   readonly name: string | null;
@@ -59,6 +67,11 @@ export class Device {
   removed = false;
   /** Tries 32-bit addresses first, until that fails once. */
   try32BitFirst = true;
+  /** The device TLB that it has (ATS), null without; and why the kernel does not use it, null when it does. */
+  readonly deviceTlbSpec: DeviceTlbSpec | null;
+  readonly deviceTlbOff: string | null;
+  /** Translations that it caches; null without a device TLB in use. */
+  readonly deviceTlb: Iotlb | null;
   /** Context cache: whether the chip has its context entry. */
   contextCached = false;
   liveMappings = 0;
@@ -70,7 +83,7 @@ export class Device {
   lastLength = 0;
   lastEndPs = Number.NEGATIVE_INFINITY;
 
-  constructor(index: number, spec: DeviceSpec, bdf: string, domain: Domain) {
+  constructor(index: number, spec: DeviceSpec, bdf: string, domain: Domain, deviceTlb: DeviceTlbUse | null) {
     this.index = index;
     this.name = spec.name ?? null;
     this.kind = spec.kind;
@@ -81,6 +94,9 @@ export class Device {
     this.maxSegmentBytes = spec.maxSegmentBytes ?? 65_536;
     this.segmentBoundaryBytes = spec.segmentBoundaryBytes ?? 2 ** 32;
     this.untrusted = spec.untrusted ?? false;
+    this.deviceTlbSpec = deviceTlb?.spec ?? null;
+    this.deviceTlbOff = deviceTlb?.off ?? null;
+    this.deviceTlb = deviceTlb?.tlb ?? null;
   }
 
   get id(): string {
@@ -101,5 +117,6 @@ export class Device {
     sink.number(this.contextCached ? 1 : 0);
     sink.number(this.lastEndPs === Number.NEGATIVE_INFINITY ? -1 : this.lastEndPs);
     this.history?.digest(sink);
+    this.deviceTlb?.digest(sink);
   }
 }

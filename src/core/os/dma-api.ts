@@ -98,7 +98,7 @@ export class DmaApi {
     cost(STEP.cacheAllocate, 0, costs.cacheAlloc);
     cost(STEP.cacheFree, 0, costs.cacheFree);
     cost(STEP.depotMove, 0, costs.depotMove);
-    this.plain = !parts.passthrough && !parts.cachingMode && !parts.keepsMappings;
+    this.plain = !parts.passthrough && !parts.cachingMode && !parts.mapper.locks && !parts.keepsMappings;
     this.keeps = parts.keepsPte || parts.keepsMappings;
     this.byFrame = parts.byFrame;
     const tearDown = (domain: Domain, page: number, pages: number) => this.tearDown(domain, page, pages);
@@ -380,7 +380,7 @@ export class DmaApi {
     if (mapper.takeReplaced() > 0) {
       flush.range(domain, page, pages, false);
       tables.releaseUnlinked();
-    } else if (cachingMode) flush.range(domain, page, pages, true);
+    } else if (cachingMode) flush.mapped(domain, page, pages);
   }
 
   /** No frame for a table: what was written is cleared again and the address goes back, as the kernel does. */

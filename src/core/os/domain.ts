@@ -3,6 +3,7 @@ import type { PageTables } from '../hardware/page-table.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
 import { Lock } from '../sim/lock.ts';
 import { TruthPages } from '../truth/pages.ts';
+import type { Device } from './device.ts';
 import type { AllocatorEntry, IovaAllocator } from './iova/allocator.ts';
 import type { AllocatorCall } from './iova/call.ts';
 
@@ -39,7 +40,11 @@ export class Domain {
   pages = new TruthPages();
   /** [lock of the allocator]: one, as `iova_rbtree_lock`, or one a pool. */
   readonly locks: Lock[] = [];
+  /** `mapping_lock`, where the machine has it; see `page-mapper.ts`. */
+  readonly tableLock = new Lock('page-table');
   devices = 0;
+  /** Its devices with a TLB of their own, in the order in which they came. */
+  readonly deviceTlbs: Device[] = [];
   /** Device that it was made for and goes away with; -1 none. */
   ownedBy = -1;
   removed = false;
@@ -123,6 +128,7 @@ export class Domain {
     sink.number(this.devices);
     sink.number(this.inFlightUntil === Number.NEGATIVE_INFINITY ? -1 : this.inFlightUntil);
     for (const lock of this.locks) lock.digest(sink);
+    this.tableLock.digest(sink);
     this.pages.digest(sink);
     this.allocator?.digest(sink);
   }

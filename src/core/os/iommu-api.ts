@@ -57,7 +57,7 @@ export class IommuApi {
     if (replaced > 0) {
       flush.range(domain, page, pages, false);
       tables.releaseUnlinked();
-    } else if (this.parts.cachingMode) flush.range(domain, page, pages, true);
+    } else if (this.parts.cachingMode) flush.mapped(domain, page, pages);
     const last = page + pages - 1;
     domain.space(domain.lastPage).reserve(page, last);
     domain.pages.ranges.splice(domain.pages.rangeIndex(page), 0, {
@@ -101,7 +101,9 @@ export class IommuApi {
     const unmapped = mapper.clear(domain, first, pages);
     mapper.bookUnmap(mapper.clearedPtes);
     exposure.beginUnmap(domain.index, first, last);
-    if (invalidate && unmapped > 0) flush.range(domain, first, pages, tables.unlinkedTables === 0);
+    // Also where nothing was mapped: a table that small unmaps left empty may go, and a walk cache may point to it.
+    if (invalidate && (unmapped > 0 || tables.unlinkedTables > 0))
+      flush.range(domain, first, pages, tables.unlinkedTables === 0);
     tables.releaseUnlinked();
     const now = work.now();
     const nowNs = clock.toNs(now);

@@ -1,6 +1,13 @@
 /**
  * Writes and clears PTEs for ranges, in the page sizes that the kernel's `iommu_map` would choose: the largest that divides IOVA and
  * physical address and is not longer than what is left.
+ *
+ * Source: Linux `drivers/iommu/iommu.c`, `iommu_pgsize`; `drivers/iommu/intel/iommu.c` for superpages in the place of tables.
+ *
+ * With `iommu.pageTableLock` a lock of the domain is taken for each PTE that a map writes, as `mapping_lock` was in `addr_to_dma_pte`
+ * of Linux 2.6.26 `drivers/pci/intel-iommu.c`, whether or not a table page was missing; clearing took none. Since 2009 table pages are
+ * linked in by compare-and-swap and there is no lock: the default. Departs: the lock covers all of the PTE's step of the profile; the
+ * kernel had let go of it before it wrote the leaf and flushed its cache line, and no publication splits the step.
  */
 import type { PageTables } from '../hardware/page-table.ts';
 import type { Costs } from '../meter/cost-profile.ts';
@@ -19,6 +26,10 @@ export class PageMapper {
   private readonly has2M: boolean;
   private readonly has1G: boolean;
   private readonly coherent: boolean;
+  /** Whether each PTE is written under the domain's `tableLock`. */
+  readonly locks: boolean;
+  /** Whose PTEs the last call wrote. */
+  private written: Domain | null = null;
   /** Leaves of 4 KiB, 2 MiB and 1 GiB written by calls since `clearSizes`. */
   readonly leaves = [0, 0, 0];
 
@@ -29,6 +40,7 @@ export class PageMapper {
     counters: Counters,
     superpages: string[],
     coherent: boolean,
+    locks: boolean,
   ) {
     this.tables = tables;
     this.work = work;
@@ -37,6 +49,7 @@ export class PageMapper {
     this.has2M = superpages.includes('2MiB');
     this.has1G = superpages.includes('1GiB');
     this.coherent = coherent;
+    this.locks = locks;
     this.onePte = costs.mapFirstPte - (coherent ? costs.coherentWalkSaving : 0);
   }
 
@@ -58,6 +71,7 @@ export class PageMapper {
    */
   write(domain: Domain, page: number, frame: number, pages: number, permission: number, largest: number): number {
     const { tables } = this;
+    this.written = domain;
     let done = 0;
     while (done < pages) {
       const level = pages === 1 ? 1 : this.leafLevel(page + done, frame + done, pages - done, largest);
@@ -96,7 +110,18 @@ export class PageMapper {
 
   /** Books the page-table part of a map call that wrote `ptes` entries. */
   bookMap(ptes: number): void {
-    this.work.add(ROW.pageTable, this.onePte + (ptes - 1) * this.costs.mapFurtherPte);
+    if (this.locks) this.bookLocked(ptes);
+    else this.work.add(ROW.pageTable, this.onePte + (ptes - 1) * this.costs.mapFurtherPte);
+  }
+
+  private bookLocked(ptes: number): void {
+    const { work, costs } = this;
+    const lock = this.written!.tableLock;
+    for (let pte = 0; pte < ptes; pte++) {
+      work.acquire(lock);
+      work.add(ROW.pageTable, pte === 0 ? this.onePte : costs.mapFurtherPte);
+      work.release(lock);
+    }
   }
 
   /** Clears every leaf in a range; holes are skipped. @returns 4 KiB pages that were mapped */

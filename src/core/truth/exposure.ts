@@ -3,7 +3,8 @@
  *
  * One window per unmapped 4 KiB page per unmap. `potential` runs from the return of `unmap` to the end of the last invalidation that
  * can be needed; `actual` only while a cached entry, or the PTE itself, still translates the page. Any covering invalidation, by
- * whomever, ends a window, unless the PTE stands: what is walked anew is not gone.
+ * whomever, ends a window; where devices have TLBs of their own, theirs after the IOTLB's (`device-holds.ts`). While the PTE stands none
+ * does: what is walked anew is not gone.
  * Source: vIOMMU (ATC 2011) for stale mappings and their bound; the integral is the natural one.
  *
  * A window is booked once, when it closes, in the account of whoever unmapped; the session's figures are sums over the accounts, and
@@ -15,6 +16,7 @@ import type { DigestSink } from '../sim/digest-sink.ts';
 import { ExactSum } from '../sim/exact-sum.ts';
 import { growFloat64, growInt32 } from '../sim/growable.ts';
 import { Integral } from '../sim/integral.ts';
+import { DeviceHolds, type TranslatingDevice } from './device-holds.ts';
 import { ExposureLedger, KIND, SESSION } from './exposure-ledger.ts';
 import type { TruthPages } from './pages.ts';
 
@@ -108,10 +110,37 @@ export class Exposure {
   private covered = new Float64Array(16);
   private coveredCount = 0;
 
-  constructor(iotlb: Iotlb, pagesOf: (domain: number) => TruthPages) {
+  // Device TLBs. Nothing of this is touched in a session without.
+  private readonly devicesOf: (domain: number) => readonly TranslatingDevice[];
+  private readonly holds = new DeviceHolds();
+  /** Device TLBs there ever were. */
+  private watched = 0;
+  /** Of the unmap in progress, where its domain has device TLBs: what was invalidated, IOTLB (NONE) and devices, in order. */
+  private pendingSteps: { device: number; first: number; last: number }[] = [];
+  /** By domain, of windows that are only counted: devices that they wait for, once the IOTLB is done. */
+  private readonly beyondOwed = new Map<number, number[]>();
+
+  constructor(
+    iotlb: Iotlb,
+    pagesOf: (domain: number) => TruthPages,
+    devicesOf: (domain: number) => readonly TranslatingDevice[],
+  ) {
     this.iotlb = iotlb;
     this.pagesOf = pagesOf;
+    this.devicesOf = devicesOf;
     iotlb.observer = this;
+  }
+
+  /** A device caches translations from now on. */
+  watch({ index, deviceTlb }: TranslatingDevice): void {
+    this.watched++;
+    this.holds.watch(index, deviceTlb!);
+    deviceTlb!.observer = {
+      dropped: (entry) => {
+        for (const window of this.holds.release(index, entry))
+          if (this.links[window * LINKS + ENTRY] === NO_ENTRY) this.closeActual(window, this.now);
+      },
+    };
   }
 
   /** A workload gets an account of its own. */
@@ -126,6 +155,7 @@ export class Exposure {
     this.pendingLast = last;
     this.pendingStands = stands;
     this.coveredCount = 0;
+    if (this.watched > 0) this.pendingSteps = [];
   }
 
   /** Whether pages of the unmap in progress are still without an invalidation. */
@@ -138,7 +168,19 @@ export class Exposure {
     const { covered } = this;
     for (let at = 0; at < this.coveredCount * 2; at += 2)
       if (page >= covered[at]! && page <= covered[at + 1]!) return false;
-    return true;
+    return this.watched === 0 || this.pendingOwed(page)?.length !== 0;
+  }
+
+  /** Devices that the unmap in progress has not told of a page since the IOTLB was; null when the IOTLB was not. */
+  private pendingOwed(page: number): number[] | null {
+    const devices = this.devicesOf(this.pendingDomain);
+    let owed: number[] | null = null;
+    for (const { device, first, last } of this.pendingSteps) {
+      if (page < first || page > last) continue;
+      if (device === NONE) owed ??= devices.map(({ index }) => index);
+      else if (owed !== null) owed = owed.filter((each) => each !== device);
+    }
+    return owed;
   }
 
   /** The unmap returns: what it left open becomes windows, by `openWindow`. */
@@ -157,7 +199,7 @@ export class Exposure {
     const entry = this.pendingStands ? STANDS : this.iotlb.probe(domain, page);
     if (this.open >= MAX_OPEN) {
       this.openBeyond(domain, bytes, at);
-      return entry !== NO_ENTRY;
+      return entry !== NO_ENTRY || (this.watched > 0 && this.inDevice(domain, page));
     }
     let window = this.freeHead;
     if (window === NONE) {
@@ -185,17 +227,52 @@ export class Exposure {
     const at512 = page & 511;
     links[link + NEXT_ON_PAGE] = chunk.window[at512]!;
     chunk.window[at512] = window;
-    if (entry === NO_ENTRY) return false;
-    if (entry === STANDS) this.stand(window, at);
-    else this.attach(window, entry, at);
-    return true;
+    if (entry === STANDS) {
+      this.stand(window, at);
+      return true;
+    }
+    if (entry !== NO_ENTRY) this.attach(window, entry, at);
+    if (this.watched > 0 && this.holdOpened(window, domain, page, at)) return true;
+    return entry !== NO_ENTRY;
+  }
+
+  private inDevice(domain: number, page: number): boolean {
+    return this.devicesOf(domain).some(({ deviceTlb }) => deviceTlb!.probe(domain, page) !== NO_ENTRY);
+  }
+
+  /** What devices have of a page whose window opens. @returns whether they have anything */
+  private holdOpened(window: number, domain: number, page: number, at: number): boolean {
+    for (const { index, deviceTlb } of this.devicesOf(domain)) {
+      const entry = deviceTlb!.probe(domain, page);
+      if (entry !== NO_ENTRY) this.hold(window, index, entry, at);
+    }
+    const owed = this.pendingOwed(page);
+    if (owed !== null) this.holds.owe(window, owed);
+    return this.holds.holds(window);
+  }
+
+  private hold(window: number, device: number, entry: number, at: number): void {
+    if (this.links[window * LINKS + ENTRY] === NO_ENTRY && !this.holds.holds(window)) this.beginActual(window, at);
+    this.holds.hold(window, device, entry);
+  }
+
+  private beginActual(window: number, at: number): void {
+    this.times[window * TIMES + ACTUAL_SINCE] = at;
+    this.ledger.rise(this.links[window * LINKS + WORKLOAD]!, KIND.actual);
+  }
+
+  /** A device was given what an IOTLB entry translates: whatever that entry keeps open is open in the device too. */
+  copied(iotlbEntry: number, device: number, entry: number, at: number): void {
+    const { links, times } = this;
+    let window = this.iotlb.window[iotlbEntry]!;
+    for (; window !== NONE; window = links[window * LINKS + NEXT_ON_ENTRY]!)
+      this.hold(window, device, entry, Math.max(at, times[window * TIMES + OPENED]!));
   }
 
   private stand(window: number, at: number): void {
     this.links[window * LINKS + ENTRY] = STANDS;
-    this.times[window * TIMES + ACTUAL_SINCE] = at;
     this.standing++;
-    this.ledger.rise(this.links[window * LINKS + WORKLOAD]!, KIND.actual);
+    this.beginActual(window, at);
   }
 
   /** PTEs that stood after their unmap are cleared at last: from now on only what is cached keeps their windows actual. */
@@ -213,17 +290,22 @@ export class Exposure {
           window !== NONE;
           window = this.links[window * LINKS + NEXT_ON_PAGE]!
         )
-          if (this.links[window * LINKS + ENTRY] === STANDS) this.fall(window, this.iotlb.probe(domain, page), at);
+          if (this.links[window * LINKS + ENTRY] === STANDS) this.fall(window, domain, page, at);
     }
   }
 
-  /** The PTE of a window is gone; an entry that was cached from it goes on. */
-  private fall(window: number, entry: number, at: number): void {
+  /** The PTE of a window is gone; what was cached of it goes on. */
+  private fall(window: number, domain: number, page: number, at: number): void {
     this.standing--;
-    if (entry === NO_ENTRY) {
-      this.closeActual(window, at);
-      this.links[window * LINKS + ENTRY] = NO_ENTRY;
-    } else this.link(window, entry);
+    const entry = this.iotlb.probe(domain, page);
+    this.links[window * LINKS + ENTRY] = NO_ENTRY;
+    if (entry !== NO_ENTRY) this.link(window, entry);
+    if (this.watched > 0)
+      for (const { index, deviceTlb } of this.devicesOf(domain)) {
+        const copy = deviceTlb!.probe(domain, page);
+        if (copy !== NO_ENTRY) this.holds.hold(window, index, copy);
+      }
+    if (!this.cached(window)) this.closeActual(window, at);
   }
 
   /** The PTE that stands after its unmap became a live mapping's again: nothing of it is exposed any more. */
@@ -250,12 +332,12 @@ export class Exposure {
     rest.pages.change(1, at);
     rest.bytes.change(bytes, at);
     if (at < rest.oldest) rest.oldest = at;
+    this.beyondOwed.delete(domain);
   }
 
   private attach(window: number, entry: number, at: number): void {
-    this.times[window * TIMES + ACTUAL_SINCE] = at;
+    if (this.watched === 0 || !this.holds.holds(window)) this.beginActual(window, at);
     this.link(window, entry);
-    this.ledger.rise(this.links[window * LINKS + WORKLOAD]!, KIND.actual);
   }
 
   /** Puts a window into the list of an entry. */
@@ -306,7 +388,7 @@ export class Exposure {
   dropped(entry: number): void {
     const { iotlb, now, links } = this;
     for (let window = iotlb.window[entry]!; window !== NONE; window = links[window * LINKS + NEXT_ON_ENTRY]!) {
-      this.closeActual(window, now);
+      if (this.watched === 0 || !this.holds.holds(window)) this.closeActual(window, now);
       links[window * LINKS + ENTRY] = NO_ENTRY;
     }
     iotlb.window[entry] = NONE;
@@ -330,14 +412,19 @@ export class Exposure {
     const { links, times } = this;
     const link = window * LINKS;
     const time = window * TIMES;
-    const entry = links[link + ENTRY]!;
-    if (entry !== NO_ENTRY) this.closeActual(window, at);
-    if (entry === STANDS) this.standing--;
+    if (this.cached(window)) this.closeActual(window, at);
+    if (links[link + ENTRY] === STANDS) this.standing--;
+    if (this.watched > 0) this.holds.forget(window);
     const length = at - times[time + OPENED]!;
     this.ledger.fall(links[link + WORKLOAD]!, KIND.potential, times[time + BYTES]!, length > 0 ? length : 0);
     links[link + NEXT_IN_DOMAIN] = this.freeHead;
     this.freeHead = window;
     this.open--;
+  }
+
+  /** Whether something cached still translates the page of a window. */
+  private cached(window: number): boolean {
+    return this.links[window * LINKS + ENTRY] !== NO_ENTRY || (this.watched > 0 && this.holds.holds(window));
   }
 
   /** Closes one window of a domain; its page's list is the caller's. */
@@ -369,6 +456,59 @@ export class Exposure {
    */
   invalidated(domain: number, first: number, last: number, at: number): void {
     this.now = at;
+    if (this.watched > 0) {
+      if (domain < 0) {
+        const domains = Math.max(this.domainHead.length, this.pendingDomain + 1);
+        for (let each = 0; each < domains; each++) this.invalidatedDomain(each, first, last, at);
+      } else this.invalidatedDomain(domain, first, last, at);
+    } else this.iotlbWasLast(domain, first, last, at);
+  }
+
+  /** One domain, in a session with device TLBs. */
+  private invalidatedDomain(domain: number, first: number, last: number, at: number): void {
+    const devices = this.devicesOf(domain).map(({ index }) => index);
+    if (devices.length === 0) {
+      this.iotlbWasLast(domain, first, last, at);
+      return;
+    }
+    if (this.pendingDomain === domain && !this.pendingStands) this.pendingSteps.push({ device: NONE, first, last });
+    this.forEachIn(domain, first, last, (window) => {
+      if (this.links[window * LINKS + ENTRY] !== STANDS) this.holds.owe(window, devices);
+    });
+    if (first === 0 && last === Number.POSITIVE_INFINITY) this.beyondOwed.set(domain, devices);
+  }
+
+  /** A device has dropped what it had of pages of its domain. Call before it does. */
+  deviceInvalidated(device: number, domain: number, first: number, last: number, at: number): void {
+    this.now = at;
+    if (this.pendingDomain === domain && !this.pendingStands) this.pendingSteps.push({ device, first, last });
+    this.forEachIn(domain, first, last, (window, page) => {
+      if (!this.holds.settle(window, device)) return;
+      this.unlinkFromPage(window, domain, page);
+      this.close(window, at);
+    });
+    const owed = this.beyondOwed.get(domain);
+    if (owed === undefined || first > 0 || last < this.pagesEnd) return;
+    const left = owed.filter((each) => each !== device);
+    this.beyondOwed.set(domain, left);
+    if (left.length === 0) this.closeBeyond(domain, at);
+  }
+
+  /** Last page of a device-TLB command for everything. */
+  private readonly pagesEnd = 2 ** 52 - 1;
+
+  private forEachIn(domain: number, first: number, last: number, visit: (window: number, page: number) => void): void {
+    const { links } = this;
+    for (let window = this.domainHead[domain] ?? NONE; window !== NONE; ) {
+      const next = links[window * LINKS + NEXT_IN_DOMAIN]!;
+      const page = this.times[window * TIMES + PAGE]!;
+      if (page >= first && page <= last) visit(window, page);
+      window = next;
+    }
+  }
+
+  /** The IOTLB is all that caches: its invalidation ends windows. */
+  private iotlbWasLast(domain: number, first: number, last: number, at: number): void {
     if (this.pendingDomain !== NONE && !this.pendingStands && (domain < 0 || domain === this.pendingDomain)) {
       if (first <= this.pendingFirst && last >= this.pendingLast) this.pendingDomain = NONE;
       else if (first <= this.pendingLast && last >= this.pendingFirst) this.cover(first, last);
@@ -515,7 +655,7 @@ export class Exposure {
     for (const head of this.domainHead)
       for (let window = head; window !== NONE; window = links[window * LINKS + NEXT_IN_DOMAIN]!) {
         if (workload >= 0 && links[window * LINKS + WORKLOAD] !== workload) continue;
-        if (kind === 'actual' && links[window * LINKS + ENTRY] === NO_ENTRY) continue;
+        if (kind === 'actual' && !this.cached(window)) continue;
         // Below 0 where a CPU's unmap returns later than now: it counts backwards until then, as the level does.
         const length = now - times[window * TIMES + since]!;
         const size = times[window * TIMES + BYTES]!;
@@ -568,7 +708,7 @@ export class Exposure {
       window !== NONE;
       window = links[window * LINKS + NEXT_IN_DOMAIN]!
     )
-      visit(times[window * TIMES + PAGE]!, links[window * LINKS + ENTRY] !== NO_ENTRY);
+      visit(times[window * TIMES + PAGE]!, this.cached(window));
   }
 
   rebase(ps: number): void {
@@ -593,7 +733,8 @@ export class Exposure {
         sink.number(times[window * TIMES + PAGE]!);
         sink.number(times[window * TIMES + OPENED]!);
         sink.number(links[window * LINKS + ENTRY]!);
-        if (links[window * LINKS + ENTRY] !== NO_ENTRY) sink.number(times[window * TIMES + ACTUAL_SINCE]!);
+        if (this.cached(window)) sink.number(times[window * TIMES + ACTUAL_SINCE]!);
+        if (this.watched > 0) this.holds.digestWindow(sink, window);
       }
     for (const rest of this.beyond) {
       sink.number(rest.domain);

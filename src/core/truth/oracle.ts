@@ -46,12 +46,22 @@ export const causeNames = [
   'freed-while-mapped',
   'no-protection',
 ] as const;
-export const CAUSE = { none: 0, iotlb: 1, walkCache: 2, pte: 4, freedWhileMapped: 5, noProtection: 6 } as const;
+export const CAUSE = {
+  none: 0,
+  iotlb: 1,
+  walkCache: 2,
+  deviceTlb: 3,
+  pte: 4,
+  freedWhileMapped: 5,
+  noProtection: 6,
+} as const;
 
 export class Oracle implements AccessWatcher<Domain> {
   private readonly memory: Memory;
   private readonly mappings: Mappings;
   private readonly iotlb: Iotlb;
+  /** The cache that the entry in question is in: the IOTLB or a device's. */
+  private cache: Iotlb;
   private readonly counters: Counters;
   private readonly clock: Clock;
   /** [verdict] */
@@ -67,6 +77,7 @@ export class Oracle implements AccessWatcher<Domain> {
     this.memory = memory;
     this.mappings = mappings;
     this.iotlb = iotlb;
+    this.cache = iotlb;
     this.counters = counters;
     this.clock = clock;
   }
@@ -232,6 +243,23 @@ export class Oracle implements AccessWatcher<Domain> {
     return this.through(pages, chunk, page, frame, entry, cause);
   }
 
+  classifyHeld(
+    deviceTlb: Iotlb,
+    domain: Domain,
+    page: number,
+    start: number,
+    end: number,
+    permission: number,
+    frame: number,
+    entry: number,
+    now: number,
+  ): number {
+    this.cache = deviceTlb;
+    const verdict = this.classify(domain, page, start, end, permission, frame, entry, CAUSE.deviceTlb, now);
+    this.cache = this.iotlb;
+    return verdict;
+  }
+
   /** Rule 3: it got through though no live mapping allows it. */
   private through(
     pages: TruthPages,
@@ -241,14 +269,14 @@ export class Oracle implements AccessWatcher<Domain> {
     entry: number,
     cause: number,
   ): number {
-    const { memory, iotlb, mappings } = this;
+    const { memory, cache, mappings } = this;
     const at = page & 511;
     let tenant = chunk === undefined ? 0 : chunk.tenant[at]!;
     let age = chunk === undefined ? NEVER : chunk.age[at]!;
     if (entry !== NO_ENTRY) {
-      age = iotlb.originAge[entry]!;
-      const runs = iotlb.originRuns[entry];
-      tenant = runs ? runs.tenantOf(frame) : iotlb.originTenant[entry]!;
+      age = cache.originAge[entry]!;
+      const runs = cache.originRuns[entry];
+      tenant = runs ? runs.tenantOf(frame) : cache.originTenant[entry]!;
     }
     const slot = chunk === undefined ? -1 : chunk.live[at]! - 1;
     const range = pages.rangeAt(page);
@@ -306,6 +334,14 @@ export class Oracle implements AccessWatcher<Domain> {
     iotlb.originTenant[entry] = chunk === undefined ? 0 : chunk.tenant[page & 511]!;
     iotlb.originAge[entry] = chunk === undefined ? NEVER : chunk.age[page & 511]!;
     if (iotlb.size[entry] !== 0) iotlb.originRuns[entry] = this.tenantsUnder(entry, pages, page);
+  }
+
+  /** What a device is given comes from where the IOTLB's entry came from. */
+  copied(entry: number, deviceTlb: Iotlb, deviceEntry: number): void {
+    const { iotlb } = this;
+    deviceTlb.originAge[deviceEntry] = iotlb.originAge[entry]!;
+    deviceTlb.originTenant[deviceEntry] = iotlb.originTenant[entry]!;
+    deviceTlb.originRuns[deviceEntry] = iotlb.originRuns[entry]!;
   }
 
   /** Tenants of the frames under a superpage when its mapping was made; null when it was one, as it nearly always is. */

@@ -1,9 +1,10 @@
 /**
- * What must be caught: a policy that never invalidates, and two that do it wrong as real code has. An oracle that is content with
+ * What must be caught: a policy that never invalidates, and some that do it wrong as real code has. An oracle that is content with
  * these would be content with anything.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { ROW } from '../../../src/core/meter/work.ts';
 import { policies } from '../../../src/core/os/invalidation/index.ts';
 import type { InvalidationPolicy, PolicyEntry, PolicyParts } from '../../../src/core/os/invalidation/policy.ts';
 import { Dice, Machine } from '../build.ts';
@@ -48,10 +49,7 @@ class FreesFirst extends Broken {
   }
 }
 
-/**
- * Strict, but with a mask that leaves a part of the range cached, as the driver did for starts that were not aligned until commit
- * 2d6ffc63f124: here the size is rounded down where it must be rounded up.
- */
+/** Strict, but with a mask that leaves a part of the range cached: the size is rounded down where it must be rounded up. */
 class MaskTooSmall extends Broken {
   unmapped(...[domain, pfn, pages]: Parameters<InvalidationPolicy['unmapped']>): void {
     let block = 1;
@@ -59,6 +57,46 @@ class MaskTooSmall extends Broken {
     this.parts.flush.range(domain, pfn, block, false);
     this.parts.tables.releaseUnlinked();
     this.parts.freeIova(domain, pfn, pages);
+  }
+}
+
+/**
+ * Strict, but the start goes out as it is, with a mask of the length's next power of two, as the driver did until commit 2d6ffc63f124:
+ * the chip ignores the low bits, so pages at the end of the range stay cached.
+ */
+class UnalignedStart extends Broken {
+  unmapped(...[domain, pfn, pages]: Parameters<InvalidationPolicy['unmapped']>): void {
+    const { unit, work, costs, tables, freeIova } = this.parts;
+    work.add(ROW.invalidation, costs.invalidation);
+    unit.submit(work.cpu, 1);
+    unit.pages(domain.index, pfn, Math.ceil(Math.log2(pages)), false, work.now());
+    tables.releaseUnlinked();
+    freeIova(domain, pfn, pages);
+  }
+}
+
+/** Strict, but for the IOTLB alone: devices that cache translations themselves are not told. */
+class ForgetsDevices extends Broken {
+  unmapped(...[domain, pfn, pages]: Parameters<InvalidationPolicy['unmapped']>): void {
+    const { unit, work, costs, tables, freeIova } = this.parts;
+    work.add(ROW.invalidation, costs.invalidation);
+    unit.submit(work.cpu, 1);
+    unit.range(domain.index, pfn, pages, false, work.now());
+    tables.releaseUnlinked();
+    freeIova(domain, pfn, pages);
+  }
+}
+
+/** Strict, but devices are told before the IOTLB is: they may ask again, and are given the old translation. */
+class DevicesFirst extends Broken {
+  unmapped(...[domain, pfn, pages]: Parameters<InvalidationPolicy['unmapped']>): void {
+    const { flush, unit, work, costs, tables, freeIova } = this.parts;
+    flush.deviceRange(domain, pfn, pages);
+    work.add(ROW.invalidation, costs.invalidation);
+    unit.submit(work.cpu, 1);
+    unit.range(domain.index, pfn, pages, false, work.now());
+    tables.releaseUnlinked();
+    freeIova(domain, pfn, pages);
   }
 }
 
@@ -73,17 +111,19 @@ const entry = (kind: string, create: PolicyEntry['create']): PolicyEntry => ({
 function complaints(
   invalidation: string,
   allocator: Record<string, unknown> = { kind: 'bitmap', apertureBytes: 2 ** 20 },
+  deviceTlb = false,
 ) {
   const machine = new Machine({
     policy: { allocator, invalidation: { kind: invalidation } },
     iommu: { iotlb: { entries: 256, ways: 0 } },
-    devices: [{ name: 'n', kind: 'custom' }],
+    devices: [{ name: 'n', kind: 'custom', ...(deviceTlb && { deviceTlb: { entries: 256, ways: 0 } }) }],
   });
   const dice = new Dice(1);
   const live: { id: string; iova: number; pages: number }[] = [];
   const past: { iova: number; pages: number }[] = [];
   const buffers = Array.from({ length: 8 }, () => machine.buffer(5 * 4096));
   const verdicts: Record<string, number> = {};
+  const causes: Record<string, number> = {};
   for (let step = 0; step < 3000; step++) {
     const choice = dice.below(4);
     if (choice === 0 && live.length < 10) {
@@ -99,11 +139,13 @@ function complaints(
       const where = choice === 2 ? past.slice(-6) : live;
       if (where.length === 0) continue;
       const { iova, pages } = dice.pick(where);
-      const { verdict } = machine.touch('n', iova + 4096 * dice.below(pages), 'write');
+      const { verdict, cause } = machine.touch('n', iova + 4096 * dice.below(pages), 'write');
       verdicts[verdict] = (verdicts[verdict] ?? 0) + 1;
+      if (cause !== undefined) causes[cause] = (causes[cause] ?? 0) + 1;
     }
   }
-  return { verdicts, windows: machine.metrics().exposure.potential.windows };
+  const { potential, actual } = machine.metrics().exposure;
+  return { verdicts, causes, windows: potential.windows, open: potential.currentPages, actual: actual.windows };
 }
 
 const bad = ({ verdicts }: { verdicts: Record<string, number> }) =>
@@ -115,10 +157,16 @@ describe('controls', () => {
   before(() => {
     policies['frees-first'] = entry('frees-first', (parts) => new FreesFirst(parts));
     policies['mask-too-small'] = entry('mask-too-small', (parts) => new MaskTooSmall(parts));
+    policies['unaligned-start'] = entry('unaligned-start', (parts) => new UnalignedStart(parts));
+    policies['forgets-devices'] = entry('forgets-devices', (parts) => new ForgetsDevices(parts));
+    policies['devices-first'] = entry('devices-first', (parts) => new DevicesFirst(parts));
   });
   after(() => {
     delete policies['frees-first'];
     delete policies['mask-too-small'];
+    delete policies['unaligned-start'];
+    delete policies['forgets-devices'];
+    delete policies['devices-first'];
   });
 
   test('strict gives no cause for complaint', () => {
@@ -148,8 +196,47 @@ describe('controls', () => {
     assert.ok(found.windows > 20);
   });
 
+  test('a start that is not aligned to its mask is caught as stale', () => {
+    // Most allocators align a range to its size, and hide the mistake.
+    const found = complaints('unaligned-start', { kind: 'gart', entries: 256 });
+    assert.ok(bad(found) > 20, JSON.stringify(found));
+    assert.ok(found.windows > 20);
+    assert.deepEqual(Object.keys(found.causes), ['iotlb']);
+  });
+
+  test('with a device TLB strict still gives no cause for complaint, and no window opens', () => {
+    const found = complaints('strict', undefined, true);
+    assert.equal(bad(found), 0, JSON.stringify(found));
+    assert.deepEqual([found.windows, found.actual], [0, 0]);
+    assert.ok(found.verdicts.fault! > 100 && found.verdicts.ok! > 100, JSON.stringify(found));
+  });
+
+  test('never is caught by way of the device TLB', () => {
+    const found = complaints('never', undefined, true);
+    assert.ok(found.causes['device-tlb']! > 100, JSON.stringify(found));
+  });
+
+  test('a driver that forgets the device TLB is caught, and its windows stay open; without one it is as good as strict', () => {
+    const found = complaints('forgets-devices', undefined, true);
+    assert.ok(found.causes['device-tlb']! > 50, JSON.stringify(found));
+    assert.deepEqual(Object.keys(found.causes), ['device-tlb']);
+    assert.ok(found.windows > 100 && found.open === found.windows, 'nobody ever ends them');
+    const without = complaints('forgets-devices');
+    assert.deepEqual([bad(without), without.windows], [0, 0]);
+  });
+
+  test('a driver that tells the device first leaves windows, though here the device never asks in between', () => {
+    const found = complaints('devices-first', undefined, true);
+    assert.ok(found.windows > 100, JSON.stringify(found));
+    assert.deepEqual([bad(found), found.actual], [0, 0]);
+  });
+
   test('the naive oracle agrees with the core on the broken ones too', () => {
-    for (const kind of ['frees-first', 'mask-too-small'])
-      new History({ policy: { allocator: { kind: 'rbtree' }, invalidation: { kind } } }, 3).run(1500);
+    const tlb = { entries: 16, ways: 4, replacement: 'lru' } as const;
+    for (const kind of ['frees-first', 'mask-too-small', 'unaligned-start', 'forgets-devices', 'devices-first'])
+      for (const deviceTlbs of [[], [tlb, null, tlb]])
+        new History({ policy: { allocator: { kind: 'rbtree' }, invalidation: { kind } } }, 3, false, deviceTlbs).run(
+          1500,
+        );
   });
 });

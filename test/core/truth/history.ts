@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import type { Direction, Operation } from '../../../src/core/operations.ts';
 import { formatAddress } from '../../../src/core/sim/address.ts';
 import { RandomStream } from '../../../src/core/sim/random.ts';
+import type { DeviceTlbSpec } from '../../../src/core/spec.ts';
 import { SESSION } from '../../../src/core/truth/exposure.ts';
-import { maskedBlock } from '../../oracles/address-mask.ts';
+import { deviceBlock, maskedBlock } from '../../oracles/address-mask.ts';
 import { layOutSlowly } from '../../oracles/scatterlist.ts';
 import { type Mapping, NaiveWorld, ORDER, type Step } from '../../oracles/verdict.ts';
 import { type Accessed, type BufferMade, Dice, Machine, type Mapped, type Unmapped } from '../build.ts';
@@ -57,16 +58,21 @@ export class History {
   private readonly past: { range: Stretch; direction: Direction }[] = [];
 
   /** @param mostlyRanges half of the operations are about `iommu-map` ranges as large as a table, which stale walks need */
-  constructor(spec: Record<string, unknown>, seed: number, mostlyRanges = false) {
+  constructor(
+    spec: Record<string, unknown>,
+    seed: number,
+    mostlyRanges = false,
+    deviceTlbs: readonly (DeviceTlbSpec | null)[] = [],
+  ) {
     this.mostlyRanges = mostlyRanges;
     this.machine = new Machine({
       machine: { memoryBytes: 64 * MIB },
       ...spec,
       domains: [{ name: 'shared' }, { name: 'other' }],
       devices: [
-        { name: 'd0', kind: 'custom', domain: 'shared' },
-        { name: 'd1', kind: 'custom', domain: 'shared' },
-        { name: 'd2', kind: 'custom', domain: 'other' },
+        { name: 'd0', kind: 'custom', domain: 'shared', ...(deviceTlbs[0] && { deviceTlb: deviceTlbs[0] }) },
+        { name: 'd1', kind: 'custom', domain: 'shared', ...(deviceTlbs[1] && { deviceTlb: deviceTlbs[1] }) },
+        { name: 'd2', kind: 'custom', domain: 'other', ...(deviceTlbs[2] && { deviceTlb: deviceTlbs[2] }) },
       ],
     });
     const { sim } = this.machine;
@@ -88,6 +94,9 @@ export class History {
     );
     this.world.makeSpace(0, iommu.levels);
     this.world.makeSpace(1, iommu.levels);
+    for (const [i, deviceTlb] of deviceTlbs.entries())
+      if (deviceTlb !== null)
+        this.world.addDeviceTlb(i, i === 2 ? 1 : 0, deviceTlb, new RandomStream(specSeed, `device-tlb-${i}`));
     this.devices.push({ id: 'd0', space: 0 }, { id: 'd1', space: 0 }, { id: 'd2', space: 1 });
     for (let i = 0; i < 3; i++) this.addTenant();
     this.listen();
@@ -138,6 +147,27 @@ export class History {
       assert.ok(told?.what === 'clear' && told.space === where && told.first === first && told.last === last);
       told.at = this.absolute(at);
       cleared(where, first, last, at);
+    };
+    const pagesOf = unit.pages.bind(unit);
+    unit.pages = (index, page, mask, leafOnly, at) => {
+      const pages = 2 ** mask;
+      const first = Math.floor(page / pages) * pages;
+      if (!this.nested)
+        this.steps.push({ what: 'invalidate', space: index, first, pages, leafOnly, at: this.absolute(at) });
+      pagesOf(index, page, mask, leafOnly, at);
+    };
+    const deviceTlb = unit.deviceTlb.bind(unit);
+    unit.deviceTlb = (device, index, tlb, page, size, at) => {
+      const block = deviceBlock(BigInt(page), size);
+      this.steps.push({
+        what: 'device-invalidate',
+        device,
+        space: index,
+        first: Number(block.base),
+        pages: Number(block.pages),
+        at: this.absolute(at),
+      });
+      deviceTlb(device, index, tlb, page, size, at);
     };
     const release = tables.releaseUnlinked.bind(tables);
     tables.releaseUnlinked = () => {
@@ -298,7 +328,7 @@ export class History {
     const mine = this.world.windows.slice(open);
     assert.equal(
       exposed,
-      mine.some(({ stands, entry, actual }) => stands || entry !== null || actual.length > 0),
+      mine.some(({ stands, entry, held, actual }) => stands || entry !== null || held.length > 0 || actual.length > 0),
       'exposed: a translation outlives the call',
     );
   }
@@ -418,7 +448,15 @@ export class History {
     let worst = 0;
     for (const [i, piece] of pages.entries()) {
       const bytes = Math.min(left, 4096 - start);
-      const expected = world.access(space, page + i, start, start + bytes, access === 'read' ? 1 : 2, this.now);
+      const expected = world.access(
+        space,
+        page + i,
+        start,
+        start + bytes,
+        access === 'read' ? 1 : 2,
+        this.now,
+        Number(device.slice(1)),
+      );
       assert.deepEqual(
         {
           verdict: piece.verdict,
@@ -460,14 +498,24 @@ export class History {
       this.ok({ op: 'detach', device: device.id });
     } else this.ok({ op: 'attach', device: device.id, domain: `dom_${to}` });
     device.space = to;
-    this.world.happened(this.taken());
+    // It has left before anything else is invalidated, and is in the other domain when the call returns.
+    const translating = this.world.deviceTlbs.get(Number(device.id.slice(1)));
+    const steps = this.taken();
+    const returned = steps.findIndex(({ what }) => what === 'return');
+    if (translating) translating.space = null;
+    this.world.happened(steps.slice(0, returned));
+    if (translating) translating.space = to;
+    this.world.happened(steps.slice(returned));
   }
 
   /** What the caches hold, both ways: all that the naive ones have, and nothing else. */
   compareCaches(): void {
     const { sim } = this.machine;
     const { chip, memory } = this.world;
-    const { entries } = this.machine.read<{ entries: Record<string, unknown>[] }>({ read: 'iotlb' });
+    const { entries, devices } = this.machine.read<{
+      entries: Record<string, unknown>[];
+      devices?: { device: string; entries: Record<string, unknown>[] }[];
+    }>({ read: 'iotlb' });
     const held = entries.map((each) =>
       [each.domain, each.iova, each.pageSize, each.physicalAddress, each.way, each.access].join(),
     );
@@ -483,6 +531,29 @@ export class History {
       ].join(),
     );
     assert.deepEqual(held.sort(), expected.sort());
+    assert.deepEqual(
+      (devices ?? [])
+        .flatMap((each) =>
+          each.entries.map((entry) =>
+            [each.device, entry.domain, entry.iova, entry.pageSize, entry.physicalAddress, entry.way].join(),
+          ),
+        )
+        .sort(),
+      [...this.world.deviceTlbs]
+        .flatMap(([device, { tlb }]) =>
+          tlb.entries.map((leaf) =>
+            [
+              `dev_${device}`,
+              `dom_${leaf.domain}`,
+              formatAddress(leaf.first, 0),
+              sizes[leaf.pages],
+              formatAddress(leaf.frame, 0),
+              leaf.way,
+            ].join(),
+          ),
+        )
+        .sort(),
+    );
     const walk = this.machine.read<{ entries: Record<string, unknown>[] }>({ read: 'walk-cache' });
     assert.deepEqual(
       walk.entries.map((each) => [each.domain, each.iova, each.tableLevel, each.table, each.stale].join()).sort(),

@@ -4,7 +4,7 @@
  *
  * Source: commit 5e0d2a6fc094 (Mark Gross, 2008) as it stood in Linux 3.6 `drivers/iommu/intel-iommu.c`: the 251st add flushes first,
  * freed table pages go back at once, before any flush (a hazard mended in 2014), caching-mode hardware gets one page-selective flush
- * per entry. Departs: one IOMMU. Pathology: everybody meets at one lock, and the flusher frees 250 addresses under it.
+ * per entry, and device TLBs one for each entry and device. Departs: one IOMMU. Pathology: everybody meets at one lock, and the flusher frees 250 addresses under it.
  */
 
 import { ROW } from '../../meter/work.ts';
@@ -62,13 +62,28 @@ class Deferred2008 implements InvalidationPolicy {
     this.timerPending = false;
     const { queued } = this;
     if (queued === 0) return;
-    if (cachingMode) {
-      for (let at = 0; at < queued; at++)
-        flush.range(domains[this.domain[at]!]!, this.pfn[at]!, this.pages[at]!, false);
-    } else flush.global(domains);
+    if (cachingMode) this.flushEach();
+    else {
+      flush.globalIotlb(domains);
+      // Device TLBs know no global flush: one command for each entry and device.
+      for (let at = 0; at < queued; at++) flush.deviceRange(domains[this.domain[at]!]!, this.pfn[at]!, this.pages[at]!);
+    }
     for (let at = 0; at < queued; at++) freeIova(domains[this.domain[at]!]!, this.pfn[at]!, this.pages[at]!);
     counters.entriesFlushed += queued;
     this.queued = 0;
+  }
+
+  /** One page-selective flush an entry; entries of one domain that follow each other may share a wait. */
+  private flushEach(): void {
+    const { flush, domains } = this.parts;
+    const { queued, domain } = this;
+    for (let at = 0; at < queued; ) {
+      let end = at + 1;
+      while (end < queued && domain[end] === domain[at]) end++;
+      const firsts = this.pfn.subarray(at, end);
+      flush.ranges(domains[domain[at]!]!, firsts, this.pages.subarray(at, end), end - at, false);
+      at = end;
+    }
   }
 
   timer(token: number): boolean {

@@ -49,13 +49,19 @@ export class DelayedIa64 implements InvalidationPolicy {
   }
 
   private complete(): void {
-    const { work, costs, domains, clearPtes, freeIova, tables, counters, unit } = this.parts;
+    const { work, costs, domains, clearPtes, freeIova, tables, counters, unit, flush } = this.parts;
     const { queued } = this;
     for (let at = queued - 1; at >= 0; at--) clearPtes(domains[this.domain[at]!]!, this.pfn[at]!, this.pages[at]!);
     // Each purge is posted as its PTEs are cleared; the read-back waits for all of them.
     work.add(ROW.invalidation, costs.invalidation);
     const now = work.now();
-    for (let at = queued - 1; at >= 0; at--) unit.range(this.domain[at]!, this.pfn[at]!, this.pages[at]!, false, now);
+    for (let at = queued - 1; at >= 0; at--) {
+      unit.submit(work.cpu, 1);
+      unit.range(this.domain[at]!, this.pfn[at]!, this.pages[at]!, false, now);
+    }
+    // No such platform had device TLBs; where there are some, theirs come with the read-back.
+    for (let at = queued - 1; at >= 0; at--)
+      flush.deviceRange(domains[this.domain[at]!]!, this.pfn[at]!, this.pages[at]!);
     tables.releaseUnlinked();
     for (let at = queued - 1; at >= 0; at--) freeIova(domains[this.domain[at]!]!, this.pfn[at]!, this.pages[at]!);
     counters.entriesFlushed += queued;

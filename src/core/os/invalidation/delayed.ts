@@ -61,19 +61,23 @@ class Delayed implements InvalidationPolicy {
   }
 
   private purge(at: number, now: number): void {
-    const { unit } = this.parts;
+    const { unit, work } = this.parts;
+    unit.submit(work.cpu, 1);
     unit.range(this.domain[at]!, this.pfn[at]!, this.pages[at]!, false, now);
     this.landed[at] = 1;
   }
 
   /** The read-back: every posted purge is complete when it returns; then the batch is freed. */
   private complete(): void {
-    const { work, costs, domains, freeIova, tables, counters } = this.parts;
+    const { work, costs, domains, freeIova, tables, counters, flush } = this.parts;
     if (this.queued === 0) return;
     work.add(ROW.invalidation, costs.invalidation);
     const now = work.now();
     for (let at = 0; at < this.queued; at++)
       if (this.landed[at] === 0) this.purge(at, Math.min(now, this.landsAt[at]!));
+    // No such platform had device TLBs; where there are some, theirs come with the read-back.
+    for (let at = 0; at < this.queued; at++)
+      flush.deviceRange(domains[this.domain[at]!]!, this.pfn[at]!, this.pages[at]!);
     tables.releaseUnlinked();
     for (let at = 0; at < this.queued; at++) freeIova(domains[this.domain[at]!]!, this.pfn[at]!, this.pages[at]!);
     counters.entriesFlushed += this.queued;

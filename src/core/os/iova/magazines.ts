@@ -65,13 +65,21 @@ export class Magazines {
    */
   pop(magazine: number, highestPfn: number): number {
     const { pfn, fill } = this;
+    const count = fill[magazine];
+    if (count === 0) return NO_PFN;
     const base = magazine * this.capacity;
-    const top = base + fill[magazine] - 1;
-    for (let slot = top; slot >= base; slot--) {
+    const top = base + count - 1;
+    const newest = pfn[top];
+    // The usual case by far, and then there is no hole.
+    if (newest <= highestPfn) {
+      fill[magazine] = count - 1;
+      return newest;
+    }
+    for (let slot = top - 1; slot >= base; slot--) {
       const found = pfn[slot];
       if (found > highestPfn) continue;
-      pfn[slot] = pfn[top];
-      fill[magazine]--;
+      pfn[slot] = newest;
+      fill[magazine] = count - 1;
       return found;
     }
     return NO_PFN;

@@ -56,9 +56,6 @@ export class Rcache implements IovaAllocator, Cache {
   lastWordsScanned = 0;
   liveRanges = 0;
   livePages = 0;
-  cachedRanges = 0;
-  cachedPages = 0;
-  depotMagazines = 0;
 
   private readonly tree: TreeBehindCache;
   private readonly behind: SearchBehindCache;
@@ -109,6 +106,33 @@ export class Rcache implements IovaAllocator, Cache {
     return this.tree.nodesVisited;
   }
 
+  get cachedRanges(): number {
+    let ranges = 0;
+    for (let order = 0; order < this.classes; order++) ranges += this.cachedIn(order);
+    return ranges;
+  }
+
+  get cachedPages(): number {
+    let pages = 0;
+    for (let order = 0; order < this.classes; order++) pages += this.cachedIn(order) * 2 ** order;
+    return pages;
+  }
+
+  get depotMagazines(): number {
+    let magazines = 0;
+    for (let order = 0; order < this.classes; order++) magazines += this.depotSize[order];
+    return magazines;
+  }
+
+  /** Ranges of a class in all magazines. */
+  private cachedIn(order: number): number {
+    const { held, classes, magazines } = this;
+    let ranges = this.depotSize[order] * magazines.capacity;
+    for (let at = order * 2; at < held.length; at += classes * 2)
+      ranges += magazines.fill[held[at]] + magazines.fill[held[at + 1]];
+    return ranges;
+  }
+
   allocate(pages: number, limitPfn: number): number {
     const order = 32 - Math.clz32(pages - 1);
     const size = pages < this.roundedBelow ? 1 << order : pages;
@@ -148,8 +172,6 @@ export class Rcache implements IovaAllocator, Cache {
     let magazine = this.held[at];
     if (magazine === EMPTY || magazines.fill[magazine] === magazines.capacity) magazine = this.makeRoom(at, order);
     magazines.push(magazine, pfn);
-    this.cachedRanges++;
-    this.cachedPages += size;
   }
 
   /** @param highestPfn highest page at which a range may begin */
@@ -167,8 +189,6 @@ export class Rcache implements IovaAllocator, Cache {
     }
     this.hits[order]++;
     this.counters.cacheHits++;
-    this.cachedRanges--;
-    this.cachedPages -= 1 << order;
     return pfn;
   }
 
@@ -209,7 +229,6 @@ export class Rcache implements IovaAllocator, Cache {
     if (magazine === EMPTY) return EMPTY;
     this.depotTop[order] = this.magazines.below[magazine];
     this.depotSize[order]--;
-    this.depotMagazines--;
     return magazine;
   }
 
@@ -217,13 +236,12 @@ export class Rcache implements IovaAllocator, Cache {
     const { call, counters } = this;
     if (!this.trimmed && this.depotSize[order] >= this.depotMax) {
       call.add(STEP.depotMove, 1 + order, 0);
-      this.freeToTree(order, magazine);
+      this.freeToTree(magazine);
       return;
     }
     this.magazines.below[magazine] = this.depotTop[order];
     this.depotTop[order] = magazine;
     this.depotSize[order]++;
-    this.depotMagazines++;
     counters.depotPuts++;
     call.add(STEP.depotMove, 1 + order, 1);
     if (this.trimmed) this.armWorker(order);
@@ -241,25 +259,23 @@ export class Rcache implements IovaAllocator, Cache {
       this.call.add(STEP.depotMove, 1 + order, 0);
       return;
     }
-    this.freeToTree(order, this.takeFromDepot(order));
+    this.freeToTree(this.takeFromDepot(order));
     this.armWorker(order);
   }
 
   /** A full magazine's ranges, to the tree under one hold of its lock; the magazine goes. */
-  private freeToTree(order: number, magazine: number): void {
+  private freeToTree(magazine: number): void {
     this.counters.depotFrees++;
-    this.call.add(this.tree.removeStep, TREE_LOCK, this.empty(order, magazine));
+    this.call.add(this.tree.removeStep, TREE_LOCK, this.empty(magazine));
     this.magazines.drop(magazine);
   }
 
   /** Takes a magazine's ranges out of the tree. @returns how many */
-  private empty(order: number, magazine: number): number {
+  private empty(magazine: number): number {
     const { magazines, tree } = this;
     const count = magazines.fill[magazine];
     const base = magazine * magazines.capacity;
     for (let slot = base; slot < base + count; slot++) tree.remove(magazines.pfn[slot]);
-    this.cachedRanges -= count;
-    this.cachedPages -= count * 2 ** order;
     return count;
   }
 
@@ -268,7 +284,7 @@ export class Rcache implements IovaAllocator, Cache {
     this.counters.cacheFlushes++;
     let ranges = 0;
     for (let at = 0; at < held.length; at++) {
-      ranges += this.empty((at >> 1) % classes, held[at]);
+      ranges += this.empty(held[at]);
       magazines.drop(held[at]);
       held[at] = EMPTY;
     }
@@ -276,10 +292,9 @@ export class Rcache implements IovaAllocator, Cache {
       let moved = 0;
       for (let magazine = EMPTY; (magazine = this.depotTop[order]) !== EMPTY; moved++) {
         this.depotTop[order] = magazines.below[magazine];
-        ranges += this.empty(order, magazine);
+        ranges += this.empty(magazine);
         magazines.drop(magazine);
       }
-      this.depotMagazines -= moved;
       this.depotSize[order] = 0;
       this.counters.depotFrees += moved;
       call.add(STEP.depotMove, 1 + order, moved);
