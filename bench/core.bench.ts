@@ -5,67 +5,9 @@
 
 import { policies } from '../src/core/os/invalidation/index.ts';
 import { allocators } from '../src/core/os/iova/index.ts';
-import { resolveSpec } from '../src/core/resolve-spec.ts';
-import { Simulator } from '../src/core/simulator.ts';
 import { tuneCompiler } from '../src/host/compiler.ts';
+import { type Arm, simulate } from './packets.ts';
 import { ratios, shown, spreadOf } from './service/rounds.ts';
-
-interface Arm {
-  allocator: string;
-  invalidation: string;
-  gbps: number;
-  cpus: number;
-  ringSize?: number;
-}
-
-/** Space for a million mappings, where an allocator does not have it by itself. */
-function spaceOf(kind: string): Record<string, number> {
-  if (kind === 'bitmap') return { apertureBytes: 8 * 2 ** 30 };
-  return 'entries' in allocators[kind]!.defaults ? { entries: 2 ** 21 } : {};
-}
-
-/** Seconds of wall time, packets and the rest of one run of so many packets offered. */
-function simulate(arm: Arm, packets: number) {
-  const { allocator, invalidation, gbps, cpus, ringSize = 512 } = arm;
-  const simulator = new Simulator(
-    resolveSpec({
-      machine: { cpus },
-      policy: {
-        allocator: { kind: allocator, ...spaceOf(allocator) },
-        invalidation: { kind: invalidation },
-      },
-      devices: [{ name: 'nic0', kind: 'nic', dmaMaskBits: 48 }],
-      workloads: [
-        {
-          kind: 'nic-rx',
-          device: 'nic0',
-          gbps,
-          queues: cpus,
-          ringSize: Math.ceil(ringSize / cpus),
-          cpus: Array.from({ length: cpus }, (_, cpu) => cpu),
-        },
-      ],
-      costs: { profile: 'riommu15-brcm' },
-    }),
-  );
-  const wireNs = (1538 * 8) / gbps;
-  // The ring is filled first, outside the measured part.
-  simulator.startRun({ forNs: 1 });
-  while (!simulator.stepRun(1000));
-  const started = performance.now();
-  simulator.startRun({ forNs: Math.ceil(packets * wireNs) });
-  while (!simulator.stepRun(5000));
-  const seconds = (performance.now() - started) / 1000;
-  const result = simulator.runResult() as { operations: number; workloads: { counts: { offered: number } }[] };
-  const offered = result.workloads[0]!.counts.offered;
-  return {
-    seconds,
-    packets: result.operations,
-    completed: result.operations / offered,
-    factor: simulator.runWireSeconds() / seconds,
-    digest: simulator.digest().slice(0, 12),
-  };
-}
 
 function speed(smoke: boolean): void {
   const packets = smoke ? 2_000 : 150_000;

@@ -1,10 +1,11 @@
 /** The servers under measurement, each a process of its own, so that neither shares its thread with the client that measures it. */
-import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Child, profiling } from '../child.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** A start takes about a second; on a machine that is busy with other things more. */
@@ -47,38 +48,26 @@ export async function startServer(flags: readonly string[]): Promise<RunningServ
   return { port: Number(/http:\/\/[^:\s]+:(\d+)/.exec(text)?.[1]), stop };
 }
 
-/** `IOMMU_LAB_BENCH_PROFILE=<folder>` has the server write CPU profiles there, one a thread. */
-function profiling(): string[] {
-  const folder = process.env.IOMMU_LAB_BENCH_PROFILE;
-  return folder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${folder}`];
-}
-
 /** A script of `bench/service/` that sends its port as its first message and then answers each message with one. */
 export class Helper implements RunningServer {
   readonly port: number;
-  private readonly child: ChildProcess;
+  private readonly child: Child;
 
-  private constructor(child: ChildProcess, port: number) {
+  private constructor(child: Child, port: number) {
     this.child = child;
     this.port = port;
   }
 
   static async start(script: string, ...words: string[]): Promise<Helper> {
-    const child = fork(fileURLToPath(new URL(script, import.meta.url)), words, { cwd: ROOT, execArgv: profiling() });
-    const [port] = (await once(child, 'message')) as [number];
-    return new Helper(child, port);
+    const { child, greeting } = await Child.start<number>(new URL(script, import.meta.url), words);
+    return new Helper(child, greeting);
   }
 
-  async ask<T>(question: object): Promise<T> {
-    const answer = once(this.child, 'message');
-    this.child.send(question);
-    return (await answer)[0] as T;
+  ask<T>(question: object): Promise<T> {
+    return this.child.ask(question);
   }
 
-  async stop(): Promise<void> {
-    // Its `disconnect` handler ends it, in order, so that a profile is written.
-    const ended = once(this.child, 'exit');
-    this.child.disconnect();
-    await ended;
+  stop(): Promise<void> {
+    return this.child.stop();
   }
 }

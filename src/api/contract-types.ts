@@ -195,6 +195,18 @@ export type DelayedEntries = number;
  */
 export type SingleQueue = boolean;
 /**
+ * Keeps the invalidation policy that is asked for where a real system would put another in its place: in caching mode, without `iommu.deferredFlush`, for untrusted devices.
+ */
+export type Force = boolean;
+/**
+ * Addresses below 4 GiB are not tried first, as with `iommu.forcedac=1`.
+ */
+export type Forcedac = boolean;
+/**
+ * As a boot loader passes it, `iommu.strict=0 intel_iommu=on,sp_off` for instance. It sets the members that the spec leaves open; a member of the spec wins over it. Understood are `iommu=`, `iommu.strict=`, `iommu.passthrough=`, `iommu.forcedac=`, `intel_iommu=`, `amd_iommu=`, `swiotlb=`; the session's `policy.warnings` name what does not exist, is deprecated, or changes nothing; what has nothing to do with an IOMMU is passed over.
+ */
+export type KernelCommandLine = string;
+/**
  * A spec to start from; the members beside it override it.
  */
 export type Preset = 'thread-2008' | 'rcache-today' | 'rcache-2016';
@@ -267,6 +279,10 @@ export type BusGbps = number;
  * Bytes that pass the bus beside the data of each access.
  */
 export type BusOverheadBytes = number;
+/**
+ * What `/sys/kernel/iommu_groups/N/type` would say.
+ */
+export type DomainType = 'DMA' | 'DMA-FQ' | 'identity';
 /**
  * Absent on the last page.
  */
@@ -394,6 +410,10 @@ export interface Iommu {
      */
     cachingMode?: boolean;
   };
+  /**
+   * Whether its driver can put flushes off (`IOMMU_CAP_DEFERRED_FLUSH`); without it `flush-queue` becomes `strict`.
+   */
+  deferredFlush?: boolean;
 }
 /**
  * `rbtree-2008` (top-down tree with one cached node), `rbtree` (today's tree), `maple` (the gap tree proposed in 2026), `rcache` (today's per-CPU magazines over one of those two), `eiovar` (free lists over `rbtree-2008`), `bitmap` (next-fit over one bitmap, the proposal of the 2008 thread); the bitmaps of platforms, with what each does about a slot freed ahead of the cursor: `gart` (x86), `amd-2008`, `alpha`, `sparc-pools` and `powerpc-pools` (a pool for some CPUs each), `sba-parisc` and `sba-ia64`; `identity` (an address is its frame, in a window of the CPU); `persistent` (an unmap keeps the mapping for the next map of the same memory); `contiguous` (256 KiB of addresses for the pages of a descriptor). Without `kind`, members are merged into the allocator that is there.
@@ -433,20 +453,74 @@ export interface AllocatorInput {
   depotMax?: DepotMax;
 }
 /**
- * When cached translations are dropped. `strict`: before unmap returns. `deferred-2008`: after 250 unmaps or 10 ms. `flush-queue`: when a CPU's ring of 256 is full, or after 10 ms. `wrap`: when the allocator's cursor wraps (bitmaps only). `never`: a control that shows what goes wrong. `delayed`: a small batch held back, then flushed. `batched`: as strict, with one invalidation for what is given back together.
+ * When cached translations are dropped. `strict`: before unmap returns. `deferred-2008`: after 250 unmaps or 10 ms. `flush-queue`: when a CPU's ring of 256 is full, or after 10 ms. `wrap`: when the allocator's cursor wraps (bitmaps only). `never`: a control that shows what goes wrong. `delayed`: a small batch held back, then flushed. `batched`: as strict, with one invalidation for what is given back together. The words of `/sys/kernel/iommu_groups/N/type` are taken as well, and resolved: `DMA` is `strict`, `DMA-FQ` is `flush-queue`, `identity` is the mode `passthrough`, `auto` what the kernel would choose: what `kernelCommandLine` says, else `flush-queue`.
  */
 export interface InvalidationInput {
-  kind?: 'strict' | 'deferred-2008' | 'flush-queue' | 'wrap' | 'never' | 'delayed' | 'batched';
+  kind?:
+    | 'strict'
+    | 'deferred-2008'
+    | 'flush-queue'
+    | 'wrap'
+    | 'never'
+    | 'delayed'
+    | 'batched'
+    | 'DMA'
+    | 'DMA-FQ'
+    | 'identity'
+    | 'auto';
   highWater?: HighWater;
   timeoutMs?: TimeoutMs;
   form?: DelayedForm;
   entries?: DelayedEntries;
   single?: SingleQueue;
 }
+/**
+ * The bounce pool, of the mode `bounce` and of untrusted devices where each mapping is translated.
+ */
+export interface BounceInput {
+  /**
+   * Size of the pool, in whole segments of 128 slots of 2 KiB; Linux reserves 64 MiB.
+   */
+  poolBytes?: number;
+  /**
+   * Parts of the pool with a lock each - one, as up to Linux 5.19, or one a CPU, as since 6.0.
+   */
+  areas?: 'one' | 'per-cpu';
+}
+/**
+ * The buffers of the mode `shadow`.
+ */
+export interface ShadowInput {
+  /**
+   * Size classes, rising.
+   */
+  classBytes?: number[];
+  /**
+   * The most that the buffers of one device may take.
+   */
+  poolBytes?: number;
+}
+/**
+ * How the hypervisor of the mode `emulated` hears of a submission.
+ */
+export interface EmulatedInput {
+  /**
+   * By an exit, or by a core of its own that polls.
+   */
+  handling?: 'exit' | 'sidecore';
+}
 export interface PolicyInput {
-  mode?: 'translate' | 'passthrough';
+  /**
+   * What stands between a device and memory. direct, emulated and paravirtual are of guests; domains are a VM's then.
+   */
+  mode?: 'translate' | 'passthrough' | 'bounce' | 'shadow' | 'direct' | 'emulated' | 'paravirtual';
+  bounce?: BounceInput;
+  shadow?: ShadowInput;
+  emulated?: EmulatedInput;
   allocator?: AllocatorInput;
   invalidation?: InvalidationInput;
+  force?: Force;
+  forcedac?: Forcedac;
 }
 export interface Costs {
   /**
@@ -488,6 +562,7 @@ export interface SessionInput {
   domains?: DomainInput[];
   devices?: DeviceInput[];
   workloads?: WorkloadInput[];
+  kernelCommandLine?: KernelCommandLine;
   costs?: Costs;
 }
 export interface TenantInput {
@@ -751,7 +826,91 @@ export interface SessionSpec {
   domains: DomainInput[];
   devices: DeviceInput[];
   workloads: WorkloadInput[];
+  kernelCommandLine: KernelCommandLine;
   costs: Costs;
+}
+/**
+ * A resolved spec; `policy` has the members of `SessionPolicy` beside its own.
+ */
+export interface CheckedSpec {
+  policy: SessionPolicy;
+  [k: string]: unknown;
+}
+/**
+ * What was asked for, what is in force, and why they differ where they do. Real systems put another policy in the place of the one that was asked for without much ado; so does a session, but it says so.
+ */
+export interface SessionPolicy {
+  requested: PolicyDocument;
+  effective: PolicyDocument;
+  why: PolicyReason[];
+  /**
+   * What there is to say about `kernelCommandLine`, the first 100 or so.
+   */
+  warnings: CommandLineWarning[];
+  /**
+   * Domains in which another policy is in force than in the others, the first 100.
+   */
+  domains: (DomainPolicy & {
+    domain: Id;
+    [k: string]: unknown;
+  })[];
+  [k: string]: unknown;
+}
+export interface PolicyDocument {
+  mode: string;
+  allocator: AllocatorInput;
+  invalidation: InvalidationInput;
+  force: Force;
+  forcedac: Forcedac;
+  domainType: DomainType;
+  [k: string]: unknown;
+}
+export interface PolicyReason {
+  /**
+   * `command-line`: a member was set by an option. `caching-mode`, `no-deferred-flush`, `untrusted`: what a policy does under this circumstance, mostly to give way. `forced`: it would give way, but `force` keeps it. `single-queue`, `not-translated`: what that means.
+   */
+  code:
+    'command-line' | 'caching-mode' | 'no-deferred-flush' | 'untrusted' | 'forced' | 'single-queue' | 'not-translated';
+  /**
+   * JSON Pointer of the spec's member that it explains.
+   */
+  member: string;
+  detail: string;
+}
+export interface CommandLineWarning {
+  /**
+   * `unknown-option`, `unknown-value`, `no-value`: the kernel passes over it. `loose-match`: the kernel compares only the beginning. `deprecated`. `no-effect`: it exists, and changes nothing. `not-modelled`: it would matter, but not here. `differs`: taken otherwise than by the kernel. `overruled`: by another option of the line. `member-wins`: a member of the spec contradicts it.
+   */
+  code:
+    | 'unknown-option'
+    | 'unknown-value'
+    | 'no-value'
+    | 'loose-match'
+    | 'deprecated'
+    | 'no-effect'
+    | 'not-modelled'
+    | 'differs'
+    | 'overruled'
+    | 'member-wins';
+  /**
+   * Name and word, as `amd_iommu=pt`.
+   */
+  option: string;
+  detail: string;
+  /**
+   * JSON Pointer of the spec's member that it is about.
+   */
+  member?: string;
+}
+/**
+ * The policy in force in a domain.
+ */
+export interface DomainPolicy {
+  domainType: DomainType;
+  mode: string;
+  invalidation: InvalidationInput;
+  why: PolicyReason[];
+  [k: string]: unknown;
 }
 export interface Session {
   id: Id;
@@ -776,12 +935,7 @@ export interface Session {
    */
   operations: number;
   spec: SessionSpec;
-  /**
-   * What was asked for, what is in force, and why they differ where they do.
-   */
-  policy?: {
-    [k: string]: unknown;
-  };
+  policy: SessionPolicy;
   /**
    * Id of the active run.
    */
@@ -820,6 +974,7 @@ export interface Domain {
    * Ids of the devices attached to it.
    */
   devices?: Id[];
+  policy?: DomainPolicy;
   [k: string]: unknown;
 }
 export interface DomainPage {
@@ -872,6 +1027,10 @@ export interface Device {
   segmentBoundaryBytes?: SegmentBoundaryBytes;
   untrusted?: Untrusted;
   deviceTlb?: DeviceTlbState;
+  /**
+   * That of its domain; null when detached.
+   */
+  policy?: DomainPolicy | null;
   [k: string]: unknown;
 }
 export interface DevicePage {
@@ -1823,6 +1982,10 @@ export interface Catalog {
   workloads: CatalogEntry[];
   profiles: CatalogEntry[];
   presets: CatalogEntry[];
+  /**
+   * What of a kernel command line is understood, and what it asks for.
+   */
+  kernelOptions?: CatalogEntry[];
   [k: string]: unknown;
 }
 export interface Health {

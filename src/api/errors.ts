@@ -69,7 +69,7 @@ export const ERRORS: Readonly<Record<string, CatalogueEntry>> = {
   'buffer-mapped': refusal(409, 'The buffer is mapped'),
   'device-detached': refusal(409, 'The device is attached to no domain'),
   'no-workload': refusal(409, 'The session has no workload to run'),
-  'policy-conflict': refusal(400, 'The policy does not work with this allocator'),
+  'policy-conflict': refusal(400, 'The policy does not allow it'),
   'invalid-name': refusal(400, 'The name has the form of an id'),
   'invalid-address': refusal(400, 'The address cannot be used here'),
   'address-width': refusal(400, "The range lies beyond the domain's address width"),
@@ -87,6 +87,8 @@ export const ERRORS: Readonly<Record<string, CatalogueEntry>> = {
   'no-frame': passing(507, 'No page frame left'),
   'quota-exceeded': passing(507, 'The memory quota of the tenant is used up'),
   'flush-queue-exhausted': passing(507, 'No memory for the flush queue left'),
+  'bounce-pool-full': passing(507, 'The bounce pool is full'),
+  'shadow-pool-full': passing(507, 'The shadow buffers have reached their limit'),
   'mask-unreachable': refusal(507, 'The device cannot address the memory'),
 
   // Lines of `ops`.

@@ -117,6 +117,12 @@ const FAMILIES: readonly Family[] = [
       { from: 'counters.flushesExplicit', labels: { trigger: 'explicit' } },
     ],
   },
+  one('swiotlb_bounced_bytes', 'counter', 'counters.bytesCopied', 'Bytes copied for devices that see copies.'),
+  one('swiotlb_failures', 'counter', 'counters.bounceFailures', 'Mappings that the bounce pool had no room for.'),
+  one('swiotlb_slots', 'gauge', 'counters.bounceSlots', 'Slots of 2 KiB of the bounce pool.'),
+  one('swiotlb_used_slots', 'gauge', 'counters.bounceUsedSlots', 'Slots of the bounce pool in use.'),
+  one('swiotlb_used_slots_peak', 'gauge', 'counters.bounceUsedSlotsPeak', 'Most slots in use so far.'),
+  one('iommu_vm_exits', 'counter', 'counters.vmExits', 'Exits of guests to their hypervisor.'),
   one('iommu_stale_mappings', 'gauge', 'exposure.actual.currentPages', 'Unmapped pages that are still translated.'),
   one(
     'iommu_stale_byte_seconds',

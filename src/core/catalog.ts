@@ -1,23 +1,13 @@
 /** `GET /v1/catalog`: every kind there is, with its schema, defaults and source. */
+import { options } from './boot/options.ts';
+import { sysfsWords } from './boot/sysfs-words.ts';
 import { workloads } from './devices/index.ts';
 import { assumptionsOf, hardwareOf, profiles, sensitivityOf } from './meter/cost-profile.ts';
 import { policies } from './os/invalidation/index.ts';
 import { withDefaults } from './os/invalidation/policy.ts';
 import { allocators } from './os/iova/index.ts';
+import { modes } from './os/mode/index.ts';
 import { presets } from './presets.ts';
-
-const modes = [
-  {
-    kind: 'translate',
-    source: 'Linux DMA domains: every mapping gets an IOVA and PTEs',
-    description: 'every mapping is translated and checked',
-  },
-  {
-    kind: 'passthrough',
-    source: 'Linux identity domains, iommu.passthrough=1',
-    description: 'the IOVA is the physical address; nothing is checked',
-  },
-];
 
 const deviceKinds = ['nic', 'block', 'hostile', 'custom'];
 
@@ -42,12 +32,27 @@ export function catalog(): Record<string, unknown> {
       defaults: withDefaults(entry),
       source: entry.source,
       reuse: entry.reuse,
+      aliases: Object.keys(sysfsWords).filter((word) => sysfsWords[word] === entry.kind),
+      lazy: entry.lazy,
+      downgrades: entry.downgrades,
       ...(entry.forms && {
         forms: entry.forms.map(({ parameters, reuse }) => ({ parameters: withDefaults(entry, parameters), reuse })),
       }),
       needsCircularAllocator: entry.needsCircular,
     })),
-    modes: modes.map((mode) => ({ ...mode, schema: { const: mode.kind }, defaults: {} })),
+    modes: Object.values(modes).map(
+      ({ kind, schema, defaults, source, description, departs, pathology, virtual, unused }) => ({
+        kind,
+        schema,
+        defaults,
+        source,
+        description,
+        departs,
+        pathology,
+        needsVirtualMachine: virtual,
+        unused,
+      }),
+    ),
     devices: deviceKinds.map((kind) => ({
       kind,
       schema: {
@@ -106,6 +111,14 @@ export function catalog(): Record<string, unknown> {
       source,
       schema: { type: 'object' },
       defaults: spec,
+    })),
+    kernelOptions: options.map(({ name, form, meanings, source }) => ({
+      kind: name,
+      schema: { type: 'string' },
+      defaults: {},
+      source,
+      form,
+      meanings: meanings.map(({ word, asks, remark }) => ({ word, ...(asks && { asks }), ...(remark && { remark }) })),
     })),
   };
 }

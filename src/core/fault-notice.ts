@@ -31,7 +31,7 @@ export function faultDocument(simulator: Simulator, record: FaultRecord): Record
       lastUnmap: unmapped ? { timeNs: unmappedNs, sinceNs: record.timeNs - unmappedNs } : null,
       verdict: !mapped ? 'never mapped' : unmapped ? 'use after unmap' : 'wrong direction or not covered',
     },
-    policy: simulator.spec.policy.invalidation.kind,
+    policy: (simulator.domains[record.domain]?.policyEntry ?? simulator.policyEntry).kind,
   };
 }
 

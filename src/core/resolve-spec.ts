@@ -1,26 +1,20 @@
-/** From what people send to a spec without gaps: defaults, then the preset, then their own words; then the checks that need sense. */
+/**
+ * From what people send to a spec without gaps: defaults, then the preset, then the kernel command line, then their own members; then
+ * the checks that need sense.
+ */
+import { requestsOf } from './boot/members.ts';
+import { withoutAliases } from './boot/sysfs-words.ts';
 import { profiles, stepNames } from './meter/cost-profile.ts';
 import { policies } from './os/invalidation/index.ts';
 import { withDefaults } from './os/invalidation/policy.ts';
 import { allocators } from './os/iova/index.ts';
+import { checkMode, fillParameters } from './os/mode/index.ts';
 import { presets } from './presets.ts';
 import { PHYSICAL_PAGES, parseAddress, parsed } from './sim/address.ts';
 import type { InvalidationSpec, ResolvedSpec } from './spec.ts';
+import { SpecError, type SpecProblem } from './spec-error.ts';
 
-export interface SpecProblem {
-  path: string;
-  message: string;
-}
-
-export class SpecError extends Error {
-  override name = 'SpecError';
-  readonly problems: SpecProblem[];
-
-  constructor(problems: SpecProblem[]) {
-    super(problems.map(({ path, message }) => `${path}: ${message}`).join('; '));
-    this.problems = problems;
-  }
-}
+export { SpecError };
 
 type Plain = Record<string, unknown>;
 
@@ -43,16 +37,20 @@ const defaults: Plain = {
       batchDescriptors: 1,
     },
     pageTableLock: false,
+    deferredFlush: true,
   },
   policy: {
     mode: 'translate',
     allocator: { kind: 'rbtree-2008' },
     invalidation: { kind: 'deferred-2008', highWater: 250, timeoutMs: 10 },
+    force: false,
+    forcedac: false,
   },
   tenants: [],
   domains: [],
   devices: [],
   workloads: [],
+  kernelCommandLine: '',
   costs: { profile: 'riommu15-mlx', overrides: {} },
 };
 
@@ -103,7 +101,15 @@ export function resolveSpec(input: Record<string, unknown>): ResolvedSpec {
       throw new SpecError([{ path: '/preset', message: `no preset is named "${preset}", the catalog lists them` }]);
     base = merge(base, known.spec, '');
   }
-  const merged = merge(base, own, '');
+  const line = String(own.kernelCommandLine ?? base.kernelCommandLine);
+  const allocator = (merge(base, own, '') as unknown as ResolvedSpec).policy.allocator.kind;
+  const { wishes } = requestsOf(line, allocator);
+  for (const wish of wishes) {
+    const asked = wish.merge(base as unknown as ResolvedSpec);
+    if (asked !== null) base = merge(base, asked, '');
+  }
+  const members = withoutAliases(own, base as unknown as ResolvedSpec, wishes);
+  const merged = merge(base, members, '');
   const spec = merged as unknown as ResolvedSpec;
   const profile = profiles[spec.costs.profile];
   const machine = merged.machine as Plain;
@@ -112,6 +118,7 @@ export function resolveSpec(input: Record<string, unknown>): ResolvedSpec {
   walkCache.entriesPerLevel ??= new Array(spec.iommu.levels - 1).fill(16);
   const policy = policies[spec.policy.invalidation.kind];
   if (policy) spec.policy.invalidation = withDefaults(policy, spec.policy.invalidation) as InvalidationSpec;
+  fillParameters(merged.policy as Plain);
   const problems = [...check(spec)];
   if (problems.length > 0) throw new SpecError(problems);
   return spec;
@@ -159,6 +166,7 @@ function* check(spec: ResolvedSpec): Generator<SpecProblem> {
     if (parsed.page < first) yield { path: `${path}/end`, message: 'lies below start' };
     if (parsed.page >= PHYSICAL_PAGES * 32) yield { path: `${path}/end`, message: 'lies beyond 57 bits' };
   }
+  yield* checkMode(spec);
   const allocator = allocators[policy.allocator.kind];
   if (!allocator)
     yield {
@@ -168,6 +176,13 @@ function* check(spec: ResolvedSpec): Generator<SpecProblem> {
   const invalidation = policies[policy.invalidation.kind];
   if (!invalidation)
     yield { path: '/policy/invalidation/kind', message: `unknown policy; known: ${Object.keys(policies).join(', ')}` };
+  for (const [path, entry, given] of [
+    ['/policy/allocator', allocator, policy.allocator],
+    ['/policy/invalidation', invalidation, policy.invalidation],
+  ] as const)
+    for (const name of Object.keys(given))
+      if (entry && !Object.hasOwn(entry.schema.properties as Plain, name))
+        yield { path: `${path}/${name}`, message: `is no parameter of the kind ${entry.kind}` };
   if (allocator && invalidation?.needsCircular && !allocator.circular)
     yield {
       path: '/policy/invalidation/kind',

@@ -30,6 +30,8 @@ export interface SimulatorApi {
   read(reading: Reading): Outcome;
   /** 64 hex digits. */
   digest(): string;
+  /** What was asked for, what is in force, and why: the contract's `SessionPolicy`. */
+  policyReport(): Record<string, unknown>;
 
   /** Arms a run. `refused` when the request does not fit the state (no workload and a count to wait for, time beyond the horizon). */
   startRun(request: RunRequest): Outcome;

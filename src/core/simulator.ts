@@ -8,38 +8,48 @@
 import { CostReplies } from './apply/cost.ts';
 import { type Applied, dispatch } from './apply/index.ts';
 import { assert } from './assert.ts';
+import { actingPolicy, type Effective, effectivePolicy, inCachingMode } from './boot/effective-policy.ts';
 import type { Workload } from './devices/workload.ts';
 import { EventLog } from './event-log.ts';
 import { faultNotice } from './fault-notice.ts';
 import { FaultLog } from './hardware/fault.ts';
 import { InvalidationUnit } from './hardware/invalidation.ts';
 import { Iotlb } from './hardware/iotlb.ts';
-import { HOST_TENANT, Memory, NO_FRAME } from './hardware/memory.ts';
+import { HOST_TENANT, Memory, NO_FRAME, STANDING } from './hardware/memory.ts';
 import { PageTables } from './hardware/page-table.ts';
 import { Iommu } from './hardware/translate.ts';
 import { WalkCacheLevel } from './hardware/walk-cache.ts';
 import { look } from './look/index.ts';
+import { sessionPolicy } from './look/policy.ts';
 import { assumptionsOf, type CostProfile, type Costs, costsOf, profiles, type StepName } from './meter/cost-profile.ts';
 import { Counters } from './meter/counters.ts';
 import { Work } from './meter/work.ts';
 import type { Operation, Outcome, RunRequest } from './operations.ts';
 import type { Buffer, Tenant } from './os/buffer.ts';
 import type { Device } from './os/device.ts';
-import { DmaApi } from './os/dma-api.ts';
+import { DmaApi, type DmaApiParts } from './os/dma-api.ts';
 import { Domain } from './os/domain.ts';
 import { policies } from './os/invalidation/index.ts';
 import type { InvalidationPolicy, PolicyEntry } from './os/invalidation/policy.ts';
+import { strict } from './os/invalidation/strict.ts';
 import { IommuApi } from './os/iommu-api.ts';
 import { IotlbFlush } from './os/iotlb-flush.ts';
 import { type AllocatorEntry, TIMERS } from './os/iova/allocator.ts';
 import { AllocatorCall } from './os/iova/call.ts';
 import { allocators } from './os/iova/index.ts';
 import { Mappings } from './os/mappings.ts';
+import { bounce, poolDefaults } from './os/mode/bounce.ts';
+import { BouncePool, SLOT_BYTES } from './os/mode/bounce-pool.ts';
+import { EmulatedFlush } from './os/mode/emulated.ts';
+import { modes, parametersOf } from './os/mode/index.ts';
+import type { ModeEntry, ModeParts } from './os/mode/mode.ts';
+import { HostMapper, HostQueue } from './os/mode/paravirtual.ts';
+import { PartialPages } from './os/mode/partial-pages.ts';
 import { PageMapper } from './os/page-mapper.ts';
 import { Registry } from './os/registry.ts';
 import { refuse } from './outcome.ts';
 import type { Reading } from './reading.ts';
-import { SpecError } from './resolve-spec.ts';
+
 import { Run } from './run.ts';
 import { formatAddress, parseAddress, parsed } from './sim/address.ts';
 import { Clock, REBASE_PS } from './sim/clock.ts';
@@ -49,6 +59,7 @@ import type { Lock } from './sim/lock.ts';
 import { RandomStreams } from './sim/random.ts';
 import type { Notice, SimulatorApi } from './simulator-api.ts';
 import type { ResolvedSpec } from './spec.ts';
+import { SpecError } from './spec-error.ts';
 import { Exposure } from './truth/exposure.ts';
 import { Oracle, verdictNames } from './truth/oracle.ts';
 import { coreVersion } from './version.ts';
@@ -92,9 +103,17 @@ export class Simulator implements SimulatorApi {
   readonly flush: IotlbFlush;
   readonly mapper: PageMapper;
   readonly allocatorEntry: AllocatorEntry;
+  readonly effective: Effective;
   readonly policyEntry: PolicyEntry;
+  /** In force in every domain but those of untrusted devices. */
   readonly policy: InvalidationPolicy;
-  readonly passthrough: boolean;
+  readonly modeEntry: ModeEntry;
+  /** Whether the hardware, or the hypervisor that plays it, caches what is not present. */
+  readonly cachingMode: boolean;
+  private readonly modeParts: Omit<ModeParts, 'dma'>;
+  /** In force in those; the same object where an untrusted device makes no difference. */
+  readonly untrustedEntry: PolicyEntry;
+  readonly untrustedPolicy: InvalidationPolicy;
   readonly dma: DmaApi;
   readonly iommuApi: IommuApi;
   readonly iommu: Iommu<Domain>;
@@ -126,6 +145,7 @@ export class Simulator implements SimulatorApi {
   version = 0;
   searchBudget = Number.POSITIVE_INFINITY;
   run: Run | null = null;
+  private readonly dmaParts: DmaApiParts;
   private pending: Operation | null = null;
   /** The next `begin` belongs to an operation whose search yielded: what it has worked so far stays booked. */
   private resuming = false;
@@ -135,7 +155,9 @@ export class Simulator implements SimulatorApi {
   /** @throws SpecError when the spec's own tenants, domains, devices or workloads cannot be made */
   constructor(spec: ResolvedSpec) {
     this.spec = spec;
-    const { machine, iommu, policy } = spec;
+    const { machine, iommu } = spec;
+    this.effective = effectivePolicy(spec);
+    const { policy, untrusted } = this.effective;
     this.profile = profiles[spec.costs.profile]!;
     this.costs = costsOf(this.profile, spec.costs.overrides);
     this.random = new RandomStreams(spec.seed);
@@ -159,28 +181,25 @@ export class Simulator implements SimulatorApi {
       this.counters,
       this.exposure,
     );
-    this.flush = new IotlbFlush(this.unit, this.work, this.costs, this.counters, iommu.invalidation.batchDescriptors);
-    this.mapper = new PageMapper(
-      this.tables,
-      this.work,
-      this.costs,
-      this.counters,
-      iommu.superpages,
-      iommu.coherent,
-      iommu.pageTableLock,
-    );
-    this.passthrough = policy.mode === 'passthrough';
+    this.modeEntry = modes[policy.mode]!;
+    this.cachingMode = inCachingMode(spec);
+    [this.flush, this.mapper] = this.wayToTheChip();
     this.allocatorEntry = allocators[policy.allocator.kind]!;
     this.policyEntry = policies[policy.invalidation.kind]!;
     this.costReplies = new CostReplies(this.profile, spec.costs.overrides, {
-      translates: !this.passthrough,
-      steps: this.passthrough
-        ? []
-        : (this.allocatorEntry.costStepsWith?.(policy.allocator) ?? this.allocatorEntry.costSteps),
+      translates: this.modeEntry.allocates,
+      steps: [
+        ...(this.modeEntry.stepsWith?.(parametersOf(spec)) ?? this.modeEntry.steps),
+        ...(this.modeEntry.allocates
+          ? (this.allocatorEntry.costStepsWith?.(policy.allocator) ?? this.allocatorEntry.costSteps)
+          : []),
+      ],
+      spares: this.modeEntry.spares,
       deferred: this.policyEntry.deferred,
       coherent: iommu.coherent,
     });
-    this.policy = this.policyEntry.create({
+    this.untrustedEntry = policies[untrusted.kind]!;
+    const policyParts = {
       work: this.work,
       costs: this.costs,
       counters: this.counters,
@@ -188,14 +207,36 @@ export class Simulator implements SimulatorApi {
       unit: this.unit,
       tables: this.tables,
       domains: this.domains,
-      cachingMode: iommu.invalidation.cachingMode,
-      clearPtes: (domain, pfn, pages) => this.dma.clearPtes(domain, pfn, pages),
-      freeIova: (domain, pfn, pages) => this.dma.freeIova(domain, pfn, pages),
-      arm: (ps, token) => this.queue.arm(ps, EVENT.timerOnCpu + this.work.cpu, token),
-      armHardware: (ps, token) => this.queue.arm(ps, EVENT.hardware, token),
+      cachingMode: this.cachingMode,
+      clearPtes: (domain: Domain, pfn: number, pages: number) => this.dma.clearPtes(domain, pfn, pages),
+      freeIova: (domain: Domain, pfn: number, pages: number) => this.dma.freeIova(domain, pfn, pages),
+      arm: (ps: number, token: number) => this.queue.arm(ps, EVENT.timerOnCpu + this.work.cpu, token),
+      armHardware: (ps: number, token: number) => this.queue.arm(ps, EVENT.hardware, token),
       cpus: machine.cpus,
-      parameters: policy.invalidation,
-    });
+    };
+    this.policy = this.policyEntry.create({ ...policyParts, parameters: policy.invalidation });
+    this.untrustedPolicy =
+      this.untrustedEntry === this.policyEntry
+        ? this.policy
+        : this.untrustedEntry.create({ ...policyParts, parameters: untrusted });
+    this.modeParts = {
+      clock: this.clock,
+      work: this.work,
+      costs: this.costs,
+      counters: this.counters,
+      memory: this.memory,
+      tables: this.tables,
+      mapper: this.mapper,
+      mappings: this.mappings,
+      oracle: this.oracle,
+      unit: this.unit,
+      flush: this.flush,
+      domains: this.domains,
+      cpus: machine.cpus,
+      bouncePool: (aligned) => this.makeBouncePool(aligned),
+      strict: strict.create({ ...policyParts, parameters: strict.defaults }),
+      parameters: parametersOf(spec),
+    };
     const parts = {
       clock: this.clock,
       work: this.work,
@@ -208,21 +249,21 @@ export class Simulator implements SimulatorApi {
       exposure: this.exposure,
       oracle: this.oracle,
       flush: this.flush,
-      policy: this.policy,
-      deferred: this.policyEntry.deferred,
-      gathers: this.policyEntry.gathers === true,
-      keepsPte: this.policy.keepsPte === true,
+      mode: (dma: DmaApi) => this.modeEntry.create({ ...this.modeParts, dma }),
+      plain:
+        this.modeEntry.kind === 'translate' &&
+        !this.cachingMode &&
+        !this.mapper.locks &&
+        this.allocatorEntry.keepsMappings !== true,
       keepsMappings: this.allocatorEntry.keepsMappings === true,
       byFrame: this.allocatorEntry.byFrame === true,
-      passthrough: this.passthrough,
-      cachingMode: iommu.invalidation.cachingMode,
-      always32BitFirst: this.allocatorEntry.always32BitFirst,
+      cachingMode: this.cachingMode,
+      always32BitFirst: this.allocatorEntry.always32BitFirst && !policy.forcedac,
       call: this.call,
       findCost: this.allocatorEntry.findStep === null ? 0 : this.costs[this.allocatorEntry.findStep],
       domains: this.domains,
     };
-    this.dma = new DmaApi(parts);
-    this.iommuApi = new IommuApi(parts);
+    this.dmaParts = parts;
     const interrupts: { first: number; last: number }[] = [];
     for (const region of iommu.reservedRegions) {
       parseAddress(region.start);
@@ -231,6 +272,8 @@ export class Simulator implements SimulatorApi {
       this.reserved.push({ first, last: parsed.page });
       if (region.type === 'msi') interrupts.push({ first, last: parsed.page });
     }
+    this.dma = new DmaApi(parts);
+    this.iommuApi = new IommuApi(parts);
     this.iommu = new Iommu({
       iotlb: this.iotlb,
       tables: this.tables,
@@ -240,7 +283,7 @@ export class Simulator implements SimulatorApi {
       faults: this.faults,
       counters: this.counters,
       clock: this.clock,
-      passthrough: this.passthrough,
+      passthrough: this.modeEntry.kind === 'passthrough',
       interrupts,
       domainAt: (index) => this.domains[index]!,
     });
@@ -275,6 +318,59 @@ export class Simulator implements SimulatorApi {
     return this.clock.timePs;
   }
 
+  /** What invalidations and table entries go through: the chip itself, or a hypervisor. */
+  private wayToTheChip(): [IotlbFlush, PageMapper] {
+    const { tables, work, costs, counters, unit, spec } = this;
+    const { superpages, coherent, pageTableLock, invalidation } = spec.iommu;
+    if (this.modeEntry.kind === 'paravirtual') {
+      const queue = new HostQueue(unit, work, costs, counters, tables, this.domains);
+      queue.cleared = (domain, first, pages, at) => this.exposure.cleared(domain.index, first, first + pages - 1, at);
+      return [queue, new HostMapper(tables, work, costs, counters, superpages, coherent, queue)];
+    }
+    const mapper = new PageMapper(tables, work, costs, counters, superpages, coherent, pageTableLock);
+    const { batchDescriptors } = invalidation;
+    if (this.modeEntry.kind !== 'emulated')
+      return [new IotlbFlush(unit, work, costs, counters, batchDescriptors), mapper];
+    const sidecore = parametersOf(spec).handling === 'sidecore';
+    return [new EmulatedFlush(unit, work, costs, counters, batchDescriptors, sidecore), mapper];
+  }
+
+  /** @param aligned on 2 MiB, where nothing of the machine lies yet: the pool stays mapped, in large pages */
+  private makeBouncePool(aligned: boolean): BouncePool | null {
+    const { memory, spec } = this;
+    const { poolBytes, areas } = { ...poolDefaults, ...spec.policy.bounce };
+    const frames = poolBytes / 4096;
+    let first = NO_FRAME;
+    if (aligned) {
+      first = placeOfPool(frames, this.reserved);
+      if (first + frames > memory.frames) return null;
+      memory.claim(first, frames, HOST_TENANT);
+      memory.setStanding(first, frames, STANDING.pool);
+    } else first = memory.allocate(frames, HOST_TENANT);
+    if (first === NO_FRAME) return null;
+    this.bouncePool = new BouncePool(this, first, poolBytes / SLOT_BYTES, areas === 'one' ? 1 : spec.machine.cpus);
+    const pool = this.bouncePool;
+    // An operation that fails says so itself; in a run it is the workload that lives with it.
+    pool.onFull = () => {
+      if (this.run === null || this.run.ended) return;
+      this.log.add('bounce-pool-full', this.clock.toNs(this.work.now()), { detail: pool.complaint });
+    };
+    return pool;
+  }
+
+  /** The pool that copies are in; null until there is one. */
+  bouncePool: BouncePool | null = null;
+
+  /** Makes ready for a device that is not to see a byte beside its buffers. @returns false without frames for the copies */
+  readyForUntrusted(): boolean {
+    if (!this.modeEntry.translates || this.dma.partial !== null) return true;
+    const pool = this.modeParts.bouncePool(false);
+    if (pool === null) return false;
+    this.costReplies.also([...bounce.steps, 'zeroByte']);
+    this.dma.partial = new PartialPages({ ...this.modeParts, ...this.dmaParts, dma: this.dma }, pool);
+    return true;
+  }
+
   /** A domain, made for a device or by itself; null when there is no frame for its root table. */
   makeDomain(name: string | null, tenant: number, levels: number): Domain | null {
     const domain = new Domain(
@@ -295,12 +391,18 @@ export class Simulator implements SimulatorApi {
             EVENT.allocatorOnCpu + this.work.cpu,
             domain.index * TIMERS + token,
           ),
-        flushes: this.policyEntry.needsCircular ? this.policy : null,
+        flushes: this.policyEntry.needsCircular,
         exhausted: (domain) => this.dma.exhausted(domain),
       },
-      this.reserved,
+      this.dma.mode?.standing ? [...this.reserved, this.dma.mode.standing] : this.reserved,
+      this.policy,
+      this.policyEntry,
     );
     if (domain.root < 0) return null;
+    if (this.dma.mode !== null && !this.dma.mode.domainMade(domain)) {
+      this.tables.destroy(domain.root, domain.levels);
+      return null;
+    }
     this.domains.push(domain);
     this.domainNames.add(domain);
     return domain;
@@ -456,6 +558,8 @@ export class Simulator implements SimulatorApi {
       ...this.flush.locks,
       ...this.policy.locks,
       ...this.domains.flatMap(({ locks, tableLock }) => (pageTableLock ? [...locks, tableLock] : locks)),
+      ...(this.dma.mode?.locks ?? []),
+      ...(this.dma.partial?.pool.locks ?? []),
     ];
   }
 
@@ -475,6 +579,10 @@ export class Simulator implements SimulatorApi {
 
   read(reading: Reading): Outcome {
     return look(this, reading);
+  }
+
+  policyReport(): Record<string, unknown> {
+    return sessionPolicy(this);
   }
 
   startRun(request: RunRequest): Outcome {
@@ -522,10 +630,13 @@ export class Simulator implements SimulatorApi {
 
   digest(): string {
     const sink = new Digest();
-    // Tenants, domains, devices and workloads are digested as they are now, by number: their names do not act.
+    // Tenants, domains, devices and workloads are digested as they are now, by number: their names do not act. Nor does it matter how
+    // the policy in force came about: by members, by a command line, or in the place of another.
     const {
       name: _name,
       title: _title,
+      kernelCommandLine: _line,
+      iommu: { deferredFlush: _deferredFlush, ...iommu },
       tenants: _tenants,
       domains: _domains,
       devices: _devices,
@@ -533,7 +644,7 @@ export class Simulator implements SimulatorApi {
       ...spec
     } = this.spec;
     sink.text(coreVersion);
-    sink.text(JSON.stringify(sorted(spec)));
+    sink.text(JSON.stringify(sorted({ ...spec, iommu, policy: actingPolicy(this.effective) })));
     sink.number(this.clock.baseNs + Math.floor(this.clock.now / 1000));
     sink.number(this.clock.now % 1000);
     this.queue.digest(sink, this.clock.baseNs);
@@ -549,6 +660,10 @@ export class Simulator implements SimulatorApi {
     this.mappings.digest(sink);
     this.flush.digest(sink);
     this.policy.digest(sink);
+    this.dma.mode?.digest(sink);
+    this.dma.partial?.digest(sink);
+    for (const lock of this.dma.mode?.locks ?? []) lock.digest(sink);
+    for (const lock of this.dma.partial?.pool.locks ?? []) lock.digest(sink);
     for (const domain of this.domains) domain.digest(sink);
     for (const device of this.devices.all()) device.digest(sink);
     for (const tenant of this.tenants.all()) {
@@ -566,6 +681,17 @@ export class Simulator implements SimulatorApi {
     sink.column(this.cpuAt, this.cpuAt.length);
     sink.column(this.cpuBusyPs, this.cpuBusyPs.length);
     return sink.hex();
+  }
+}
+
+/** The lowest frame on a 2 MiB boundary, 0 excepted, from which on so many frames meet no reserved region. */
+function placeOfPool(frames: number, reserved: readonly { first: number; last: number }[]): number {
+  let first = 512;
+  for (;;) {
+    const last = first + frames - 1;
+    const way = reserved.find((region) => region.first <= last && region.last >= first);
+    if (way === undefined) return first;
+    first = Math.ceil((way.last + 1) / 512) * 512;
   }
 }
 

@@ -8,7 +8,7 @@ export type Address = string | number;
 
 export type FrameReuse = 'lifo' | 'fifo' | 'random';
 export type Replacement = 'lru' | 'plru' | 'fifo' | 'random';
-export type Mode = 'translate' | 'passthrough';
+export type Mode = 'translate' | 'passthrough' | 'bounce' | 'shadow' | 'direct' | 'emulated' | 'paravirtual';
 
 export interface MachineSpec {
   cpus: number;
@@ -42,6 +42,8 @@ export interface IommuSpec {
     /** Descriptors before one wait descriptor, at most: 1 up to Linux 6.11, 16 since. */
     batchDescriptors: number;
   };
+  /** Whether its driver can put flushes off (`IOMMU_CAP_DEFERRED_FLUSH`); without it there is no flush queue. */
+  deferredFlush: boolean;
   /** A lock of the page table, taken for each PTE that a map writes, as Linux had in 2008. */
   pageTableLock: boolean;
 }
@@ -55,10 +57,21 @@ export interface InvalidationSpec {
   [parameter: string]: unknown;
 }
 
-export interface PolicySpec {
+/** Parameters of modes, each under the name of its mode; `bounce` also where untrusted devices bounce. */
+export interface ModeParameters {
+  bounce?: { poolBytes: number; areas: 'one' | 'per-cpu' };
+  shadow?: { classBytes: number[]; poolBytes: number };
+  emulated?: { handling: 'exit' | 'sidecore' };
+}
+
+export interface PolicySpec extends ModeParameters {
   mode: Mode;
   allocator: AllocatorSpec;
   invalidation: InvalidationSpec;
+  /** Keeps what was asked for where a real system would put something else in its place. */
+  force: boolean;
+  /** Skips the attempt below 4 GiB (`iommu.forcedac`). */
+  forcedac: boolean;
 }
 
 export interface TenantSpec {
@@ -116,5 +129,7 @@ export interface ResolvedSpec {
   domains: DomainSpec[];
   devices: DeviceSpec[];
   workloads: WorkloadSpec[];
+  /** As the boot loader would pass it; sets what the other members leave open, see `boot/command-line.ts`. */
+  kernelCommandLine: string;
   costs: CostsSpec;
 }

@@ -38,6 +38,8 @@ export interface SessionDocument {
   /** Operations applied since creation or the last reset. */
   operations: number;
   spec: Record<string, unknown>;
+  /** What was asked for, what is in force, and why they differ where they do. */
+  policy: Record<string, unknown>;
   activeRun: string | null;
 }
 
@@ -90,7 +92,7 @@ export interface OpsResume {
 }
 
 export interface SessionHost {
-  /** Resolves and checks the spec and changes nothing: the resolved spec. */
+  /** Resolves and checks the spec and changes nothing: the resolved spec, whose `policy` says too what would be in force. */
   validate(input: SessionInput): Promise<Reply>;
   create(input: SessionInput): Promise<Reply<SessionDocument>>;
   list(page: { limit?: number; cursor?: string }): Promise<Reply<{ items: SessionDocument[]; nextCursor?: string }>>;

@@ -35,6 +35,8 @@ export interface SessionStatus {
   timePs: string;
   digest: string | null;
   operations: number;
+  /** Policy asked for and in force. */
+  policy: Record<string, unknown>;
   activeRun: string | null;
 }
 

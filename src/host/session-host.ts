@@ -175,7 +175,7 @@ class WorkerHost implements SessionHost {
 
   private document(entry: Entry): SessionDocument {
     const { id, name, title, createdAt, status, spec, failure } = entry;
-    const { timeNs, timePs, operations } = status;
+    const { timeNs, timePs, operations, policy } = status;
     return {
       id,
       ...(name === undefined ? {} : { name }),
@@ -187,6 +187,7 @@ class WorkerHost implements SessionHost {
       digest: failure === null ? status.digest : null,
       operations,
       spec,
+      policy,
       activeRun: failure === null ? status.activeRun : null,
     };
   }

@@ -108,6 +108,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
       timePs: simulator.timePs,
       digest: this.digest(),
       operations: simulator.operations,
+      policy: simulator.policyReport(),
       activeRun: this.active === null ? null : runId(this.active.number),
     };
   }

@@ -75,8 +75,8 @@ function carryOut(message: Call, answer: (reply: Reply<unknown>) => void): void 
       answer(
         orSpecProblem(() => {
           const spec = core.resolveSpec(message.input);
-          core.createSimulator(spec);
-          return spec;
+          const report = core.createSimulator(spec).policyReport();
+          return { ...spec, policy: { ...spec.policy, ...report } };
         }),
       );
       return;

@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import { contractSchema, type Schema } from '../../src/api/contract.ts';
 import { metricSources } from '../../src/api/openmetrics.ts';
 import { Validators } from '../../src/api/validator.ts';
+import { sysfsWords } from '../../src/core/boot/sysfs-words.ts';
 import { catalog } from '../../src/core/catalog.ts';
 import { resolveSpec } from '../../src/core/resolve-spec.ts';
 import { Simulator } from '../../src/core/simulator.ts';
@@ -42,7 +43,11 @@ it('the catalogue fits the contract', () => {
 
 it('the kinds are the same', () => {
   assert.deepEqual(allowed(property(allocator, 'kind')), kindsOf('allocators'));
-  assert.deepEqual(allowed(property(invalidation, 'kind')), kindsOf('policies'));
+  assert.deepEqual(
+    allowed(property(invalidation, 'kind')),
+    [...kindsOf('policies'), ...Object.keys(sysfsWords)].sort(),
+    'policies, and the words of sysfs for them',
+  );
   assert.deepEqual(allowed(property(policy, 'mode')), kindsOf('modes'));
   assert.deepEqual(allowed(contractSchema('DeviceKind')), kindsOf('devices'));
   assert.deepEqual(allowed(contractSchema('Preset')), kindsOf('presets'));
@@ -56,6 +61,9 @@ describe('the parameters of a kind have the same bounds', () => {
   const cases: [string, Entry, Schema][] = [
     ...entries('allocators').map((entry): [string, Entry, Schema] => ['allocator', entry, allocator]),
     ...entries('policies').map((entry): [string, Entry, Schema] => ['policy', entry, invalidation]),
+    ...entries('modes')
+      .filter(({ defaults }) => Object.keys(defaults).length > 0)
+      .map((entry): [string, Entry, Schema] => ['mode', entry, property(policy, entry.kind)]),
     ...entries('devices').map((entry): [string, Entry, Schema] => ['device', entry, contractSchema('DeviceInput')]),
     ...entries('workloads').map((entry): [string, Entry, Schema] => {
       const branches = contractSchema('WorkloadInput').oneOf as Schema[];
@@ -78,11 +86,15 @@ it('defaults and presets are what the contract lets in', () => {
   const validate = validators.compile(input);
   for (const { defaults } of entries('allocators')) assert.equal(validate({ policy: { allocator: defaults } }), null);
   for (const { defaults } of entries('policies')) assert.equal(validate({ policy: { invalidation: defaults } }), null);
+  for (const { kind, defaults } of entries('modes')) {
+    const parameters = Object.keys(defaults).length > 0 ? { [kind]: defaults } : {};
+    assert.equal(validate({ policy: { mode: kind, ...parameters } }), null, kind);
+  }
   for (const { kind, defaults } of entries('presets')) assert.equal(validate(defaults), null, kind);
 });
 
 it('the text forms of the metrics read members that the metrics document has', () => {
-  const simulator = new Simulator(resolveSpec({ iommu: { levels: 5 } }));
+  const simulator = new Simulator(resolveSpec({ iommu: { levels: 5 }, policy: { mode: 'bounce' } }));
   const outcome = simulator.read({ read: 'metrics' });
   assert.equal(outcome.status, 'ok');
   for (const source of metricSources) {

@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
-import { packageRoot } from '../../src/api/contract.ts';
+import { contractSchema, packageRoot } from '../../src/api/contract.ts';
 import { ERRORS, isCatalogued } from '../../src/api/errors.ts';
 import { atOrigin, problemDocument } from '../../src/api/problem.ts';
+import { downgradeCauses } from '../../src/core/os/invalidation/policy.ts';
 
 /** How sources name a problem: `code: 'name-taken'`, and in the core `refuse('name-taken', ...)`, `fail('no-frame', ...)`. */
 const NAMED_CODE = /\bcode: '([a-z0-9-]+)'/g;
@@ -17,10 +18,14 @@ function* sources(folder: string): Generator<string> {
   }
 }
 
+/** Reasons and warnings have codes of their own, which are in the contract. */
+const REASONS = join(packageRoot, 'src/core/boot');
+
 it('every code that the sources name is in the catalogue', () => {
   const missing: string[] = [];
   let seen = 0;
   for (const file of [...sources('src'), ...sources('routes')]) {
+    if (file.startsWith(REASONS)) continue;
     const naming = file.startsWith(join(packageRoot, 'src/core')) ? CORE_CODE : NAMED_CODE;
     for (const [, code] of readFileSync(file, 'utf8').matchAll(naming)) {
       seen++;
@@ -29,6 +34,17 @@ it('every code that the sources name is in the catalogue', () => {
   }
   assert.ok(seen > 20);
   assert.deepEqual(missing, []);
+});
+
+it('every reason and warning that the sources name is in the contract, and the other way round', () => {
+  const named = new Set<string>();
+  for (const file of sources('src/core/boot'))
+    for (const [, code] of readFileSync(file, 'utf8').matchAll(CORE_CODE)) named.add(code as string);
+  // These are the causes that a policy declares.
+  for (const cause of downgradeCauses) named.add(cause);
+  const codesOf = (schema: string) =>
+    ((contractSchema(schema).properties as Record<string, { enum?: string[] }>).code as { enum: string[] }).enum;
+  assert.deepEqual([...named].sort(), [...codesOf('PolicyReason'), ...codesOf('CommandLineWarning')].sort());
 });
 
 it('every entry has a code in kebab case, a status of a problem and a title', () => {

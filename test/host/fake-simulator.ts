@@ -84,6 +84,10 @@ class FakeSimulator implements SimulatorApi {
     return String(BigInt(this.timeNs) * 1000n);
   }
 
+  policyReport(): Record<string, unknown> {
+    return {};
+  }
+
   apply(operation: Operation): Outcome | null {
     if (this.suspensionsLeft >= 0) throw new Error('apply while suspended');
     if (this.request !== null) throw new Error('apply during a run');

@@ -53,6 +53,56 @@ describe('a session on the real core', () => {
     await call(400, 'POST', '/v1/sessions', { policy: { invalidation: { kind: 'wrap' } } });
   });
 
+  it('says which policy was asked for, which is in force, and why, wherever it is read', async () => {
+    const spec = {
+      name: 'guest',
+      kernelCommandLine: 'iommu.strict=0 intel_iommu=sp_off amd_iommu=pt',
+      iommu: { invalidation: { cachingMode: true } },
+    };
+    const checked = await call(200, 'POST', '/v1/sessions?validateOnly=true', spec);
+    assert.deepEqual(checked.iommu.superpages, []);
+    assert.equal(checked.policy.invalidation.kind, 'flush-queue');
+    const made = await call(201, 'POST', '/v1/sessions', spec);
+    const { policy } = made;
+    assert.equal(policy.requested.domainType, 'DMA-FQ');
+    assert.equal(policy.effective.domainType, 'DMA');
+    assert.deepEqual(
+      policy.why.map(({ code }: { code: string }) => code),
+      ['command-line', 'command-line', 'caching-mode'],
+    );
+    assert.deepEqual(
+      policy.warnings.map(({ option }: { option: string }) => option),
+      ['amd_iommu=pt'],
+    );
+    assert.deepEqual({ ...policy, ...made.spec.policy }, checked.policy);
+    assert.deepEqual((await call(200, 'GET', '/v1/sessions/guest')).policy, policy);
+    assert.deepEqual((await call(200, 'GET', '/v1/sessions')).items.at(-1).policy, policy);
+    const again = await call(201, 'POST', '/v1/sessions', { ...made.spec, name: 'again' });
+    assert.equal(again.digest, made.digest);
+    assert.deepEqual(again.policy, policy);
+    const outright = await call(201, 'POST', '/v1/sessions', {
+      iommu: { invalidation: { cachingMode: true }, superpages: [] },
+      policy: { invalidation: { kind: 'DMA' } },
+    });
+    assert.equal(outright.digest, made.digest);
+    for (const { id } of [made, again, outright]) await call(200, 'DELETE', `/v1/sessions/${id}`);
+  });
+
+  it('says it of a domain and a device, when an untrusted one comes', async () => {
+    const { id } = await call(201, 'POST', '/v1/sessions', { policy: { invalidation: { kind: 'DMA-FQ' } } });
+    const nic = await call(201, 'POST', `/v1/sessions/${id}/devices`, { kind: 'nic' });
+    const dock = await call(201, 'POST', `/v1/sessions/${id}/devices`, { kind: 'nic', untrusted: true });
+    assert.deepEqual([nic.policy.domainType, dock.policy.domainType], ['DMA-FQ', 'DMA']);
+    const domain = await call(200, 'GET', `/v1/sessions/${id}/domains/${dock.domain}`);
+    assert.deepEqual(domain.policy, dock.policy);
+    const { policy } = await call(200, 'GET', `/v1/sessions/${id}`);
+    assert.deepEqual(policy.domains, [{ domain: dock.domain, ...dock.policy }]);
+    assert.equal(policy.why[0].code, 'untrusted');
+    assert.deepEqual((await call(200, 'POST', `/v1/sessions/${id}/reset`)).policy.domains, []);
+    await call(400, 'POST', '/v1/sessions', { policy: { mode: 'translate', invalidation: { kind: 'identity' } } });
+    await call(200, 'DELETE', `/v1/sessions/${id}`);
+  });
+
   it('gets tenants, domains, devices, buffers and workloads', async () => {
     const resources: [string, object][] = [
       ['tenants', { name: 'guest', kind: 'vm', memoryBytes: 2 ** 24 }],

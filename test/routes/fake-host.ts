@@ -25,18 +25,25 @@ export const SPEC = {
       batchDescriptors: 1,
     },
     pageTableLock: false,
+    deferredFlush: true,
   },
   policy: {
     mode: 'translate',
     allocator: { kind: 'rbtree-2008' },
     invalidation: { kind: 'deferred-2008', highWater: 250, timeoutMs: 10 },
+    force: false,
+    forcedac: false,
   },
   tenants: [],
   domains: [],
   devices: [],
   workloads: [],
+  kernelCommandLine: '',
   costs: { profile: 'riommu15-mlx', overrides: {} },
 };
+
+const IN_FORCE = { ...SPEC.policy, domainType: 'DMA-FQ' };
+const POLICY = { requested: IN_FORCE, effective: IN_FORCE, why: [], warnings: [], domains: [] };
 
 const SESSION: SessionDocument = {
   id: 'ses_1',
@@ -48,6 +55,7 @@ const SESSION: SessionDocument = {
   digest: '0'.repeat(64),
   operations: 0,
   spec: SPEC,
+  policy: POLICY,
   activeRun: null,
 };
 
@@ -152,7 +160,7 @@ export class FakeHost implements SessionHost {
   }
 
   async validate(): Promise<Reply> {
-    return { ok: true, value: SPEC };
+    return { ok: true, value: { ...SPEC, policy: { ...SPEC.policy, ...POLICY } } };
   }
   async create(): Promise<Reply<SessionDocument>> {
     return this.known('ses_1', SESSION);

@@ -51,7 +51,7 @@ describe('bodies', () => {
     assert.deepEqual(await errorsOf(`${LAB}/advance`, { ns: 0.5 }), { '/ns': 'must be integer' });
   });
 
-  it('refuse what comes with later issues by name', async () => {
+  it('refuse what there is not, or not yet, by name', async () => {
     assert.deepEqual(await errorsOf(`${LAB}/devices`, { kind: 'replay', reserved: true }), {
       '/reserved': 'unknown member `reserved`',
       '/kind': 'must be one of `nic`, `block`, `hostile`, `custom`',
@@ -59,13 +59,38 @@ describe('bodies', () => {
     assert.deepEqual(
       Object.keys(
         await errorsOf('/v1/sessions', {
-          kernelCommandLine: '',
           fromSnapshot: 's',
-          policy: { force: true, mode: 'bounce', allocator: { kind: 'maple' } },
+          policy: { mode: 'nested', allocator: { kind: 'buddy' } },
         }),
       ).sort(),
-      ['/fromSnapshot', '/kernelCommandLine', '/policy/allocator/kind', '/policy/force', '/policy/mode'],
+      ['/fromSnapshot', '/policy/allocator/kind', '/policy/mode'],
     );
+  });
+
+  it('of the policy in force are checked like all others', async () => {
+    assert.deepEqual(
+      await errorsOf('/v1/sessions', {
+        kernelCommandLine: 'x'.repeat(2048),
+        iommu: { deferredFlush: 'no' },
+        policy: { force: 1, forcedac: 'yes', domainType: 'DMA' },
+      }),
+      {
+        '/kernelCommandLine': 'must NOT have more than 2047 characters',
+        '/iommu/deferredFlush': 'must be boolean',
+        '/policy/force': 'must be boolean',
+        '/policy/forcedac': 'must be boolean',
+        '/policy/domainType': 'unknown member `domainType`',
+      },
+    );
+    assert.deepEqual(await errorsOf('/v1/sessions', { kernelCommandLine: ['quiet'] }), {
+      '/kernelCommandLine': 'must be string',
+    });
+    assert.deepEqual(Object.keys(await errorsOf('/v1/sessions', { policy: { invalidation: { kind: 'DMA_FQ' } } })), [
+      '/policy/invalidation/kind',
+    ]);
+    assert.deepEqual(await errorsOf('/v1/sessions', { policy: { invalidation: { kind: 'DMA', single: true } } }), {
+      '/policy/invalidation': '`single` belongs to the kind `flush-queue`',
+    });
   });
 
   it('say which members belong to which kind', async () => {
@@ -88,7 +113,8 @@ describe('bodies', () => {
       },
     );
     assert.deepEqual(await errorsOf(`${LAB}/workloads`, { kind: 'nic_rx', device: 'nic0' }), {
-      '/kind': 'must be one of `nic-rx`, `nic-tx`, `block`, `hostile`; did you mean `nic-rx`?',
+      '/kind':
+        'must be one of `nic-rx`, `nic-tx`, `block`, `dma-window`, `map-benchmark`, `hostile`; did you mean `nic-rx`?',
     });
   });
 

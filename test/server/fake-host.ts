@@ -51,6 +51,7 @@ export function fakeHost(): FakeHost {
         digest: '0'.repeat(64),
         operations: 0,
         spec: {},
+        policy: {},
         activeRun: null,
         ...(name === undefined ? {} : { name }),
       };

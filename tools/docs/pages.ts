@@ -3,6 +3,8 @@
  * by `npm run docs` and compared by `npm run docs -- --check`.
  */
 import { globSync, readFileSync } from 'node:fs';
+import { effectivePolicyParts } from '../effective-policy/parts.ts';
+import { modeParts } from '../modes/parts.ts';
 import { recordedParts } from '../recorded-lines/parts.ts';
 import { type Part, sceneParts, threadParts } from '../thread-2008/parts.ts';
 import { workloadParts } from '../workloads/parts.ts';
@@ -25,7 +27,9 @@ export const PARTS: Record<string, Part> = {
   ...sceneParts,
   ...threadParts,
   ...recordedParts,
+  ...effectivePolicyParts,
   ...workloadParts,
+  ...modeParts,
 };
 
 const MARKED = /(<!-- generated: (.+?) -->\n)([\s\S]*?)(<!-- end -->)/g;

@@ -7,6 +7,7 @@ import { fail, ok, refuse } from '../outcome.ts';
 import { parseAddress, parsed } from '../sim/address.ts';
 import type { Simulator } from '../simulator.ts';
 import type { Of } from './index.ts';
+import { memoryOf } from './mappings.ts';
 import { refuseName } from './names.ts';
 
 export function allocateBuffer(simulator: Simulator, operation: Of<'buffer'>): Outcome {
@@ -38,8 +39,8 @@ export function allocateBuffer(simulator: Simulator, operation: Of<'buffer'>): O
       'quota-exceeded',
       `the tenant has ${used * 4096} of its ${quota} bytes in use; ${frames * 4096} more do not fit`,
     );
-  if (first !== NO_FRAME) memory.claim(first, frames, tenant);
-  else first = memory.allocate(frames, tenant);
+  if (first === NO_FRAME) first = memory.allocate(frames, tenant);
+  else if (!memory.claim(first, frames, tenant)) first = NO_FRAME;
   if (first === NO_FRAME)
     return fail(
       'no-frame',
@@ -60,7 +61,8 @@ export function allocateBuffer(simulator: Simulator, operation: Of<'buffer'>): O
 /** Slots of the live mappings that reach a frame of the buffer. */
 function mappingsOf(simulator: Simulator, buffer: Buffer): number[] {
   const { memory, mappings } = simulator;
-  let any = false;
+  // Copies are counted where they are.
+  let any = mappings.copied > 0;
   for (let frame = buffer.frame; frame < buffer.frame + buffer.frames && !any; frame++)
     any = (memory.peek(frame)?.mapped[frame & 1023] ?? 0) > 0;
   if (!any) return [];
@@ -68,11 +70,10 @@ function mappingsOf(simulator: Simulator, buffer: Buffer): number[] {
   const found: number[] = [];
   for (let slot = 0; slot < mappings.used; slot++) {
     if (mappings.live[slot] !== 1 || mappings.freed[slot] === 1) continue;
-    const frame = mappings.frame[slot]!;
-    const meets =
-      frame !== -1
-        ? frame <= last && frame + mappings.pages[slot]! - 1 >= buffer.frame
-        : mappings.runs[slot]!.some((run) => run.frame <= last && run.frame + run.pages - 1 >= buffer.frame);
+    const meets = memoryOf(simulator, slot).some(
+      ({ frame, offset, lengthBytes }) =>
+        frame <= last && frame + Math.ceil((offset + lengthBytes) / 4096) - 1 >= buffer.frame,
+    );
     if (meets) found.push(slot);
   }
   return found;
@@ -100,6 +101,7 @@ export function endMappingsOf(simulator: Simulator, buffer: Buffer): number {
 }
 
 export function giveBack(simulator: Simulator, buffer: Buffer): void {
+  simulator.dma.mode?.left(buffer.frame, buffer.frames);
   simulator.memory.giveBack(buffer.frame, buffer.frames);
   simulator.buffers.remove(buffer);
 }

@@ -17,34 +17,49 @@ export interface Cost {
 /** Costs remembered; a power of two. */
 const SLOTS = 64;
 
+/** What guests have in the place of an invalidation. */
+const EXITS: readonly string[] = ['vmExit', 'sidecoreCall', 'hostRequest'];
+
 /** What replies say of costs again and again. Holds nothing that acts: a session without it answers the same. */
 export class CostReplies {
   /** [slot * rows + row]: milli-cycles of the cost in that slot. */
   private readonly rows = new Float64Array(SLOTS * rowNames.length);
   private readonly costs: (Cost | null)[] = new Array<Cost | null>(SLOTS).fill(null);
   /** Assumed steps that this session's allocator takes, where a call clears one PTE, and where several. None without translation. */
-  readonly ofOnePage: readonly string[];
-  readonly ofSeveralPages: readonly string[];
+  ofOnePage: readonly string[];
+  ofSeveralPages: readonly string[];
 
   /** All steps without a citation that this machine may take at all. */
   private readonly assumed: readonly string[];
 
   constructor(profile: CostProfile, overrides: Record<string, number>, taker: StepTaker) {
-    this.assumed = assumptionsOf(profile, overrides).filter((step) => step !== 'coherentWalkSaving' || taker.coherent);
+    this.assumed = assumptionsOf(profile, overrides).filter(
+      (step) => (step !== 'coherentWalkSaving' || taker.coherent) && !taker.spares.includes(step),
+    );
     const taken = this.assumed.filter((step) => callTakes(step, taker));
     this.ofOnePage = Object.freeze(taken.filter((step) => step !== 'unmapFurtherPte'));
     this.ofSeveralPages = Object.freeze(taken);
   }
 
+  /** From now on calls may take these steps as well. */
+  also(steps: readonly string[]): void {
+    const taken = this.assumed.filter((step) => steps.includes(step));
+    this.ofOnePage = Object.freeze([...new Set([...this.ofOnePage, ...taken])]);
+    this.ofSeveralPages = Object.freeze([...new Set([...this.ofSeveralPages, ...taken])]);
+  }
+
   /** Those that a run's workloads took, beside those of their calls. */
-  ofTraffic(workloads: Iterable<{ kind: string }>, translates: boolean): string[] {
-    const steps = stepsOfTraffic(workloads, translates);
+  ofTraffic(workloads: Iterable<{ kind: string }>, taxed: boolean, walks: boolean): string[] {
+    const steps = stepsOfTraffic(workloads, taxed, walks);
     return this.assumed.filter((step) => steps.has(step));
   }
 
   /** Those among the steps that an operation of another kind takes, as a member for its reply; nothing when there is none. */
   among(...steps: string[]): { assumptions?: string[] } {
-    const assumptions = this.assumed.filter((step) => steps.includes(step));
+    const exits = steps.includes('invalidation') ? EXITS : [];
+    const assumptions = this.assumed.filter(
+      (step) => steps.includes(step) || (exits.includes(step) && this.ofSeveralPages.includes(step)),
+    );
     return assumptions.length > 0 ? { assumptions } : {};
   }
 
@@ -91,6 +106,7 @@ export function assumptions(simulator: Simulator, multiplePages: boolean): reado
 
 /** The same of a run or a session: its calls' and its workloads'. */
 export function assumptionsOfTraffic(simulator: Simulator): string[] {
-  const { costReplies, mapper, workloads, passthrough } = simulator;
-  return [...assumptions(simulator, mapper.clearedSeveral), ...costReplies.ofTraffic(workloads.all(), !passthrough)];
+  const { costReplies, mapper, workloads, modeEntry } = simulator;
+  const ofTraffic = costReplies.ofTraffic(workloads.all(), modeEntry.taxed, modeEntry.kind !== 'passthrough');
+  return [...assumptions(simulator, mapper.clearedSeveral), ...ofTraffic];
 }

@@ -28,8 +28,9 @@ export function deviceTlbOf(simulator: Simulator, index: number, asked: DeviceSp
   return { spec, off, tlb: off === null ? new Iotlb(spec.entries, ways, spec.replacement, random) : null };
 }
 
-function reasonOff({ passthrough, unit }: Simulator, asked: DeviceSpec): string | null {
-  if (passthrough) return 'in passthrough the IOMMU translates nothing and blocks translation requests';
+function reasonOff({ modeEntry, unit }: Simulator, asked: DeviceSpec): string | null {
+  if (modeEntry.kind === 'passthrough')
+    return 'in passthrough the IOMMU translates nothing and blocks translation requests';
   if (unit.register) return 'device TLBs are invalidated through the queue, and the interface is the register pair';
   if (asked.untrusted) return 'the kernel lets no untrusted device say that an address is translated already';
   return null;

@@ -9,7 +9,7 @@ import { formatAddress } from '../sim/address.ts';
 import type { Simulator } from '../simulator.ts';
 import { costOf } from './cost.ts';
 import { deviceTlbOf } from './device-tlb.ts';
-import { retireDomain, workloadIn } from './domains.ts';
+import { retireDomain, tenantOfOwnDomain, workloadIn } from './domains.ts';
 import type { Of } from './index.ts';
 import { refuseName } from './names.ts';
 
@@ -34,13 +34,24 @@ export function makeDevice(simulator: Simulator, operation: Of<'device'>): Outco
     if (other.bdf === bdf) return refuse('name-taken', `device ${other.id} has the requester id ${bdf}`, '/bdf');
   const deviceTlb = deviceTlbOf(simulator, devices.next, operation);
   if (deviceTlb !== null && 'status' in deviceTlb) return deviceTlb;
+  const tenant = domain ? domain.tenant : tenantOfOwnDomain(simulator);
+  if (typeof tenant !== 'number') return tenant;
+  if (operation.untrusted === true && !simulator.readyForUntrusted())
+    return fail('no-frame', 'no page frames are left for the pool that an untrusted device needs');
   if (!domain) {
-    const own = simulator.makeDomain(null, 0, simulator.spec.iommu.levels);
+    const own = simulator.makeDomain(null, tenant, simulator.spec.iommu.levels);
     if (!own) return fail('no-frame', 'no page frame is left for the root table of its domain');
     domain = own;
   }
   const device = new Device(devices.next, operation, bdf, domain, deviceTlb);
   if (device.deviceTlb !== null) simulator.exposure.watch(device);
+  if (simulator.effective.policy.forcedac) device.try32BitFirst = false;
+  if (device.untrusted) {
+    const waits = holdsAny(domain);
+    if (waits) simulator.begin(0);
+    distrust(simulator, device, domain);
+    if (waits) simulator.end();
+  }
   devices.add(device);
   simulator.everyDevice.push(device);
   join(domain, device);
@@ -70,13 +81,14 @@ function inFlight(simulator: Simulator, device: Device): Record<string, unknown>
 /** Takes a device out of its domain; the context entry is flushed, and the old domain's entries if it is left empty. */
 function leave(simulator: Simulator, device: Device): { check: string; detail: string }[] {
   const { domain } = device;
-  const { counters, dma, flush, log } = simulator;
+  const { counters, flush, log, dma } = simulator;
   device.contextCached = false;
   flush.context(device);
   if (!domain) return [];
   const translating = domain.deviceTlbs.indexOf(device);
   if (translating >= 0) domain.deviceTlbs.splice(translating, 1);
   dma.drain(domain);
+  dma.mode?.deviceLeft(device, domain);
   domain.devices--;
   if (domain.devices === 0) flush.left(domain);
   device.domain = null;
@@ -88,6 +100,27 @@ function leave(simulator: Simulator, device: Device): { check: string; detail: s
   };
   log.add('misuse', simulator.timeNs, leak);
   return [leak];
+}
+
+function holdsAny(domain: Domain): boolean {
+  return domain.policy.queued > 0 && domain.policy.holds(domain, 0, domain.lastPage);
+}
+
+/**
+ * A domain gets its first untrusted device: what it holds back is flushed, and its unmaps wait from now on, for all its devices. It
+ * stays so when the device is gone, as a domain of Linux keeps its type.
+ */
+function distrust(simulator: Simulator, device: Device, domain: Domain): void {
+  const { untrustedPolicy, untrustedEntry } = simulator;
+  if (domain.policyEntry === untrustedEntry) return;
+  if (holdsAny(domain)) domain.policy.drain(domain);
+  domain.govern(untrustedPolicy, untrustedEntry);
+  simulator.log.add('policy', simulator.timeNs, {
+    domain: domain.id,
+    invalidation: untrustedEntry.kind,
+    because: 'untrusted',
+    device: device.id,
+  });
 }
 
 /** Mappings that the device left in a domain when it was there before. */
@@ -109,6 +142,7 @@ export function attach(simulator: Simulator, operation: Of<'attach'>): Outcome {
   const flying = inFlight(simulator, device);
   simulator.begin(0);
   const misuse = leave(simulator, device);
+  if (device.untrusted) distrust(simulator, device, domain);
   device.domain = domain;
   device.liveMappings = liveIn(simulator, device, domain);
   join(domain, device);

@@ -16,9 +16,37 @@ export function makeDomain(simulator: Simulator, operation: Of<'domain'>): Outco
     if (!found) return refuse('unknown-tenant', `no tenant "${operation.tenant}"`, '/tenant');
     tenant = found.index;
   }
+  const refusedTenant = refuseHost(simulator, tenant);
+  if (refusedTenant) return refusedTenant;
   const domain = simulator.makeDomain(operation.name ?? null, tenant, operation.levels ?? simulator.spec.iommu.levels);
   if (!domain) return fail('no-frame', 'no page frame is left for the root table of the domain');
   return ok(domainDocument(simulator, domain));
+}
+
+/** A domain of a guest belongs to its tenant. */
+function refuseHost({ modeEntry, tenants }: Simulator, tenant: number): Outcome | null {
+  if (!modeEntry.virtual || tenants.at(tenant)?.kind === 'vm') return null;
+  return refuse(
+    'policy-conflict',
+    `in the mode "${modeEntry.kind}" a domain is a guest's: name a tenant of kind "vm"`,
+    '/tenant',
+  );
+}
+
+/**
+ * Whose the domain is that a device gets for itself: the host's; where devices are driven by guests, that of the only guest.
+ * @returns a refusal when there is none, or more than one
+ */
+export function tenantOfOwnDomain({ modeEntry, tenants }: Simulator): number | Outcome {
+  if (!modeEntry.virtual) return HOST_TENANT;
+  const guests = [...tenants.all()].filter(({ kind }) => kind === 'vm');
+  if (guests.length === 1) return guests[0]!.index;
+  return refuse(
+    'policy-conflict',
+    `in the mode "${modeEntry.kind}" a device is a guest's, and there are ${guests.length} tenants of kind "vm": ` +
+      'name a domain of the one that is meant',
+    '/domain',
+  );
 }
 
 export function removeDomain(simulator: Simulator, operation: Of<'domain-remove'>): Outcome {
@@ -48,7 +76,7 @@ export function workloadIn({ mappings }: Simulator, domain: number): number {
 /** Takes a domain without devices apart: what it held back is flushed, its mappings and ranges end, its tables go back. */
 export function retireDomain(simulator: Simulator, index: number): void {
   const domain = simulator.domains[index]!;
-  const { mappings, tables, unit, work, dma, oracle, clock } = simulator;
+  const { mappings, tables, unit, work, oracle, clock, dma } = simulator;
   simulator.begin(0);
   dma.drain(domain);
   for (let slot = 0; slot < mappings.used; slot++) {
@@ -70,10 +98,16 @@ export function retireDomain(simulator: Simulator, index: number): void {
     else
       for (const run of mappings.runs[slot]!) for (let i = 0; i < run.pages; i++) endPage(run.page + i, run.frame + i);
     // Coherent memory came with its mapping and has no other handle.
-    if (mappings.ownsFrames[slot] === 1) simulator.memory.giveBack(mappings.frame[slot]!, mappings.pages[slot]!);
+    if (mappings.ownsFrames[slot] === 1) {
+      simulator.dma.mode?.left(mappings.frame[slot]!, mappings.pages[slot]!);
+      simulator.memory.giveBack(mappings.frame[slot]!, mappings.pages[slot]!);
+    }
+    simulator.dma.abandon(slot);
     mappings.bytes -= mappings.lengthBytes[slot]!;
     mappings.remove(slot);
   }
+  simulator.dma.mode?.domainGone(domain);
+  simulator.flush.domainGone(domain);
   unit.submit(work.cpu, 1);
   unit.domain(index, work.now());
   tables.destroy(domain.root, domain.levels);

@@ -35,10 +35,10 @@ const leafPages = { '4KiB': 1, '2MiB': 512, '1GiB': 262_144 } as const;
 export function mapRange(simulator: Simulator, operation: Of<'iommu-map'>): Outcome {
   const domain = simulator.domainNames.find(operation.domain);
   if (!domain) return refuse('unknown-domain', `no domain "${operation.domain}"`, '/domain');
-  if (simulator.passthrough)
+  if (simulator.modeEntry.direct)
     return refuse(
       'policy-conflict',
-      'in passthrough a domain translates nothing: there are no tables to write',
+      `in the mode "${simulator.modeEntry.kind}" a domain has no tables of its own to write`,
       '/domain',
     );
   const refused = checkRange(domain, operation.iova, operation.lengthBytes);
@@ -68,7 +68,7 @@ export function mapRange(simulator: Simulator, operation: Of<'iommu-map'>): Outc
         '/iova',
       );
   const allocator = domain.space(domain.lastPage);
-  if (allocator.overlaps(first, last) || simulator.policy.holds(domain, first, last) || meetsRange(domain, first, last))
+  if (allocator.overlaps(first, last) || domain.policy.holds(domain, first, last) || meetsRange(domain, first, last))
     return refuse(
       'overlap',
       `overlaps a mapping that is live or waits for its flush${(allocator.cachedRanges ?? 0) > 0 ? ', or an address that the allocator’s cache keeps' : ''}`,

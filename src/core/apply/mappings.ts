@@ -1,11 +1,14 @@
 /** `map`, `unmap`, `sync`: the DMA API as a driver calls it, with the checks of the kernel's DMA debugging. */
-import { NO_FRAME } from '../hardware/memory.ts';
+
+import { assert } from '../assert.ts';
+import { HOST_TENANT, NO_FRAME } from '../hardware/memory.ts';
 import { segmentsOf } from '../look/documents.ts';
 import type { MemoryRange, Outcome } from '../operations.ts';
 import type { Device } from '../os/device.ts';
 import { MAP_FAILED, MAP_NO_MEMORY, MAP_SUSPENDED } from '../os/dma-api.ts';
 import type { Domain } from '../os/domain.ts';
-import { directions, MAP_KIND, mapKinds, NO_MAPPING } from '../os/mappings.ts';
+import { directions, MAP_KIND, mapKinds, NO_MAPPING, NO_SOURCE } from '../os/mappings.ts';
+import { MAP_BOUNCE_FULL, MAP_SHADOW_FULL, MAP_UNREACHABLE } from '../os/mode/mode.ts';
 import type { InputSegment } from '../os/scatterlist.ts';
 import { fail, ok, refuse } from '../outcome.ts';
 import { formatAddress, PAGE_BYTES, parseAddress, parsed } from '../sim/address.ts';
@@ -64,12 +67,21 @@ function resolve(simulator: Simulator, range: MemoryRange, path: string): Outcom
   return null;
 }
 
+/** The driver's memory of a live mapping, whether or not the device sees a copy of it. */
+export function memoryOf({ mappings }: Simulator, slot: number): readonly InputSegment[] {
+  const lengthBytes = mappings.lengthBytes[slot]!;
+  if (mappings.frame[slot] === -1) return mappings.segments[slot] ?? mappings.runs[slot]!;
+  if (mappings.source[slot] !== NO_SOURCE)
+    return [{ frame: mappings.source[slot]!, offset: mappings.sourceOffset[slot]!, lengthBytes }];
+  return [{ frame: mappings.frame[slot]!, offset: mappings.offset[slot]!, lengthBytes }];
+}
+
 /** The live mapping that a new one shares a 64-byte line with and that the device may write, as dma-debug looks for it. */
 function overlapping(simulator: Simulator, frame: number, offset: number, lengthBytes: number): number {
   const { memory, mappings } = simulator;
   const last = frame + Math.ceil((offset + lengthBytes) / PAGE_BYTES) - 1;
-  // The new mapping is counted already; those whose buffer was freed under them are counted no more.
-  let shared = mappings.freedCount > 0;
+  // The new mapping is counted already; those whose buffer was freed under them are counted no more, and copies elsewhere.
+  let shared = mappings.freedCount > 0 || mappings.copied > 0;
   for (let at = frame; at <= last && !shared; at++) shared = (memory.peek(at)?.mapped[at & 1023] ?? 0) > 1;
   if (!shared) return NO_MAPPING;
   const line = (at: number, byte: number) => at * 64 + Math.floor(byte / 64);
@@ -77,11 +89,7 @@ function overlapping(simulator: Simulator, frame: number, offset: number, length
   const to = line(frame, offset + lengthBytes - 1);
   for (let slot = 0; slot < mappings.used; slot++) {
     if (mappings.live[slot] !== 1 || mappings.direction[slot] === 0) continue;
-    const stretches =
-      mappings.frame[slot] !== -1
-        ? [{ frame: mappings.frame[slot]!, offset: mappings.offset[slot]!, lengthBytes: mappings.lengthBytes[slot]! }]
-        : mappings.runs[slot]!;
-    for (const stretch of stretches) {
+    for (const stretch of memoryOf(simulator, slot)) {
       const first = line(stretch.frame, stretch.offset);
       const end = line(stretch.frame, stretch.offset + stretch.lengthBytes - 1);
       if (first <= to && end >= from) return slot;
@@ -95,13 +103,22 @@ function report(simulator: Simulator, misuse: Misuse[]): void {
   for (const { check, detail } of misuse) simulator.log.add('misuse', simulator.timeNs, { check, detail });
 }
 
-/** First IOVA page of the i-th segment of a mapping. */
-function iovaPageOf(simulator: Simulator, slot: number, segments: readonly InputSegment[], i: number): number {
-  const { mappings, passthrough } = simulator;
-  const { frame } = segments[i]!;
-  if (passthrough) return frame;
-  if (mappings.frame[slot] !== -1) return mappings.page[slot]! + (frame - segments[0]!.frame);
-  return mappings.runs[slot]![i]!.page;
+/** Bus address of the i-th segment of a mapping, in bytes from the last boundary. */
+function fromBoundary(simulator: Simulator, slot: number, segments: readonly InputSegment[], i: number): number {
+  const { mappings, modeEntry } = simulator;
+  const { frame, offset } = segments[i]!;
+  const boundaryPages = simulator.deviceAt(mappings.device[slot]!).segmentBoundaryBytes / PAGE_BYTES;
+  const at = (page: number, byte: number) => (page % boundaryPages) * PAGE_BYTES + byte;
+  if (modeEntry.direct) return at(frame, offset);
+  if (mappings.frame[slot] !== -1) {
+    const copied = mappings.source[slot] !== NO_SOURCE;
+    return at(
+      mappings.page[slot]! + (copied ? 0 : frame - segments[0]!.frame),
+      copied ? mappings.offset[slot]! : offset,
+    );
+  }
+  const segment = mappings.segments[slot]?.[i];
+  return segment ? at(segment.page, segment.iovaOffset) : at(mappings.runs[slot]![i]!.page, offset);
 }
 
 /** What the kernel's DMA debugging says of a list that is mapped. */
@@ -121,8 +138,7 @@ function checkSegments(
         detail: `segment ${i} has ${lengthBytes} bytes, the device takes ${device.maxSegmentBytes}`,
       });
     // What counts is the bus address, as the device sees it.
-    const start = (iovaPageOf(simulator, slot, segments, i) % (boundary / PAGE_BYTES)) * PAGE_BYTES + offset;
-    if (start + lengthBytes > boundary)
+    if (fromBoundary(simulator, slot, segments, i) + lengthBytes > boundary)
       misuse.push({ check: 'segment-boundary', detail: `segment ${i} crosses a boundary of ${boundary} bytes` });
     if (direction !== 0) {
       const other = overlapping(simulator, frame, offset, lengthBytes);
@@ -166,6 +182,8 @@ export function map(simulator: Simulator, operation: Of<'map'>): Applied {
       return refuse('too-many-pages', `${MAX_PAGES} pages are the most`, '/lengthBytes');
   }
   const { frame, offset, lengthBytes } = place;
+  const foreign = refuseForeign(simulator, device, isList ? segments : [{ frame, offset, lengthBytes }], operation);
+  if (foreign) return foreign;
   setBudget(simulator, device);
   simulator.begin(cpu);
   const slot = isList
@@ -183,6 +201,31 @@ export function map(simulator: Simulator, operation: Of<'map'>): Applied {
   return finishMap(simulator, device, slot, () =>
     misuseBefore(simulator, device, slot, isList ? segments : [{ frame, offset, lengthBytes }], direction, isList),
   );
+}
+
+/** A guest has no name for memory that is not its own. */
+function refuseForeign(
+  simulator: Simulator,
+  device: Device,
+  segments: readonly InputSegment[],
+  operation: Of<'map'>,
+): Outcome | null {
+  if (!simulator.modeEntry.virtual) return null;
+  const { tenant } = device.domain!;
+  for (const [i, { frame, offset, lengthBytes }] of segments.entries()) {
+    const last = frame + Math.ceil((offset + lengthBytes) / PAGE_BYTES) - 1;
+    for (let at = frame; at <= last; at++) {
+      if (simulator.memory.isHeldBy(at, tenant)) continue;
+      const range = operation.segments?.[i] ?? operation;
+      const member = range.buffer === undefined ? 'physicalAddress' : 'buffer';
+      return refuse(
+        'policy-conflict',
+        `${formatAddress(at, 0)} is no memory of ten_${tenant}, whose guest drives ${device.id}`,
+        operation.segments ? `/segments/${i}/${member}` : `/${member}`,
+      );
+    }
+  }
+  return null;
 }
 
 /** The checks, as they would have been before the mapping was made. */
@@ -213,6 +256,7 @@ function finishMap(simulator: Simulator, device: Device, slot: number, check: ()
   if (slot === MAP_FAILED)
     return fail('iova-exhausted', `no IOVA range is left for ${device.id} below its ${device.maskBits}-bit mask`);
   if (slot === MAP_NO_MEMORY) return fail('no-frame', 'no page frame is left for a page table');
+  if (slot < 0) return failOfCopies(simulator, device, slot);
   const misuse = check();
   report(simulator, misuse);
   const { mappings } = simulator;
@@ -221,6 +265,16 @@ function finishMap(simulator: Simulator, device: Device, slot: number, check: ()
   const segments = segmentsOf(mappings, slot);
   const result = { id: mappings.handle(slot), iova, segments, costCycles, breakdown, timeNs: simulator.timeNs };
   return ok(remarked(result, misuse, assumptions(simulator, false)));
+}
+
+/** Why a mode had no copy to give. */
+function failOfCopies(simulator: Simulator, device: Device, code: number): Outcome {
+  if (code === MAP_UNREACHABLE)
+    return fail('mask-unreachable', `the pool lies beyond the ${device.maskBits}-bit mask of ${device.id}`);
+  if (code === MAP_SHADOW_FULL)
+    return fail('shadow-pool-full', `the shadow buffers of ${device.id} have reached the limit of their pool`);
+  assert(code === MAP_BOUNCE_FULL, 'a map answered a code that nobody knows');
+  return fail('bounce-pool-full', simulator.bouncePool!.complaint);
 }
 
 /** The result with the lists that are left out when they are empty. */
@@ -251,9 +305,15 @@ function mapCoherent(
   const pages = Math.ceil(operation.lengthBytes / PAGE_BYTES);
   if (pages > MAX_PAGES) return refuse('too-many-pages', `${MAX_PAGES} pages are the most`, '/lengthBytes');
   void direction;
+  if (simulator.dma.mode?.ownCoherent) {
+    simulator.begin(cpu);
+    const slot = dma.map(device, MAP_KIND.coherent, 2, 0, 0, pages * PAGE_BYTES);
+    return finishMap(simulator, device, slot, () => []);
+  }
   // The frames are taken before the address, as in the kernel; a search that yields finds them in `coherentFrames` again.
   if (simulator.coherentFrames === NO_FRAME) {
-    const frame = memory.allocate(pages, 0);
+    const tenant = simulator.modeEntry.virtual ? device.domain!.tenant : HOST_TENANT;
+    const frame = memory.allocate(pages, tenant);
     if (frame === NO_FRAME) return fail('no-frame', `no ${pages} contiguous frame(s) left`);
     simulator.coherentFrames = frame;
   }
@@ -263,8 +323,10 @@ function mapCoherent(
   const slot = dma.map(device, MAP_KIND.coherent, 2, frame, 0, pages * PAGE_BYTES);
   if (slot === MAP_SUSPENDED) return null;
   simulator.coherentFrames = NO_FRAME;
-  if (slot < 0) memory.giveBack(frame, pages);
-  else mappings.ownsFrames[slot] = 1;
+  if (slot < 0) {
+    dma.mode?.left(frame, pages);
+    memory.giveBack(frame, pages);
+  } else mappings.ownsFrames[slot] = 1;
   return finishMap(simulator, device, slot, () => []);
 }
 
@@ -290,7 +352,10 @@ function unmapSlot(
   const frames = mappings.ownsFrames[slot] === 1 ? mappings.pages[slot]! : 0;
   simulator.begin(cpu);
   dma.unmap(slot, device);
-  if (frames > 0) memory.giveBack(frame, frames);
+  if (frames > 0) {
+    dma.mode?.left(frame, frames);
+    memory.giveBack(frame, frames);
+  }
   const cost = costOf(simulator);
   simulator.end();
   report(simulator, misuse);
@@ -347,8 +412,12 @@ function unmapByAddress(simulator: Simulator, operation: Of<'unmap'>, cpu: numbe
   if (!domain) return refuse('device-detached', `${device.id} is attached to no domain`, '/device');
   const live = domain.pages.peek(page)?.live[page & 511] ?? 0;
   const where = formatAddress(page, offset);
-  const candidates =
+  const atPage =
     live === 0 ? freedUnderAt(simulator, domain, page) : [live - 1, ...(domain.pages.shared.get(page) ?? [])];
+  // Where addresses are of less than a page, what else is in the page has nothing to do with this one.
+  const candidates = simulator.dma.mode?.standing
+    ? atPage.filter((each) => mappings.holds(each, page, offset, offset + 1))
+    : atPage;
   if (candidates.length === 0) {
     const misuse = [{ check: 'not-mapped', detail: `${where} is not mapped: freeing memory that was not allocated` }];
     simulator.begin(cpu);
@@ -384,7 +453,7 @@ function unmapByAddress(simulator: Simulator, operation: Of<'unmap'>, cpu: numbe
   return unmapSlot(simulator, simulator.deviceAt(mappings.device[slot]!), slot, cpu, misuse, '/iova');
 }
 
-/** Sync costs nothing on a machine whose DMA is cache-coherent, which this is; what it is for is the checks. */
+/** On a machine whose DMA is cache-coherent, which this is, a sync is work only where the device sees a copy. */
 export function sync(simulator: Simulator, operation: Of<'sync'>): Outcome {
   const { mappings } = simulator;
   const slot = mappings.find(operation.mapping);
@@ -405,6 +474,7 @@ export function sync(simulator: Simulator, operation: Of<'sync'>): Outcome {
     misuse.push({ check: 'sync-direction', detail: 'for the device, of memory that the device only writes' });
   simulator.counters.syncCalls++;
   simulator.begin(0);
+  simulator.dma.sync(slot, operation.for === 'device', offset, lengthBytes);
   const cost = costOf(simulator);
   simulator.end();
   report(simulator, misuse);

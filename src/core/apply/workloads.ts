@@ -1,5 +1,6 @@
 /** Workloads: traffic attached to a device; it flows only in runs. */
 import { workloads as kinds } from '../devices/index.ts';
+import { HOST_TENANT } from '../hardware/memory.ts';
 import { workloadDocument } from '../look/documents.ts';
 import type { Outcome } from '../operations.ts';
 import { ok, refuse } from '../outcome.ts';
@@ -20,10 +21,18 @@ export function makeWorkload(simulator: Simulator, operation: Of<'workload'>): O
   if (refused) return refused;
   const device = simulator.devices.find(body.device);
   if (!device) return refuse('unknown-device', `no device "${body.device}"`, '/device');
-  let tenant = 0;
+  // A guest's driver has the guest's memory.
+  const { virtual, kind } = simulator.modeEntry;
+  let tenant = virtual ? (device.domain?.tenant ?? HOST_TENANT) : HOST_TENANT;
   if (body.tenant !== undefined) {
     const found = simulator.tenants.find(body.tenant);
     if (!found) return refuse('unknown-tenant', `no tenant "${body.tenant}"`, '/tenant');
+    if (virtual && found.index !== tenant)
+      return refuse(
+        'policy-conflict',
+        `in the mode "${kind}" a driver has the memory of its guest: ${device.id} is driven by ten_${tenant}`,
+        '/tenant',
+      );
     tenant = found.index;
   }
   for (const member of ['cpus', 'completionCpus'])

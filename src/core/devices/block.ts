@@ -250,7 +250,14 @@ class Block extends Workload {
     } else
       for (let page = 0; page < this.pages; page++) {
         const slot = this.slot[base + page]!;
-        landed += this.access(this.device, mappings.page[slot]!, 0, mappings.lengthBytes[slot]!, !this.write, now);
+        landed += this.access(
+          this.device,
+          mappings.page[slot]!,
+          mappings.offset[slot]!,
+          mappings.lengthBytes[slot]!,
+          !this.write,
+          now,
+        );
       }
     this.state[tag] = SERVED;
     this.latency.record(Math.floor((landed - this.submittedAt[tag]!) / 1000));

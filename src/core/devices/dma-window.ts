@@ -95,7 +95,7 @@ class DmaWindow extends Workload {
   /** In advance: it takes no time of the run. @returns whether there was memory, and room in the address space */
   private mapWindow(now: number): boolean {
     const { simulator } = this;
-    const { memory, work, passthrough } = simulator;
+    const { memory, work, modeEntry } = simulator;
     const domain = this.device.domain!;
     if (this.block === NO_FRAME) {
       this.block = memory.allocate(this.pages + ALIGNED - 1, this.tenant);
@@ -106,7 +106,7 @@ class DmaWindow extends Workload {
     work.contended = false;
     simulator.exposure.workload = this.index;
     let mapped: boolean;
-    if (passthrough) {
+    if (modeEntry.direct) {
       this.slot = this.mapAt(MAP_KIND.single, BIDIRECTIONAL, this.frame, 0, this.pages * PAGE_BYTES);
       mapped = this.slot >= 0;
       if (mapped) this.page = simulator.mappings.page[this.slot]!;
@@ -125,7 +125,7 @@ class DmaWindow extends Workload {
 
   /** The first place in the upper half of the addresses that the device has where nothing stands in the way, -1 none. */
   private findRoom(domain: Domain): number {
-    const { policy, reserved } = this.simulator;
+    const { reserved } = this.simulator;
     const allocator = domain.space(domain.lastPage);
     const end = Math.min(domain.lastPage, this.device.maskLastPfn) + 1;
     const step = end < 16 * STEP ? ALIGNED : STEP;
@@ -135,7 +135,7 @@ class DmaWindow extends Workload {
       const taken =
         (range !== undefined && range.first <= last) ||
         allocator.overlaps(first, last) ||
-        policy.holds(domain, first, last) ||
+        domain.policy.holds(domain, first, last) ||
         reserved.some((region) => first <= region.last && last >= region.first);
       if (!taken) return first;
     }

@@ -56,7 +56,7 @@ export abstract class NicWorkload extends Workload {
     const header = Math.min(HEADER_BYTES, this.frameBytes - 1);
     this.partBytes = this.perPacket === 1 ? [this.frameBytes] : [header, this.frameBytes - header];
     this.partFrames = this.partBytes.map((bytes) => Math.ceil(bytes / 4096));
-    this.packetCost = simulator.costs.packet + (simulator.passthrough ? 0 : simulator.costs.packetTax);
+    this.packetCost = simulator.costs.packet + (simulator.modeEntry.taxed ? simulator.costs.packetTax : 0);
     this.wirePs = Math.round(((this.frameBytes + WIRE_OVERHEAD_BYTES) * 8 * 1000) / lineRate(simulator, spec));
     const descriptors = this.queues * this.ringSize;
     this.slot = new Int32Array(descriptors * this.perPacket).fill(-1);

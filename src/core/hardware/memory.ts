@@ -32,6 +32,22 @@ export class FrameChunk {
   readonly mapped = new Int32Array(CHUNK);
   /** Bytes of unmapped buffers that a neighbour's live mapping still reaches. */
   readonly residual = new Int32Array(CHUNK);
+  /** One of STANDING: whether devices reach the frame without anybody having asked for it. */
+  readonly standing = new Uint8Array(CHUNK);
+}
+
+/**
+ * What a protection mode keeps mapped for devices: nothing of this frame; the memory of a whole guest; a pool that holds nothing but
+ * copies, of which no byte belongs to anybody but who has a live mapping of it.
+ */
+export const STANDING = { none: 0, guest: 1, pool: 2 } as const;
+
+/** Told of frames that change hands: the hypervisor of a guest that is mapped whole. */
+export interface FrameWatcher {
+  /** Before frames go to a tenant; `frame`s keep their last owner until then. */
+  leaving(first: number, count: number, tenant: number): void;
+  /** @returns false when the tenant cannot be given them: there is no frame for a page table */
+  handedOut(first: number, count: number, tenant: number): boolean;
 }
 
 /** Freed blocks of one length. */
@@ -133,6 +149,7 @@ export class Memory {
   handOuts = 0;
   framesInUse = 0;
   framesInUsePeak = 0;
+  watcher: FrameWatcher | null = null;
   /** [tenant]: frames that it has now. */
   tenantFrames = new Float64Array(16);
 
@@ -203,8 +220,7 @@ export class Memory {
       first = this.fresh(count);
       if (first === NO_FRAME) return NO_FRAME;
     }
-    this.take(first, count, tenant);
-    return first;
+    return this.take(first, count, tenant) ? first : NO_FRAME;
   }
 
   private fresh(count: number): number {
@@ -219,7 +235,10 @@ export class Memory {
     return first;
   }
 
-  private take(first: number, count: number, tenant: number): void {
+  /** @returns false when the watcher could not go along: the block is free again */
+  private take(first: number, count: number, tenant: number): boolean {
+    const { watcher } = this;
+    if (watcher !== null) watcher.leaving(first, count, tenant);
     const sequence = ++this.handOuts;
     for (let frame = first; frame < first + count; frame++) {
       const chunk = this.chunk(frame);
@@ -232,6 +251,9 @@ export class Memory {
     if (this.framesInUse > this.framesInUsePeak) this.framesInUsePeak = this.framesInUse;
     if (tenant >= this.tenantFrames.length) this.tenantFrames = growFloat64(this.tenantFrames, tenant * 2);
     this.tenantFrames[tenant]! += count;
+    if (watcher === null || watcher.handedOut(first, count, tenant)) return true;
+    this.giveBack(first, count);
+    return false;
   }
 
   /** Whether all frames of the range exist and nobody has them. */
@@ -242,8 +264,11 @@ export class Memory {
     return true;
   }
 
-  /** Hands out frames at an address of the caller's choice; they must be `available`. */
-  claim(first: number, count: number, tenant: number): void {
+  /**
+   * Hands out frames at an address of the caller's choice; they must be `available`.
+   * @returns false when the watcher could not go along
+   */
+  claim(first: number, count: number, tenant: number): boolean {
     const last = first + count - 1;
     for (const [length, blocks] of [...this.free]) {
       for (const block of blocks.removeMeeting(first, last, length)) {
@@ -251,7 +276,44 @@ export class Memory {
         if (block + length - 1 > last) this.release(last + 1, block + length - 1 - last);
       }
     }
-    this.take(first, count, tenant);
+    return this.take(first, count, tenant);
+  }
+
+  /** Marks frames as what a protection mode keeps mapped; one of STANDING. */
+  setStanding(first: number, count: number, standing: number): void {
+    for (let frame = first; frame < first + count; frame++) this.chunk(frame).standing[frame & (CHUNK - 1)] = standing;
+  }
+
+  standingOf(frame: number): number {
+    return this.peek(frame)?.standing[frame % CHUNK] ?? STANDING.none;
+  }
+
+  /** Whether somebody has the frame, and it is this tenant. */
+  isHeldBy(frame: number, tenant: number): boolean {
+    const chunk = this.peek(frame);
+    const at = frame % CHUNK;
+    return chunk !== undefined && chunk.state[at] === FRAME_STATE.inUse && chunk.owner[at] === tenant;
+  }
+
+  /** Runs of frames that stand mapped for the guest of a tenant. */
+  forEachOfGuest(tenant: number, visit: (first: number, count: number) => void): void {
+    let first = NO_FRAME;
+    let end = NO_FRAME;
+    const scan = (base: number, chunk: FrameChunk) => {
+      for (let at = 0; at < CHUNK; at++) {
+        if (chunk.standing[at] !== STANDING.guest || chunk.owner[at] !== tenant) continue;
+        if (base + at !== end) {
+          if (first !== NO_FRAME) visit(first, end - first);
+          first = base + at;
+        }
+        end = base + at + 1;
+      }
+    };
+    this.near.forEach((chunk, at) => {
+      if (chunk) scan(at * CHUNK, chunk);
+    });
+    for (const at of [...this.far.keys()].sort((a, b) => a - b)) scan(at * CHUNK, this.far.get(at)!);
+    if (first !== NO_FRAME) visit(first, end - first);
   }
 
   private release(first: number, count: number): void {
@@ -284,6 +346,7 @@ export class Memory {
       sink.column(chunk.table, CHUNK);
       sink.column(chunk.mapped, CHUNK);
       sink.column(chunk.residual, CHUNK);
+      sink.column(chunk.standing, CHUNK);
     };
     this.near.forEach((chunk, at) => {
       if (chunk) hash(at, chunk);

@@ -7,6 +7,7 @@ import type { Domain } from '../os/domain.ts';
 import { directions, type Mappings, mapKinds } from '../os/mappings.ts';
 import { formatAddress } from '../sim/address.ts';
 import type { Simulator } from '../simulator.ts';
+import { domainPolicy } from './policy.ts';
 
 const named = (name: string | null) => (name === null ? {} : { name });
 
@@ -34,10 +35,11 @@ export function domainDocument(simulator: Simulator, domain: Domain): Record<str
     levels: domain.levels,
     addressBits: 12 + 9 * domain.levels,
     devices,
+    policy: domainPolicy(simulator, domain),
   };
 }
 
-export function deviceDocument(_simulator: Simulator, device: Device): Record<string, unknown> {
+export function deviceDocument(simulator: Simulator, device: Device): Record<string, unknown> {
   return {
     id: device.id,
     ...named(device.name),
@@ -50,6 +52,7 @@ export function deviceDocument(_simulator: Simulator, device: Device): Record<st
     untrusted: device.untrusted,
     ...(device.deviceTlbSpec !== null && { deviceTlb: deviceTlbDocument(device) }),
     liveMappings: device.liveMappings,
+    policy: device.domain === null ? null : domainPolicy(simulator, device.domain),
   };
 }
 

@@ -78,7 +78,7 @@ export function queuesInside(simulator: Simulator): Record<string, unknown> {
       ...(spec.iommu.invalidation.interface === 'register' && { commands: counters.registerCommands }),
     },
     flush: {
-      policy: spec.policy.invalidation.kind,
+      policy: simulator.policyEntry.kind,
       entries: policy.queued,
       capacity: policy.capacity,
       items: policy.queue(1000).map(({ domain, pfn, pages }) => ({
@@ -87,6 +87,7 @@ export function queuesInside(simulator: Simulator): Record<string, unknown> {
         lengthBytes: pages * 4096,
       })),
     },
+    ...simulator.flush.inspect(),
   };
 }
 
@@ -145,6 +146,8 @@ export function spaceInside(simulator: Simulator, reading: Page & { domain?: str
     cachedBytes: cachedPages * 4096,
     largestFreeBytes: largestFree * 4096,
     exposedPages: waiting,
+    ...simulator.dma.mode?.inspect(domain),
+    ...(simulator.dma.partial !== null && { bounce: simulator.dma.partial.pool.inspect() }),
     items,
     ...(more ? { nextCursor: `c${lastShown}` } : {}),
   });

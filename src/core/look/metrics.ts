@@ -252,6 +252,8 @@ export function sessionMetrics(simulator: Simulator): Document {
       residualBytes: oracle.residual.current,
       domains: simulator.domainNames.size,
       devices: simulator.devices.size,
+      ...simulator.dma.mode?.gauges(),
+      ...simulator.dma.partial?.pool.gauges(),
     },
     locks: lockDocuments(work, simulator.locks()),
     iotlb: {

@@ -73,6 +73,19 @@ export class Counters {
   packetsOffered = 0;
   packetsDropped = 0;
   drainWaits = 0;
+  /** Bytes that the kernel copied between a driver's memory and what a device sees of it; bytes it cleared around them. */
+  bytesCopied = 0;
+  bytesZeroed = 0;
+  /** Slots of the bounce pool that searches looked at; maps for which it had no room. */
+  bounceSlotsScanned = 0;
+  bounceFailures = 0;
+  /** Shadow buffers made; maps that were too long for one; maps for which the pool had no room. */
+  shadowBuffersMade = 0;
+  shadowFallbacks = 0;
+  shadowFailures = 0;
+  /** Exits of a guest to its hypervisor; requests of a paravirtual guest. */
+  vmExits = 0;
+  hostRequests = 0;
 
   digest(sink: DigestSink): void {
     for (const value of Object.values(this)) sink.number(value as number);

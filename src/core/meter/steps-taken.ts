@@ -9,6 +9,8 @@ export interface StepTaker {
   translates: boolean;
   /** Of its allocator, and whatever else has steps of its own. */
   steps: readonly string[];
+  /** Of those that every session takes, the ones that its mode has no use for. */
+  spares: readonly string[];
   /** Whether unmapped ranges wait in a queue. */
   deferred: boolean;
   coherent: boolean;
@@ -33,6 +35,7 @@ const COMMON: Record<string, Taken> = {
 
 /** Whether a call of the DMA API or on a domain may take a step. */
 export function callTakes(step: string, taker: StepTaker): boolean {
+  if (taker.spares.includes(step)) return false;
   return taker.steps.includes(step) || (taker.translates && (COMMON[step]?.(taker) ?? false));
 }
 
@@ -48,16 +51,19 @@ const HARDWARE = [
 
 const TRAFFIC = ['packet', 'packetTax', 'io', 'tableRead'];
 
-/** Steps that a run's workloads take beside those of their calls. */
-export function stepsOfTraffic(workloads: Iterable<{ kind: string }>, translates: boolean): Set<string> {
+/**
+ * Steps that a run's workloads take beside those of their calls.
+ * @param taxed whether a packet pays for an IOMMU mode being on; @param walks whether devices' accesses are translated
+ */
+export function stepsOfTraffic(workloads: Iterable<{ kind: string }>, taxed: boolean, walks: boolean): Set<string> {
   const steps = new Set<string>();
   for (const { kind } of workloads) {
     if (kind === 'nic-rx' || kind === 'nic-tx') {
       steps.add('packet');
-      if (translates) steps.add('packetTax');
+      if (taxed) steps.add('packetTax');
     }
     if (kind === 'block') steps.add('io');
-    if (translates) steps.add('tableRead');
+    if (walks) steps.add('tableRead');
   }
   return steps;
 }

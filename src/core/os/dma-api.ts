@@ -19,9 +19,11 @@ import { NO_PFN, SUSPENDED } from './iova/allocator.ts';
 import { type AllocatorCall, NO_FRAME_HINT, NO_LOCK, STEP, STEPS } from './iova/call.ts';
 import { NO_KEPT } from './iova/kept-mappings.ts';
 import { Keeper } from './keeper.ts';
-import { MAP_KIND, type Mappings } from './mappings.ts';
+import { MAP_KIND, type Mappings, NO_SOURCE } from './mappings.ts';
+import type { Mode } from './mode/mode.ts';
+import type { PartialPages } from './mode/partial-pages.ts';
 import type { PageMapper } from './page-mapper.ts';
-import { frameOfRun, type InputSegment, isOneRun, joinRuns, layOut, mergeOutputs, runsOf } from './scatterlist.ts';
+import { frameOfRun, type InputSegment, isOneRun, layOut, mergeOutputs, runsOf } from './scatterlist.ts';
 
 /** Results of `map` that are no slot. */
 export const MAP_FAILED = -1;
@@ -43,17 +45,14 @@ export interface DmaApiParts {
   exposure: Exposure;
   oracle: Oracle;
   flush: IotlbFlush;
-  policy: InvalidationPolicy;
-  deferred: boolean;
-  /** Whether the policy takes mappings that are given back together as one. */
-  gathers: boolean;
-  /** Whether it leaves PTEs standing until `clearPtes`. */
-  keepsPte: boolean;
+  /** What takes the place of map and unmap; null where each mapping is translated. */
+  mode(dma: DmaApi): Mode | null;
+  /** Whether a map of one page is no more than an address, a PTE and the record of it. */
+  plain: boolean;
   /** Whether the allocator keeps mappings after their unmap. */
   keepsMappings: boolean;
   /** Whether it gives addresses by what is mapped. */
   byFrame: boolean;
-  passthrough: boolean;
   cachingMode: boolean;
   always32BitFirst: boolean;
   /** Steps of allocators, shared with them. */
@@ -66,12 +65,12 @@ export interface DmaApiParts {
 
 export class DmaApi {
   private readonly parts: DmaApiParts;
-  /** Whether a map of one page is nothing but an address, a PTE and the record of it. */
+  readonly mode: Mode | null;
   private readonly plain: boolean;
-  /** Whether an unmap may leave PTEs standing. */
-  private readonly keeps: boolean;
   private readonly byFrame: boolean;
   private readonly keeper: Keeper | null;
+  /** Copies of the partial pages of untrusted devices; null until there is such a device. */
+  partial: PartialPages | null = null;
   /** 1 once the 32-bit attempt of the allocation in progress has failed. */
   private attempt = 0;
   /** Whether the last unmap left a cached translation behind. */
@@ -98,14 +97,14 @@ export class DmaApi {
     cost(STEP.cacheAllocate, 0, costs.cacheAlloc);
     cost(STEP.cacheFree, 0, costs.cacheFree);
     cost(STEP.depotMove, 0, costs.depotMove);
-    this.plain = !parts.passthrough && !parts.cachingMode && !parts.mapper.locks && !parts.keepsMappings;
-    this.keeps = parts.keepsPte || parts.keepsMappings;
+    this.plain = parts.plain;
     this.byFrame = parts.byFrame;
     const tearDown = (domain: Domain, page: number, pages: number) => this.tearDown(domain, page, pages);
     this.keeper = parts.keepsMappings ? new Keeper({ ...parts, tearDown }) : null;
+    this.mode = parts.mode(this);
   }
 
-  private countCall(kind: number): void {
+  countCall(kind: number): void {
     const { counters } = this.parts;
     if (kind === MAP_KIND.page) counters.mapPageCalls++;
     else if (kind === MAP_KIND.single) counters.mapSingleCalls++;
@@ -117,6 +116,12 @@ export class DmaApi {
     work.add(ROW.other, costs.mapOther);
     counters.mapFailures++;
     return MAP_FAILED;
+  }
+
+  /** As a map takes an address, for modes that need one. @returns lowest page, NO_PFN or SUSPENDED */
+  takeIova(device: Device, domain: Domain, pages: number): number {
+    this.parts.call.frame = NO_FRAME_HINT;
+    return this.allocateIova(device, domain, pages);
   }
 
   /** @returns lowest page, NO_PFN or SUSPENDED */
@@ -159,10 +164,10 @@ export class DmaApi {
 
   /** In the midst of a search that has failed: the policy may have something to free. */
   exhausted(domain: Domain): void {
-    const { policy, call } = this.parts;
+    const { call } = this.parts;
     this.bookSteps(domain, ROW.iovaAlloc);
     call.count = 0;
-    policy.exhausted?.(domain);
+    domain.policy.exhausted?.(domain);
     call.count = 0;
   }
 
@@ -171,46 +176,27 @@ export class DmaApi {
     const { mapper, exposure, work } = this.parts;
     mapper.clear(domain, page, pages);
     mapper.bookUnmap(mapper.clearedPtes);
-    exposure.cleared(domain.index, page, page + pages - 1, work.now());
+    if (!mapper.stands(domain, page)) exposure.cleared(domain.index, page, page + pages - 1, work.now());
   }
 
   /** Whether PTEs of mappings that are unmapped stand in a range. */
   stands(domain: Domain, first: number, last: number): boolean {
-    const { keepsPte, policy } = this.parts;
-    return (keepsPte && policy.holds(domain, first, last)) || domain.allocator?.kept?.holds(first, last) === true;
+    return (
+      (domain.keepsPte && domain.policy.holds(domain, first, last)) ||
+      domain.allocator?.kept?.holds(first, last) === true
+    );
   }
 
   /** A domain loses a device, or goes away: what is kept in it or held back is flushed and freed. */
   drain(domain: Domain): void {
     this.keeper?.drain(domain);
-    this.parts.policy.drain(domain);
+    domain.policy.drain(domain);
   }
 
   /** Unmaps for good what was kept. */
   private tearDown(domain: Domain, page: number, pages: number): void {
-    const { keepsPte, policy } = this.parts;
-    if (!keepsPte) this.clearPtes(domain, page, pages);
-    policy.unmapped(domain, page, pages);
-  }
-
-  /** The part of an unmap up to its return, where PTEs may stay as they are. */
-  private unmapKeeping(slot: number, domain: Domain, page: number, pages: number): void {
-    const { work, costs, mapper, exposure, policy, keepsPte, deferred, findCost } = this.parts;
-    const { keeper } = this;
-    const last = page + pages - 1;
-    work.add(ROW.other, deferred ? costs.unmapOtherDeferred : costs.unmapOther);
-    if (keeper?.mayKeep(slot)) {
-      exposure.beginUnmap(domain.index, page, last, true);
-      keeper.keep(domain, slot);
-      return;
-    }
-    work.add(ROW.iovaFind, findCost);
-    if (!keepsPte) {
-      mapper.clear(domain, page, pages);
-      mapper.bookUnmap(mapper.clearedPtes);
-    }
-    exposure.beginUnmap(domain.index, page, last, keepsPte);
-    policy.unmapped(domain, page, pages);
+    if (!domain.keepsPte) this.clearPtes(domain, page, pages);
+    domain.policy.unmapped(domain, page, pages);
   }
 
   /**
@@ -259,38 +245,43 @@ export class DmaApi {
    *
    * @param kind `MAP_KIND.single`, `page` or `coherent`
    * @param direction index into `directions`
-   * @returns a mapping slot; MAP_FAILED (no IOVA), MAP_NO_MEMORY (no frame for a table), both executed; MAP_SUSPENDED: call again
+   * @returns a mapping slot; MAP_FAILED (no IOVA), MAP_NO_MEMORY (no frame for a table) or what the mode answers when it cannot, all
+   * executed; MAP_SUSPENDED: call again
    */
   map(device: Device, kind: number, direction: number, frame: number, offset: number, lengthBytes: number): number {
-    const { parts } = this;
-    if (offset + lengthBytes <= 4096 && this.plain)
+    if (this.plain && offset + lengthBytes <= 4096 && !device.untrusted)
       return this.mapOne(device, kind, direction, frame, offset, lengthBytes);
+    if (this.mode !== null) return this.mode.map(device, kind, direction, frame, offset, lengthBytes);
+    if (device.untrusted && kind !== MAP_KIND.coherent && (offset !== 0 || lengthBytes % 4096 !== 0))
+      return this.partial!.map(device, kind, direction, frame, offset, lengthBytes);
+    return this.mapPages(device, kind, direction, frame, offset, lengthBytes);
+  }
+
+  /** As `map`: an address and page-table entries of its own. */
+  mapPages(
+    device: Device,
+    kind: number,
+    direction: number,
+    frame: number,
+    offset: number,
+    lengthBytes: number,
+  ): number {
+    const { parts, keeper } = this;
     const domain = device.domain!;
     const pages = Math.ceil((offset + lengthBytes) / 4096);
     const permission = permissionOf(direction);
-    const { keeper } = this;
-    let page = frame;
-    let found = false;
-    if (!parts.passthrough) {
-      if (keeper !== null) {
-        page = keeper.take(device, domain, frame, pages, permission);
-        found = page !== NO_KEPT;
-      }
-      if (!found) {
-        if (this.byFrame) parts.call.frame = frame;
-        page = this.allocateIova(device, domain, pages);
-        if (page === SUSPENDED) return MAP_SUSPENDED;
-      }
-      if (keeper !== null) keeper.book(domain, page, pages, found);
+    let page = keeper === null ? NO_KEPT : keeper.take(device, domain, frame, pages, permission);
+    const found = page !== NO_KEPT;
+    if (!found) {
+      if (this.byFrame) parts.call.frame = frame;
+      page = this.allocateIova(device, domain, pages);
+      if (page === SUSPENDED) return MAP_SUSPENDED;
     }
+    if (keeper !== null) keeper.book(domain, page, pages, found);
     this.countCall(kind);
-    if (!parts.passthrough && !found) {
+    if (!found) {
       if (page === NO_PFN) return this.noIova();
-      const written = parts.counters.ptesWritten;
-      const done = parts.mapper.write(domain, page, frame, pages, permission, 3);
-      parts.mapper.bookMap(Math.max(1, parts.counters.ptesWritten - written));
-      if (done < pages) return this.undo(domain, page, pages, done);
-      this.afterWrite(domain, page, pages);
+      if (!this.writeRange(domain, page, frame, pages, permission)) return MAP_NO_MEMORY;
       parts.work.add(ROW.other, parts.costs.mapOther);
     }
     const slot = this.record(device, domain, kind, direction, page, pages, offset, lengthBytes);
@@ -300,6 +291,20 @@ export class DmaApi {
     const now = parts.work.now();
     for (let i = 0; i < pages; i++) oracle.mapped(domain.pages, page + i, slot, frame + i, direction, nowNs, now);
     return slot;
+  }
+
+  /** Entries for a range that was just allocated. @returns false without a frame for a table: the address is free again */
+  writeRange(domain: Domain, page: number, frame: number, pages: number, permission: number): boolean {
+    const { mapper, counters } = this.parts;
+    const written = counters.ptesWritten;
+    const done = mapper.write(domain, page, frame, pages, permission, 3);
+    mapper.bookMap(Math.max(1, counters.ptesWritten - written));
+    if (done < pages) {
+      this.undo(domain, page, pages, done);
+      return false;
+    }
+    this.afterWrite(domain, page, pages);
+    return true;
   }
 
   /** As `map` of at most a page, the usual case by far, without what cannot happen then: half the code, and so half the time. */
@@ -346,7 +351,8 @@ export class DmaApi {
     return slot;
   }
 
-  private record(
+  /** The record of a mapping; where it reaches is the caller's to say. */
+  record(
     device: Device,
     domain: Domain,
     kind: number,
@@ -396,11 +402,17 @@ export class DmaApi {
     return MAP_NO_MEMORY;
   }
 
-  /** Maps a scatter list: one allocation, one run of PTEs for each contiguous stretch, outputs merged as the device allows. */
+  /** As `map`, of a scatter list. */
   mapSg(device: Device, direction: number, segments: readonly InputSegment[]): number {
+    if (this.mode !== null) return this.mode.mapSg(device, direction, segments);
+    if (device.untrusted) return this.partial!.mapSg(device, direction, segments);
+    return this.mapList(device, direction, segments);
+  }
+
+  /** Maps a list: one allocation, one run of PTEs for each contiguous stretch, outputs merged as the device allows. */
+  mapList(device: Device, direction: number, segments: readonly InputSegment[]): number {
     const { parts, keeper } = this;
     const domain = device.domain!;
-    if (parts.passthrough) return this.mapSgDirect(device, domain, direction, segments);
     const layout = layOut(segments, device.segmentBoundaryBytes);
     const permission = permissionOf(direction);
     const frame = this.byFrame || keeper !== null ? frameOfRun(segments, layout) : NO_FRAME_HINT;
@@ -447,35 +459,8 @@ export class DmaApi {
     return slot;
   }
 
-  /** Without translation a list is handed back as it came. */
-  private mapSgDirect(device: Device, domain: Domain, direction: number, segments: readonly InputSegment[]): number {
-    this.parts.counters.mapSgCalls++;
-    const runs = segments.map(({ frame, offset, lengthBytes }) => ({
-      page: frame,
-      pages: Math.ceil((offset + lengthBytes) / 4096),
-      frame,
-      offset,
-      lengthBytes,
-    }));
-    const outputs = runs.map(({ page, offset, lengthBytes }) => ({ page, offset, lengthBytes }));
-    const reached = joinRuns(runs);
-    const pages = reached.reduce((sum, run) => sum + run.pages, 0);
-    const bytes = segments.reduce((sum, segment) => sum + segment.lengthBytes, 0);
-    const slot = this.record(
-      device,
-      domain,
-      MAP_KIND.sg,
-      direction,
-      outputs[0]!.page,
-      pages,
-      outputs[0]!.offset,
-      bytes,
-    );
-    this.recordRuns(slot, domain, reached, outputs, direction);
-    return slot;
-  }
-
-  private recordRuns(
+  /** Where a list reaches, and what the driver gets. */
+  recordRuns(
     slot: number,
     domain: Domain,
     runs: ReturnType<typeof runsOf>,
@@ -496,30 +481,50 @@ export class DmaApi {
         oracle.mapped(domain.pages, run.page + i, slot, run.frame + i, direction, nowNs, now);
   }
 
-  /** Unmaps a live mapping: PTEs, invalidation as the policy has it, the address; books its cost. */
+  /** Unmaps a live mapping; books its cost. */
   unmap(slot: number, device: Device): void {
     const { parts } = this;
-    const { mappings, work, costs, counters, mapper, exposure } = parts;
-    counters.unmapCalls++;
-    const page = mappings.page[slot]!;
-    const pages = mappings.pages[slot]!;
+    parts.counters.unmapCalls++;
     this.lastExposed = false;
-    if (parts.passthrough) this.end(slot, device, false);
+    if (this.mode !== null) this.mode.unmap(slot, device);
+    else if (device.untrusted && parts.mappings.frame[slot] === -1) this.partial!.unmapList(slot, device);
     else {
       const domain = this.domainOf(slot);
-      if (this.keeps) this.unmapKeeping(slot, domain, page, pages);
-      else {
-        work.add(ROW.iovaFind, parts.findCost);
-        mapper.clear(domain, page, pages);
-        mapper.bookUnmap(mapper.clearedPtes);
-        exposure.beginUnmap(domain.index, page, page + pages - 1);
-        work.add(ROW.other, parts.deferred ? costs.unmapOtherDeferred : costs.unmapOther);
-        parts.policy.unmapped(domain, page, pages);
-      }
-      this.end(slot, device, exposure.pendingOpen);
-      exposure.endUnmap();
+      if (this.keeper?.mayKeep(slot, device)) this.keepPages(slot, device, domain, this.keeper);
+      else this.unmapPages(slot, device, domain.policy, domain.deferred);
     }
     this.forget(slot, device);
+  }
+
+  /** PTEs and address stay as they are. */
+  private keepPages(slot: number, device: Device, domain: Domain, keeper: Keeper): void {
+    const { mappings, work, costs, exposure } = this.parts;
+    const page = mappings.page[slot]!;
+    exposure.beginUnmap(domain.index, page, page + mappings.pages[slot]! - 1, true);
+    work.add(ROW.other, domain.deferred ? costs.unmapOtherDeferred : costs.unmapOther);
+    keeper.keep(domain, slot);
+    this.end(slot, device, exposure.pendingOpen);
+    exposure.endUnmap();
+  }
+
+  /** PTEs, invalidation as the policy has it, the address. */
+  unmapPages(slot: number, device: Device, policy: InvalidationPolicy, deferred: boolean): void {
+    const { mappings, work, costs, mapper, exposure, findCost } = this.parts;
+    const page = mappings.page[slot]!;
+    const pages = mappings.pages[slot]!;
+    const domain = this.domainOf(slot);
+    const keepsPte = domain.keepsPte && policy === domain.policy;
+    work.add(ROW.iovaFind, findCost);
+    if (!keepsPte) {
+      mapper.clear(domain, page, pages);
+      mapper.bookUnmap(mapper.clearedPtes);
+    }
+    exposure.beginUnmap(domain.index, page, page + pages - 1, keepsPte);
+    work.add(ROW.other, deferred ? costs.unmapOtherDeferred : costs.unmapOther);
+    policy.unmapped(domain, page, pages);
+    if (mappings.source[slot] !== NO_SOURCE) this.partial!.release(slot);
+    this.end(slot, device, exposure.pendingOpen);
+    exposure.endUnmap();
   }
 
   /**
@@ -528,7 +533,15 @@ export class DmaApi {
    */
   unmapTogether(slots: Int32Array, count: number, device: Device): void {
     const { parts } = this;
-    if (!parts.gathers || parts.passthrough || this.keeps || count === 1 || !this.inOneDomain(slots, count)) {
+    const domain = this.domainOf(slots[0]!);
+    if (
+      !domain.gathers ||
+      this.mode !== null ||
+      this.partial !== null ||
+      this.keeper !== null ||
+      count === 1 ||
+      !this.inOneDomain(slots, count)
+    ) {
       let exposed = false;
       for (let i = 0; i < count; i++) {
         this.unmap(slots[i]!, device);
@@ -542,7 +555,6 @@ export class DmaApi {
       this.togetherPfn = new Float64Array(count);
       this.togetherPages = new Int32Array(count);
     }
-    const domain = this.domainOf(slots[0]!);
     let first = Number.POSITIVE_INFINITY;
     let last = 0;
     for (let i = 0; i < count; i++) {
@@ -553,14 +565,14 @@ export class DmaApi {
       work.add(ROW.iovaFind, parts.findCost);
       mapper.clear(domain, page, pages);
       mapper.bookUnmap(mapper.clearedPtes);
-      work.add(ROW.other, parts.deferred ? costs.unmapOtherDeferred : costs.unmapOther);
+      work.add(ROW.other, domain.deferred ? costs.unmapOtherDeferred : costs.unmapOther);
       this.togetherPfn[i] = page;
       this.togetherPages[i] = pages;
       if (page < first) first = page;
       if (page + pages - 1 > last) last = page + pages - 1;
     }
     exposure.beginUnmap(domain.index, first, last);
-    parts.policy.unmappedTogether(domain, this.togetherPfn, this.togetherPages, count);
+    domain.policy.unmappedTogether(domain, this.togetherPfn, this.togetherPages, count);
     this.lastExposed = false;
     for (let i = 0; i < count; i++) {
       this.end(slots[i]!, device, exposure.pendingOpen);
@@ -591,8 +603,20 @@ export class DmaApi {
     return this.parts.domains[this.parts.mappings.domain[slot]!]!;
   }
 
+  /** Part of a live mapping goes to the CPU or to the device: nothing to do where the device sees the driver's own memory. */
+  sync(slot: number, forDevice: boolean, offsetBytes: number, lengthBytes: number): void {
+    if (this.mode !== null) this.mode.sync(slot, forDevice, offsetBytes, lengthBytes);
+    else if (this.partial !== null) this.partial.sync(slot, forDevice, offsetBytes, lengthBytes);
+  }
+
+  /** A live mapping goes with its domain. */
+  abandon(slot: number): void {
+    if (this.mode !== null) this.mode.abandon(slot);
+    else if (this.partial !== null) this.partial.abandon(slot);
+  }
+
   /** The unmap returns: truth ends, and what no invalidation covered opens its windows. */
-  private end(slot: number, device: Device, mayOpen: boolean): void {
+  end(slot: number, device: Device, mayOpen: boolean): void {
     const { parts } = this;
     const { mappings, work, clock } = parts;
     const now = work.now();
@@ -611,7 +635,7 @@ export class DmaApi {
           this.endPage(slot, domain, run.page + i, run.frame + i, mayOpen, now, nowNs);
   }
 
-  private endPage(
+  endPage(
     slot: number,
     domain: Domain,
     page: number,
@@ -620,14 +644,17 @@ export class DmaApi {
     now: number,
     nowNs: number,
   ): void {
-    const { mappings, oracle, exposure } = this.parts;
+    const { mappings, oracle, exposure, mapper } = this.parts;
     const start = mappings.startIn(slot, page);
     const end = mappings.endIn(slot, page);
     if (mappings.freed[slot] === 0) oracle.ended(domain.pages, page, slot, frame, start, end, now);
     const chunk = domain.pages.chunk(page);
     chunk.unmappedNs[page & 511] = nowNs;
     chunk.freed[page & 511] = 0;
-    if (mayOpen && exposure.pendingIsOpen(page) && exposure.openWindow(domain.index, page, end - start, now))
+    if (!mayOpen || !exposure.pendingIsOpen(page)) return;
+    if (
+      exposure.openWindow(domain.index, page, end - start, now, exposure.pendingStands || mapper.stands(domain, page))
+    )
       this.lastExposed = true;
   }
 

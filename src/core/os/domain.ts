@@ -4,6 +4,7 @@ import type { DigestSink } from '../sim/digest-sink.ts';
 import { Lock } from '../sim/lock.ts';
 import { TruthPages } from '../truth/pages.ts';
 import type { Device } from './device.ts';
+import type { InvalidationPolicy, PolicyEntry } from './invalidation/policy.ts';
 import type { AllocatorEntry, IovaAllocator } from './iova/allocator.ts';
 import type { AllocatorCall } from './iova/call.ts';
 
@@ -12,7 +13,7 @@ export function widthOf(levels: number): number {
   return 12 + 9 * levels;
 }
 
-/** What the allocators of all domains are given; the flushes that some of them ask for under `wrap`. */
+/** What the allocators of all domains are given; whether they tell the policy when they wrap. */
 export interface SpaceSetup {
   parameters: Record<string, unknown>;
   call: AllocatorCall;
@@ -20,10 +21,7 @@ export interface SpaceSetup {
   frames: number;
   /** Arms a timer of a domain's allocator on the CPU at work. */
   arm(domain: Domain, delayPs: number, token: number): void;
-  flushes: {
-    wrapped(domain: Domain, all: boolean): void;
-    freedAhead(domain: Domain, pfn: number, pages: number): void;
-  } | null;
+  flushes: boolean;
   /** A search has failed and its platform frees what unmaps hold back before it gives up. */
   exhausted(domain: Domain): void;
 }
@@ -51,6 +49,14 @@ export class Domain {
   /** ps after the clock's base at which the last DMA in flight lands. */
   inFlightUntil = Number.NEGATIVE_INFINITY;
   allocator: IovaAllocator | null = null;
+  /** The session's, or the one for untrusted devices once there was one in it. */
+  policy: InvalidationPolicy;
+  policyEntry: PolicyEntry;
+  /** Of `policyEntry`, beside it for the sake of unmap. */
+  deferred: boolean;
+  gathers: boolean;
+  /** Whether the policy leaves PTEs standing. */
+  keepsPte: boolean;
   private readonly entry: AllocatorEntry;
   private readonly setup: SpaceSetup;
   private readonly reserved: { first: number; last: number }[];
@@ -64,6 +70,8 @@ export class Domain {
     entry: AllocatorEntry,
     setup: SpaceSetup,
     reserved: { first: number; last: number }[],
+    policy: InvalidationPolicy,
+    policyEntry: PolicyEntry,
   ) {
     this.index = index;
     this.name = name;
@@ -74,6 +82,11 @@ export class Domain {
     this.entry = entry;
     this.setup = setup;
     this.reserved = reserved;
+    this.policy = policy;
+    this.policyEntry = policyEntry;
+    this.deferred = policyEntry.deferred;
+    this.gathers = policyEntry.gathers === true;
+    this.keepsPte = policy.keepsPte === true;
     this.locks.push(new Lock('iova-allocator'));
   }
 
@@ -97,8 +110,8 @@ export class Domain {
       arm: (delayPs, token) => arm(this, delayPs, token),
       lastPfn: this.lastPage,
       maskLastPfn,
-      onWrap: flushes && (() => flushes.wrapped(this, all)),
-      onFreedAhead: flushes && ((pfn, pages) => flushes.freedAhead(this, pfn, pages)),
+      onWrap: flushes ? () => this.policy.wrapped(this, all) : null,
+      onFreedAhead: flushes ? (pfn, pages) => this.policy.freedAhead(this, pfn, pages) : null,
       onExhausted: () => exhausted(this),
     });
     for (const { first, last } of this.reserved) {
@@ -108,6 +121,15 @@ export class Domain {
     for (const name of allocator.lockNames.slice(this.locks.length)) this.locks.push(new Lock(name));
     this.allocator = allocator;
     return allocator;
+  }
+
+  /** Another policy from now on; what the one before held back was drained. */
+  govern(policy: InvalidationPolicy, entry: PolicyEntry): void {
+    this.policy = policy;
+    this.policyEntry = entry;
+    this.deferred = entry.deferred;
+    this.gathers = entry.gathers === true;
+    this.keepsPte = policy.keepsPte === true;
   }
 
   /** Forgets what it held, so that a domain that is gone costs nothing. */
@@ -125,6 +147,7 @@ export class Domain {
     sink.number(this.tenant);
     sink.number(this.ownedBy);
     sink.number(this.root);
+    sink.text(this.policyEntry.kind);
     sink.number(this.devices);
     sink.number(this.inFlightUntil === Number.NEGATIVE_INFINITY ? -1 : this.inFlightUntil);
     for (const lock of this.locks) lock.digest(sink);

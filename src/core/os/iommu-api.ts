@@ -123,7 +123,8 @@ export class IommuApi {
           chunk.age[page & 511] = range.age;
           chunk.mappedNs[page & 511] = range.mappedNs;
           chunk.unmappedNs[page & 511] = nowNs;
-          if (exposure.pendingIsOpen(page)) exposure.openWindow(domain.index, page, 4096, now);
+          if (exposure.pendingIsOpen(page))
+            exposure.openWindow(domain.index, page, 4096, now, mapper.stands(domain, page));
         }
       const left = { ...range, last: from - 1 };
       const right = { ...range, first: to + 1, frame: range.frame + (to + 1 - range.first) };

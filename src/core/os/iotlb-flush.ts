@@ -23,12 +23,14 @@ const COMMAND = { range: 0, leafRange: 1, domain: 2, global: 3, device: 4 } as c
 const LANDED = Number.NEGATIVE_INFINITY;
 
 export class IotlbFlush {
-  private readonly unit: InvalidationUnit;
-  private readonly work: Work;
-  private readonly costs: Costs;
-  private readonly counters: Counters;
+  protected readonly unit: InvalidationUnit;
+  protected readonly work: Work;
+  protected readonly costs: Costs;
+  protected readonly counters: Counters;
   /** `q_lock` of the invalidation queue, or the register lock; with `per-cpu` [cpu]. */
   readonly locks: readonly Lock[];
+  /** Whether submissions go to the chip itself, and not to a hypervisor that plays it. */
+  protected readonly reachesChip: boolean = true;
   /** Descriptors before one wait, at most. */
   private readonly batch: number;
 
@@ -71,6 +73,17 @@ export class IotlbFlush {
   }
 
   /**
+   * What one submission and the wait for it take where no other CPU submits meanwhile, whoever carries it out.
+   * @param further milli-cycles of the commands after the first
+   */
+  protected bookSubmission(further: number): void {
+    this.work.add(ROW.invalidation, this.costs.invalidation + further);
+  }
+
+  /** A domain is taken apart: nothing of it may be carried out any more. */
+  domainGone(_domain: Domain): void {}
+
+  /**
    * Books one submission and its wait.
    * @param deviceTlbs how many of the commands go to devices
    * @param inFlightUntil ps at which the last DMA in scope lands: the invalidation completes no earlier
@@ -87,9 +100,9 @@ export class IotlbFlush {
     unit.submit(work.cpu, commands);
     if (commands > 1) this.batched = true;
     work.acquire(lock);
-    const shared = work.contended && !unit.register;
+    const shared = work.contended && !unit.register && this.reachesChip;
     if (shared) this.submitShared(queue, lock, commands, further);
-    else work.add(ROW.invalidation, costs.invalidation + further);
+    else this.bookSubmission(further);
     let now = work.now();
     if (inFlightUntil > now) {
       this.counters.drainWaits++;
@@ -171,7 +184,7 @@ export class IotlbFlush {
     this.inFlightUntil = LANDED;
   }
 
-  private dropFromDevice(device: Device, domain: Domain, first: number, pages: number, at: number): void {
+  protected dropFromDevice(device: Device, domain: Domain, first: number, pages: number, at: number): void {
     let base = 0;
     let mask = ALL_PAGES;
     if (pages !== Number.POSITIVE_INFINITY) {
@@ -255,5 +268,10 @@ export class IotlbFlush {
   digest(sink: DigestSink): void {
     for (const lock of this.locks) lock.digest(sink);
     for (const queue of this.unit.queues) queue.digest(sink);
+  }
+
+  /** For `GET .../queues`: what is between the kernel and the chip. */
+  inspect(): Record<string, unknown> {
+    return {};
   }
 }

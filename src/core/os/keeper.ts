@@ -10,7 +10,7 @@ import type { Exposure } from '../truth/exposure.ts';
 import type { Device } from './device.ts';
 import type { Domain } from './domain.ts';
 import type { KeptMappings } from './iova/kept-mappings.ts';
-import type { Mappings } from './mappings.ts';
+import { type Mappings, NO_SOURCE } from './mappings.ts';
 
 export interface KeeperParts {
   clock: Clock;
@@ -29,10 +29,15 @@ export class Keeper {
     this.parts = parts;
   }
 
-  /** Whether a mapping can be kept: one run of memory that its unmap does not free. */
-  mayKeep(slot: number): boolean {
+  /** Whether a mapping can be kept: one run of the driver's memory that its unmap does not free, of a device that is trusted. */
+  mayKeep(slot: number, device: Device): boolean {
     const { mappings } = this.parts;
-    return mappings.frame[slot] !== -1 && mappings.ownsFrames[slot] === 0;
+    return (
+      mappings.frame[slot] !== -1 &&
+      mappings.ownsFrames[slot] === 0 &&
+      mappings.source[slot] === NO_SOURCE &&
+      !device.untrusted
+    );
   }
 
   /** Keeps a mapping that is being unmapped. */

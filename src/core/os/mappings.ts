@@ -9,6 +9,22 @@ export const MAP_KIND = { single: 0, page: 1, sg: 2, coherent: 3 } as const;
 export const mapKinds = ['single', 'page', 'sg', 'coherent'] as const;
 export const directions = ['to-device', 'from-device', 'bidirectional'] as const;
 export const NO_MAPPING = -1;
+/** No copy: the device sees the driver's own memory. */
+export const NO_SOURCE = -1;
+export const NO_HOLD = -1;
+
+/** A segment of a list whose memory the device sees a copy of. */
+export interface CopiedSegment {
+  /** The driver's memory. */
+  frame: number;
+  offset: number;
+  lengthBytes: number;
+  /** Where the device sees it. */
+  page: number;
+  iovaOffset: number;
+  /** What the mode holds for it, in numbers of its own; NO_HOLD: the device sees the driver's memory after all. */
+  held: number;
+}
 
 /** A physically contiguous stretch of a scatter list that reaches memory in more than one piece. */
 export interface MappedRun {
@@ -54,6 +70,17 @@ export class Mappings {
   /** [slot]: workload whose driver made it and unmaps it; -1 none, an operation did. */
   workload = new Int32Array(this.capacity);
   mappedNs = new Float64Array(this.capacity);
+  /** [slot]: first frame and byte of the driver's memory, where the device sees a copy of it; NO_SOURCE. */
+  source = new Float64Array(this.capacity);
+  sourceOffset = new Int32Array(this.capacity);
+  /** [slot]: what the mode holds for the copy, in numbers of its own. */
+  held = new Int32Array(this.capacity);
+  /** [slot]: 1 when the whole pages belong to the mapping: nothing else is in them. */
+  padded = new Uint8Array(this.capacity);
+  /** [slot]: the segments of a list that is copied, or mapped one by one; in the driver's order. */
+  readonly segments: (CopiedSegment[] | null)[] = [];
+  /** Live mappings whose memory the device sees a copy of: those do not show in the counts of frames. */
+  copied = 0;
   readonly runs: (MappedRun[] | null)[] = [];
   readonly outputs: (OutputSegment[] | null)[] = [];
   private freeSlots = new Int32Array(this.capacity);
@@ -77,6 +104,8 @@ export class Mappings {
     this.live[slot] = 1;
     this.freed[slot] = 0;
     this.ownsFrames[slot] = 0;
+    this.source[slot] = NO_SOURCE;
+    this.padded[slot] = 0;
     this.count++;
     if (this.count > this.countPeak) this.countPeak = this.count;
     return slot;
@@ -88,11 +117,44 @@ export class Mappings {
     if (this.frame[slot] === -1) {
       this.runs[slot] = null;
       this.outputs[slot] = null;
-    }
+      if (this.segments[slot]) {
+        this.segments[slot] = null;
+        this.copied--;
+      }
+    } else if (this.source[slot] !== NO_SOURCE) this.copied--;
     this.count--;
     if (this.freed[slot] === 1) this.freedCount--;
     if (this.freeCount === this.freeSlots.length) this.freeSlots = growInt32(this.freeSlots, this.freeCount * 2);
     this.freeSlots[this.freeCount++] = slot;
+  }
+
+  /** The device sees a copy of the driver's memory. */
+  setSource(slot: number, frame: number, offset: number, held: number): void {
+    this.source[slot] = frame;
+    this.sourceOffset[slot] = offset;
+    this.held[slot] = held;
+    this.copied++;
+  }
+
+  /** As `setSource`, of a list: what it reaches, what the driver gets, and both beside each other. */
+  setSegments(slot: number, segments: CopiedSegment[], frameOf: (segment: CopiedSegment) => number): void {
+    this.frame[slot] = -1;
+    this.runs[slot] = segments
+      .map((segment) => ({
+        page: segment.page,
+        pages: Math.ceil((segment.iovaOffset + segment.lengthBytes) / 4096),
+        frame: frameOf(segment),
+        offset: segment.iovaOffset,
+        lengthBytes: segment.lengthBytes,
+      }))
+      .sort((a, b) => a.page - b.page || a.offset - b.offset);
+    this.outputs[slot] = segments.map(({ page, iovaOffset, lengthBytes }) => ({
+      page,
+      offset: iovaOffset,
+      lengthBytes,
+    }));
+    this.segments[slot] = segments;
+    this.copied++;
   }
 
   private grow(): void {
@@ -113,6 +175,10 @@ export class Mappings {
     this.ownsFrames = growUint8(this.ownsFrames, length);
     this.workload = growInt32(this.workload, length);
     this.mappedNs = growFloat64(this.mappedNs, length);
+    this.source = growFloat64(this.source, length);
+    this.sourceOffset = growInt32(this.sourceOffset, length);
+    this.held = growInt32(this.held, length);
+    this.padded = growUint8(this.padded, length);
   }
 
   handle(slot: number): string {
@@ -152,6 +218,7 @@ export class Mappings {
 
   /** First mapped byte within one of its IOVA pages, 0 to 4,095. */
   startIn(slot: number, page: number): number {
+    if (this.padded[slot] === 1) return 0;
     if (this.frame[slot] !== -1) return page === this.page[slot] ? this.offset[slot]! : 0;
     const run = this.runAt(slot, page);
     return page === run.page ? run.offset : 0;
@@ -159,6 +226,7 @@ export class Mappings {
 
   /** End of the mapped bytes within one of its IOVA pages, exclusive; 0 when the page only pads the list. */
   endIn(slot: number, page: number): number {
+    if (this.padded[slot] === 1) return 4096;
     if (this.frame[slot] !== -1) {
       const left = this.offset[slot]! + this.lengthBytes[slot]! - (page - this.page[slot]!) * 4096;
       return left < 4096 ? left : 4096;
@@ -171,6 +239,7 @@ export class Mappings {
 
   /** Whether bytes [start, end) of one of its IOVA pages are mapped. Without translation two stretches of a list may share a page. */
   holds(slot: number, page: number, start: number, end: number): boolean {
+    if (this.padded[slot] === 1) return true;
     if (start >= this.startIn(slot, page) && end <= this.endIn(slot, page)) return true;
     if (this.frame[slot] !== -1) return false;
     for (const run of this.runs[slot]!) {
@@ -201,6 +270,20 @@ export class Mappings {
       sink.number(this.offset[slot]!);
       sink.number(this.lengthBytes[slot]!);
       sink.number(this.frame[slot]!);
+      sink.number(this.source[slot]!);
+      sink.number(this.padded[slot]!);
+      if (this.source[slot] !== NO_SOURCE) {
+        sink.number(this.sourceOffset[slot]!);
+        sink.number(this.held[slot]!);
+      }
+      for (const segment of (this.frame[slot] === -1 ? this.segments[slot] : null) ?? []) {
+        sink.number(segment.frame);
+        sink.number(segment.offset);
+        sink.number(segment.lengthBytes);
+        sink.number(segment.page);
+        sink.number(segment.iovaOffset);
+        sink.number(segment.held);
+      }
       sink.number(this.kind[slot]! * 64 + this.direction[slot]! * 8 + this.permission[slot]! * 2 + this.freed[slot]!);
       for (const run of this.runs[slot] ?? []) {
         sink.number(run.page);

@@ -19,7 +19,7 @@ const SPAN_2M = 512;
 const SPAN_1G = 262_144;
 
 export class PageMapper {
-  private readonly tables: PageTables;
+  protected readonly tables: PageTables;
   private readonly work: Work;
   private readonly costs: Costs;
   private readonly counters: Counters;
@@ -147,6 +147,11 @@ export class PageMapper {
     this.clearedPtes = ptes;
     counters.tablePagesFreed += tables.unlinkCovered(domain.root, domain.levels, page, page + pages - 1);
     return mapped;
+  }
+
+  /** Whether an entry that `clear` was asked to clear still stands: it may be for somebody else to do, later. */
+  stands(_domain: Domain, _page: number): boolean {
+    return false;
   }
 
   /** PTEs that the last `clear` found. */

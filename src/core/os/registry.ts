@@ -38,6 +38,10 @@ export class Registry<Thing extends Registered> {
     return `${this.prefix}${thing.index}`;
   }
 
+  at(index: number): Thing | undefined {
+    return this.live.get(index);
+  }
+
   /** By id or name. */
   find(reference: string): Thing | undefined {
     const named = this.names.get(reference);

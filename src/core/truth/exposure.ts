@@ -105,7 +105,7 @@ export class Exposure {
   private pendingFirst = 0;
   private pendingLast = 0;
   /** Whether its PTEs are left standing: then no invalidation covers it. */
-  private pendingStands = false;
+  pendingStands = false;
   /** [range * 2]: first and last page of what was invalidated meanwhile, short of all of it. */
   private covered = new Float64Array(16);
   private coveredCount = 0;
@@ -191,15 +191,16 @@ export class Exposure {
   /**
    * Opens the window of one page.
    * @param at ps after the clock's base: the return of unmap
-   * @returns whether a cached entry, or the PTE, still translates the page
+   * @param stands whether the page's PTE is still there: it is within reach to the end, cached or not
+   * @returns whether anything still translates the page
    */
-  openWindow(domain: number, page: number, bytes: number, at: number): boolean {
+  openWindow(domain: number, page: number, bytes: number, at: number, stands: boolean): boolean {
     const { workload } = this;
     this.ledger.rise(workload, KIND.potential);
-    const entry = this.pendingStands ? STANDS : this.iotlb.probe(domain, page);
+    const entry = this.iotlb.probe(domain, page);
     if (this.open >= MAX_OPEN) {
       this.openBeyond(domain, bytes, at);
-      return entry !== NO_ENTRY || (this.watched > 0 && this.inDevice(domain, page));
+      return stands || entry !== NO_ENTRY || (this.watched > 0 && this.inDevice(domain, page));
     }
     let window = this.freeHead;
     if (window === NONE) {
@@ -227,7 +228,7 @@ export class Exposure {
     const at512 = page & 511;
     links[link + NEXT_ON_PAGE] = chunk.window[at512]!;
     chunk.window[at512] = window;
-    if (entry === STANDS) {
+    if (stands) {
       this.stand(window, at);
       return true;
     }

@@ -4,7 +4,7 @@
  * It watches hardware and operating system and influences neither. Rules in order; the first that fits gives the verdict.
  */
 import { type Iotlb, NO_ENTRY } from '../hardware/iotlb.ts';
-import { type Memory, TenantRuns } from '../hardware/memory.ts';
+import { type Memory, STANDING, TenantRuns } from '../hardware/memory.ts';
 import type { AccessWatcher } from '../hardware/watcher.ts';
 import type { Counters } from '../meter/counters.ts';
 import type { Domain } from '../os/domain.ts';
@@ -151,6 +151,8 @@ export class Oracle implements AccessWatcher<Domain> {
     const frames = this.memory.chunk(frame);
     const at1024 = frame & 1023;
     const left = --frames.mapped[at1024]!;
+    // Two copies in one page of a pool: no byte of the one's buffer is where the other reaches.
+    if (left > 0 && frames.standing[at1024] === STANDING.pool) return;
     if (left > 0) {
       this.residue(frame).add(start, end);
       this.settleResidue(frame, now);
@@ -169,7 +171,8 @@ export class Oracle implements AccessWatcher<Domain> {
       const before = (page - mappings.page[slot]!) * 4096;
       if (first * 4096 + before !== frame * 4096) return -1;
       const from = mappings.offset[slot]! - before;
-      return start >= from && end <= from + mappings.lengthBytes[slot]! ? VERDICT.ok : VERDICT.subpage;
+      if (start >= from && end <= from + mappings.lengthBytes[slot]!) return VERDICT.ok;
+      return mappings.padded[slot] === 1 ? VERDICT.ok : VERDICT.subpage;
     }
     if (!mappings.backed(slot, page)) return -1;
     if (mappings.frameAt(slot, page) !== frame) return -1;
@@ -230,7 +233,7 @@ export class Oracle implements AccessWatcher<Domain> {
     this.cause = CAUSE.none;
     const chunk = pages.peek(page);
     const live = this.live(pages, chunk, page, start, end, permission, frame);
-    if (live >= 0) {
+    if (live === VERDICT.ok || (live >= 0 && this.memory.standingOf(frame) !== STANDING.pool)) {
       this.verdicts[live]!++;
       return live;
     }
@@ -284,6 +287,14 @@ export class Oracle implements AccessWatcher<Domain> {
     const freed =
       (chunk !== undefined && chunk.freed[at] === 1 && chunk.age[at] === age) ||
       (range?.freed === true && range.age === age);
+    const stands = memory.standingOf(frame) !== STANDING.none;
+    if (stands) {
+      // The mapping that it got through stands for good: no unmap would have ended it.
+      this.cause = CAUSE.noProtection;
+      if (slot < 0 && chunk !== undefined && chunk.age[at] !== NEVER) this.counters.attemptsAfterUnmap++;
+      this.verdicts[VERDICT.unprotected]!++;
+      return VERDICT.unprotected;
+    }
     this.cause = freed && cause !== CAUSE.noProtection ? CAUSE.freedWhileMapped : cause;
     if (age !== NEVER) this.counters.attemptsAfterUnmap++;
     let verdict: number;
@@ -333,7 +344,9 @@ export class Oracle implements AccessWatcher<Domain> {
     const chunk = pages.peek(page);
     iotlb.originTenant[entry] = chunk === undefined ? 0 : chunk.tenant[page & 511]!;
     iotlb.originAge[entry] = chunk === undefined ? NEVER : chunk.age[page & 511]!;
-    if (iotlb.size[entry] !== 0) iotlb.originRuns[entry] = this.tenantsUnder(entry, pages, page);
+    // What a mode keeps mapped for good is nobody's mapping: whose it was does not matter.
+    if (iotlb.size[entry] !== 0 && this.memory.standingOf(iotlb.frame[entry]!) === STANDING.none)
+      iotlb.originRuns[entry] = this.tenantsUnder(entry, pages, page);
   }
 
   /** What a device is given comes from where the IOTLB's entry came from. */

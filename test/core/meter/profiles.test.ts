@@ -23,6 +23,7 @@ import {
 } from '../../../src/core/meter/profile-file.ts';
 import { callTakes, stepsOfNoAllocator } from '../../../src/core/meter/steps-taken.ts';
 import { allocators } from '../../../src/core/os/iova/index.ts';
+import { modes } from '../../../src/core/os/mode/index.ts';
 import { Machine } from '../build.ts';
 
 const files = new Map(
@@ -303,6 +304,9 @@ describe('assumptions in replies', () => {
     const listed = new Set([
       ...stepsOfNoAllocator,
       ...Object.values(allocators).flatMap(({ costSteps }) => costSteps),
+      ...Object.values(modes).flatMap(({ steps }) => steps),
+      // Of untrusted devices, whatever the mode is.
+      'zeroByte',
       // Of allocators with a cache in front or with a gap tree, which are not all there yet.
       ...['cacheAlloc', 'cacheFree', 'depotMove', 'gapAllocFixed', 'gapAllocLevel', 'gapFree'],
     ]);
@@ -317,11 +321,12 @@ describe('assumptions in replies', () => {
   });
 
   test('a step of another allocator, of the other kind of policy, or of a mode without any, is not taken', () => {
-    const taker = { translates: true, steps: ['treeFind'], deferred: false, coherent: false };
+    const taker = { translates: true, steps: ['treeFind'], spares: [] as string[], deferred: false, coherent: false };
     assert.ok(callTakes('treeFind', taker) && !callTakes('bitmapFind', taker));
     assert.ok(callTakes('unmapOther', taker) && !callTakes('unmapOtherDeferred', taker));
     assert.ok(!callTakes('coherentWalkSaving', taker) && callTakes('coherentWalkSaving', { ...taker, coherent: true }));
     assert.ok(!callTakes('mapFirstPte', { ...taker, translates: false }));
+    assert.ok(!callTakes('mapFirstPte', { ...taker, spares: ['mapFirstPte'] }));
   });
 
   test('every reply that a number not measured here went into names it', () => {

@@ -113,8 +113,9 @@ describe('the red-black tree of ranges', () => {
       spoil(tree);
       return tree.defect();
     };
-    const red = (tree: RedBlackTree) => (tree as unknown as { red: Uint8Array }).red;
-    assert.match(broken((tree) => (red(tree)[tree.find(0)] ^= 1)) ?? '', /black depth|red/);
+    // Four words a node, of which the last is its colour.
+    const links = (tree: RedBlackTree) => (tree as unknown as { links: Int32Array }).links;
+    assert.match(broken((tree) => (links(tree)[tree.find(0) * 4 + 3] ^= 1)) ?? '', /black depth|red/);
     assert.match(broken((tree) => (tree.next[tree.find(8)] = tree.find(20))) ?? '', /threaded/);
     assert.match(broken((tree) => (tree.last[tree.find(8)] = 10)) ?? '', /order/);
   });

@@ -229,6 +229,14 @@ describe('determinism', () => {
       { iommu: { iotlb: { replacement: 'fifo' } } },
       { iommu: { invalidation: { maxAddressMask: 9 } } },
       { policy: { mode: 'passthrough' } },
+      { policy: { mode: 'bounce' } },
+      { policy: { mode: 'bounce', bounce: { areas: 'one' } } },
+      { policy: { mode: 'shadow' } },
+      { policy: { mode: 'shadow', shadow: { poolBytes: 2 ** 20 } } },
+      { policy: { mode: 'direct' } },
+      { policy: { mode: 'emulated' } },
+      { policy: { mode: 'emulated', emulated: { handling: 'sidecore' } } },
+      { policy: { mode: 'paravirtual' } },
       { policy: { allocator: { kind: 'rbtree' } } },
       { policy: { invalidation: { highWater: 100 } } },
       { costs: { profile: 'riommu15-brcm' } },
@@ -238,6 +246,7 @@ describe('determinism', () => {
       { devices: [{ kind: 'nic' }] },
       { devices: [{ kind: 'block' }] },
       { devices: [{ kind: 'nic', dmaMaskBits: 32 }] },
+      { devices: [{ kind: 'nic', untrusted: true }] },
     ];
     const digests = specs.map((spec) => new Machine(spec).sim.digest());
     assert.equal(new Set(digests).size, specs.length);

@@ -19,8 +19,12 @@ const modes = (catalog().modes as { kind: string }[]).map(({ kind }) => kind);
 export const nameOf = ({ allocator, invalidation, mode, cpus }: Combination): string =>
   `${mode}, ${allocator}, ${invalidation}, ${cpus} CPU${cpus === 1 ? '' : 's'}`;
 
+const POSTS_TO_REGISTERS = new Set(['delayed']);
+const GUESTS_WITH_A_POLICY = new Set(['emulated', 'paravirtual']);
+
 /** Why a combination cannot be, by the rules as the docs state them; null when it can. */
-export function impossible({ allocator, invalidation }: Combination): RegExp | null {
+export function impossible({ allocator, invalidation, mode }: Combination): RegExp | null {
+  if (POSTS_TO_REGISTERS.has(invalidation) && GUESTS_WITH_A_POLICY.has(mode)) return /posts its purges/;
   if (policies[invalidation]!.needsCircular && !allocators[allocator]!.circular) return /cursor wraps/;
   return null;
 }

@@ -39,6 +39,8 @@ interface Live {
   domain: number;
   /** First and last IOVA page of each output segment. */
   pages: [number, number][];
+  /** The same in bytes, the end exclusive. */
+  bytes: [number, number][];
   iova: string;
   lengthBytes: number;
   direction: 'to-device' | 'from-device' | 'bidirectional';
@@ -77,6 +79,12 @@ export function specOf({ allocator, invalidation, mode, cpus }: Combination): Re
 
 /** Modes in which the kernel hands out addresses, so that no two mappings have one in common. */
 const SHARES_ADDRESSES = new Set(['passthrough', 'direct']);
+/** Modes whose addresses are of less than a page: two mappings may be beside each other in one. */
+const SHARES_PAGES = new Set(['bounce']);
+/** Modes that translate each mapping, so that the policy says what is left of it. */
+const TRANSLATES = new Set(['translate', 'emulated', 'paravirtual']);
+/** Modes in which an unmap leaves the device what it had. */
+const STANDS = new Set(['passthrough', 'bounce', 'shadow', 'direct']);
 const COMPLAINTS_LAST = 20;
 
 class Player {
@@ -174,11 +182,13 @@ class Player {
       const at = BigInt(iova);
       return [Number(at >> 12n), Number((at + BigInt(lengthBytes) - 1n) >> 12n)];
     });
+    const bytes = segments.map(({ iova, lengthBytes }): [number, number] => [Number(iova), Number(iova) + lengthBytes]);
     const entry: Live = {
       id: mapped.id as string,
       device,
       domain,
       pages,
+      bytes,
       iova: mapped.iova as string,
       lengthBytes: sizes[0]!,
       direction,
@@ -186,8 +196,14 @@ class Player {
       buffers,
     };
     const { mode, invalidation } = this.history.combination;
+    if (SHARES_PAGES.has(mode))
+      for (const other of this.live)
+        if (other.domain === domain)
+          for (const [from, to] of other.bytes)
+            if (bytes.some(([start, end]) => start < to && end > from))
+              this.complain(`${entry.iova} overlaps the live ${other.iova}`);
     for (const [first, last] of pages) {
-      if (!SHARES_ADDRESSES.has(mode))
+      if (!SHARES_PAGES.has(mode) && !SHARES_ADDRESSES.has(mode))
         for (const other of this.live)
           if (other.domain === domain)
             for (const [from, to] of other.pages)
@@ -263,7 +279,9 @@ class Player {
     if (touched.verdict === 'ok') this.complain(`a dead mapping at ${iova} answers "ok" to a ${access}`);
     const leavesNothing =
       policies[invalidation]!.leavesNothing === true && allocators[allocator]!.keepsMappings !== true;
-    if (mode === 'translate' && leavesNothing && touched.verdict !== 'fault')
+    if (STANDS.has(mode) && touched.verdict === 'stale-cross-tenant')
+      this.complain(`${iova} reaches memory of somebody else in the mode ${mode}`);
+    if (TRANSLATES.has(mode) && leavesNothing && touched.verdict !== 'fault')
       this.complain(`${invalidation} lets a ${access} of ${iova} through after its unmap: "${touched.verdict}"`);
   }
 
@@ -327,7 +345,9 @@ class Player {
     if (exposure.potential.currentPages !== 0 || exposure.actual.currentPages !== 0)
       this.complain(`windows are open on domains that are gone: ${JSON.stringify(exposure)}`);
     if (simulator.tables.tables !== 0) this.complain(`${simulator.tables.tables} table pages are left`);
-    if (simulator.memory.framesInUse !== 0) this.complain(`${simulator.memory.framesInUse} frames are lost`);
+    const pool = simulator.bouncePool?.frames ?? 0;
+    const lost = simulator.memory.framesInUse - pool;
+    if (lost !== 0) this.complain(`${lost} frames are lost`);
   }
 }
 

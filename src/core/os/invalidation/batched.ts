@@ -64,6 +64,24 @@ export const batched: PolicyEntry = {
     tablePages: 'before the call returns, after the invalidations',
     window: 'none',
   },
+  lazy: false,
+  downgrades: {
+    'caching-mode': {
+      to: null,
+      why: 'nothing is held back that could be forbidden',
+      source: 'Linux drivers/iommu/dma-iommu.c',
+    },
+    'no-deferred-flush': {
+      to: null,
+      why: 'nothing is held back that could be forbidden',
+      source: 'Linux drivers/iommu/dma-iommu.c',
+    },
+    untrusted: {
+      to: null,
+      why: 'nothing is held back that could be forbidden',
+      source: 'Linux drivers/iommu/dma-iommu.c',
+    },
+  },
   leavesNothing: true,
   deferred: false,
   gathers: true,

@@ -162,6 +162,25 @@ export const deferred2008: PolicyEntry = {
     tablePages: 'at unmap, before any flush',
     window: 'up to 10 ms, if cached',
   },
+  lazy: true,
+  downgrades: {
+    'caching-mode': {
+      to: null,
+      instead: 'each entry gets a page-selective flush of its own when the table is flushed',
+      why: 'its driver had an answer of its own: no global flush, which is dear to emulate',
+      source: 'Linux 3.6 drivers/iommu/intel-iommu.c, flush_unmaps',
+    },
+    'no-deferred-flush': {
+      to: null,
+      why: 'its table is the driver’s own and asks for no capability',
+      source: 'Linux 3.6 drivers/iommu/intel-iommu.c',
+    },
+    untrusted: {
+      to: 'strict',
+      why: 'since such a device is trusted with nothing beyond the bytes that it is given',
+      source: 'today’s rule (Linux drivers/iommu/iommu.c): 3.6 had no word for such devices',
+    },
+  },
   deferred: true,
   needsCircular: false,
   create: (parts) => new Deferred2008(parts),

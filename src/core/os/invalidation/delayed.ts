@@ -172,6 +172,24 @@ export const delayed: PolicyEntry = {
       },
     },
   ],
+  lazy: true,
+  downgrades: {
+    'caching-mode': {
+      to: null,
+      why: 'a trick of platforms whose kernel code has no word for it',
+      source: 'Linux 3.6, the platforms’ own DMA operations',
+    },
+    'no-deferred-flush': {
+      to: null,
+      why: 'a trick of platforms whose kernel code has no word for it',
+      source: 'Linux 3.6, the platforms’ own DMA operations',
+    },
+    untrusted: {
+      to: null,
+      why: 'a trick of platforms whose kernel code has no word for it',
+      source: 'Linux 3.6, the platforms’ own DMA operations',
+    },
+  },
   deferred: false,
   needsCircular: false,
   create: (parts) => (parts.parameters.form === 'ia64' ? new DelayedIa64(parts) : new Delayed(parts)),

@@ -272,6 +272,24 @@ export const flushQueue: PolicyEntry = {
     tablePages: 'at that flush',
     window: 'about 10 ms, if cached',
   },
+  lazy: true,
+  downgrades: {
+    'caching-mode': {
+      to: 'strict',
+      why: 'since the hypervisor must be told of each page anyway, so that batching gains little',
+      source: 'Linux drivers/iommu/intel/iommu.c: no batching under caching mode (2021)',
+    },
+    'no-deferred-flush': {
+      to: 'strict',
+      why: 'since nothing else can be promised about when cached translations go',
+      source: 'Linux drivers/iommu/dma-iommu.c, IOMMU_CAP_DEFERRED_FLUSH',
+    },
+    untrusted: {
+      to: 'strict',
+      why: 'since such a device is trusted with nothing beyond the bytes that it is given',
+      source: 'Linux drivers/iommu/iommu.c; iommu mailing list 20210225061454.2864009-1 (2021)',
+    },
+  },
   deferred: true,
   needsCircular: false,
   create: (parts) => new FlushQueue(parts),

@@ -25,6 +25,24 @@ export const never: PolicyEntry = {
     tablePages: 'at unmap',
     window: 'until the entry is evicted by chance, or an explicit invalidation',
   },
+  lazy: true,
+  downgrades: {
+    'caching-mode': {
+      to: null,
+      why: 'a control: it stays what it is, whatever the circumstances',
+      source: 'a control of this project',
+    },
+    'no-deferred-flush': {
+      to: null,
+      why: 'a control: it stays what it is, whatever the circumstances',
+      source: 'a control of this project',
+    },
+    untrusted: {
+      to: null,
+      why: 'a control: it stays what it is, whatever the circumstances',
+      source: 'a control of this project',
+    },
+  },
   reusesBeforeFlush: true,
   deferred: false,
   needsCircular: false,

@@ -83,6 +83,19 @@ export interface Reuse {
   window: string;
 }
 
+/** What makes real systems put another policy in the place of the one that was asked for. */
+export const downgradeCauses = ['caching-mode', 'no-deferred-flush', 'untrusted'] as const;
+export type DowngradeCause = (typeof downgradeCauses)[number];
+
+export interface Downgrade {
+  /** Kind that is in force then; null: the policy stays. */
+  to: string | null;
+  /** Where it stays and behaves otherwise: how. */
+  instead?: string;
+  why: string;
+  source: string;
+}
+
 /** All parameters of a kind, for those that are given; its own defaults when none are. */
 export function withDefaults(entry: PolicyEntry, given: Record<string, unknown> = {}): Record<string, unknown> {
   const known = { ...entry.defaults, ...given };
@@ -99,6 +112,10 @@ export interface PolicyEntry {
   reuse: Reuse;
   /** Forms of it with another answer. */
   forms?: readonly { parameters: Record<string, unknown>; reuse: Reuse }[];
+  /** What Linux calls lazy: unmap may return before the cached translation is gone. */
+  lazy: boolean;
+  /** What becomes of it under each cause; applied by `boot/effective-policy.ts`. */
+  downgrades: Readonly<Record<DowngradeCause, Downgrade>>;
   /** An address may come back before the flush that ends its windows: stale translations then answer for it. */
   reusesBeforeFlush?: boolean;
   /** Nothing is reachable any more when unmap has returned. */

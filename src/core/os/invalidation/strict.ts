@@ -34,6 +34,24 @@ export const strict: PolicyEntry = {
     tablePages: 'at unmap, after the invalidation',
     window: 'none',
   },
+  lazy: false,
+  downgrades: {
+    'caching-mode': {
+      to: null,
+      why: 'nothing is held back that could be forbidden',
+      source: 'Linux drivers/iommu/dma-iommu.c',
+    },
+    'no-deferred-flush': {
+      to: null,
+      why: 'nothing is held back that could be forbidden',
+      source: 'Linux drivers/iommu/dma-iommu.c',
+    },
+    untrusted: {
+      to: null,
+      why: 'nothing is held back that could be forbidden',
+      source: 'Linux drivers/iommu/dma-iommu.c',
+    },
+  },
   leavesNothing: true,
   deferred: false,
   needsCircular: false,

@@ -44,6 +44,24 @@ export const wrap: PolicyEntry = {
     tablePages: 'at unmap',
     window: 'until the cursor wraps: no bound in time',
   },
+  lazy: true,
+  downgrades: {
+    'caching-mode': {
+      to: null,
+      why: 'a trick of platforms whose kernel code has no word for it',
+      source: 'Linux 3.6, the platforms’ own DMA operations',
+    },
+    'no-deferred-flush': {
+      to: null,
+      why: 'a trick of platforms whose kernel code has no word for it',
+      source: 'Linux 3.6, the platforms’ own DMA operations',
+    },
+    untrusted: {
+      to: null,
+      why: 'a trick of platforms whose kernel code has no word for it',
+      source: 'Linux 3.6, the platforms’ own DMA operations',
+    },
+  },
   reusesBeforeFlush: true,
   deferred: false,
   needsCircular: true,

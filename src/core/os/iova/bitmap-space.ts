@@ -13,6 +13,7 @@ import { type AllocatorSetup, type IovaAllocator, RANGE } from './allocator.ts';
 import { AllocatorCall, STEP } from './call.ts';
 
 export const PAGE_BYTES = 4096;
+const { bitmapSearch, bitmapFree } = STEP;
 const ONE_LOCK: readonly string[] = ['iova-allocator'];
 
 export abstract class BitmapSpace implements IovaAllocator {
@@ -20,7 +21,6 @@ export abstract class BitmapSpace implements IovaAllocator {
   budget = Number.POSITIVE_INFINITY;
   readonly call: AllocatorCall;
   nodesVisited = 0;
-  wordsScanned = 0;
   lastNodesVisited = 0;
   lastWordsScanned = 0;
   liveRanges = 0;
@@ -44,6 +44,10 @@ export abstract class BitmapSpace implements IovaAllocator {
     return ONE_LOCK;
   }
 
+  get wordsScanned(): number {
+    return this.map.wordsScanned;
+  }
+
   abstract allocate(pages: number, limitPfn: number): number;
 
   /** Where searches go on, for `inspect` and the digest. */
@@ -51,6 +55,11 @@ export abstract class BitmapSpace implements IovaAllocator {
 
   protected take(index: number, pages: number): void {
     this.map.set(index, pages);
+    this.countTaken(pages);
+  }
+
+  /** As `take` where the bits are set already. */
+  protected countTaken(pages: number): void {
     this.liveRanges++;
     this.livePages += pages;
   }
@@ -58,9 +67,9 @@ export abstract class BitmapSpace implements IovaAllocator {
   /** @param scannedBefore `map.wordsScanned` when the call began */
   protected countWords(scannedBefore: number, lock = 0): void {
     const { wordsScanned } = this.map;
-    this.wordsScanned = wordsScanned;
-    this.lastWordsScanned = wordsScanned - scannedBefore;
-    this.call.add(STEP.bitmapSearch, lock, this.lastWordsScanned);
+    const scanned = wordsScanned - scannedBefore;
+    this.lastWordsScanned = scanned;
+    this.call.add(bitmapSearch, lock, scanned);
   }
 
   /** Lock under which a range is freed. */
@@ -69,14 +78,13 @@ export abstract class BitmapSpace implements IovaAllocator {
   }
 
   free(pfn: number, pages: number): void {
-    const { map } = this;
-    if (pfn < 1 || pfn + pages > this.entries || !map.isSet(pfn, pages)) {
+    // Beyond the map no bit is set.
+    if (pfn < 1 || !this.map.clearIfSet(pfn, pages)) {
       throw new InvariantError(`${this.kind}: ${pages} pages at ${pfn} freed, which were not handed out so`);
     }
-    map.clear(pfn, pages);
     this.liveRanges--;
     this.livePages -= pages;
-    this.call.add(STEP.bitmapFree, this.lockOf(pfn), 1);
+    this.call.add(bitmapFree, this.lockOf(pfn), 1);
   }
 
   reserve(firstPfn: number, lastPfn: number): void {

@@ -9,9 +9,14 @@
  * Pathology: a nearly full or fragmented aperture is scanned word by word. And whoever flushes only when the cursor wraps should
  * know that a page freed ahead of the cursor is handed out again within the lap.
  */
-import { NOT_FOUND } from '../../sim/bitmap.ts';
-import { type AllocatorEntry, type AllocatorSetup, NO_PFN } from './allocator.ts';
+import * as bits from '../../sim/bitmap.ts';
+import type { AllocatorEntry, AllocatorSetup } from './allocator.ts';
+import * as results from './allocator.ts';
 import { BitmapSpace, PAGE_BYTES } from './bitmap-space.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded each time. */
+const { NO_PFN } = results;
+const { NOT_FOUND } = bits;
 
 class BitmapAllocator extends BitmapSpace {
   private readonly onWrap: (() => void) | null;
@@ -25,18 +30,19 @@ class BitmapAllocator extends BitmapSpace {
   }
 
   allocate(pages: number, limitPfn: number): number {
-    const { map } = this;
+    const { map, entries } = this;
     const scannedBefore = map.wordsScanned;
-    const size = (Math.min(this.entries, limitPfn + 1) - 1) | 0;
-    const alignMask = (1 << (32 - Math.clz32(pages - 1))) - 1;
-    let index = map.findArea(size, this.cursor, pages, alignMask);
+    // Not Math.min, which goes through doubles.
+    const size = (limitPfn < entries ? limitPfn | 0 : entries - 1) | 0;
+    const alignMask = 0x7fffffff >> (Math.clz32(pages - 1) - 1);
+    let index = map.takeArea(size, this.cursor, pages, alignMask);
     if (index === NOT_FOUND) {
       if (this.onWrap !== null) this.onWrap();
-      index = map.findArea(size, 0, pages, alignMask);
+      index = map.takeArea(size, 0, pages, alignMask);
     }
     this.countWords(scannedBefore);
     if (index === NOT_FOUND) return NO_PFN;
-    this.take(index, pages);
+    this.countTaken(pages);
     this.cursor = index + pages;
     return index;
   }

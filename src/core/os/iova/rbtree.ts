@@ -16,11 +16,16 @@
  */
 import { InvariantError } from '../../assert.ts';
 import type { DigestSink } from '../../sim/digest-sink.ts';
-import { NONE, RedBlackTree } from '../../sim/red-black-tree.ts';
-import { type AllocatorEntry, NO_PFN, SUSPENDED } from './allocator.ts';
+import * as ranges from '../../sim/red-black-tree.ts';
+import type { AllocatorEntry } from './allocator.ts';
+import * as results from './allocator.ts';
 import { AllocatorCall, STEP } from './call.ts';
 import type { TreeBehindCache } from './search-behind-cache.ts';
 
+/** Constants of this module are folded by V8, imported ones are loaded each time. */
+const { NO_PFN, SUSPENDED } = results;
+const { NONE, RedBlackTree } = ranges;
+const { treeSearch, treeFree } = STEP;
 /** First page at 4 GiB. */
 const FIRST_64BIT_PFN = 0x100000;
 const START_PFN = 1;
@@ -83,7 +88,7 @@ export class Rbtree implements TreeBehindCache {
     } else {
       if (limit <= FIRST_64BIT_PFN && pages >= this.max32AllocSize) {
         this.lastNodesVisited = 0;
-        this.call.add(STEP.treeSearch, 0, 0);
+        this.call.add(treeSearch, 0, 0);
         return NO_PFN;
       }
       node = limit <= FIRST_64BIT_PFN ? this.cached32 : this.cached;
@@ -124,7 +129,7 @@ export class Rbtree implements TreeBehindCache {
     }
     this.nodesVisited += steps - stepsBefore;
     this.lastNodesVisited = steps;
-    this.call.add(STEP.treeSearch, 0, steps);
+    this.call.add(treeSearch, 0, steps);
 
     if (!found) {
       this.max32AllocSize = pages;
@@ -153,7 +158,7 @@ export class Rbtree implements TreeBehindCache {
     this.release(node);
     this.liveRanges--;
     this.livePages -= pages;
-    this.call.add(STEP.treeFree, 0, 1);
+    this.call.add(treeFree, 0, 1);
   }
 
   remove(pfn: number): void {

@@ -52,7 +52,6 @@ class SbaIa64 extends BitmapSpace {
       this.onExhausted();
       index = this.search(rounded, words);
     }
-    this.wordsScanned = map.wordsScanned;
     this.lastWordsScanned = map.wordsScanned - scannedBefore;
     this.call.add(STEP.bitmapSearch, 0, map.wordsScanned - stepFrom);
     if (index !== NO_PFN) this.take(index, rounded);

@@ -1,0 +1,98 @@
+/** Plays a list of operations on an allocator and takes the time of a pair. */
+
+import * as results from '../../src/core/os/iova/allocator.ts';
+import { AllocatorCall } from '../../src/core/os/iova/call.ts';
+import { allocators } from '../../src/core/os/iova/index.ts';
+import { processorNs } from '../processor-time.ts';
+import * as list from './operations.ts';
+import { type Operations, operationsOf, type Round } from './operations.ts';
+
+/** V8 folds a constant of this module. */
+const { NO_PFN } = results;
+const { SLOT_MASK: SLOTS, SLOT_BITS: BITS_OF_SLOT } = list;
+const PFN_BITS = 20;
+/** The highest page, and the bits of one. */
+const LIMIT_PFN = 2 ** PFN_BITS - 1;
+
+export interface Result {
+  nsPerPair: number;
+  /** Over every address handed out, in order. */
+  checksum: number;
+  /** Allocations that found no address. */
+  failures: number;
+}
+
+/** One for all of them, as in a machine. */
+const call = new AllocatorCall();
+
+/** An allocator of 2^20 pages. No time passes for it, so what it puts off is never due. */
+function create(kind: string): results.IovaAllocator {
+  const entry = allocators[kind]!;
+  return entry.create({
+    lastPfn: LIMIT_PFN,
+    maskLastPfn: LIMIT_PFN,
+    parameters: entry.defaults,
+    call,
+    cpus: 1,
+    arm: () => {},
+    onWrap: null,
+  });
+}
+
+export function measure(kind: string, round: Round): Result {
+  const allocator = create(kind);
+  const operations = operationsOf(round);
+  const { live, unmeasured } = round;
+  const run = new Run(live);
+  run.play(allocator, operations, 0, live + unmeasured);
+  const begun = processorNs();
+  run.play(allocator, operations, live + unmeasured, operations.length);
+  const nsPerPair = (processorNs() - begun) / round.measured;
+  run.empty(allocator);
+  return { nsPerPair, checksum: run.checksum >>> 0, failures: run.failures };
+}
+
+class Run {
+  /** [slot]: address held, and above its 20 bits how many pages; 0 when there is none. */
+  private readonly held: Int32Array;
+  checksum = 0x811c9dc5 | 0;
+  failures = 0;
+
+  constructor(live: number) {
+    this.held = new Int32Array(live);
+  }
+
+  play(allocator: results.IovaAllocator, operations: Operations, from: number, to: number): void {
+    const { held } = this;
+    let checksum = this.checksum;
+    let failures = 0;
+    for (let i = from; i < to; i++) {
+      const operation = operations[i]!;
+      const slot = operation & SLOTS;
+      const given = held[slot]!;
+      call.count = 0;
+      if (given !== 0) allocator.free(given & LIMIT_PFN, given >> PFN_BITS);
+      const pages = operation >> BITS_OF_SLOT;
+      call.count = 0;
+      // A whole number below 2^20, which need not become a double on its way.
+      const pfn = allocator.allocate(pages, LIMIT_PFN) | 0;
+      checksum = Math.imul(checksum ^ pfn, 0x01000193);
+      if (pfn === NO_PFN) {
+        held[slot] = 0;
+        failures++;
+      } else held[slot] = pfn | (pages << PFN_BITS);
+    }
+    this.checksum = checksum;
+    this.failures += failures;
+  }
+
+  /** Gives everything back; an allocator that holds something then has lost it. */
+  empty(allocator: results.IovaAllocator): void {
+    for (const given of this.held) {
+      call.count = 0;
+      if (given !== 0) allocator.free(given & LIMIT_PFN, given >> PFN_BITS);
+    }
+    if (allocator.liveRanges !== 0)
+      throw new Error(`${allocator.liveRanges} ranges are left after all were given back`);
+  }
+}
