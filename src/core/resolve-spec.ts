@@ -11,7 +11,7 @@ import { allocators } from './os/iova/index.ts';
 import { checkMode, fillParameters } from './os/mode/index.ts';
 import { presets } from './presets.ts';
 import { PHYSICAL_PAGES, parseAddress, parsed } from './sim/address.ts';
-import type { InvalidationSpec, ResolvedSpec } from './spec.ts';
+import type { InvalidationSpec, PolicySpec, ResolvedSpec } from './spec.ts';
 import { SpecError, type SpecProblem } from './spec-error.ts';
 
 export { SpecError };
@@ -88,6 +88,19 @@ function structuredCloneOf(value: Plain): Plain {
   return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, copy(member)]));
 }
 
+const policyOf = (spec: Plain): PolicySpec => spec.policy as PolicySpec;
+
+/** Own members over what the command line asks for over what is there before. */
+function underLine(base: Plain, own: Plain, line: string, policy: PolicySpec): Plain {
+  const { wishes } = requestsOf(line, policy);
+  let asked = base;
+  for (const wish of wishes) {
+    const members = wish.merge(asked as unknown as ResolvedSpec);
+    if (members !== null) asked = merge(asked, members, '');
+  }
+  return merge(asked, withoutAliases(own, asked as unknown as ResolvedSpec, wishes), '');
+}
+
 /**
  * @param input a partial spec, `preset` allowed; its shape was checked against the contract
  * @throws SpecError naming every member that is wrong
@@ -102,22 +115,18 @@ export function resolveSpec(input: Record<string, unknown>): ResolvedSpec {
     base = merge(base, known.spec, '');
   }
   const line = String(own.kernelCommandLine ?? base.kernelCommandLine);
-  const allocator = (merge(base, own, '') as unknown as ResolvedSpec).policy.allocator.kind;
-  const { wishes } = requestsOf(line, allocator);
-  for (const wish of wishes) {
-    const asked = wish.merge(base as unknown as ResolvedSpec);
-    if (asked !== null) base = merge(base, asked, '');
-  }
-  const members = withoutAliases(own, base as unknown as ResolvedSpec, wishes);
-  const merged = merge(base, members, '');
+  // What some options ask for depends on mode and allocator, and the mode on other options: so the first time is only for the mode.
+  let policy = policyOf(merge(base, own, ''));
+  policy = { ...policy, mode: policyOf(underLine(base, own, line, policy)).mode };
+  const merged = underLine(base, own, line, policy);
   const spec = merged as unknown as ResolvedSpec;
   const profile = profiles[spec.costs.profile];
   const machine = merged.machine as Plain;
   machine.cpuGhz ??= profile?.clockGhz ?? 3.1;
   const walkCache = (merged.iommu as Plain).walkCache as Plain;
   walkCache.entriesPerLevel ??= new Array(spec.iommu.levels - 1).fill(16);
-  const policy = policies[spec.policy.invalidation.kind];
-  if (policy) spec.policy.invalidation = withDefaults(policy, spec.policy.invalidation) as InvalidationSpec;
+  const entry = policies[spec.policy.invalidation.kind];
+  if (entry) spec.policy.invalidation = withDefaults(entry, spec.policy.invalidation) as InvalidationSpec;
   fillParameters(merged.policy as Plain);
   const problems = [...check(spec)];
   if (problems.length > 0) throw new SpecError(problems);

@@ -107,13 +107,13 @@ export class Simulator implements SimulatorApi {
   readonly policyEntry: PolicyEntry;
   /** In force in every domain but those of untrusted devices. */
   readonly policy: InvalidationPolicy;
+  /** In force in those; the same object where an untrusted device makes no difference. */
+  readonly untrustedEntry: PolicyEntry;
+  readonly untrustedPolicy: InvalidationPolicy;
   readonly modeEntry: ModeEntry;
   /** Whether the hardware, or the hypervisor that plays it, caches what is not present. */
   readonly cachingMode: boolean;
   private readonly modeParts: Omit<ModeParts, 'dma'>;
-  /** In force in those; the same object where an untrusted device makes no difference. */
-  readonly untrustedEntry: PolicyEntry;
-  readonly untrustedPolicy: InvalidationPolicy;
   readonly dma: DmaApi;
   readonly iommuApi: IommuApi;
   readonly iommu: Iommu<Domain>;

@@ -6,7 +6,7 @@
  */
 import { assumptionsOf, type CostProfile } from '../meter/cost-profile.ts';
 import { callTakes, type StepTaker, stepsOfTraffic } from '../meter/steps-taken.ts';
-import { rowNames, type Work } from '../meter/work.ts';
+import { INVALIDATION_STEP, rowNames, type Work } from '../meter/work.ts';
 import type { Simulator } from '../simulator.ts';
 
 export interface Cost {
@@ -101,7 +101,19 @@ export function costOf(simulator: Simulator): Cost {
  * @param multiplePages whether several PTEs were cleared by one call
  */
 export function assumptions(simulator: Simulator, multiplePages: boolean): readonly string[] {
-  return multiplePages ? simulator.costReplies.ofSeveralPages : simulator.costReplies.ofOnePage;
+  const { costReplies, work } = simulator;
+  const ofCall = multiplePages ? costReplies.ofSeveralPages : costReplies.ofOnePage;
+  if (work.invalidationSteps === 0) return ofCall;
+  return [...ofCall, ...(costReplies.among(...invalidationSteps(work)).assumptions ?? [])];
+}
+
+const none: readonly string[] = Object.freeze([]);
+
+/** Steps beside `invalidation` that the invalidations of this operation took. */
+export function invalidationSteps({ invalidationSteps: taken }: Work): readonly string[] {
+  if (taken === 0) return none;
+  const steps = Object.entries(INVALIDATION_STEP);
+  return steps.filter(([, bit]) => (taken & bit) !== 0).map(([step]) => step);
 }
 
 /** The same of a run or a session: its calls' and its workloads'. */

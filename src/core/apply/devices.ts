@@ -7,7 +7,7 @@ import type { Domain } from '../os/domain.ts';
 import { fail, ok, refuse } from '../outcome.ts';
 import { formatAddress } from '../sim/address.ts';
 import type { Simulator } from '../simulator.ts';
-import { costOf } from './cost.ts';
+import { costOf, invalidationSteps } from './cost.ts';
 import { deviceTlbOf } from './device-tlb.ts';
 import { retireDomain, tenantOfOwnDomain, workloadIn } from './domains.ts';
 import type { Of } from './index.ts';
@@ -115,6 +115,7 @@ function distrust(simulator: Simulator, device: Device, domain: Domain): void {
   if (domain.policyEntry === untrustedEntry) return;
   if (holdsAny(domain)) domain.policy.drain(domain);
   domain.govern(untrustedPolicy, untrustedEntry);
+  if (!untrustedEntry.deferred) simulator.costReplies.also(['unmapOther']);
   simulator.log.add('policy', simulator.timeNs, {
     domain: domain.id,
     invalidation: untrustedEntry.kind,
@@ -158,7 +159,7 @@ export function attach(simulator: Simulator, operation: Of<'attach'>): Outcome {
     ...cost,
     timeNs: simulator.timeNs,
     ...(misuse.length > 0 && { misuse }),
-    ...simulator.costReplies.among('invalidation'),
+    ...simulator.costReplies.among('invalidation', ...invalidationSteps(simulator.work)),
   });
 }
 
@@ -182,7 +183,7 @@ export function detach(simulator: Simulator, operation: Of<'detach'>): Outcome {
     ...cost,
     timeNs: simulator.timeNs,
     ...(misuse.length > 0 && { misuse }),
-    ...simulator.costReplies.among('invalidation'),
+    ...simulator.costReplies.among('invalidation', ...invalidationSteps(simulator.work)),
   });
 }
 

@@ -64,6 +64,9 @@ export function access(simulator: Simulator, operation: Of<'dma'>): Outcome {
     pages: pieces.pages,
     latencyNs: latencyPs / 1000,
     timeNs: simulator.timeNs,
-    ...(latencyPs > 0 && simulator.costReplies.among('tableRead')),
+    ...simulator.costReplies.among(
+      ...(iommu.references > 0 ? ['tableRead'] : []),
+      ...(iommu.requests > 0 ? ['translationRequest'] : []),
+    ),
   });
 }

@@ -5,7 +5,7 @@ import type { Domain } from '../os/domain.ts';
 import { fail, ok, refuse } from '../outcome.ts';
 import { formatAddress, PAGE_BYTES, PHYSICAL_PAGES, parseAddress, parsed } from '../sim/address.ts';
 import type { Simulator } from '../simulator.ts';
-import { assumptions, costOf } from './cost.ts';
+import { assumptions, costOf, invalidationSteps } from './cost.ts';
 import type { Of } from './index.ts';
 import { MAX_PAGES } from './mappings.ts';
 
@@ -179,6 +179,6 @@ export function invalidate(simulator: Simulator, operation: Of<'invalidate'>): O
         : { scope: effective.scope },
     ...cost,
     timeNs: simulator.timeNs,
-    ...simulator.costReplies.among('invalidation'),
+    ...simulator.costReplies.among('invalidation', ...invalidationSteps(simulator.work)),
   });
 }

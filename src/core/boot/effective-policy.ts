@@ -51,7 +51,7 @@ const circumstances: Record<DowngradeCause, string> = {
 };
 
 export function domainTypeOf(mode: string, invalidation: InvalidationSpec): DomainType {
-  if (mode === 'passthrough') return 'identity';
+  if (modes[mode]!.direct) return 'identity';
   return policies[invalidation.kind]!.lazy ? 'DMA-FQ' : 'DMA';
 }
 
@@ -63,14 +63,12 @@ export function inCachingMode({ iommu, policy }: ResolvedSpec): boolean {
 export function effectivePolicy(spec: ResolvedSpec): Effective {
   const { iommu, policy } = spec;
   const why: Why[] = [];
-  if (!modes[policy.mode]!.translates) {
-    const detail = `in ${policy.mode} no unmap takes a translation away: the allocator and the invalidation policy lie idle`;
-    why.push({ code: 'not-translated', member: '/policy/mode', detail });
-    const whyUntrusted: Why = {
-      code: 'not-translated',
-      member: '/policy/mode',
-      detail: `a device is untrusted, which Linux translates whatever else is asked for; here ${policy.mode} is the mode of all, and nothing holds that device back`,
-    };
+  const { translates, direct, unused } = modes[policy.mode]!;
+  if (!translates) {
+    for (const { path, why: reason } of unused)
+      why.push({ code: 'not-translated', member: path, detail: `lies idle in ${policy.mode}: ${reason}` });
+    const detail = `a device is untrusted, which Linux translates whatever else is asked for; here ${policy.mode} is the mode of all, and nothing holds that device back`;
+    const whyUntrusted: Why | null = direct ? { code: 'not-translated', member: '/policy/mode', detail } : null;
     return { policy, untrusted: policy.invalidation, why, whyUntrusted };
   }
   const causes: DowngradeCause[] = [];
@@ -145,7 +143,7 @@ export interface PolicyReport {
 }
 
 export function policyReport(spec: ResolvedSpec, effective: Effective): PolicyReport {
-  const { wishes, warnings } = requestsOf(spec.kernelCommandLine, spec.policy.allocator.kind);
+  const { wishes, warnings } = requestsOf(spec.kernelCommandLine, spec.policy);
   const asked: Why[] = [];
   for (const wish of wishes) {
     const { member, option, detail } = wish;

@@ -4,7 +4,7 @@
  */
 import { policies } from '../os/invalidation/index.ts';
 import { modes } from '../os/mode/index.ts';
-import type { ResolvedSpec } from '../spec.ts';
+import type { Mode, ResolvedSpec } from '../spec.ts';
 import { type CommandLine, readCommandLine, type Warning } from './command-line.ts';
 
 export interface Wish {
@@ -25,31 +25,33 @@ export interface Requests {
 /** Largest pool that a session has. */
 const POOL_BYTES = 2 ** 30;
 
-/** @param allocator kind in force: a word for the GART needs one */
-export function requestsOf(line: string, allocator: string): Requests {
+/** @param policy as it will be: a word for the GART needs its allocator, a size of the pool a mode that has one */
+export function requestsOf(line: string, policy: { mode: Mode; allocator: { kind: string } }): Requests {
+  const allocator = policy.allocator.kind;
   const { asked, warnings }: CommandLine = readCommandLine(line);
   const wishes: Wish[] = [];
 
   const off = [asked.off, asked.intelOff, asked.amdOff].find((part) => part?.value === true);
   const direct = off ?? asked.mode;
-  const hasPool = 'bounce' in modes;
-  const bounces = asked.bounce?.value === true && hasPool;
-  if (asked.bounce?.value === true) {
-    const { option } = asked.bounce;
-    if (!bounces)
-      warnings.push({ code: 'not-modelled', option, member: '/policy/mode', detail: 'there is no mode that bounces' });
-    else {
-      wishes.push(modeWish('bounce', option, 'every buffer is copied through the pool'));
-      if (direct === undefined || direct.value === 'translate')
-        warnings.push({
-          code: 'differs',
-          option,
-          member: '/policy/mode',
-          detail:
-            'behind an IOMMU that translates Linux bounces for untrusted devices only; here it is the mode of all',
-        });
-    }
+  const bounces = asked.bounce?.value === true;
+  if (bounces) {
+    const { option } = asked.bounce!;
+    wishes.push(modeWish('bounce', option, 'every buffer is copied through the pool'));
+    if (direct === undefined || direct.value === 'translate')
+      warnings.push({
+        code: 'differs',
+        option,
+        member: '/policy/mode',
+        detail: 'behind an IOMMU that translates Linux bounces for untrusted devices only; here it is the mode of all',
+      });
   }
+  if (asked.bounce?.value === false && policy.mode === 'bounce')
+    warnings.push({
+      code: 'member-wins',
+      option: asked.bounce.option,
+      member: '/policy/mode',
+      detail: 'forbids bouncing, and the spec says bounce',
+    });
   if (!bounces && off !== undefined)
     wishes.push(modeWish('passthrough', off.option, 'there is no IOMMU: devices reach all memory, as in passthrough'));
   else if (!bounces && asked.mode !== undefined) {
@@ -117,8 +119,8 @@ export function requestsOf(line: string, allocator: string): Requests {
   if (asked.poolBytes !== undefined) {
     const { value, option } = asked.poolBytes;
     const member = '/policy/bounce/poolBytes';
-    const poolOf = ({ policy }: ResolvedSpec) => (policy as { bounce?: { poolBytes?: number } }).bounce?.poolBytes;
-    if (!hasPool) warnings.push({ code: 'not-modelled', option, detail: 'there is no pool of bounce buffers' });
+    if (policy.mode !== 'bounce' && !modes[policy.mode]?.translates)
+      warnings.push({ code: 'no-effect', option, member, detail: `in the mode ${policy.mode} there is no pool` });
     else if (value > POOL_BYTES)
       warnings.push({ code: 'not-modelled', option, member, detail: `a pool of more than ${POOL_BYTES} bytes` });
     else
@@ -126,7 +128,7 @@ export function requestsOf(line: string, allocator: string): Requests {
         member,
         option,
         detail: `the pool has ${value} bytes, in whole segments of 256 KiB`,
-        fulfilled: (spec) => poolOf(spec) === value,
+        fulfilled: (spec) => spec.policy.bounce?.poolBytes === value,
         merge: () => ({ policy: { bounce: { poolBytes: value } } }),
       });
   }
@@ -135,8 +137,8 @@ export function requestsOf(line: string, allocator: string): Requests {
 
 function modeWish(mode: 'translate' | 'passthrough' | 'bounce', option: string, detail: string): Wish {
   const fulfilled = ({ policy }: ResolvedSpec) =>
-    // Every other mode has translation in it.
-    mode === 'translate' ? policy.mode !== 'passthrough' : policy.mode === mode;
+    // Every mode but the direct ones has translation in it.
+    mode === 'translate' ? !modes[policy.mode]!.direct : policy.mode === mode;
   return {
     member: '/policy/mode',
     option,

@@ -6,6 +6,7 @@
  * Source: Linux `Documentation/ABI/testing/sysfs-kernel-iommu_groups`, `drivers/iommu/iommu.c`.
  */
 
+import { modes } from '../os/mode/index.ts';
 import type { ResolvedSpec } from '../spec.ts';
 import { SpecError } from '../spec-error.ts';
 import type { Wish } from './members.ts';
@@ -39,8 +40,8 @@ export function withoutAliases(own: Plain, base: ResolvedSpec, wishes: readonly 
   }
   const kind = sysfsWords[word] ?? chosen(wishes, base);
   if (word !== 'auto') {
-    if (mode === 'passthrough') throw contradiction(word, mode);
-    if (mode === undefined && base.policy.mode === 'passthrough') others.mode = 'translate';
+    if (mode !== undefined && modes[mode]?.direct) throw contradiction(word, mode);
+    if (mode === undefined && modes[base.policy.mode]!.direct) others.mode = 'translate';
   }
   return { ...own, policy: { ...others, invalidation: { ...parameters, kind } } };
 }

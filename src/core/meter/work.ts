@@ -21,6 +21,9 @@ export const ROW = {
 export const rowNames = Object.keys(ROW) as (keyof typeof ROW)[];
 const ROWS = rowNames.length;
 
+/** Bits of `Work.invalidationSteps`. */
+export const INVALIDATION_STEP = { invalidationDescriptor: 1, deviceTlbInvalidation: 2 } as const;
+
 /** Cycles with three places, summing exactly: `{iovaAlloc: 379, ...}`. */
 export function breakdownOf(rows: Float64Array): Record<string, number> {
   const out: Record<string, number> = {};
@@ -52,8 +55,8 @@ export class Work {
   contended = false;
   /** Where the present of the session is read; CPUs at work are ahead of it. */
   private readonly clock: { readonly now: number };
-  /** Bit set of assumed steps that were used since `clearUsed`; see `assumptions`. */
-  usedAssumptions = 0;
+  /** Bit set of what invalidations have taken since `begin` that no publication measures: `INVALIDATION_STEP`. */
+  invalidationSteps = 0;
 
   /**
    * @param cpuGhz a multiple of 0.001
@@ -71,6 +74,7 @@ export class Work {
     this.cpu = cpu;
     this.start = start;
     this.total = 0;
+    this.invalidationSteps = 0;
     this.askedTotal = Number.NaN;
     // A loop over nine elements: `fill` is a call out of compiled code.
     const { own } = this;

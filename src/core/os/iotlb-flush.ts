@@ -13,7 +13,7 @@
 import { ALL_PAGES, aligned, alignRange, codeDeviceRange, type InvalidationUnit } from '../hardware/invalidation.ts';
 import type { Costs } from '../meter/cost-profile.ts';
 import type { Counters } from '../meter/counters.ts';
-import { ROW, type Work } from '../meter/work.ts';
+import { INVALIDATION_STEP, ROW, type Work } from '../meter/work.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
 import { Lock } from '../sim/lock.ts';
 import type { Device } from './device.ts';
@@ -98,7 +98,11 @@ export class IotlbFlush {
     const queue = unit.perCpu ? work.cpu : 0;
     const lock = this.locks[queue]!;
     unit.submit(work.cpu, commands);
-    if (commands > 1) this.batched = true;
+    if (commands > 1) {
+      this.batched = true;
+      work.invalidationSteps |= INVALIDATION_STEP.invalidationDescriptor;
+    }
+    if (deviceTlbs > 0) work.invalidationSteps |= INVALIDATION_STEP.deviceTlbInvalidation;
     work.acquire(lock);
     const shared = work.contended && !unit.register && this.reachesChip;
     if (shared) this.submitShared(queue, lock, commands, further);

@@ -91,7 +91,26 @@ describe('what becomes of a policy', () => {
   test('in passthrough the invalidation policy lies idle', () => {
     const { effective, why } = report({ ...CAUSES['caching-mode'], ...asks('flush-queue', { mode: 'passthrough' }) });
     assert.equal(effective.domainType, 'identity');
-    assert.deepEqual(codes(why), ['not-translated']);
+    assert.deepEqual(
+      why.map(({ code, member }) => [code, member]),
+      [
+        ['not-translated', '/policy/allocator'],
+        ['not-translated', '/policy/invalidation'],
+      ],
+    );
+  });
+
+  test('in each mode it is what the mode makes of it', () => {
+    const inMode = (mode: string) => {
+      const { effective, why } = report(asks('flush-queue', { mode }));
+      return [effective.invalidation.kind, effective.domainType, ...new Set(codes(why))];
+    };
+    assert.deepEqual(inMode('translate'), ['flush-queue', 'DMA-FQ']);
+    assert.deepEqual(inMode('bounce'), ['flush-queue', 'DMA-FQ', 'not-translated']);
+    assert.deepEqual(inMode('shadow'), ['flush-queue', 'DMA-FQ', 'not-translated']);
+    assert.deepEqual(inMode('direct'), ['flush-queue', 'identity', 'not-translated']);
+    assert.deepEqual(inMode('emulated'), ['strict', 'DMA', 'caching-mode'], 'an emulated IOMMU is in caching mode');
+    assert.deepEqual(inMode('paravirtual'), ['flush-queue', 'DMA-FQ']);
   });
 
   test('the domain type is the word of sysfs', () => {
@@ -156,6 +175,7 @@ describe('the command line', () => {
       ['iommu=pt', { policy: { mode: 'translate' } }, '/policy/mode'],
       ['intel_iommu=off', { policy: { mode: 'translate' } }, '/policy/mode'],
       ['iommu.passthrough=0', { policy: { mode: 'passthrough' } }, '/policy/mode'],
+      ['swiotlb=noforce iommu.strict=1', asks('never'), '/policy/invalidation/kind'],
       ['intel_iommu=sp_off', { iommu: { superpages: ['2MiB'] } }, '/iommu/superpages'],
       ['iommu.forcedac=1', { policy: { forcedac: false } }, '/policy/forcedac'],
       ['iommu=fullflush', { policy: { allocator: { kind: 'gart', fullFlush: false } } }, '/policy/allocator/fullFlush'],
@@ -164,7 +184,7 @@ describe('the command line', () => {
       const { warnings, why, requested: policy } = requested(line, spec);
       assert.deepEqual(
         warnings.map((warning) => [warning.code, warning.option, warning.member]),
-        [['member-wins', line, member]],
+        [['member-wins', line.split(' ').at(-1), member]],
       );
       assert.ok(!codes(why).includes('command-line'));
       assert.deepEqual(policy, report(spec).requested);
@@ -187,6 +207,38 @@ describe('the command line', () => {
   test('a parameter that does not belong to the kind it chose is refused by name', () => {
     const problems = refusal({ kernelCommandLine: 'iommu.strict=1', policy: { invalidation: { highWater: 5 } } });
     assert.deepEqual(problems, [['/policy/invalidation/highWater', 'is no parameter of the kind strict']]);
+  });
+
+  test('swiotlb=force asks for the mode bounce, whatever else is said, and the size is that of its pool', () => {
+    const { requested: policy, why, warnings } = requested('iommu=pt swiotlb=8192,force');
+    assert.deepEqual([policy.mode, policy.bounce?.poolBytes], ['bounce', 2 ** 24]);
+    assert.deepEqual(
+      why.filter(({ code }) => code === 'command-line').map(({ member }) => member),
+      ['/policy/mode', '/policy/bounce/poolBytes'],
+    );
+    assert.deepEqual(warnings, []);
+    assert.equal(requested('iommu=off swiotlb=force').requested.mode, 'bounce');
+    assert.equal(requested('swiotlb=noforce').requested.mode, 'translate');
+    assert.deepEqual(codes(requested('swiotlb=noforce', { policy: { mode: 'bounce' } }).warnings), ['member-wins']);
+    const behind = requested('intel_iommu=on swiotlb=force');
+    assert.equal(behind.requested.mode, 'bounce');
+    assert.deepEqual(codes(behind.warnings), ['differs']);
+  });
+
+  test('the pool of a translating session is that of its untrusted devices; without translation there is none', () => {
+    assert.equal(requested('swiotlb=8192').requested.bounce?.poolBytes, 2 ** 24);
+    const direct = requested('iommu=pt swiotlb=8192');
+    assert.deepEqual([direct.requested.mode, direct.requested.bounce], ['passthrough', undefined]);
+    assert.deepEqual(codes(direct.warnings), ['no-effect']);
+    assert.deepEqual(codes(requested('swiotlb=8192', { policy: { mode: 'shadow' } }).warnings), ['no-effect']);
+    assert.deepEqual(codes(requested('swiotlb=1048576').warnings), ['not-modelled'], 'more than 1 GiB');
+    const own = requested('swiotlb=8192', { policy: { bounce: { poolBytes: 2 ** 20 } } });
+    assert.equal(own.requested.bounce?.poolBytes, 2 ** 20);
+    assert.deepEqual(codes(own.warnings), ['member-wins']);
+    assert.equal(
+      requested('swiotlb=8192', { policy: { bounce: { areas: 'one' } } }).requested.bounce?.poolBytes,
+      2 ** 24,
+    );
   });
 
   test('forcedac: the first address lies above 4 GiB at once, in the tree of 2008 too', () => {
@@ -513,7 +565,7 @@ describe('an untrusted device', () => {
     assert.deepEqual(afterUnmap(platform, 'm'), [true, 'stale']);
     assert.deepEqual(reportOf(platform).why, []);
     const direct = distrusting('flush-queue', { policy: { mode: 'passthrough' } });
-    assert.deepEqual(codes(reportOf(direct).why), ['not-translated', 'not-translated']);
+    assert.deepEqual(codes(reportOf(direct).why), ['not-translated', 'not-translated', 'not-translated']);
     const strict = distrusting('strict');
     assert.deepEqual([reportOf(strict).why, reportOf(strict).domains], [[], []]);
   });

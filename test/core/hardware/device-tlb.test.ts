@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { aligned, codeDeviceRange, decodeDeviceRange } from '../../../src/core/hardware/invalidation.ts';
+import type { Operation } from '../../../src/core/operations.ts';
 import { SpecError } from '../../../src/core/resolve-spec.ts';
 import { deviceBlock } from '../../oracles/address-mask.ts';
 import { Dice, Machine } from '../build.ts';
@@ -173,7 +174,30 @@ describe('invalidations of device TLBs', () => {
     assert.equal(cost, 3 * 2127 + 2 * 1860);
     for (const device of ['n', 'm', 'plain']) assert.equal(machine.touch(device, iova).verdict, 'fault');
     assert.equal(machine.metrics().exposure.potential.windows, 0);
-    assert.ok(machine.metrics().assumptions.includes('deviceTlbInvalidation'));
+    for (const step of ['deviceTlbInvalidation', 'translationRequest'])
+      assert.ok(machine.metrics().assumptions.includes(step), step);
+  });
+
+  test('replies name what nobody measured, where they used it and nowhere else', () => {
+    const machine = ats({ iommu: { invalidation: { batchDescriptors: 16 } } });
+    const assumed = (operation: Operation): string[] =>
+      machine.ok<{ assumptions?: string[] }>(operation).assumptions ?? [];
+    const { id, iova } = machine.map('n', { buffer: machine.buffer(4096) });
+    const access = { op: 'dma', device: 'n', iova, lengthBytes: 8, access: 'read' } as const;
+    assert.deepEqual(assumed(access), ['translationRequest']);
+    assert.deepEqual(assumed(access), []);
+    const both = ['invalidationDescriptor', 'deviceTlbInvalidation'];
+    assert.deepEqual(assumed({ op: 'unmap', mapping: id }), both);
+    assert.deepEqual(assumed({ op: 'invalidate', scope: 'domain', domain: 'shared' }), both);
+    assert.deepEqual(
+      assumed({ op: 'map', device: 'n', kind: 'page', direction: 'to-device', physicalAddress: 0, lengthBytes: 8 }),
+      [],
+    );
+    assert.deepEqual(assumed({ op: 'detach', device: 'plain' }), []);
+    assert.deepEqual(assumed({ op: 'detach', device: 'n' }), ['deviceTlbInvalidation']);
+    const known = ats({ costs: { overrides: { deviceTlbInvalidation: 1000 } } });
+    const mapped = known.map('n', { buffer: known.buffer(4096) });
+    assert.equal(known.unmap(mapped.id).assumptions, undefined);
   });
 
   test('in a batch they share the wait', () => {
