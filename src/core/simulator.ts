@@ -16,6 +16,7 @@ import { FaultLog } from './hardware/fault.ts';
 import { InvalidationUnit } from './hardware/invalidation.ts';
 import { Iotlb } from './hardware/iotlb.ts';
 import { HOST_TENANT, Memory, NO_FRAME, STANDING } from './hardware/memory.ts';
+import { NotPresentCache } from './hardware/not-present-cache.ts';
 import { PageTables } from './hardware/page-table.ts';
 import { Iommu } from './hardware/translate.ts';
 import { WalkCacheLevel } from './hardware/walk-cache.ts';
@@ -113,6 +114,7 @@ export class Simulator implements SimulatorApi {
   readonly modeEntry: ModeEntry;
   /** Whether the hardware, or the hypervisor that plays it, caches what is not present. */
   readonly cachingMode: boolean;
+  readonly notPresent: NotPresentCache | null;
   private readonly modeParts: Omit<ModeParts, 'dma'>;
   readonly dma: DmaApi;
   readonly iommuApi: IommuApi;
@@ -173,6 +175,8 @@ export class Simulator implements SimulatorApi {
     const pagesOf = (domain: number) => this.domains[domain]!.pages;
     this.exposure = new Exposure(this.iotlb, pagesOf, (domain) => this.domains[domain]?.deviceTlbs ?? []);
     this.oracle = new Oracle(this.memory, this.mappings, this.iotlb, this.counters, this.clock);
+    this.cachingMode = inCachingMode(spec);
+    this.notPresent = this.cachingMode ? new NotPresentCache() : null;
     this.unit = new InvalidationUnit(
       iommu.invalidation,
       machine.cpus,
@@ -180,9 +184,9 @@ export class Simulator implements SimulatorApi {
       this.walkCaches,
       this.counters,
       this.exposure,
+      this.notPresent,
     );
     this.modeEntry = modes[policy.mode]!;
-    this.cachingMode = inCachingMode(spec);
     [this.flush, this.mapper] = this.wayToTheChip();
     this.allocatorEntry = allocators[policy.allocator.kind]!;
     this.policyEntry = policies[policy.invalidation.kind]!;
@@ -286,6 +290,7 @@ export class Simulator implements SimulatorApi {
       passthrough: this.modeEntry.kind === 'passthrough',
       interrupts,
       domainAt: (index) => this.domains[index]!,
+      notPresent: this.notPresent,
     });
     this.iommu.onFault = () => faultNotice(this);
     this.cpuAt = new Float64Array(machine.cpus);
@@ -654,6 +659,7 @@ export class Simulator implements SimulatorApi {
     this.tables.digest(sink);
     this.iotlb.digest(sink);
     for (const level of this.walkCaches) level.digest(sink);
+    this.notPresent?.digest(sink);
     this.faults.digest(sink);
     this.exposure.digest(sink);
     this.oracle.digest(sink);

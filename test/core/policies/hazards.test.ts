@@ -133,6 +133,59 @@ describe('H7: an entry queued while a flush is on its way', () => {
   });
 });
 
+describe('H6: a map that is not invalidated, where not-present entries are cached', () => {
+  /** The device asks too early, the driver maps, the device asks again. */
+  function askTwice(cachingMode: boolean, forgets: boolean) {
+    const machine = new Machine({
+      policy: { allocator: { kind: 'rbtree' }, invalidation: { kind: 'strict' } },
+      iommu: { invalidation: { cachingMode } },
+      devices: [{ name: 'n', kind: 'custom' }],
+    });
+    if (forgets) machine.sim.flush.mapped = () => {};
+    const before = machine.touch('n', '0xfffff000').verdict;
+    const { iova } = machine.map('n', { buffer: machine.buffer(PAGE) });
+    assert.equal(iova, '0xfffff000');
+    const { verdict, memoryReferences } = machine.touch('n', iova);
+    return { before, verdict, memoryReferences, invalidations: machine.sim.counters.invalidationsRange };
+  }
+
+  test('a driver that forgets it leaves its own mapping faulting', () => {
+    const forgot = { before: 'fault', verdict: 'fault', memoryReferences: 0, invalidations: 0 };
+    assert.deepEqual(askTwice(true, true), forgot);
+  });
+
+  test('the driver here does not forget; without caching mode there is nothing to forget', () => {
+    const seen = { before: 'fault', verdict: 'ok' };
+    assert.deepEqual(askTwice(true, false), { ...seen, memoryReferences: 4, invalidations: 1 });
+    assert.deepEqual(askTwice(false, true), { ...seen, memoryReferences: 4, invalidations: 0 });
+  });
+
+  test('what was asked for too early is forgotten in time: 64 later pages that are not there', () => {
+    const machine = new Machine({
+      iommu: { invalidation: { cachingMode: true } },
+      devices: [{ name: 'n', kind: 'custom' }],
+    });
+    const references = (page: number) => machine.touch('n', page * PAGE).memoryReferences;
+    assert.ok(references(0x4000) > 0);
+    assert.equal(references(0x4000), 0);
+    for (let page = 1; page <= 64; page++) references(0x4000 + page);
+    assert.ok(references(0x4000) > 0);
+  });
+
+  test('an emulated IOMMU is in caching mode whatever the spec says', () => {
+    const machine = new Machine({
+      policy: { mode: 'emulated', allocator: { kind: 'rbtree' }, invalidation: { kind: 'strict' } },
+      tenants: [{ name: 'guest', kind: 'vm' }],
+      domains: [{ name: 'd', tenant: 'guest' }],
+      devices: [{ name: 'n', kind: 'custom', domain: 'd' }],
+    });
+    machine.sim.flush.mapped = () => {};
+    machine.touch('n', '0xfffff000');
+    const { iova } = machine.map('n', { buffer: machine.buffer(PAGE, { tenant: 'guest' }) });
+    assert.equal(machine.touch('n', iova).verdict, 'fault');
+  });
+});
+
 describe('H9: the timer frees the rings of all CPUs on one of them', () => {
   /** CPU time of the one timer that fires, µs, with so many entries a ring. */
   const timerUs = (cpus: number, kind: string, entries = 200) => {

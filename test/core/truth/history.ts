@@ -86,6 +86,7 @@ export class History {
         iotlb: iommu.iotlb,
         walkCaches: iommu.walkCache.entriesPerLevel,
         superpages: iommu.superpages,
+        cachingMode: sim.cachingMode,
         memoryBytes: machine.memoryBytes,
         passthrough: this.passthrough,
         told: sim.policy.keepsPte === true || this.keepsMappings,
