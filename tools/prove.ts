@@ -5,9 +5,8 @@
  * `npm run prove -- conformance --operations 1000 --seed 1 [--from n]`
  */
 import { parseArgs } from 'node:util';
-import { allocators } from '../src/core/os/iova/index.ts';
 import { proveConformance } from './prove/conformance.ts';
-import { proveStrict } from './prove/strict.ts';
+import { proveStrict, strictArms } from './prove/strict.ts';
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -23,15 +22,15 @@ const seed = Number(values.seed);
 const proofs: Record<string, () => boolean> = {
   strict: () => {
     let failed = false;
-    for (const allocator of Object.keys(allocators)) {
+    for (const [allocator, invalidation] of strictArms()) {
       const started = performance.now();
       const operations = Number(values.operations ?? 10_000_000);
-      const proof = proveStrict({ operations, seed, allocator, invalidation: 'strict' });
+      const proof = proveStrict({ operations, seed, allocator, invalidation });
       const holds =
         proof.windows === 0 && proof.staleAccesses === 0 && proof.attemptsDetected === proof.attemptsAfterUnmap;
       failed ||= !holds;
       const seconds = ((performance.now() - started) / 1000).toFixed(1);
-      console.log(`${holds ? 'holds' : 'FAILS'}  ${allocator}: ${JSON.stringify(proof)} ${seconds} s`);
+      console.log(`${holds ? 'holds' : 'FAILS'}  ${allocator}, ${invalidation}: ${JSON.stringify(proof)} ${seconds} s`);
     }
     return !failed;
   },

@@ -143,6 +143,18 @@ export type LazyFlush = boolean;
  */
 export type BlockEntries = 1 | 2 | 4 | 8 | 16 | 32 | 64;
 /**
+ * `contiguous`: where chunks of 64 pages come from; `rcache` then has a class of that size.
+ */
+export type Beneath = 'rbtree' | 'maple' | 'rcache';
+/**
+ * `persistent`: mappings that a domain keeps after their unmap.
+ */
+export type KeptMappings = number;
+/**
+ * `persistent`: how long one is kept at most; 0 is without limit.
+ */
+export type KeptTimeoutMs = number;
+/**
  * `rcache`: what is behind the magazines.
  */
 export type TreeBehind = 'rbtree' | 'maple';
@@ -171,7 +183,11 @@ export type HighWater = number;
  */
 export type TimeoutMs = number;
 /**
- * `delayed`: size of the batch.
+ * `delayed`: `parisc` posts the purge at unmap and waits at the end of the batch; `ia64` leaves even the PTE until then.
+ */
+export type DelayedForm = 'parisc' | 'ia64';
+/**
+ * `delayed`: size of the batch; 16 in the form `parisc`, 64 in the form `ia64`.
  */
 export type DelayedEntries = number;
 /**
@@ -404,7 +420,7 @@ export interface Iommu {
   deferredFlush?: boolean;
 }
 /**
- * `rbtree-2008` (top-down tree with one cached node), `rbtree` (today's tree), `maple` (the gap tree proposed in 2026), `rcache` (today's per-CPU magazines over one of those two), `eiovar` (free lists over `rbtree-2008`), `bitmap` (next-fit over one bitmap, the proposal of the 2008 thread); the bitmaps of platforms, with what each does about a slot freed ahead of the cursor: `gart` (x86), `amd-2008`, `alpha`, `sparc-pools` and `powerpc-pools` (a pool for some CPUs each), `sba-parisc`. Without `kind`, members are merged into the allocator that is there.
+ * `rbtree-2008` (top-down tree with one cached node), `rbtree` (today's tree), `maple` (the gap tree proposed in 2026), `rcache` (today's per-CPU magazines over one of those two), `eiovar` (free lists over `rbtree-2008`), `bitmap` (next-fit over one bitmap, the proposal of the 2008 thread); the bitmaps of platforms, with what each does about a slot freed ahead of the cursor: `gart` (x86), `amd-2008`, `alpha`, `sparc-pools` and `powerpc-pools` (a pool for some CPUs each), `sba-parisc` and `sba-ia64`; `identity` (an address is its frame, in a window of the CPU); `persistent` (an unmap keeps the mapping for the next map of the same memory); `contiguous` (256 KiB of addresses for the pages of a descriptor). Without `kind`, members are merged into the allocator that is there.
  */
 export interface AllocatorInput {
   kind?:
@@ -419,7 +435,11 @@ export interface AllocatorInput {
     | 'sparc-pools'
     | 'powerpc-pools'
     | 'sba-parisc'
-    | 'eiovar';
+    | 'sba-ia64'
+    | 'eiovar'
+    | 'identity'
+    | 'persistent'
+    | 'contiguous';
   apertureBytes?: ApertureBytes;
   entries?: BitmapEntries;
   fullFlush?: FullFlush;
@@ -427,6 +447,9 @@ export interface AllocatorInput {
   largePool?: LargePool;
   lazyFlush?: LazyFlush;
   blockEntries?: BlockEntries;
+  over?: Beneath;
+  keptMappings?: KeptMappings;
+  keptTimeoutMs?: KeptTimeoutMs;
   tree?: TreeBehind;
   maxOrder?: MaxOrder;
   magazineEntries?: MagazineEntries;
@@ -434,14 +457,24 @@ export interface AllocatorInput {
   depotMax?: DepotMax;
 }
 /**
- * When cached translations are dropped. `strict`: before unmap returns. `deferred-2008`: after 250 unmaps or 10 ms. `flush-queue`: when a CPU's ring of 256 is full, or after 10 ms. `wrap`: when the allocator's cursor wraps (bitmaps only). `never`: a control that shows what goes wrong. `delayed`: a small batch held back, then flushed. The words of `/sys/kernel/iommu_groups/N/type` are taken as well, and resolved: `DMA` is `strict`, `DMA-FQ` is `flush-queue`, `identity` is the mode `passthrough`, `auto` what the kernel would choose: what `kernelCommandLine` says, else `flush-queue`.
+ * When cached translations are dropped. `strict`: before unmap returns. `deferred-2008`: after 250 unmaps or 10 ms. `flush-queue`: when a CPU's ring of 256 is full, or after 10 ms. `wrap`: when the allocator's cursor wraps (bitmaps only). `never`: a control that shows what goes wrong. `delayed`: a small batch held back, then flushed. `batched`: as strict, with one invalidation for what is given back together. The words of `/sys/kernel/iommu_groups/N/type` are taken as well, and resolved: `DMA` is `strict`, `DMA-FQ` is `flush-queue`, `identity` is the mode `passthrough`, `auto` what the kernel would choose: what `kernelCommandLine` says, else `flush-queue`.
  */
 export interface InvalidationInput {
   kind?:
-    'strict' | 'deferred-2008' | 'flush-queue' | 'wrap' | 'never' | 'delayed' | 'DMA' | 'DMA-FQ' | 'identity' | 'auto';
+    | 'strict'
+    | 'deferred-2008'
+    | 'flush-queue'
+    | 'wrap'
+    | 'never'
+    | 'delayed'
+    | 'batched'
+    | 'DMA'
+    | 'DMA-FQ'
+    | 'identity'
+    | 'auto';
   highWater?: HighWater;
   timeoutMs?: TimeoutMs;
-  form?: 'parisc';
+  form?: DelayedForm;
   entries?: DelayedEntries;
   single?: SingleQueue;
   leafOnly?: KeepsWalkCaches;

@@ -4,6 +4,7 @@ import { sysfsWords } from './boot/sysfs-words.ts';
 import { workloads } from './devices/index.ts';
 import { assumptionsOf, hardwareOf, profiles, sensitivityOf } from './meter/cost-profile.ts';
 import { policies } from './os/invalidation/index.ts';
+import { withDefaults } from './os/invalidation/policy.ts';
 import { allocators } from './os/iova/index.ts';
 import { modes } from './os/mode/index.ts';
 import { presets } from './presets.ts';
@@ -25,19 +26,20 @@ export function catalog(): Record<string, unknown> {
       source,
       circular,
     })),
-    policies: Object.values(policies).map(
-      ({ kind, schema, defaults, source, reuse, lazy, downgrades, needsCircular }) => ({
-        kind,
-        schema,
-        defaults,
-        source,
-        reuse,
-        aliases: Object.keys(sysfsWords).filter((word) => sysfsWords[word] === kind),
-        lazy,
-        downgrades,
-        needsCircularAllocator: needsCircular,
+    policies: Object.values(policies).map((entry) => ({
+      kind: entry.kind,
+      schema: entry.schema,
+      defaults: withDefaults(entry),
+      source: entry.source,
+      reuse: entry.reuse,
+      aliases: Object.keys(sysfsWords).filter((word) => sysfsWords[word] === entry.kind),
+      lazy: entry.lazy,
+      downgrades: entry.downgrades,
+      ...(entry.forms && {
+        forms: entry.forms.map(({ parameters, reuse }) => ({ parameters: withDefaults(entry, parameters), reuse })),
       }),
-    ),
+      needsCircularAllocator: entry.needsCircular,
+    })),
     modes: Object.values(modes).map(
       ({ kind, schema, defaults, source, description, departs, pathology, virtual, unused }) => ({
         kind,

@@ -6,11 +6,12 @@ import { requestsOf } from './boot/members.ts';
 import { withoutAliases } from './boot/sysfs-words.ts';
 import { profiles, stepNames } from './meter/cost-profile.ts';
 import { policies } from './os/invalidation/index.ts';
+import { withDefaults } from './os/invalidation/policy.ts';
 import { allocators } from './os/iova/index.ts';
 import { checkMode, fillParameters } from './os/mode/index.ts';
 import { presets } from './presets.ts';
 import { PHYSICAL_PAGES, parseAddress, parsed } from './sim/address.ts';
-import type { PolicySpec, ResolvedSpec } from './spec.ts';
+import type { InvalidationSpec, PolicySpec, ResolvedSpec } from './spec.ts';
 import { SpecError, type SpecProblem } from './spec-error.ts';
 
 export { SpecError };
@@ -124,6 +125,8 @@ export function resolveSpec(input: Record<string, unknown>): ResolvedSpec {
   machine.cpuGhz ??= profile?.clockGhz ?? 3.1;
   const walkCache = (merged.iommu as Plain).walkCache as Plain;
   walkCache.entriesPerLevel ??= new Array(spec.iommu.levels - 1).fill(16);
+  const entry = policies[spec.policy.invalidation.kind];
+  if (entry) spec.policy.invalidation = withDefaults(entry, spec.policy.invalidation) as InvalidationSpec;
   fillParameters(merged.policy as Plain);
   const problems = [...check(spec)];
   if (problems.length > 0) throw new SpecError(problems);

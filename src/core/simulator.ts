@@ -16,6 +16,7 @@ import { FaultLog } from './hardware/fault.ts';
 import { InvalidationUnit } from './hardware/invalidation.ts';
 import { Iotlb } from './hardware/iotlb.ts';
 import { HOST_TENANT, Memory, NO_FRAME, STANDING } from './hardware/memory.ts';
+import { NotPresentCache } from './hardware/not-present-cache.ts';
 import { PageTables } from './hardware/page-table.ts';
 import { Iommu } from './hardware/translate.ts';
 import { WalkCacheLevel } from './hardware/walk-cache.ts';
@@ -113,6 +114,7 @@ export class Simulator implements SimulatorApi {
   readonly modeEntry: ModeEntry;
   /** Whether the hardware, or the hypervisor that plays it, caches what is not present. */
   readonly cachingMode: boolean;
+  readonly notPresent: NotPresentCache | null;
   private readonly modeParts: Omit<ModeParts, 'dma'>;
   readonly dma: DmaApi;
   readonly iommuApi: IommuApi;
@@ -173,6 +175,8 @@ export class Simulator implements SimulatorApi {
     const pagesOf = (domain: number) => this.domains[domain]!.pages;
     this.exposure = new Exposure(this.iotlb, pagesOf, (domain) => this.domains[domain]?.deviceTlbs ?? []);
     this.oracle = new Oracle(this.memory, this.mappings, this.iotlb, this.counters, this.clock);
+    this.cachingMode = inCachingMode(spec);
+    this.notPresent = this.cachingMode ? new NotPresentCache() : null;
     this.unit = new InvalidationUnit(
       iommu.invalidation,
       machine.cpus,
@@ -180,9 +184,9 @@ export class Simulator implements SimulatorApi {
       this.walkCaches,
       this.counters,
       this.exposure,
+      this.notPresent,
     );
     this.modeEntry = modes[policy.mode]!;
-    this.cachingMode = inCachingMode(spec);
     [this.flush, this.mapper] = this.wayToTheChip();
     this.allocatorEntry = allocators[policy.allocator.kind]!;
     this.policyEntry = policies[policy.invalidation.kind]!;
@@ -208,6 +212,7 @@ export class Simulator implements SimulatorApi {
       tables: this.tables,
       domains: this.domains,
       cachingMode: this.cachingMode,
+      clearPtes: (domain: Domain, pfn: number, pages: number) => this.dma.clearPtes(domain, pfn, pages),
       freeIova: (domain: Domain, pfn: number, pages: number) => this.dma.freeIova(domain, pfn, pages),
       arm: (ps: number, token: number) => this.queue.arm(ps, EVENT.timerOnCpu + this.work.cpu, token),
       armHardware: (ps: number, token: number) => this.queue.arm(ps, EVENT.hardware, token),
@@ -249,7 +254,13 @@ export class Simulator implements SimulatorApi {
       oracle: this.oracle,
       flush: this.flush,
       mode: (dma: DmaApi) => this.modeEntry.create({ ...this.modeParts, dma }),
-      plain: this.modeEntry.kind === 'translate' && !this.cachingMode && !this.mapper.locks,
+      plain:
+        this.modeEntry.kind === 'translate' &&
+        !this.cachingMode &&
+        !this.mapper.locks &&
+        this.allocatorEntry.keepsMappings !== true,
+      keepsMappings: this.allocatorEntry.keepsMappings === true,
+      byFrame: this.allocatorEntry.byFrame === true,
       cachingMode: this.cachingMode,
       always32BitFirst: this.allocatorEntry.always32BitFirst && !policy.forcedac,
       call: this.call,
@@ -279,6 +290,7 @@ export class Simulator implements SimulatorApi {
       passthrough: this.modeEntry.kind === 'passthrough',
       interrupts,
       domainAt: (index) => this.domains[index]!,
+      notPresent: this.notPresent,
     });
     this.iommu.onFault = () => faultNotice(this);
     this.cpuAt = new Float64Array(machine.cpus);
@@ -317,6 +329,7 @@ export class Simulator implements SimulatorApi {
     const { superpages, coherent, pageTableLock, invalidation } = spec.iommu;
     if (this.modeEntry.kind === 'paravirtual') {
       const queue = new HostQueue(unit, work, costs, counters, tables, this.domains);
+      queue.cleared = (domain, first, pages, at) => this.exposure.cleared(domain.index, first, first + pages - 1, at);
       return [queue, new HostMapper(tables, work, costs, counters, superpages, coherent, queue)];
     }
     const mapper = new PageMapper(tables, work, costs, counters, superpages, coherent, pageTableLock);
@@ -376,6 +389,7 @@ export class Simulator implements SimulatorApi {
         parameters: this.spec.policy.allocator,
         call: this.call,
         cpus: this.spec.machine.cpus,
+        frames: this.memory.frames,
         arm: (domain, delayPs, token) =>
           this.queue.arm(
             this.work.now() + delayPs,
@@ -383,6 +397,7 @@ export class Simulator implements SimulatorApi {
             domain.index * TIMERS + token,
           ),
         flushes: this.policyEntry.needsCircular,
+        exhausted: (domain) => this.dma.exhausted(domain),
       },
       this.dma.mode?.standing ? [...this.reserved, this.dma.mode.standing] : this.reserved,
       this.policy,
@@ -644,6 +659,7 @@ export class Simulator implements SimulatorApi {
     this.tables.digest(sink);
     this.iotlb.digest(sink);
     for (const level of this.walkCaches) level.digest(sink);
+    this.notPresent?.digest(sink);
     this.faults.digest(sink);
     this.exposure.digest(sink);
     this.oracle.digest(sink);

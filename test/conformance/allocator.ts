@@ -14,7 +14,10 @@ import type { DigestSink } from '../../src/core/sim/digest-sink.ts';
 export type Create = () => IovaAllocator;
 
 /** What an allocator says of itself that the checks rely on. */
-export type Traits = Pick<AllocatorEntry, 'aligned' | 'longestPages' | 'refusesExactHoles' | 'pagesTaken' | 'defaults'>;
+export type Traits = Pick<
+  AllocatorEntry,
+  'aligned' | 'longestPages' | 'refusesExactHoles' | 'pagesTaken' | 'freedTogether' | 'defaults'
+>;
 
 export interface Check {
   title: string;
@@ -328,7 +331,15 @@ const exhaustion: Check = {
     while (shadow.allocate(1, LAST_32BIT) !== NO_PFN && taken <= 64) taken++;
     if (taken !== 64) shadow.complain(`64 pages free, ${taken} handed out`);
     shadow.compare();
-    for (const index of [0, 63, 30, 5]) {
+    const together = (traits.freedTogether ?? 1) > 1;
+    if (together) {
+      shadow.freeAt(0);
+      if (shadow.allocate(1, LAST_32BIT) !== NO_PFN) shadow.complain('a page came back before the others of its chunk');
+      while (shadow.live.length > 0) shadow.freeAt(0);
+      while (shadow.allocate(1, LAST_32BIT) !== NO_PFN && shadow.live.length <= 64);
+      if (shadow.live.length !== 64) shadow.complain(`64 pages freed, ${shadow.live.length} handed out again`);
+    }
+    for (const index of together ? [] : [0, 63, 30, 5]) {
       if (shadow.live[index] === undefined) continue;
       const { pfn } = shadow.live[index];
       shadow.freeAt(index);

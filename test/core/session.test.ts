@@ -44,6 +44,11 @@ const arms: [string, string][] = [
   ['bitmap', 'wrap'],
   ['bitmap', 'delayed'],
   ['bitmap', 'never'],
+  ['rbtree', 'batched'],
+  ['persistent', 'strict'],
+  ['persistent', 'deferred-2008'],
+  ['identity', 'flush-queue'],
+  ['sba-ia64', 'delayed'],
 ];
 
 for (const [allocator, invalidation] of arms)

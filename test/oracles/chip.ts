@@ -60,6 +60,7 @@ export interface ChipShape {
   /** Root first. */
   walkCaches: number[];
   superpages: string[];
+  cachingMode: boolean;
 }
 
 export class NaiveChip<Origin> {
@@ -72,10 +73,14 @@ export class NaiveChip<Origin> {
   /** Taken out of their trees, still in their frames. */
   unlinked: Table<Origin>[] = [];
   references = 0;
+  private readonly cachingMode: boolean;
+  /** The last 64 pages that a walk found nothing for, oldest first, and whether that is still believed. */
+  private absent: { space: number; page: number; believed: boolean }[] = [];
 
   constructor(shape: ChipShape, memory: NaiveMemory, random: RandomStream) {
     this.memory = memory;
     this.superpages = shape.superpages;
+    this.cachingMode = shape.cachingMode;
     this.iotlb = new NaiveIotlb(shape.iotlb.entries, shape.iotlb.ways, shape.iotlb.replacement, random);
     this.walkCaches = [...shape.walkCaches]
       .reverse()
@@ -170,6 +175,17 @@ export class NaiveChip<Origin> {
     return prune(space.root);
   }
 
+  /** What a walk without caches would find, and no trace of the look. */
+  leafAt(space: Space<Origin>, page: number): Leaf<Origin> | null {
+    for (let table: Table<Origin> | undefined = space.root; table; ) {
+      const index = NaiveChip.index(page, table.level);
+      const leaf = table.leaves.get(index);
+      if (leaf) return leaf;
+      table = table.tables.get(index);
+    }
+    return null;
+  }
+
   /** Frames of unlinked tables go back: from here on whoever still points there reads something else. */
   release(): void {
     for (const table of this.unlinked) {
@@ -183,6 +199,8 @@ export class NaiveChip<Origin> {
   /** Drops what is cached of pages [first, last] of a domain, of all domains when negative. */
   invalidate(domain: number, first: number, last: number, leafOnly: boolean): void {
     this.iotlb.invalidate(domain, first, last);
+    for (const each of this.absent)
+      if ((domain < 0 || each.space === domain) && each.page >= first && each.page <= last) each.believed = false;
     if (!leafOnly) for (const cache of this.walkCaches) cache.invalidate(domain, first, last);
   }
 
@@ -225,6 +243,7 @@ export class NaiveChip<Origin> {
         leaf: hit,
         given: null,
       };
+    if (this.absent.some((each) => each.believed && each.space === space.index && each.page === page)) return null;
     let start = space.root;
     let from: 'walk' | 'walk-cache' = 'walk';
     for (let level = 1; level < space.levels; level++) {
@@ -236,6 +255,8 @@ export class NaiveChip<Origin> {
     }
     const stale = start.freed;
     const found = stale ? this.readFrame(start.frame, start.level, page) : this.readTree(space, start, page);
+    if (!found && this.cachingMode)
+      this.absent = [...this.absent, { space: space.index, page, believed: true }].slice(-64);
     if (!found || (found.permission & permission) === 0) return null;
     const first = Math.floor(page / found.pages) * found.pages;
     const entry: Omit<CachedLeaf, 'way'> = {

@@ -2,8 +2,8 @@
  * What should be said of every access, from the full history in plain objects: who mapped what when, who had each frame when, what
  * every cached entry came from, when each page was unmapped and what was invalidated since.
  *
- * It is told the operations, the addresses that the allocator chose, and the commands that reached the invalidation interface; it
- * works out for itself what is cached, what is translated, what that means, and how long each unmapped page stayed reachable.
+ * It is told the operations, the addresses that the allocator chose, and the commands that reached the invalidation interface; where
+ * PTEs may outlive their unmap, also when they were cleared. It works out for itself what is cached, what is translated, what that means, and how long each unmapped page stayed reachable.
  */
 import type { RandomStream } from '../../src/core/sim/random.ts';
 import { type ChipShape, NaiveChip, type Space } from './chip.ts';
@@ -36,12 +36,14 @@ export interface Mapping {
 export interface Window {
   space: number;
   page: number;
+  mapping: Mapping;
   bytes: number;
   opened: bigint;
   closed: bigint | null;
   /** Closed stretches in which something cached translated the page. */
   actual: { from: bigint; to: bigint }[];
-  /** IOTLB entry that translates the page, and entries of device TLBs. */
+  /** Whether its PTE is still there. Else, IOTLB entry that translates the page, and entries of device TLBs. */
+  stands: boolean;
   entry: CachedLeaf | null;
   held: { device: number; leaf: CachedLeaf }[];
   since: bigint;
@@ -53,6 +55,7 @@ export interface Window {
 export type Step =
   | { what: 'invalidate'; space: number; first: number; pages: number; leafOnly: boolean; at: bigint }
   | { what: 'device-invalidate'; device: number; space: number; first: number; pages: number; at: bigint }
+  | { what: 'clear'; space: number; first: number; last: number; at: bigint }
   | { what: 'release' }
   | { what: 'return'; at: bigint };
 
@@ -77,6 +80,7 @@ export const ORDER = [
 
 /** A page of the unmap in progress. */
 interface Waiting {
+  mapping: Mapping;
   page: number;
   bytes: number;
   owed: number[] | null;
@@ -91,13 +95,24 @@ export class NaiveWorld {
   /** Devices with a TLB, and where they are. */
   readonly deviceTlbs = new Map<number, { tlb: NaiveIotlb; space: number | null }>();
   private readonly passthrough: boolean;
+  /** Whether PTEs are cleared when it is told so, and not by each unmap. */
+  private readonly told: boolean;
+  /** Pages that stood after their unmap and that the map in progress takes over. */
+  private takenOver: { space: number; page: number }[] = [];
   attempts = 0;
   detected = 0;
 
-  constructor(shape: ChipShape & { memoryBytes: number; passthrough: boolean }, random: RandomStream) {
+  constructor(shape: ChipShape & { memoryBytes: number; passthrough: boolean; told: boolean }, random: RandomStream) {
     this.memory = new NaiveMemory(shape.memoryBytes, 'lifo');
     this.chip = new NaiveChip<Mapping>(shape, this.memory, random);
     this.passthrough = shape.passthrough;
+    this.told = shape.told;
+  }
+
+  /** Whether a page of a mapping has its PTE in the tables, live or not. */
+  private stands({ space, pages }: Mapping, page: number): boolean {
+    const leaf = this.chip.leafAt(this.spaces.get(space)!, page);
+    return leaf !== null && leaf.origin.pages === pages;
   }
 
   makeSpace(index: number, levels: number): void {
@@ -151,22 +166,35 @@ export class NaiveWorld {
     }
     if (!this.passthrough)
       for (const { page, frame, pages } of calls)
-        this.chip.map(this.spaces.get(space)!, page, frame, pages, permission, mapping, largest);
+        if (!this.takesOver(mapping, page, pages))
+          this.chip.map(this.spaces.get(space)!, page, frame, pages, permission, mapping, largest);
     mapping.age = this.memory.handOuts;
     this.mappings.push(mapping);
     return mapping;
   }
 
+  /** What stands there already since another mapping was unmapped becomes this one's. @returns whether all of it does */
+  private takesOver(mapping: Mapping, page: number, pages: number): boolean {
+    const space = this.spaces.get(mapping.space)!;
+    const leaves = Array.from({ length: pages }, (_, i) => this.chip.leafAt(space, page + i));
+    if (leaves.some((leaf) => leaf === null)) return false;
+    for (const [i, leaf] of leaves.entries()) {
+      leaf!.origin = mapping;
+      this.takenOver.push({ space: mapping.space, page: page + i });
+    }
+    return true;
+  }
+
   /** Clears [first, last]; what the call did afterwards is in `steps`, its return among them. */
   unmap(space: number, first: number, last: number, over: Mapping[], steps: Step[], opensWindows = true): void {
-    if (!this.passthrough) this.chip.clear(this.spaces.get(space)!, first, last);
+    if (!this.passthrough && !this.told) this.chip.clear(this.spaces.get(space)!, first, last);
     const waiting: Waiting[] = [];
     for (const mapping of over)
       for (const [page, placed] of mapping.pages) {
         if (page < first || page > last || mapping.unmapped.has(page)) continue;
         mapping.unmapped.add(page);
         const bytes = mapping.explicit ? 4096 : placed.bytes.reduce((sum, byte) => sum + byte, 0);
-        waiting.push({ page, bytes, owed: null });
+        waiting.push({ mapping, page, bytes, owed: null });
       }
     this.happened(steps, space, opensWindows && !this.passthrough ? waiting : []);
   }
@@ -176,9 +204,18 @@ export class NaiveWorld {
     let left = waiting;
     for (const step of steps) {
       if (step.what === 'release') this.chip.release();
-      else if (step.what === 'return') {
+      else if (step.what === 'clear') {
+        if (!this.told) continue;
+        this.chip.clear(this.spaces.get(step.space)!, step.first, step.last);
+        this.fall(step.at);
+      } else if (step.what === 'return') {
         for (const each of left) this.open(space, each, step.at);
         left = [];
+        for (const { space: where, page } of this.takenOver)
+          for (const window of this.windows)
+            if (window.closed === null && window.stands && window.space === where && window.page === page)
+              this.close(window, step.at);
+        this.takenOver = [];
       } else if (step.what === 'device-invalidate') {
         const last = step.first + step.pages - 1;
         this.deviceTlbs.get(step.device)!.tlb.invalidate(step.space, step.first, last);
@@ -196,8 +233,8 @@ export class NaiveWorld {
         this.chip.invalidate(step.space, step.first, last, step.leafOnly);
         const covers = (where: number, page: number) =>
           (step.space < 0 || step.space === where) && page >= step.first && page <= last;
-        const done = (where: number, each: { page: number; owed: number[] | null }): boolean => {
-          if (!covers(where, each.page)) return false;
+        const done = (where: number, each: { mapping: Mapping; page: number; owed: number[] | null }): boolean => {
+          if (!covers(where, each.page) || this.stands(each.mapping, each.page)) return false;
           each.owed = this.devicesIn(where);
           return each.owed.length === 0;
         };
@@ -209,19 +246,36 @@ export class NaiveWorld {
     }
   }
 
-  private open(space: number, { page, bytes, owed }: Waiting, at: bigint): void {
-    const entry = this.chip.iotlb.covering(space, page) ?? null;
+  private open(space: number, { mapping, page, bytes, owed }: Waiting, at: bigint): void {
+    const stands = this.stands(mapping, page);
+    const { entry, held } = stands ? { entry: null, held: [] } : this.cachedAt(space, page);
+    const since = { opened: at, closed: null, actual: [], since: at };
+    this.windows.push({ space, page, mapping, bytes, stands, entry, held, owed, ...since });
+  }
+
+  private cachedAt(space: number, page: number): Pick<Window, 'entry' | 'held'> {
     const held = this.devicesIn(space).flatMap((device) => {
       const leaf = this.deviceTlbs.get(device)!.tlb.covering(space, page);
       return leaf ? [{ device, leaf }] : [];
     });
-    this.windows.push({ space, page, bytes, opened: at, closed: null, actual: [], entry, held, since: at, owed });
+    return { entry: this.chip.iotlb.covering(space, page) ?? null, held };
+  }
+
+  /** PTEs were cleared: what stood is kept by what was cached of it, or is over. */
+  private fall(at: bigint): void {
+    for (const window of this.windows) {
+      if (!window.stands || this.stands(window.mapping, window.page)) continue;
+      window.stands = false;
+      Object.assign(window, this.cachedAt(window.space, window.page));
+      if (window.entry === null && window.held.length === 0) this.endActual(window, at);
+    }
   }
 
   private close(window: Window, at: bigint): void {
     window.closed = at > window.opened ? at : window.opened;
     // A stale path may have brought it back since the IOTLB was done with it.
-    if (window.entry !== null || window.held.length > 0) this.endActual(window, at);
+    if (window.stands || window.entry !== null || window.held.length > 0) this.endActual(window, at);
+    window.stands = false;
     window.entry = null;
     window.held = [];
   }
@@ -335,7 +389,7 @@ export class NaiveWorld {
   private reached(space: number, page: number, at: bigint): void {
     const entry = this.chip.iotlb.covering(space, page)!;
     for (const window of this.windows) {
-      if (window.closed !== null || window.entry !== null || window.space !== space) continue;
+      if (window.closed !== null || window.stands || window.entry !== null || window.space !== space) continue;
       if (window.page < entry.first || window.page >= entry.first + entry.pages) continue;
       if (window.held.length === 0) window.since = at > window.opened ? at : window.opened;
       window.entry = entry;
@@ -347,7 +401,7 @@ export class NaiveWorld {
     const potential = this.windows.map(({ opened, closed, bytes }) => ({ from: opened, to: closed, bytes }));
     const actual = this.windows.flatMap((window) => [
       ...window.actual.map(({ from, to }) => ({ from, to: to as bigint | null, bytes: window.bytes })),
-      ...(window.entry === null && window.held.length === 0
+      ...(window.entry === null && window.held.length === 0 && !window.stands
         ? []
         : [{ from: window.since, to: null, bytes: window.bytes }]),
     ]);

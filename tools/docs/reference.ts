@@ -13,6 +13,7 @@ import {
   stepNames,
 } from '../../src/core/meter/cost-profile.ts';
 import { policies } from '../../src/core/os/invalidation/index.ts';
+import { type Reuse, withDefaults } from '../../src/core/os/invalidation/policy.ts';
 import { allocators } from '../../src/core/os/iova/index.ts';
 import { presets } from '../../src/core/presets.ts';
 import { type Cell, figure, table } from './table.ts';
@@ -135,13 +136,17 @@ function figureRows(path: string, group: FigureGroup | Record<string, Figure>): 
 
 /** When does what become reusable: the policies' own declarations. */
 export function reuseTable(): string {
-  const rows = Object.values(policies).map(({ kind, reuse }) => [
-    code(kind),
+  const row = (name: string, reuse: Reuse) => [
+    name,
     reuse.pteCleared,
     reuse.cachedTranslation,
     reuse.iova,
     reuse.tablePages,
     reuse.window,
+  ];
+  const rows = Object.values(policies).flatMap(({ kind, reuse, forms = [] }) => [
+    row(code(kind), reuse),
+    ...forms.map((form) => row(`${code(kind)}, ${parametersOf(form.parameters)}`, form.reuse)),
   ]);
   return table(
     [
@@ -157,11 +162,11 @@ export function reuseTable(): string {
 }
 
 export function policyTable(): string {
-  const rows = Object.values(policies).map(({ kind, defaults, needsCircular, source }) => [
-    code(kind),
-    parametersOf(defaults),
-    needsCircular ? 'one with a cursor that wraps' : 'any',
-    source,
+  const rows = Object.values(policies).map((entry) => [
+    code(entry.kind),
+    parametersOf(withDefaults(entry)),
+    entry.needsCircular ? 'one with a cursor that wraps' : 'any',
+    entry.source,
   ]);
   return table(['policy', 'parameters', 'allocator', 'source'], rows);
 }

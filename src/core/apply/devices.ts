@@ -87,7 +87,7 @@ function leave(simulator: Simulator, device: Device): { check: string; detail: s
   if (!domain) return [];
   const translating = domain.deviceTlbs.indexOf(device);
   if (translating >= 0) domain.deviceTlbs.splice(translating, 1);
-  domain.policy.drain(domain);
+  dma.drain(domain);
   dma.mode?.deviceLeft(device, domain);
   domain.devices--;
   if (domain.devices === 0) flush.left(domain);

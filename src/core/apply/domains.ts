@@ -76,9 +76,9 @@ export function workloadIn({ mappings }: Simulator, domain: number): number {
 /** Takes a domain without devices apart: what it held back is flushed, its mappings and ranges end, its tables go back. */
 export function retireDomain(simulator: Simulator, index: number): void {
   const domain = simulator.domains[index]!;
-  const { mappings, tables, unit, work, oracle, clock } = simulator;
+  const { mappings, tables, unit, work, oracle, clock, dma } = simulator;
   simulator.begin(0);
-  domain.policy.drain(domain);
+  dma.drain(domain);
   for (let slot = 0; slot < mappings.used; slot++) {
     if (mappings.live[slot] !== 1 || mappings.domain[slot] !== index) continue;
     const endPage = (page: number, frame: number) => {

@@ -118,6 +118,8 @@ export function unmapRange(simulator: Simulator, operation: Of<'iommu-unmap'>): 
         '/iova',
       );
   }
+  if (simulator.dma.stands(domain, first, last))
+    return refuse('overlap', 'overlaps a mapping of the DMA API that was unmapped and whose PTEs still stand', '/iova');
   if (simulator.iommuApi.cutsSuperpage(domain, first, last))
     return refuse('superpage-cut', 'the range begins or ends inside a superpage', '/iova');
   simulator.begin(0);

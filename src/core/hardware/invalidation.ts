@@ -13,6 +13,7 @@ import type { Counters } from '../meter/counters.ts';
 import type { IommuSpec } from '../spec.ts';
 import { InvalidationQueue } from './invalidation-queue.ts';
 import type { Iotlb } from './iotlb.ts';
+import type { NotPresentCache } from './not-present-cache.ts';
 import type { WalkCacheLevel } from './walk-cache.ts';
 
 const EVERYTHING = Number.POSITIVE_INFINITY;
@@ -81,6 +82,7 @@ export class InvalidationUnit {
   private readonly pageSelective: boolean;
   private readonly maxAddressMask: number;
   observer: InvalidationObserver;
+  private readonly notPresent: NotPresentCache | null;
   readonly register: boolean;
   readonly perCpu: boolean;
   /** One, or with `per-cpu` [cpu]; none with `register`. */
@@ -95,11 +97,13 @@ export class InvalidationUnit {
     walkCaches: WalkCacheLevel[],
     counters: Counters,
     observer: InvalidationObserver,
+    notPresent: NotPresentCache | null = null,
   ) {
     this.iotlb = iotlb;
     this.walkCaches = walkCaches;
     this.counters = counters;
     this.observer = observer;
+    this.notPresent = notPresent;
     this.pageSelective = spec.pageSelective;
     this.maxAddressMask = spec.maxAddressMask;
     this.register = spec.interface === 'register';
@@ -169,6 +173,7 @@ export class InvalidationUnit {
   private apply(domain: number, first: number, last: number, leafOnly: boolean, at: number): void {
     this.observer.invalidated(domain, first, last, at);
     this.iotlb.invalidate(domain, first, last);
+    if (this.notPresent !== null) this.notPresent.invalidate(domain, first, last);
     if (!leafOnly) for (const level of this.walkCaches) level.invalidate(domain, first, last);
   }
 

@@ -13,6 +13,7 @@ import type { Counters } from '../meter/counters.ts';
 import type { Clock } from '../sim/clock.ts';
 import { type FaultLog, REASON } from './fault.ts';
 import { type Iotlb, NO_ENTRY } from './iotlb.ts';
+import type { NotPresentCache } from './not-present-cache.ts';
 import { type PageTables, READ, WALK, WRITE } from './page-table.ts';
 import type { WalkCacheLevel } from './walk-cache.ts';
 import { type AccessWatcher, type EntryWatcher, PATH, type Requester, type TranslationDomain } from './watcher.ts';
@@ -50,6 +51,7 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
   private readonly passthrough: boolean;
   private readonly interrupts: { first: number; last: number }[];
   private readonly domainAt: (index: number) => Domain;
+  private readonly notPresent: NotPresentCache | null;
   /** Called for a fault that was logged or dropped. */
   onFault: (device: Requester<Domain>) => void = () => {};
 
@@ -79,6 +81,8 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
     passthrough: boolean;
     interrupts: { first: number; last: number }[];
     domainAt: (index: number) => Domain;
+    /** Of a chip in caching mode. */
+    notPresent: NotPresentCache | null;
   }) {
     this.iotlb = parts.iotlb;
     this.tables = parts.tables;
@@ -91,6 +95,7 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
     this.passthrough = parts.passthrough;
     this.interrupts = parts.interrupts;
     this.domainAt = parts.domainAt;
+    this.notPresent = parts.notPresent;
   }
 
   /**
@@ -240,7 +245,8 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
 
   /** Walks and fills. @returns the entry, or NO_ENTRY when the page is not there or does not allow the access */
   private miss(domain: Domain, page: number, permission: number, now: number): number {
-    const { tables, walkCaches, counters } = this;
+    const { tables, walkCaches, counters, notPresent } = this;
+    if (notPresent?.has(domain.index, page)) return NO_ENTRY;
     counters.walks++;
     let table = domain.root;
     let level = domain.levels;
@@ -264,7 +270,10 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
     counters.memoryReferences += tables.references;
     if (stale) counters.staleWalks++;
     else this.cachePath(domain, page, level);
-    if (found !== WALK.leaf || (tables.foundPermission & permission) === 0) return NO_ENTRY;
+    if (found !== WALK.leaf || (tables.foundPermission & permission) === 0) {
+      if (found !== WALK.leaf) notPresent?.add(domain.index, page);
+      return NO_ENTRY;
+    }
     this.cause = stale ? PATH.walkCache : PATH.pte;
     const pages = tables.foundPages;
     const first = pages === 1 ? page : page - (page % pages);

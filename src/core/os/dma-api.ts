@@ -16,12 +16,14 @@ import type { Domain } from './domain.ts';
 import type { InvalidationPolicy } from './invalidation/policy.ts';
 import type { IotlbFlush } from './iotlb-flush.ts';
 import { NO_PFN, SUSPENDED } from './iova/allocator.ts';
-import { type AllocatorCall, NO_LOCK, STEP, STEPS } from './iova/call.ts';
+import { type AllocatorCall, NO_FRAME_HINT, NO_LOCK, STEP, STEPS } from './iova/call.ts';
+import { NO_KEPT } from './iova/kept-mappings.ts';
+import { Keeper } from './keeper.ts';
 import { MAP_KIND, type Mappings, NO_SOURCE } from './mappings.ts';
 import type { Mode } from './mode/mode.ts';
 import type { PartialPages } from './mode/partial-pages.ts';
 import type { PageMapper } from './page-mapper.ts';
-import { type InputSegment, isOneRun, layOut, mergeOutputs, runsOf } from './scatterlist.ts';
+import { frameOfRun, type InputSegment, isOneRun, layOut, mergeOutputs, runsOf } from './scatterlist.ts';
 
 /** Results of `map` that are no slot. */
 export const MAP_FAILED = -1;
@@ -47,6 +49,10 @@ export interface DmaApiParts {
   mode(dma: DmaApi): Mode | null;
   /** Whether a map of one page is no more than an address, a PTE and the record of it. */
   plain: boolean;
+  /** Whether the allocator keeps mappings after their unmap. */
+  keepsMappings: boolean;
+  /** Whether it gives addresses by what is mapped. */
+  byFrame: boolean;
   cachingMode: boolean;
   always32BitFirst: boolean;
   /** Steps of allocators, shared with them. */
@@ -61,6 +67,8 @@ export class DmaApi {
   private readonly parts: DmaApiParts;
   readonly mode: Mode | null;
   private readonly plain: boolean;
+  private readonly byFrame: boolean;
+  private readonly keeper: Keeper | null;
   /** Copies of the partial pages of untrusted devices; null until there is such a device. */
   partial: PartialPages | null = null;
   /** 1 once the 32-bit attempt of the allocation in progress has failed. */
@@ -90,6 +98,9 @@ export class DmaApi {
     cost(STEP.cacheFree, 0, costs.cacheFree);
     cost(STEP.depotMove, 0, costs.depotMove);
     this.plain = parts.plain;
+    this.byFrame = parts.byFrame;
+    const tearDown = (domain: Domain, page: number, pages: number) => this.tearDown(domain, page, pages);
+    this.keeper = parts.keepsMappings ? new Keeper({ ...parts, tearDown }) : null;
     this.mode = parts.mode(this);
   }
 
@@ -109,6 +120,7 @@ export class DmaApi {
 
   /** As a map takes an address, for modes that need one. @returns lowest page, NO_PFN or SUSPENDED */
   takeIova(device: Device, domain: Domain, pages: number): number {
+    this.parts.call.frame = NO_FRAME_HINT;
     return this.allocateIova(device, domain, pages);
   }
 
@@ -116,7 +128,7 @@ export class DmaApi {
   private allocateIova(device: Device, domain: Domain, pages: number): number {
     const { always32BitFirst } = this.parts;
     const limit = device.maskLastPfn < domain.lastPage ? device.maskLastPfn : domain.lastPage;
-    if (this.attempt === 0 && limit > LAST_32BIT && (always32BitFirst || device.try32BitFirst)) {
+    if (this.attempt === 0 && limit > LAST_32BIT && (always32BitFirst || device.try32BitFirst) && !this.byFrame) {
       const pfn = this.tryAllocate(domain, pages, LAST_32BIT, device, false);
       if (pfn !== NO_PFN) return pfn;
       this.attempt = 1;
@@ -150,12 +162,53 @@ export class DmaApi {
     this.bookSteps(domain, ROW.iovaFree);
   }
 
+  /** In the midst of a search that has failed: the policy may have something to free. */
+  exhausted(domain: Domain): void {
+    const { call } = this.parts;
+    this.bookSteps(domain, ROW.iovaAlloc);
+    call.count = 0;
+    domain.policy.exhausted?.(domain);
+    call.count = 0;
+  }
+
+  /** Clears PTEs that were left standing at their unmap. */
+  clearPtes(domain: Domain, page: number, pages: number): void {
+    const { mapper, exposure, work } = this.parts;
+    mapper.clear(domain, page, pages);
+    mapper.bookUnmap(mapper.clearedPtes);
+    if (!mapper.stands(domain, page)) exposure.cleared(domain.index, page, page + pages - 1, work.now());
+  }
+
+  /** Whether PTEs of mappings that are unmapped stand in a range. */
+  stands(domain: Domain, first: number, last: number): boolean {
+    return (
+      (domain.keepsPte && domain.policy.holds(domain, first, last)) ||
+      domain.allocator?.kept?.holds(first, last) === true
+    );
+  }
+
+  /** A domain loses a device, or goes away: what is kept in it or held back is flushed and freed. */
+  drain(domain: Domain): void {
+    this.keeper?.drain(domain);
+    domain.policy.drain(domain);
+  }
+
+  /** Unmaps for good what was kept. */
+  private tearDown(domain: Domain, page: number, pages: number): void {
+    if (!domain.keepsPte) this.clearPtes(domain, page, pages);
+    domain.policy.unmapped(domain, page, pages);
+  }
+
   /**
    * Work that a domain's allocator put off is due.
    * @returns false when the domain is gone
    */
   allocatorTimer(domain: Domain, token: number): boolean {
     const { work, call } = this.parts;
+    if (domain.allocator?.kept !== undefined) {
+      this.keeper!.expire(domain);
+      return true;
+    }
     if (domain.allocator?.timer === undefined) return false;
     call.cpu = work.cpu;
     call.count = 0;
@@ -213,15 +266,24 @@ export class DmaApi {
     offset: number,
     lengthBytes: number,
   ): number {
-    const { parts } = this;
+    const { parts, keeper } = this;
     const domain = device.domain!;
     const pages = Math.ceil((offset + lengthBytes) / 4096);
-    const page = this.allocateIova(device, domain, pages);
-    if (page === SUSPENDED) return MAP_SUSPENDED;
+    const permission = permissionOf(direction);
+    let page = keeper === null ? NO_KEPT : keeper.take(device, domain, frame, pages, permission);
+    const found = page !== NO_KEPT;
+    if (!found) {
+      if (this.byFrame) parts.call.frame = frame;
+      page = this.allocateIova(device, domain, pages);
+      if (page === SUSPENDED) return MAP_SUSPENDED;
+    }
+    if (keeper !== null) keeper.book(domain, page, pages, found);
     this.countCall(kind);
-    if (page === NO_PFN) return this.noIova();
-    if (!this.writeRange(domain, page, frame, pages, permissionOf(direction))) return MAP_NO_MEMORY;
-    parts.work.add(ROW.other, parts.costs.mapOther);
+    if (!found) {
+      if (page === NO_PFN) return this.noIova();
+      if (!this.writeRange(domain, page, frame, pages, permission)) return MAP_NO_MEMORY;
+      parts.work.add(ROW.other, parts.costs.mapOther);
+    }
     const slot = this.record(device, domain, kind, direction, page, pages, offset, lengthBytes);
     const { mappings, oracle } = parts;
     mappings.frame[slot] = frame;
@@ -257,6 +319,7 @@ export class DmaApi {
     const { parts } = this;
     const { work, costs, mappings } = parts;
     const domain = device.domain!;
+    if (this.byFrame) parts.call.frame = frame;
     const page = this.allocateIova(device, domain, 1);
     if (page === SUSPENDED) return MAP_SUSPENDED;
     this.countCall(kind);
@@ -348,11 +411,20 @@ export class DmaApi {
 
   /** Maps a list: one allocation, one run of PTEs for each contiguous stretch, outputs merged as the device allows. */
   mapList(device: Device, direction: number, segments: readonly InputSegment[]): number {
-    const { parts } = this;
+    const { parts, keeper } = this;
     const domain = device.domain!;
     const layout = layOut(segments, device.segmentBoundaryBytes);
-    const page = this.allocateIova(device, domain, layout.pages);
-    if (page === SUSPENDED) return MAP_SUSPENDED;
+    const permission = permissionOf(direction);
+    const frame = this.byFrame || keeper !== null ? frameOfRun(segments, layout) : NO_FRAME_HINT;
+    let page = NO_KEPT;
+    if (keeper !== null && frame !== NO_FRAME_HINT) page = keeper.take(device, domain, frame, layout.pages, permission);
+    const found = page !== NO_KEPT;
+    if (!found) {
+      parts.call.frame = frame;
+      page = this.allocateIova(device, domain, layout.pages);
+      if (page === SUSPENDED) return MAP_SUSPENDED;
+    }
+    if (keeper !== null) keeper.book(domain, page, layout.pages, found);
     parts.counters.mapSgCalls++;
     if (page === NO_PFN) {
       parts.work.add(ROW.other, parts.costs.mapOther);
@@ -360,9 +432,8 @@ export class DmaApi {
       return MAP_FAILED;
     }
     const runs = runsOf(segments, layout, page);
-    const permission = permissionOf(direction);
     const written = parts.counters.ptesWritten;
-    for (let i = 0; i < runs.length; ) {
+    for (let i = 0; i < runs.length && !found; ) {
       // Physically contiguous neighbours go in one call, so that a superpage may span them.
       const first = runs[i]!;
       let pages = first.pages;
@@ -376,9 +447,11 @@ export class DmaApi {
         return this.undo(domain, page, layout.pages, layout.pages);
       }
     }
-    parts.mapper.bookMap(parts.counters.ptesWritten - written);
-    this.afterWrite(domain, page, layout.pages);
-    parts.work.add(ROW.other, parts.costs.mapOther);
+    if (!found) {
+      parts.mapper.bookMap(parts.counters.ptesWritten - written);
+      this.afterWrite(domain, page, layout.pages);
+      parts.work.add(ROW.other, parts.costs.mapOther);
+    }
     const bytes = segments.reduce((sum, segment) => sum + segment.lengthBytes, 0);
     const slot = this.record(device, domain, MAP_KIND.sg, direction, page, layout.pages, runs[0]!.offset, bytes);
     const outputs = mergeOutputs(runs, device.segmentBoundaryBytes, device.maxSegmentBytes);
@@ -417,9 +490,21 @@ export class DmaApi {
     else if (device.untrusted && parts.mappings.frame[slot] === -1) this.partial!.unmapList(slot, device);
     else {
       const domain = this.domainOf(slot);
-      this.unmapPages(slot, device, domain.policy, domain.deferred);
+      if (this.keeper?.mayKeep(slot, device)) this.keepPages(slot, device, domain, this.keeper);
+      else this.unmapPages(slot, device, domain.policy, domain.deferred);
     }
     this.forget(slot, device);
+  }
+
+  /** PTEs and address stay as they are. */
+  private keepPages(slot: number, device: Device, domain: Domain, keeper: Keeper): void {
+    const { mappings, work, costs, exposure } = this.parts;
+    const page = mappings.page[slot]!;
+    exposure.beginUnmap(domain.index, page, page + mappings.pages[slot]! - 1, true);
+    work.add(ROW.other, domain.deferred ? costs.unmapOtherDeferred : costs.unmapOther);
+    keeper.keep(domain, slot);
+    this.end(slot, device, exposure.pendingOpen);
+    exposure.endUnmap();
   }
 
   /** PTEs, invalidation as the policy has it, the address. */
@@ -428,10 +513,13 @@ export class DmaApi {
     const page = mappings.page[slot]!;
     const pages = mappings.pages[slot]!;
     const domain = this.domainOf(slot);
+    const keepsPte = domain.keepsPte && policy === domain.policy;
     work.add(ROW.iovaFind, findCost);
-    mapper.clear(domain, page, pages);
-    mapper.bookUnmap(mapper.clearedPtes);
-    exposure.beginUnmap(domain.index, page, page + pages - 1);
+    if (!keepsPte) {
+      mapper.clear(domain, page, pages);
+      mapper.bookUnmap(mapper.clearedPtes);
+    }
+    exposure.beginUnmap(domain.index, page, page + pages - 1, keepsPte);
     work.add(ROW.other, deferred ? costs.unmapOtherDeferred : costs.unmapOther);
     policy.unmapped(domain, page, pages);
     if (mappings.source[slot] !== NO_SOURCE) this.partial!.release(slot);
@@ -446,8 +534,20 @@ export class DmaApi {
   unmapTogether(slots: Int32Array, count: number, device: Device): void {
     const { parts } = this;
     const domain = this.domainOf(slots[0]!);
-    if (!domain.gathers || this.mode !== null || this.partial !== null || count === 1) {
-      for (let i = 0; i < count; i++) this.unmap(slots[i]!, device);
+    if (
+      !domain.gathers ||
+      this.mode !== null ||
+      this.partial !== null ||
+      this.keeper !== null ||
+      count === 1 ||
+      !this.inOneDomain(slots, count)
+    ) {
+      let exposed = false;
+      for (let i = 0; i < count; i++) {
+        this.unmap(slots[i]!, device);
+        exposed ||= this.lastExposed;
+      }
+      this.lastExposed = exposed;
       return;
     }
     const { mappings, work, costs, counters, mapper, exposure } = parts;
@@ -479,6 +579,13 @@ export class DmaApi {
       this.forget(slots[i]!, device);
     }
     exposure.endUnmap();
+  }
+
+  /** A device that was moved leaves mappings behind in the domain where it was. */
+  private inOneDomain(slots: Int32Array, count: number): boolean {
+    const { domain } = this.parts.mappings;
+    for (let i = 1; i < count; i++) if (domain[slots[i]!] !== domain[slots[0]!]) return false;
+    return true;
   }
 
   private togetherPfn = new Float64Array(64);
@@ -545,7 +652,10 @@ export class DmaApi {
     chunk.unmappedNs[page & 511] = nowNs;
     chunk.freed[page & 511] = 0;
     if (!mayOpen || !exposure.pendingIsOpen(page)) return;
-    if (exposure.openWindow(domain.index, page, end - start, now, mapper.stands(domain, page))) this.lastExposed = true;
+    if (
+      exposure.openWindow(domain.index, page, end - start, now, exposure.pendingStands || mapper.stands(domain, page))
+    )
+      this.lastExposed = true;
   }
 
   /** The mapped buffer was freed under its mapping: only truth ends, PTE and handle stay. */

@@ -18,9 +18,12 @@ export interface SpaceSetup {
   parameters: Record<string, unknown>;
   call: AllocatorCall;
   cpus: number;
+  frames: number;
   /** Arms a timer of a domain's allocator on the CPU at work. */
   arm(domain: Domain, delayPs: number, token: number): void;
   flushes: boolean;
+  /** A search has failed and its platform frees what unmaps hold back before it gives up. */
+  exhausted(domain: Domain): void;
 }
 
 export class Domain {
@@ -52,6 +55,8 @@ export class Domain {
   /** Of `policyEntry`, beside it for the sake of unmap. */
   deferred: boolean;
   gathers: boolean;
+  /** Whether the policy leaves PTEs standing. */
+  keepsPte: boolean;
   private readonly entry: AllocatorEntry;
   private readonly setup: SpaceSetup;
   private readonly reserved: { first: number; last: number }[];
@@ -81,6 +86,7 @@ export class Domain {
     this.policyEntry = policyEntry;
     this.deferred = policyEntry.deferred;
     this.gathers = policyEntry.gathers === true;
+    this.keepsPte = policy.keepsPte === true;
     this.locks.push(new Lock('iova-allocator'));
   }
 
@@ -94,17 +100,19 @@ export class Domain {
    */
   space(maskLastPfn: number): IovaAllocator {
     if (this.allocator) return this.allocator;
-    const { parameters, flushes, call, cpus, arm } = this.setup;
+    const { parameters, flushes, call, cpus, frames, arm, exhausted } = this.setup;
     const all = this.entry.wrapFlush === 'global';
     const allocator = this.entry.create({
       parameters,
       call,
       cpus,
+      frames,
       arm: (delayPs, token) => arm(this, delayPs, token),
       lastPfn: this.lastPage,
       maskLastPfn,
       onWrap: flushes ? () => this.policy.wrapped(this, all) : null,
       onFreedAhead: flushes ? (pfn, pages) => this.policy.freedAhead(this, pfn, pages) : null,
+      onExhausted: () => exhausted(this),
     });
     for (const { first, last } of this.reserved) {
       if (first > this.lastPage) continue;
@@ -121,6 +129,7 @@ export class Domain {
     this.policyEntry = entry;
     this.deferred = entry.deferred;
     this.gathers = entry.gathers === true;
+    this.keepsPte = policy.keepsPte === true;
   }
 
   /** Forgets what it held, so that a domain that is gone costs nothing. */

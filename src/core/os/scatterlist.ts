@@ -3,6 +3,7 @@
  *
  * Source: Linux `drivers/iommu/dma-iommu.c`, `iommu_dma_map_sg` and `__finalise_sg`, from a description.
  */
+import { NO_FRAME_HINT } from './iova/call.ts';
 import type { MappedRun, OutputSegment } from './mappings.ts';
 
 /** One entry of the list as the driver gives it. */
@@ -33,6 +34,18 @@ export function layOut(segments: readonly InputSegment[], boundaryBytes: number)
     total += length;
   }
   return { starts, pages: total / 4096 };
+}
+
+/** First frame of a list whose pages follow one another in memory as they do in the block; NO_FRAME_HINT of any other. */
+export function frameOfRun(segments: readonly InputSegment[], layout: Layout): number {
+  const first = segments[0]!.frame;
+  let pages = 0;
+  for (let i = 0; i < segments.length; i++) {
+    const { frame, offset, lengthBytes } = segments[i]!;
+    if (frame !== first + pages || layout.starts[i] !== pages) return NO_FRAME_HINT;
+    pages += Math.ceil((offset + lengthBytes) / 4096);
+  }
+  return first;
 }
 
 /** The stretches of memory behind the block, one per input. */

@@ -2,8 +2,9 @@
  * Exposure windows: how long after its unmap a page can still be reached.
  *
  * One window per unmapped 4 KiB page per unmap. `potential` runs from the return of `unmap` to the end of the last invalidation that
- * can be needed; `actual` only while a cached entry still translates the page. Any covering invalidation, by whomever, ends a window;
- * where devices have TLBs of their own, theirs after the IOTLB's (`device-holds.ts`).
+ * can be needed; `actual` only while a cached entry, or the PTE itself, still translates the page. Any covering invalidation, by
+ * whomever, ends a window; where devices have TLBs of their own, theirs after the IOTLB's (`device-holds.ts`). While the PTE stands none
+ * does: what is walked anew is not gone.
  * Source: vIOMMU (ATC 2011) for stale mappings and their bound; the integral is the natural one.
  *
  * A window is booked once, when it closes, in the account of whoever unmapped; the session's figures are sums over the accounts, and
@@ -22,8 +23,12 @@ import type { TruthPages } from './pages.ts';
 export { SESSION };
 
 const NONE = -1;
-/** In the place of an IOTLB entry: the PTE itself still translates the page. */
-const BY_PTE = -2;
+/** In the place of a window's IOTLB entry: the PTE stands, so the window is actual whatever is cached. */
+const STANDS = -2;
+/** Which windows to close: all; those whose PTE is gone; those whose PTE stands. */
+const ALL = 0;
+const GONE = 1;
+const STANDING = 2;
 /** Windows kept one by one. Beyond it (`never` opens without end) the further ones are only counted, until all of theirs close. */
 const MAX_OPEN = 2 ** 21;
 /** What an exact sum takes in one step. */
@@ -80,13 +85,15 @@ export class Exposure {
   /** [window * TIMES + column]: page; ps after the clock's base at which it opened and became actual; mapped bytes, 0 to 4,096. */
   private times = new Float64Array(this.capacity * TIMES);
   /**
-   * [window * LINKS + column]: domain; workload whose unmap opened it; IOTLB entry that keeps it actual, NO_ENTRY; the neighbours in
-   * the lists of that entry, of its page and of its domain, NONE. A free window is linked by NEXT_IN_DOMAIN.
+   * [window * LINKS + column]: domain; workload whose unmap opened it; IOTLB entry that keeps it actual, NO_ENTRY, or STANDS; the
+   * neighbours in the lists of that entry, of its page and of its domain, NONE. A free window is linked by NEXT_IN_DOMAIN.
    */
   private links = new Int32Array(this.capacity * LINKS);
   private freeHead = NONE;
   private used = 0;
   open = 0;
+  /** Of those, windows whose PTE stands. */
+  private standing = 0;
 
   /** [domain]: first window, and how many. */
   private domainHead: number[] = [];
@@ -97,7 +104,11 @@ export class Exposure {
   private pendingDomain = NONE;
   private pendingFirst = 0;
   private pendingLast = 0;
-  private pendingCovered: [number, number][] = [];
+  /** Whether its PTEs are left standing: then no invalidation covers it. */
+  pendingStands = false;
+  /** [range * 2]: first and last page of what was invalidated meanwhile, short of all of it. */
+  private covered = new Float64Array(16);
+  private coveredCount = 0;
 
   // Device TLBs. Nothing of this is touched in a session without.
   private readonly devicesOf: (domain: number) => readonly TranslatingDevice[];
@@ -137,11 +148,13 @@ export class Exposure {
     this.ledger.open(workload);
   }
 
-  beginUnmap(domain: number, first: number, last: number): void {
+  /** @param stands whether its PTEs are left as they are until `cleared` */
+  beginUnmap(domain: number, first: number, last: number, stands = false): void {
     this.pendingDomain = domain;
     this.pendingFirst = first;
     this.pendingLast = last;
-    if (this.pendingCovered.length > 0) this.pendingCovered = [];
+    this.pendingStands = stands;
+    this.coveredCount = 0;
     if (this.watched > 0) this.pendingSteps = [];
   }
 
@@ -152,9 +165,9 @@ export class Exposure {
 
   pendingIsOpen(page: number): boolean {
     if (this.pendingDomain === NONE) return false;
-    const { pendingCovered } = this;
-    for (let i = 0; i < pendingCovered.length; i++)
-      if (page >= pendingCovered[i]![0] && page <= pendingCovered[i]![1]) return false;
+    const { covered } = this;
+    for (let at = 0; at < this.coveredCount * 2; at += 2)
+      if (page >= covered[at]! && page <= covered[at + 1]!) return false;
     return this.watched === 0 || this.pendingOwed(page)?.length !== 0;
   }
 
@@ -178,7 +191,7 @@ export class Exposure {
   /**
    * Opens the window of one page.
    * @param at ps after the clock's base: the return of unmap
-   * @param stands whether the page's PTE has not been cleared yet: it is within reach to the end, cached or not
+   * @param stands whether the page's PTE is still there: it is within reach to the end, cached or not
    * @returns whether anything still translates the page
    */
   openWindow(domain: number, page: number, bytes: number, at: number, stands: boolean): boolean {
@@ -216,12 +229,12 @@ export class Exposure {
     links[link + NEXT_ON_PAGE] = chunk.window[at512]!;
     chunk.window[at512] = window;
     if (stands) {
-      links[link + ENTRY] = BY_PTE;
-      times[time + ACTUAL_SINCE] = at;
-      this.ledger.rise(workload, KIND.actual);
-    } else if (entry !== NO_ENTRY) this.attach(window, entry, at);
+      this.stand(window, at);
+      return true;
+    }
+    if (entry !== NO_ENTRY) this.attach(window, entry, at);
     if (this.watched > 0 && this.holdOpened(window, domain, page, at)) return true;
-    return stands || entry !== NO_ENTRY;
+    return entry !== NO_ENTRY;
   }
 
   private inDevice(domain: number, page: number): boolean {
@@ -257,6 +270,51 @@ export class Exposure {
       this.hold(window, device, entry, Math.max(at, times[window * TIMES + OPENED]!));
   }
 
+  private stand(window: number, at: number): void {
+    this.links[window * LINKS + ENTRY] = STANDS;
+    this.standing++;
+    this.beginActual(window, at);
+  }
+
+  /** PTEs that stood after their unmap are cleared at last: from now on only what is cached keeps their windows actual. */
+  cleared(domain: number, first: number, last: number, at: number): void {
+    if (this.pendingDomain === domain && first <= this.pendingFirst && last >= this.pendingLast)
+      this.pendingStands = false;
+    if (this.standing === 0) return;
+    const pages = this.pagesOf(domain);
+    for (let page = first; page <= last; page++) {
+      const chunk = pages.peek(page);
+      if (chunk === undefined) page += 511 - (page % 512);
+      else
+        for (
+          let window = chunk.window[page & 511]!;
+          window !== NONE;
+          window = this.links[window * LINKS + NEXT_ON_PAGE]!
+        )
+          if (this.links[window * LINKS + ENTRY] === STANDS) this.fall(window, domain, page, at);
+    }
+  }
+
+  /** The PTE of a window is gone; what was cached of it goes on. */
+  private fall(window: number, domain: number, page: number, at: number): void {
+    this.standing--;
+    const entry = this.iotlb.probe(domain, page);
+    this.links[window * LINKS + ENTRY] = NO_ENTRY;
+    if (entry !== NO_ENTRY) this.link(window, entry);
+    if (this.watched > 0)
+      for (const { index, deviceTlb } of this.devicesOf(domain)) {
+        const copy = deviceTlb!.probe(domain, page);
+        if (copy !== NO_ENTRY) this.holds.hold(window, index, copy);
+      }
+    if (!this.cached(window)) this.closeActual(window, at);
+  }
+
+  /** The PTE that stands after its unmap became a live mapping's again: nothing of it is exposed any more. */
+  remapped(domain: number, first: number, last: number, at: number): void {
+    if (this.standing === 0) return;
+    this.closePages(domain, first, last, at, STANDING);
+  }
+
   /** Empty lists up to a domain that never had a window. */
   private begin(domain: number): void {
     while (this.domainHead.length <= domain) {
@@ -279,10 +337,15 @@ export class Exposure {
   }
 
   private attach(window: number, entry: number, at: number): void {
+    if (this.watched === 0 || !this.holds.holds(window)) this.beginActual(window, at);
+    this.link(window, entry);
+  }
+
+  /** Puts a window into the list of an entry. */
+  private link(window: number, entry: number): void {
     const { links, iotlb } = this;
     const link = window * LINKS;
     links[link + ENTRY] = entry;
-    if (this.watched === 0 || !this.holds.holds(window)) this.beginActual(window, at);
     const head = iotlb.window[entry]!;
     links[link + NEXT_ON_ENTRY] = head;
     links[link + PREVIOUS_ON_ENTRY] = NONE;
@@ -351,6 +414,7 @@ export class Exposure {
     const link = window * LINKS;
     const time = window * TIMES;
     if (this.cached(window)) this.closeActual(window, at);
+    if (links[link + ENTRY] === STANDS) this.standing--;
     if (this.watched > 0) this.holds.forget(window);
     const length = at - times[time + OPENED]!;
     this.ledger.fall(links[link + WORKLOAD]!, KIND.potential, times[time + BYTES]!, length > 0 ? length : 0);
@@ -408,15 +472,17 @@ export class Exposure {
       this.iotlbWasLast(domain, first, last, at);
       return;
     }
-    if (this.pendingDomain === domain) this.pendingSteps.push({ device: NONE, first, last });
-    this.forEachIn(domain, first, last, (window) => this.holds.owe(window, devices));
+    if (this.pendingDomain === domain && !this.pendingStands) this.pendingSteps.push({ device: NONE, first, last });
+    this.forEachIn(domain, first, last, (window) => {
+      if (this.links[window * LINKS + ENTRY] !== STANDS) this.holds.owe(window, devices);
+    });
     if (first === 0 && last === Number.POSITIVE_INFINITY) this.beyondOwed.set(domain, devices);
   }
 
   /** A device has dropped what it had of pages of its domain. Call before it does. */
   deviceInvalidated(device: number, domain: number, first: number, last: number, at: number): void {
     this.now = at;
-    if (this.pendingDomain === domain) this.pendingSteps.push({ device, first, last });
+    if (this.pendingDomain === domain && !this.pendingStands) this.pendingSteps.push({ device, first, last });
     this.forEachIn(domain, first, last, (window, page) => {
       if (!this.holds.settle(window, device)) return;
       this.unlinkFromPage(window, domain, page);
@@ -444,9 +510,13 @@ export class Exposure {
 
   /** The IOTLB is all that caches: its invalidation ends windows. */
   private iotlbWasLast(domain: number, first: number, last: number, at: number): void {
-    if (this.pendingDomain !== NONE && (domain < 0 || domain === this.pendingDomain)) {
+    if (this.pendingDomain !== NONE && !this.pendingStands && (domain < 0 || domain === this.pendingDomain)) {
       if (first <= this.pendingFirst && last >= this.pendingLast) this.pendingDomain = NONE;
-      else if (first <= this.pendingLast && last >= this.pendingFirst) this.pendingCovered.push([first, last]);
+      else if (first <= this.pendingLast && last >= this.pendingFirst) this.cover(first, last);
+    }
+    if (this.standing > 0) {
+      this.invalidatedUnderStanding(domain, first, last, at);
+      return;
     }
     if (domain < 0) {
       for (let each = 0; each < this.domainHead.length; each++) this.closeDomain(each, at);
@@ -456,14 +526,41 @@ export class Exposure {
       this.closeDomain(domain, at);
       return;
     }
+    this.closePages(domain, first, last, at, ALL);
+  }
+
+  /** Part of the unmap in progress was invalidated. */
+  private cover(first: number, last: number): void {
+    const at = this.coveredCount++ * 2;
+    if (at === this.covered.length) this.covered = growFloat64(this.covered, at * 2);
+    this.covered[at] = first;
+    this.covered[at + 1] = last;
+  }
+
+  /** As `invalidated`, where windows are open whose PTE stands: those stay. */
+  private invalidatedUnderStanding(domain: number, first: number, last: number, at: number): void {
+    if (domain >= 0) this.closePages(domain, first, last, at, GONE);
+    else for (let each = 0; each < this.domainHead.length; each++) this.closePages(each, 0, last, at, GONE);
+    if (last !== Number.POSITIVE_INFINITY) return;
+    for (let each = 0; each < this.domainHead.length; each++)
+      if (domain < 0 || each === domain) this.closeBeyond(each, at);
+  }
+
+  /** Whether a window is one of ALL, GONE or STANDING. */
+  private isOf(which: number, window: number): boolean {
+    return which === ALL || (which === STANDING) === (this.links[window * LINKS + ENTRY] === STANDS);
+  }
+
+  /** Closes windows on pages of a domain. @param which ALL, GONE or STANDING */
+  private closePages(domain: number, first: number, last: number, at: number, which: number): void {
     const open = this.domainOpen[domain] ?? 0;
     if (open === 0) return;
+    const { links } = this;
     if (last - first > open) {
-      const { links } = this;
       for (let window = this.domainHead[domain]!; window !== NONE; ) {
         const next = links[window * LINKS + NEXT_IN_DOMAIN]!;
         const page = this.times[window * TIMES + PAGE]!;
-        if (page >= first && page <= last) {
+        if (page >= first && page <= last && this.isOf(which, window)) {
           this.unlinkFromPage(window, domain, page);
           this.close(window, at);
         }
@@ -478,12 +575,17 @@ export class Exposure {
         page += 511 - (page % 512);
         continue;
       }
-      for (let window = chunk.window[page & 511]!; window !== NONE; ) {
-        const next = this.links[window * LINKS + NEXT_ON_PAGE]!;
-        this.close(window, at);
+      let window = chunk.window[page & 511]!;
+      let kept = NONE;
+      while (window !== NONE) {
+        const next = links[window * LINKS + NEXT_ON_PAGE]!;
+        if (this.isOf(which, window)) {
+          this.close(window, at);
+          if (kept !== NONE) links[kept * LINKS + NEXT_ON_PAGE] = next;
+          else chunk.window[page & 511] = next;
+        } else kept = window;
         window = next;
       }
-      chunk.window[page & 511] = NONE;
     }
   }
 

@@ -260,6 +260,17 @@ const specs: Record<string, Record<string, unknown>> = {
     policy: { allocator: { kind: 'bitmap' }, invalidation: { kind: 'delayed' } },
     iommu: { levels: 3 },
   },
+  'sba-ia64, delayed, ia64': {
+    policy: { allocator: { kind: 'sba-ia64', entries: 1024 }, invalidation: { kind: 'delayed', form: 'ia64' } },
+  },
+  'persistent, delayed, ia64': {
+    policy: {
+      allocator: { kind: 'persistent', keptMappings: 8, keptTimeoutMs: 2 },
+      invalidation: { kind: 'delayed', form: 'ia64', entries: 6 },
+    },
+  },
+  'persistent, strict': { policy: { allocator: { kind: 'persistent' }, invalidation: { kind: 'strict' } } },
+  'identity, batched': { policy: { allocator: { kind: 'identity' }, invalidation: { kind: 'batched' } } },
   'rbtree, never, fifo frames': {
     policy: { allocator: { kind: 'rbtree' }, invalidation: { kind: 'never' } },
     machine: { frameReuse: 'fifo' },

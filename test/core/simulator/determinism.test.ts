@@ -98,6 +98,15 @@ const policies: Record<string, Record<string, unknown>> = {
   'bitmap and wrap': { allocator: { kind: 'bitmap', apertureBytes: 2 ** 20 }, invalidation: { kind: 'wrap' } },
   'powerpc-pools and flush-queue': { allocator: { kind: 'powerpc-pools' }, invalidation: { kind: 'flush-queue' } },
   'sparc-pools and wrap': { allocator: { kind: 'sparc-pools', entries: 1024 }, invalidation: { kind: 'wrap' } },
+  'sba-ia64 and delayed, ia64': {
+    allocator: { kind: 'sba-ia64' },
+    invalidation: { kind: 'delayed', form: 'ia64', entries: 8 },
+  },
+  'persistent and flush-queue': {
+    allocator: { kind: 'persistent', keptMappings: 4, keptTimeoutMs: 1 },
+    invalidation: { kind: 'flush-queue' },
+  },
+  'identity and batched': { allocator: { kind: 'identity' }, invalidation: { kind: 'batched' } },
   'bitmap and delayed': { allocator: { kind: 'bitmap' }, invalidation: { kind: 'delayed' } },
 };
 

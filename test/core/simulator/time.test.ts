@@ -126,16 +126,15 @@ describe('a base that moves', () => {
   });
 
   test('windows, timers and integrals stay exact over a session of many hours', () => {
-    for (const kind of ['deferred-2008', 'never', 'delayed']) {
-      const history = new History(
-        {
-          policy: {
-            allocator: { kind: 'rbtree' },
-            invalidation: { kind, ...(kind === 'deferred-2008' && { timeoutMs: 60_000 }) },
-          },
-        },
-        9,
-      );
+    const tree = { kind: 'rbtree' };
+    for (const [allocator, invalidation] of [
+      [tree, { kind: 'deferred-2008', timeoutMs: 60_000 }],
+      [tree, { kind: 'never' }],
+      [tree, { kind: 'delayed' }],
+      [tree, { kind: 'delayed', form: 'ia64', entries: 2 }],
+      [{ kind: 'persistent', keptTimeoutMs: 60_000 }, { kind: 'strict' }],
+    ]) {
+      const history = new History({ policy: { allocator, invalidation } }, 9);
       const { sim } = history.machine;
       const dice = new Dice(1);
       for (let i = 0; i < 10; i++) history.buffer(1);

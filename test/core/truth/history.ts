@@ -19,6 +19,13 @@ interface Held {
   frames: number;
   tenant: string;
 }
+interface Stretch {
+  buffer: string;
+  offsetBytes: number;
+  lengthBytes: number;
+  frame: number;
+  held: Held;
+}
 interface Standing {
   id: string;
   mapping: Mapping;
@@ -46,6 +53,9 @@ export class History {
   private readonly addresses: { space: number; page: number }[] = [];
   private readonly maxAddressMask: number;
   private readonly mostlyRanges: boolean;
+  private readonly keepsMappings: boolean;
+  /** What was mapped in one piece, the same thing more than once when it was mapped more than once. */
+  private readonly past: { range: Stretch; direction: Direction }[] = [];
 
   /** @param mostlyRanges half of the operations are about `iommu-map` ranges as large as a table, which stale walks need */
   constructor(
@@ -69,14 +79,17 @@ export class History {
     const { iommu, machine, policy, seed: specSeed } = sim.spec;
     this.dice = new Dice(seed);
     this.passthrough = policy.mode === 'passthrough';
+    this.keepsMappings = sim.allocatorEntry.keepsMappings === true;
     this.maxAddressMask = iommu.invalidation.pageSelective ? iommu.invalidation.maxAddressMask : -1;
     this.world = new NaiveWorld(
       {
         iotlb: iommu.iotlb,
         walkCaches: iommu.walkCache.entriesPerLevel,
         superpages: iommu.superpages,
+        cachingMode: sim.cachingMode,
         memoryBytes: machine.memoryBytes,
         passthrough: this.passthrough,
+        told: sim.policy.keepsPte === true || this.keepsMappings,
       },
       new RandomStream(specSeed, 'iotlb'),
     );
@@ -101,7 +114,7 @@ export class History {
   /** Notes the commands at the invalidation interface, the return of table pages, and the return of each call. */
   private listen(): void {
     const { sim } = this.machine;
-    const { unit, tables } = sim;
+    const { unit, tables, mapper, exposure, work } = sim;
     const everything = { first: 0, pages: Number.POSITIVE_INFINITY, leafOnly: false };
     const global = unit.global.bind(unit);
     unit.global = (at) => {
@@ -122,6 +135,19 @@ export class History {
       this.nested = true;
       range(index, first, pages, leafOnly, at);
       this.nested = false;
+    };
+    const clear = mapper.clear.bind(mapper);
+    mapper.clear = (where, page, pages) => {
+      const range = { space: where.index, first: page, last: page + pages - 1 };
+      this.steps.push({ what: 'clear', ...range, at: this.absolute(work.now()) });
+      return clear(where, page, pages);
+    };
+    const cleared = exposure.cleared.bind(exposure);
+    exposure.cleared = (where, first, last, at) => {
+      const told = this.steps.findLast(({ what }) => what === 'clear');
+      assert.ok(told?.what === 'clear' && told.space === where && told.first === first && told.last === last);
+      told.at = this.absolute(at);
+      cleared(where, first, last, at);
     };
     const pagesOf = unit.pages.bind(unit);
     unit.pages = (index, page, mask, leafOnly, at) => {
@@ -205,13 +231,14 @@ export class History {
     buffers.splice(buffers.indexOf(buffer), 1);
   }
 
-  private stretch(): { buffer: string; offsetBytes: number; lengthBytes: number; frame: number } {
+  private stretch(): Stretch {
     const { dice } = this;
-    const { id, frame, frames } = dice.pick(this.buffers);
+    const held = dice.pick(this.buffers);
+    const { id, frame, frames } = held;
     const bytes = frames * 4096 - 100;
     const offsetBytes = dice.chance(2) ? 0 : dice.chance(2) ? 4096 * dice.below(frames) : dice.below(bytes);
     const lengthBytes = dice.chance(2) ? bytes - offsetBytes : 1 + dice.below(bytes - offsetBytes);
-    return { buffer: id, offsetBytes, lengthBytes, frame };
+    return { buffer: id, offsetBytes, lengthBytes, frame, held };
   }
 
   map(): void {
@@ -219,8 +246,16 @@ export class History {
     const attached = this.devices.filter(({ space }) => space !== null);
     if (attached.length === 0 || this.buffers.length === 0) return;
     const { id: device, space } = dice.pick(attached);
-    const direction = dice.pick(Object.keys(PERMISSION) as Direction[]);
-    const kind = dice.pick(['single', 'page', 'sg', 'coherent'] as const);
+    let direction = dice.pick(Object.keys(PERMISSION) as Direction[]);
+    let kind = dice.pick(['single', 'page', 'sg', 'coherent'] as const);
+    // Where mappings are kept for the next map of the same memory, that must come.
+    const again =
+      this.keepsMappings && !dice.chance(3) ? this.past.filter(({ range }) => this.buffers.includes(range.held)) : [];
+    const chosen = again.length === 0 ? null : dice.pick(again);
+    if (chosen !== null) {
+      ({ direction } = chosen);
+      kind = dice.pick(['single', 'sg']);
+    }
     let owned: Standing['owned'] = null;
     let reply: Mapped;
     let permission: number = PERMISSION[direction];
@@ -235,7 +270,8 @@ export class History {
       pages = frames;
     } else {
       const count = kind === 'sg' ? 1 + dice.below(4) : 1;
-      const list = Array.from({ length: count }, () => this.stretch());
+      const list = chosen === null ? Array.from({ length: count }, () => this.stretch()) : [chosen.range];
+      if (this.keepsMappings && list.length === 1) this.past.push({ range: list[0]!, direction });
       const layout = layOutSlowly(
         list.map(({ frame, offsetBytes, lengthBytes }) => ({
           address: BigInt(frame * 4096 + offsetBytes),
@@ -243,7 +279,7 @@ export class History {
         })),
         2n ** 32n,
       );
-      const ranges = list.map(({ frame: _frame, ...range }) => range);
+      const ranges = list.map(({ frame: _frame, held: _held, ...range }) => range);
       reply = this.ok<Mapped>({
         op: 'map',
         device,
@@ -293,8 +329,8 @@ export class History {
     const mine = this.world.windows.slice(open);
     assert.equal(
       exposed,
-      mine.some(({ entry, held, actual }) => entry !== null || held.length > 0 || actual.length > 0),
-      'exposed: a cached translation outlives the call',
+      mine.some(({ stands, entry, held, actual }) => stands || entry !== null || held.length > 0 || actual.length > 0),
+      'exposed: a translation outlives the call',
     );
   }
 

@@ -21,6 +21,29 @@ const specs: Record<string, Record<string, unknown>> = {
   },
   wrap: { policy: { allocator: bitmap, invalidation: { kind: 'wrap' } }, iommu: small },
   delayed: { policy: { allocator: { kind: 'rbtree' }, invalidation: { kind: 'delayed' } }, iommu: small },
+  'delayed, ia64': {
+    policy: { allocator: { kind: 'sba-ia64' }, invalidation: { kind: 'delayed', form: 'ia64', entries: 20 } },
+    iommu: small,
+  },
+  'delayed, ia64, on a tree': {
+    policy: { allocator: { kind: 'rbtree' }, invalidation: { kind: 'delayed', form: 'ia64' } },
+    iommu: { ...small, superpages: [] },
+  },
+  ...Object.fromEntries(
+    [
+      { kind: 'strict' },
+      { kind: 'deferred-2008', highWater: 20 },
+      { kind: 'flush-queue' },
+      { kind: 'delayed', form: 'ia64', entries: 10 },
+      { kind: 'never' },
+    ].map((invalidation) => [
+      `persistent, ${invalidation.kind}`,
+      {
+        policy: { allocator: { kind: 'persistent', keptMappings: 12, keptTimeoutMs: 4 }, invalidation },
+        iommu: small,
+      },
+    ]),
+  ),
   never: { policy: { invalidation: { kind: 'never' } }, iommu: small },
   'never, large caches': {
     policy: { allocator: { kind: 'rbtree' }, invalidation: { kind: 'never' } },
@@ -79,6 +102,27 @@ const translating: Record<string, [Record<string, unknown>, (typeof tlb | typeof
     [random, tlb],
   ],
   delayed: [{ policy: { allocator: { kind: 'rbtree' }, invalidation: { kind: 'delayed' } }, iommu: small }, [tlb, tlb]],
+  'delayed, ia64': [
+    {
+      policy: { allocator: { kind: 'sba-ia64' }, invalidation: { kind: 'delayed', form: 'ia64', entries: 12 } },
+      iommu: small,
+    },
+    [tlb, random, tlb],
+  ],
+  'persistent, strict': [
+    { policy: { allocator: { kind: 'persistent', keptMappings: 12 }, invalidation: { kind: 'strict' } }, iommu: small },
+    [tlb, random, tlb],
+  ],
+  'persistent, deferred-2008': [
+    {
+      policy: {
+        allocator: { kind: 'persistent', keptMappings: 12, keptTimeoutMs: 4 },
+        invalidation: { kind: 'deferred-2008', highWater: 20 },
+      },
+      iommu: small,
+    },
+    [tlb, null, tlb],
+  ],
   never: [{ policy: { invalidation: { kind: 'never' } }, iommu: small }, [tlb, random, tlb]],
   'never, ranges': [{ policy: { invalidation: { kind: 'never' } }, iommu: small }, [tlb, random, tlb]],
 };
@@ -129,7 +173,7 @@ describe('the oracle', () => {
         names.some((name) => name.split(' by ')[0] === verdict),
         `${verdict}: only ${names.join(', ')}`,
       );
-    for (const cause of ['iotlb', 'walk-cache', 'device-tlb', 'freed-while-mapped', 'no-protection'])
+    for (const cause of ['iotlb', 'walk-cache', 'device-tlb', 'pte', 'freed-while-mapped', 'no-protection'])
       assert.ok(
         names.some((name) => name.split(' by ')[1] === cause),
         `${cause}: only ${names.join(', ')}`,

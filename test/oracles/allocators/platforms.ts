@@ -1,8 +1,8 @@
 /**
- * Slow models of the bitmap allocators of four platforms, a state a page. They tell of each flush that the platform would make.
+ * Slow models of the bitmap allocators of five platforms, a state a page. They tell of each flush that the platform would make.
  *
  * Sources, all Linux 3.6: `arch/x86/kernel/amd_gart_64.c`, `arch/alpha/kernel/pci_iommu.c`, `drivers/iommu/amd_iommu.c`,
- * `drivers/parisc/sba_iommu.c`.
+ * `drivers/parisc/sba_iommu.c`, `arch/ia64/hp/common/sba_iommu.c`.
  */
 import { PagesModel } from './bitmap.ts';
 import { nextPowerOfTwo } from './sorted-ranges.ts';
@@ -151,5 +151,40 @@ export class SbaPariscModel extends PlatformModel {
     }
     this.hint = { word: 0, shift: 0 };
     return 0;
+  }
+}
+
+export class SbaIa64Model extends PlatformModel {
+  private hint = { word: 0, shift: 0 };
+
+  allocate(asked: number, limitPfn: number): number {
+    const pages = nextPowerOfTwo(asked);
+    const words = Math.floor(this.below(limitPfn) / 64);
+    let lo = this.pass(pages, words);
+    if (lo === 0) {
+      this.flushes.all();
+      lo = this.pass(pages, words);
+    }
+    return lo === 0 ? 0 : this.take(lo, pages);
+  }
+
+  private pass(pages: number, words: number): number {
+    const { word, shift } = this.hint;
+    // A single page looks at the hint's word from its first bit on. Whole words must end before the map does.
+    const lo =
+      pages === 1
+        ? this.search(1, word * 64, words * 64, 1)
+        : pages <= 32
+          ? this.search(pages, word * 64 + shift, words * 64, pages)
+          : this.search(pages, word * 64, words * 64 - 1, 64);
+    const last = (lo + pages - 1) % 64;
+    if (lo === 0) this.hint = { word: 0, shift: 0 };
+    else if (pages > 32) this.hint = { word: (lo + pages) / 64, shift: 0 };
+    else this.hint = { word: Math.floor(lo / 64), shift: last + 1 };
+    return lo;
+  }
+
+  override free(pfn: number, pages: number): void {
+    super.free(pfn, nextPowerOfTwo(pages));
   }
 }

@@ -9,6 +9,7 @@
 import type { Operation, Outcome } from '../../../src/core/operations.ts';
 import { policies } from '../../../src/core/os/invalidation/index.ts';
 import { NO_PFN } from '../../../src/core/os/iova/allocator.ts';
+import { allocators } from '../../../src/core/os/iova/index.ts';
 import { resolveSpec } from '../../../src/core/resolve-spec.ts';
 import { Simulator } from '../../../src/core/simulator.ts';
 import type { Combination } from './combinations.ts';
@@ -274,11 +275,13 @@ class Player {
     const access = this.draw(2) === 0 ? 'read' : 'write';
     const touched = this.expect({ op: 'dma', device, iova, lengthBytes: 1, access });
     if (touched === null) return;
-    const { mode, invalidation } = this.history.combination;
+    const { mode, invalidation, allocator } = this.history.combination;
     if (touched.verdict === 'ok') this.complain(`a dead mapping at ${iova} answers "ok" to a ${access}`);
+    const leavesNothing =
+      policies[invalidation]!.leavesNothing === true && allocators[allocator]!.keepsMappings !== true;
     if (STANDS.has(mode) && touched.verdict === 'stale-cross-tenant')
       this.complain(`${iova} reaches memory of somebody else in the mode ${mode}`);
-    if (TRANSLATES.has(mode) && policies[invalidation]!.leavesNothing === true && touched.verdict !== 'fault')
+    if (TRANSLATES.has(mode) && leavesNothing && touched.verdict !== 'fault')
       this.complain(`${invalidation} lets a ${access} of ${iova} through after its unmap: "${touched.verdict}"`);
   }
 

@@ -1,6 +1,9 @@
 /**
- * delayed, in its parisc form: unmap clears the valid bits and posts the purge at once; the range waits in a small batch; at the 16th
- * one read-back forces all purges to complete and the batch is freed. No timer: an idle device leaves the batch where it is.
+ * delayed: a small batch of unmapped ranges is held back, flushed, then freed; no timer. Two forms, of which `delayed-ia64.ts` has the
+ * other.
+ *
+ * The parisc form: unmap clears the valid bits and posts the purge at once; the range waits in a small batch; at the 16th
+ * one read-back forces all purges to complete and the batch is freed. An idle device leaves the batch where it is.
  *
  * Source: Linux 3.6 `drivers/parisc/sba_iommu.c` (`DELAYED_RESOURCE_CNT` 16). A posted purge lands by itself 44 ns later: the time
  * that vIOMMU (ATC 2011) measured for an asynchronous invalidation to take effect; no figure for the sba chip was found.
@@ -10,6 +13,7 @@ import { ROW } from '../../meter/work.ts';
 import type { DigestSink } from '../../sim/digest-sink.ts';
 import type { Lock } from '../../sim/lock.ts';
 import type { Domain } from '../domain.ts';
+import { DelayedIa64 } from './delayed-ia64.ts';
 import type { InvalidationPolicy, PolicyEntry, PolicyParts } from './policy.ts';
 
 const POSTED_PURGE_PS = 44_000;
@@ -134,12 +138,21 @@ export const delayed: PolicyEntry = {
     required: ['kind'],
     properties: {
       kind: { const: 'delayed' },
-      form: { enum: ['parisc'], description: 'whose trick: parisc posts the purge at unmap' },
-      entries: { type: 'integer', minimum: 1, maximum: 4096, description: 'size of the batch' },
+      form: {
+        enum: ['parisc', 'ia64'],
+        description: 'whose trick: parisc posts the purge at unmap, ia64 does nothing at all until the batch is full',
+      },
+      entries: {
+        type: 'integer',
+        minimum: 1,
+        maximum: 4096,
+        description: 'size of the batch; 16 in the parisc form, 64 in the ia64 form',
+      },
     },
   },
-  defaults: { kind: 'delayed', form: 'parisc', entries: 16 },
-  source: 'Linux 3.6 drivers/parisc/sba_iommu.c',
+  defaults: { kind: 'delayed', form: 'parisc' },
+  furtherDefaults: ({ form }) => ({ entries: form === 'ia64' ? 64 : 16 }),
+  source: 'Linux 3.6 drivers/parisc/sba_iommu.c, arch/ia64/hp/common/sba_iommu.c',
   reuse: {
     pteCleared: 'at unmap',
     cachedTranslation: 'purge posted at unmap, forced at the 16th',
@@ -147,6 +160,18 @@ export const delayed: PolicyEntry = {
     tablePages: 'at the 16th',
     window: 'until the posted purge lands, tens of ns',
   },
+  forms: [
+    {
+      parameters: { form: 'ia64' },
+      reuse: {
+        pteCleared: 'at the 64th',
+        cachedTranslation: 'purged at the 64th',
+        iova: 'at the 64th',
+        tablePages: 'at the 64th',
+        window: 'always, by a page walk if need be, until the 64th: no bound in time',
+      },
+    },
+  ],
   lazy: true,
   downgrades: {
     'caching-mode': {
@@ -167,5 +192,5 @@ export const delayed: PolicyEntry = {
   },
   deferred: false,
   needsCircular: false,
-  create: (parts) => new Delayed(parts),
+  create: (parts) => (parts.parameters.form === 'ia64' ? new DelayedIa64(parts) : new Delayed(parts)),
 };

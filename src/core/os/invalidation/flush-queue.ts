@@ -5,6 +5,8 @@
  *
  * Source: Linux 6.x `drivers/iommu/dma-iommu.c`, `queue_iova`, `fq_flush_timeout`, `fq_ring_free`; the single queue is that of 2023 for
  * guests whose every flush is an exit. Departs from it: table pages go back at the flush that covers them and not entry by entry.
+ * Counters: an entry that is queued while a flush is on its way carries that flush's number and waits for the next one, because the
+ * device may have cached the page after the flush had passed it.
  *
  * Pathologies: the timer frees the rings of all CPUs on the CPU that it fires on; a ring that fills up flushes without touching the
  * timer, which then flushes again; and an idle CPU's ring keeps its addresses until then.
@@ -60,17 +62,33 @@ class Ring {
   }
 }
 
+/** Flushes whose ends are remembered: each CPU of 64 may be in the midst of one. */
+const ENDS = 128;
+
 class DomainQueue {
   readonly domain: Domain;
   /** [cpu], or one for all; made when a CPU first unmaps here. */
   readonly rings: (Ring | undefined)[] = [];
-  /** Flushes that have begun, and that have ended. */
+  /** Flushes that have begun. */
   started = 0;
-  finished = 0;
+  /** [flush modulo ENDS]: ps after the clock's base at which it ended or will; they end in the order in which they began. */
+  readonly ends = new Float64Array(ENDS);
   timerArmed = false;
 
   constructor(domain: Domain) {
     this.domain = domain;
+  }
+
+  /** A flush is over as of `at`. CPUs that are behind that moment do not see it yet. */
+  finish(at: number): void {
+    this.ends[(this.started - 1) % ENDS] = at;
+  }
+
+  /** Flushes that have ended by `now`. */
+  finishedBy(now: number): number {
+    let finished = this.started;
+    while (finished > 0 && finished > this.started - ENDS && this.ends[(finished - 1) % ENDS]! > now) finished--;
+    return finished;
   }
 }
 
@@ -117,16 +135,18 @@ class FlushQueue implements InvalidationPolicy {
   }
 
   private flush(queue: DomainQueue): void {
+    const { flush, work } = this.parts;
     queue.started++;
-    this.parts.flush.domain(queue.domain);
-    queue.finished++;
+    flush.domain(queue.domain);
+    queue.finish(work.now());
     this.parts.tables.releaseUnlinked(queue.domain.index);
   }
 
   /** From the head on, up to the first entry that no flush has covered since it was queued. */
   private freeFinished(queue: DomainQueue, ring: Ring): void {
-    const { freeIova, counters } = this.parts;
-    while (ring.head !== ring.tail && ring.counter[ring.head]! < queue.finished) {
+    const { freeIova, counters, work } = this.parts;
+    const finished = queue.finishedBy(work.now());
+    while (ring.head !== ring.tail && ring.counter[ring.head]! < finished) {
       const { head } = ring;
       freeIova(queue.domain, ring.pfn[head]!, ring.pages[head]!);
       ring.head = ring.next(head);
@@ -203,7 +223,9 @@ class FlushQueue implements InvalidationPolicy {
   }
 
   /** Locks are rebased with the others, timers with the queue. */
-  rebase(_ps: number): void {}
+  rebase(ps: number): void {
+    for (const queue of this.queues) if (queue !== undefined) for (let at = 0; at < ENDS; at++) queue.ends[at]! -= ps;
+  }
 
   digest(sink: DigestSink): void {
     sink.number(this.token);
@@ -213,7 +235,7 @@ class FlushQueue implements InvalidationPolicy {
         continue;
       }
       sink.number(queue.started);
-      sink.number(queue.finished);
+      sink.column(queue.ends, ENDS);
       sink.number(queue.timerArmed ? 1 : 0);
       for (const [cpu, ring] of queue.rings.entries()) {
         if (ring === undefined) continue;

@@ -24,6 +24,8 @@ export interface PolicyParts {
   domains: readonly Domain[];
   /** Emulated hardware that caches not-present entries. */
   cachingMode: boolean;
+  /** Clears PTEs that this policy left standing (`InvalidationPolicy.keepsPte`), and books it. */
+  clearPtes(domain: Domain, pfn: number, pages: number): void;
   /** Frees an IOVA range: the allocator's lock and its cost. */
   freeIova(domain: Domain, pfn: number, pages: number): void;
   /** Arms a timer of this policy, `ps` after the clock's base; `token` comes back in `timer`. It fires on the CPU that arms it. */
@@ -36,6 +38,8 @@ export interface PolicyParts {
 }
 
 export interface InvalidationPolicy {
+  /** Whether `unmapped` finds the PTEs as they were: it clears them, by `clearPtes`, when it sees fit, and says so in `holds` until then. */
+  readonly keepsPte?: boolean;
   /**
    * The PTEs of [first, first + pages - 1] are cleared and their covered tables unlinked (`tables.unlinkedTables`).
    * Books its cost to the operation in progress.
@@ -50,6 +54,8 @@ export interface InvalidationPolicy {
   wrapped(domain: Domain, all: boolean): void;
   /** A range was freed ahead of the cursor, on a platform that flushes it there and then (`wrap` only). */
   freedAhead(domain: Domain, pfn: number, pages: number): void;
+  /** An allocator of a platform that frees what is held back before it gives up found nothing (`AllocatorSetup.onExhausted`). */
+  exhausted?(domain: Domain): void;
   /** A domain loses a device, or goes away: what it still holds back is flushed and freed. */
   drain(domain: Domain): void;
   /** A timer fires. @returns whether it did anything (a superseded one does not) */
@@ -90,12 +96,22 @@ export interface Downgrade {
   source: string;
 }
 
+/** All parameters of a kind, for those that are given; its own defaults when none are. */
+export function withDefaults(entry: PolicyEntry, given: Record<string, unknown> = {}): Record<string, unknown> {
+  const known = { ...entry.defaults, ...given };
+  return { ...entry.furtherDefaults?.(known), ...known };
+}
+
 export interface PolicyEntry {
   kind: string;
   schema: Record<string, unknown>;
   defaults: Record<string, unknown>;
+  /** Defaults that depend on the other parameters. */
+  furtherDefaults?(given: Record<string, unknown>): Record<string, unknown>;
   source: string;
   reuse: Reuse;
+  /** Forms of it with another answer. */
+  forms?: readonly { parameters: Record<string, unknown>; reuse: Reuse }[];
   /** What Linux calls lazy: unmap may return before the cached translation is gone. */
   lazy: boolean;
   /** What becomes of it under each cause; applied by `boot/effective-policy.ts`. */

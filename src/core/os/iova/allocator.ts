@@ -5,6 +5,7 @@
 import type { StepName } from '../../meter/cost-profile.ts';
 import type { DigestSink } from '../../sim/digest-sink.ts';
 import type { AllocatorCall } from './call.ts';
+import type { KeptMappings } from './kept-mappings.ts';
 
 /** "No IOVA": the attempt failed. Page 0 is never handed out, so 0 is free to mean this. */
 export const NO_PFN = 0;
@@ -58,6 +59,9 @@ export interface IovaAllocator {
    */
   timer?(token: number): void;
 
+  /** Mappings that outlive their unmap (`AllocatorEntry.keepsMappings`). */
+  readonly kept?: KeptMappings;
+
   /** CPU and memory of the next call; steps of the last one. */
   readonly call: AllocatorCall;
   /** Names of the locks that steps may name by number. */
@@ -102,6 +106,8 @@ export interface AllocatorSetup {
   call?: AllocatorCall;
   /** CPUs of the machine, 1 when absent. */
   cpus?: number;
+  /** Frames of its memory, for allocators that give addresses by frame. */
+  frames?: number;
   /** Arms a timer of this allocator: `timer` is called with that token, below TIMERS, so many ps from now, on the CPU that arms it. */
   arm?: (delayPs: number, token: number) => void;
   /**
@@ -111,6 +117,11 @@ export interface AllocatorSetup {
   onWrap: (() => void) | null;
   /** Called by those whose platform flushes what is freed ahead of the cursor, with just that range. As `onWrap`. */
   onFreedAhead?: ((pfn: number, pages: number) => void) | null;
+  /**
+   * Called by those whose platform, before it gives up, frees what its unmaps hold back. What the search has taken so far must be in
+   * `call` by then: ranges are freed in the course of it, and `call` comes back empty.
+   */
+  onExhausted?: (() => void) | null;
 }
 
 /** One line of the registry in `index.ts`. */
@@ -137,9 +148,15 @@ export interface AllocatorEntry {
   longestPages: number;
   /** Pages that a request takes. Where it is absent, those asked for, or for every size the next power of two. */
   pagesTaken?(pages: number, parameters: Record<string, unknown>): number;
+  /** Single pages that come back only when all so many that were taken with them are free. */
+  freedTogether?: number;
   /** Whether it refuses a hole that an aligned range of several pages would fill exactly. */
   refusesExactHoles?: boolean;
   /** Tries the 32-bit range first on every map (2008) instead of once per device. */
   always32BitFirst: boolean;
+  /** An unmap keeps address and PTEs for the next map of the same memory: `IovaAllocator.kept`. */
+  keepsMappings?: boolean;
+  /** Gives addresses by what is to be mapped: `AllocatorCall.frame` is filled in. Asks for no 32-bit address first. */
+  byFrame?: boolean;
   create(setup: AllocatorSetup): IovaAllocator;
 }

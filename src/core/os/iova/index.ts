@@ -3,13 +3,17 @@ import type { AllocatorEntry } from './allocator.ts';
 import { alpha } from './alpha.ts';
 import { amd2008 } from './amd-2008.ts';
 import { bitmap } from './bitmap.ts';
+import { contiguous } from './contiguous.ts';
 import { eiovar } from './eiovar.ts';
 import { gart } from './gart.ts';
+import { identity } from './identity.ts';
 import { maple } from './maple.ts';
+import { persistent } from './persistent.ts';
 import { powerpcPools } from './powerpc-pools.ts';
 import { rbtree } from './rbtree.ts';
 import { rbtree2008 } from './rbtree-2008.ts';
 import { rcache } from './rcache.ts';
+import { sbaIa64 } from './sba-ia64.ts';
 import { sbaParisc } from './sba-parisc.ts';
 import { sparcPools } from './sparc-pools.ts';
 
@@ -25,5 +29,9 @@ export const allocators: Record<string, AllocatorEntry> = {
   'sparc-pools': sparcPools,
   'powerpc-pools': powerpcPools,
   'sba-parisc': sbaParisc,
+  'sba-ia64': sbaIa64,
   eiovar,
+  identity,
+  persistent,
+  contiguous,
 };

@@ -50,6 +50,8 @@ export class HostQueue extends IotlbFlush {
   waiting = 0;
   /** Carries out an unmap; set by the mapper that posts them. */
   carryOut: (domain: Domain, first: number, pages: number) => void = () => {};
+  /** Told when an unmap was carried out. */
+  cleared: (domain: Domain, first: number, pages: number, at: number) => void = () => {};
 
   constructor(
     unit: InvalidationUnit,
@@ -99,6 +101,7 @@ export class HostQueue extends IotlbFlush {
     for (let at = 0; at < this.waiting; at++) {
       const domain = domains[this.waitingDomain[at]!]!;
       this.carryOut(domain, this.waitingFirst[at]!, this.waitingPages[at]!);
+      this.cleared(domain, this.waitingFirst[at]!, this.waitingPages[at]!, now);
       this.atOnce(domain, this.waitingFirst[at]!, this.waitingPages[at]!, tables.unlinkedTables === 0, now);
       tables.releaseUnlinked();
     }

@@ -10,15 +10,19 @@ import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import type { Counters } from '../../../../src/core/meter/counters.ts';
 import { type IovaAllocator, NO_PFN, RANGE, SUSPENDED } from '../../../../src/core/os/iova/allocator.ts';
+import { NO_FRAME_HINT } from '../../../../src/core/os/iova/call.ts';
 import { allocators } from '../../../../src/core/os/iova/index.ts';
 import { BitmapModel } from '../../../oracles/allocators/bitmap.ts';
+import { ContiguousModel, takenOverRcache } from '../../../oracles/allocators/contiguous.ts';
 import { EiovarModel } from '../../../oracles/allocators/eiovar.ts';
+import { IdentityModel } from '../../../oracles/allocators/identity.ts';
 import { MapleModel } from '../../../oracles/allocators/maple.ts';
 import {
   AlphaModel,
   Amd2008Model,
   type Flushes,
   GartModel,
+  SbaIa64Model,
   SbaPariscModel,
 } from '../../../oracles/allocators/platforms.ts';
 import { PowerpcPoolsModel, SparcPoolsModel } from '../../../oracles/allocators/pools.ts';
@@ -185,6 +189,10 @@ interface Subject {
   /** The rounding that `livePages` and the listing show. */
   rounds: boolean;
   cpus?: boolean;
+  /** A tenth of the operations: the parts of it have been compared at length. */
+  short?: boolean;
+  /** Frames of the machine, where addresses are given by frame. */
+  frames?: number;
   /** CPUs of one with a cache, whose timers fire at random and which is asked on the caller's last attempt and before. */
   cacheOf?: number;
   /** Pages that a request takes, where `rounds` does not say it. */
@@ -202,6 +210,8 @@ function entriesOf({ apertureBytes = 2 ** 32 }: Mix): number {
 
 /** CPUs on which the pooled allocators are asked, in turn at random. */
 const CPUS_LAST = 63;
+/** Memory of the machine where addresses are given by frame: what is asked for comes again and again. */
+const WINDOW_FRAMES = 2 ** 14;
 
 function rcacheOf(title: string, shape: Partial<RcacheShape>): Subject {
   const { cpus = 4, ...parameters } = shape;
@@ -254,6 +264,12 @@ const subjects: Subject[] = [
     model: (mix, flushes) => new SbaPariscModel(entriesOf(mix), flushes),
   },
   {
+    kind: 'sba-ia64',
+    tree: false,
+    rounds: true,
+    model: (mix, flushes) => new SbaIa64Model(entriesOf(mix), flushes),
+  },
+  {
     kind: 'sparc-pools',
     tree: false,
     rounds: false,
@@ -275,6 +291,46 @@ const subjects: Subject[] = [
     rounds: false,
     cpus: true,
     model: (mix) => new PowerpcPoolsModel(entriesOf(mix)),
+  },
+  {
+    kind: 'identity',
+    tree: false,
+    rounds: false,
+    cpus: true,
+    frames: WINDOW_FRAMES,
+    model: () => new IdentityModel(CPUS_LAST + 1, WINDOW_FRAMES, 2 ** 20),
+  },
+  { kind: 'persistent', tree: true, rounds: false, model: () => new RbtreeModel() },
+  {
+    kind: 'contiguous',
+    title: 'contiguous over rbtree',
+    parameters: { over: 'rbtree' },
+    tree: true,
+    rounds: false,
+    cpus: true,
+    model: () => new ContiguousModel(new RbtreeModel()),
+  },
+  {
+    kind: 'contiguous',
+    title: 'contiguous over rcache',
+    tree: true,
+    rounds: false,
+    cacheOf: 4,
+    taken: takenOverRcache,
+    model: (_mix, _flushes, arm) => {
+      const shape = { cpus: 4, magazineEntries: 127, depot: 'trimmed', depotMax: 32 } as const;
+      return new ContiguousModel(new RcacheModel({ ...shape, tree: 'rbtree', maxOrder: 7 }, arm));
+    },
+  },
+  {
+    kind: 'contiguous',
+    title: 'contiguous over maple',
+    parameters: { over: 'maple' },
+    tree: false,
+    rounds: false,
+    cpus: true,
+    short: true,
+    model: () => new ContiguousModel(new MapleModel()),
   },
 ];
 
@@ -331,7 +387,8 @@ function play(subject: Subject, mix: Mix, operations: number, budget: number): P
     lastPfn: LAST_48BIT,
     maskLastPfn: LAST_48BIT,
     parameters,
-    cpus: subject.cacheOf ?? 1,
+    cpus: subject.cacheOf ?? CPUS_LAST + 1,
+    frames: subject.frames ?? 1,
     arm: (delayPs, token) => {
       assert.equal(delayPs, 1e11);
       armed.push(token);
@@ -395,6 +452,13 @@ function play(subject: Subject, mix: Mix, operations: number, budget: number): P
       (model as AllocatorModel & { cpu: number }).cpu = real.call.cpu;
       operation += ` on CPU ${real.call.cpu}`;
     }
+    if (subject.frames !== undefined) {
+      // Mostly the frames of a small pool; some lie half outside of the memory, some lists have no one frame.
+      const frame = pick(0, 9) === 0 ? NO_FRAME_HINT : pick(0, 19) === 0 ? subject.frames - 2 : pick(0, 400);
+      real.call.frame = frame;
+      (model as AllocatorModel & { frame: number }).frame = frame;
+      operation += ` of frame ${frame}`;
+    }
     onCpu(false);
     real.call.lastAttempt = lastAttempt;
     model.lastAttempt = lastAttempt;
@@ -427,7 +491,7 @@ function play(subject: Subject, mix: Mix, operations: number, budget: number): P
     const device = pick(0, mix.devices.length - 1);
     const pages = mix.pages(pick);
     const limitPfn = mix.devices[device]!;
-    if (limitPfn > LAST_32BIT && (entry.always32BitFirst || !gaveUp.has(device))) {
+    if (limitPfn > LAST_32BIT && entry.byFrame !== true && (entry.always32BitFirst || !gaveUp.has(device))) {
       if (attempt(pages, LAST_32BIT, false) !== NO_PFN) return;
       gaveUp.add(device);
     }
@@ -503,7 +567,7 @@ function play(subject: Subject, mix: Mix, operations: number, budget: number): P
     if (live.length === 0 || pick(0, 99) < wantsMore) request();
     else release();
     played.peak = Math.max(played.peak, live.length);
-    played.cachedPeak = Math.max(played.cachedPeak, real.cachedRanges ?? 0);
+    if (subject.cacheOf !== undefined) played.cachedPeak = Math.max(played.cachedPeak, real.cachedRanges ?? 0);
     if (real.liveRanges !== live.length) assert.equal(real.liveRanges, live.length, `${where()}, liveRanges`);
     if (real.livePages !== livePages) assert.equal(real.livePages, livePages, `${where()}, livePages`);
     if (step % 2000 === 0) {
@@ -514,7 +578,7 @@ function play(subject: Subject, mix: Mix, operations: number, budget: number): P
       assert.equal(real.cachedRanges ?? 0, cached.length, `${where()}, cachedRanges`);
       const cachedPages = cached.reduce((sum, { lo, hi }) => sum + hi - lo + 1, 0);
       assert.equal(real.cachedPages ?? 0, cachedPages, `${where()}, cachedPages`);
-      assert.equal(real.depotMagazines, (model as { depotMagazines?: number }).depotMagazines, where());
+      assert.equal(real.depotMagazines ?? 0, (model as { depotMagazines?: number }).depotMagazines ?? 0, where());
     }
   }
   assert.equal(real.nodesVisited, played.steps, `${where()}, nodesVisited`);
@@ -527,7 +591,10 @@ for (const subject of subjects) {
     for (const mix of subject.cacheOf === undefined ? mixes : [...mixes, ...cacheMixes]) {
       test(mix.title, () => {
         // Each of 16 pools that is reserved as a whole is scanned from end to end, in the model page by page.
-        const operations = subject.cpus === true && mix.reserving === true ? OPERATIONS / 10 : OPERATIONS;
+        const pools = subject.cpus === true && subject.frames === undefined && mix.reserving === true;
+        // And what is searched from two ends goes over all that is reserved each time.
+        const ends = subject.frames !== undefined && mix.liveLast === 700;
+        const operations = pools || ends || subject.short === true ? OPERATIONS / 10 : OPERATIONS;
         const played = play(subject, mix, operations, Infinity);
         const { allocations, failures, peak } = played;
         total.push(played);
