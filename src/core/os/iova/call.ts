@@ -68,6 +68,12 @@ export class AllocatorCall {
     this.times[count] = times;
   }
 
+  /** A step turns out to be another one than was added. */
+  change(i: number, step: number): void {
+    if (i === 0) this.firstStep = step;
+    else this.step[i] = step;
+  }
+
   /** One of STEP. */
   stepAt(i: number): number {
     return i === 0 ? this.firstStep : this.step[i]!;

@@ -209,7 +209,7 @@ class Contiguous implements IovaAllocator {
     const { call } = this;
     const from = call.count;
     this.inner.free(pfn, pages);
-    if (call.step[from] === STEP.treeFree) call.step[from] = STEP.treeRemove;
+    if (call.stepAt(from) === STEP.treeFree) call.change(from, STEP.treeRemove);
   }
 
   timer(token: number): void {

@@ -33,7 +33,7 @@ class Persistent extends Rbtree {
     const { call } = this;
     const { count } = call;
     super.free(pfn, pages);
-    call.step[count] = STEP.treeRemove;
+    call.change(count, STEP.treeRemove);
   }
 
   override inspect(): Record<string, number | string | boolean | null> {
