@@ -3,7 +3,7 @@
 import * as results from '../../src/core/os/iova/allocator.ts';
 import { AllocatorCall } from '../../src/core/os/iova/call.ts';
 import { allocators } from '../../src/core/os/iova/index.ts';
-import { processorNs } from '../processor-time.ts';
+import { processNs } from '../processor-time.ts';
 import * as list from './operations.ts';
 import { type Operations, operationsOf, type Round } from './operations.ts';
 
@@ -45,9 +45,9 @@ export function measure(kind: string, round: Round): Result {
   const { live, unmeasured } = round;
   const run = new Run(live);
   run.play(allocator, operations, 0, live + unmeasured);
-  const begun = processorNs();
+  const begun = processNs();
   run.play(allocator, operations, live + unmeasured, operations.length);
-  const nsPerPair = (processorNs() - begun) / round.measured;
+  const nsPerPair = (processNs() - begun) / round.measured;
   run.empty(allocator);
   return { nsPerPair, checksum: run.checksum >>> 0, failures: run.failures };
 }
