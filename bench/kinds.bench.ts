@@ -55,7 +55,7 @@ async function begin(arms: readonly Arm[]): Promise<Child> {
 
 export async function run({ smoke }: { smoke: boolean }): Promise<void> {
   const arms = allArms();
-  const packets = smoke ? 1_000 : 20_000;
+  const packets = smoke ? 1_000 : 60_000;
   const measured = smoke ? arms.slice(0, 2) : arms;
   const all = await begin(arms);
   const slowed: string[] = [];

@@ -2,7 +2,7 @@
 import { allocators } from '../src/core/os/iova/index.ts';
 import { resolveSpec } from '../src/core/resolve-spec.ts';
 import { Simulator } from '../src/core/simulator.ts';
-import { processorNs } from './processor-time.ts';
+import { threadNs } from './processor-time.ts';
 
 export interface Arm {
   allocator: string;
@@ -40,7 +40,7 @@ export function specOf({ allocator, invalidation, gbps, cpus, ringSize = 512 }: 
   };
 }
 
-/** Seconds on the wall and of the processor, packets and the rest of one run of so many packets offered. */
+/** Seconds on the wall and of this thread's processor time, packets and the rest of one run of so many packets offered. */
 export function simulate(arm: Arm, packets: number) {
   const { gbps } = arm;
   const simulator = new Simulator(resolveSpec(specOf(arm)));
@@ -49,16 +49,16 @@ export function simulate(arm: Arm, packets: number) {
   simulator.startRun({ forNs: 1 });
   while (!simulator.stepRun(1000));
   const started = performance.now();
-  const begunNs = processorNs();
+  const begunNs = threadNs();
   simulator.startRun({ forNs: Math.ceil(packets * wireNs) });
   while (!simulator.stepRun(5000));
-  const processorSeconds = (processorNs() - begunNs) / 1e9;
+  const threadSeconds = (threadNs() - begunNs) / 1e9;
   const seconds = (performance.now() - started) / 1000;
   const result = simulator.runResult() as { operations: number; workloads: { counts: { offered: number } }[] };
   const offered = result.workloads[0]!.counts.offered;
   return {
     seconds,
-    processorSeconds,
+    threadSeconds,
     packets: result.operations,
     completed: result.operations / offered,
     factor: simulator.runWireSeconds() / seconds,

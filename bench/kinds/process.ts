@@ -9,8 +9,8 @@ const WARM_PACKETS = 3_000;
 
 process.on('disconnect', () => process.exit());
 process.on('message', ({ arm, packets }: { arm: Arm; packets: number }) => {
-  const { processorSeconds, packets: done, digest } = simulate(arm, packets);
-  process.send!({ ns: (processorSeconds * 1e9) / done, digest });
+  const { threadSeconds, packets: done, digest } = simulate(arm, packets);
+  process.send!({ ns: (threadSeconds * 1e9) / done, digest });
 });
 
 tuneCompiler();
