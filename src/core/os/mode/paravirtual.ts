@@ -121,7 +121,7 @@ export class HostQueue extends IotlbFlush {
   /** The host invalidates for nothing: the request that woke it is what is paid for. */
   private invalidate(domain: Domain, first: number, pages: number, leafOnly: boolean, at: number): void {
     this.unit.range(domain.index, first, pages, leafOnly, at);
-    for (const device of domain.deviceTlbs) this.dropFromDevice(device, domain, first, pages, at);
+    for (const device of domain.deviceTlbs) this.dropFromDevice(this.unit, device, domain, first, pages, at);
   }
 
   override context(device: Device): void {
@@ -129,7 +129,7 @@ export class HostQueue extends IotlbFlush {
     this.request();
     const { domain } = device;
     if (domain !== null && device.deviceTlb !== null)
-      this.dropFromDevice(device, domain, 0, Number.POSITIVE_INFINITY, this.work.now());
+      this.dropFromDevice(this.unit, device, domain, 0, Number.POSITIVE_INFINITY, this.work.now());
   }
 
   override left(domain: Domain): void {
@@ -153,7 +153,8 @@ export class HostQueue extends IotlbFlush {
     const now = this.work.now();
     this.unit.global(now);
     for (const domain of domains)
-      for (const device of domain.deviceTlbs) this.dropFromDevice(device, domain, 0, Number.POSITIVE_INFINITY, now);
+      for (const device of domain.deviceTlbs)
+        this.dropFromDevice(this.unit, device, domain, 0, Number.POSITIVE_INFINITY, now);
   }
 
   override globalIotlb(domains: readonly Domain[]): void {
@@ -164,7 +165,8 @@ export class HostQueue extends IotlbFlush {
     if (this.waiting > 0) this.kick();
     const now = this.work.now();
     this.unit.domain(domain.index, now);
-    for (const device of domain.deviceTlbs) this.dropFromDevice(device, domain, 0, Number.POSITIVE_INFINITY, now);
+    for (const device of domain.deviceTlbs)
+      this.dropFromDevice(this.unit, device, domain, 0, Number.POSITIVE_INFINITY, now);
   }
 
   override range(domain: Domain, first: number, pages: number, leafOnly: boolean): void {
@@ -182,7 +184,8 @@ export class HostQueue extends IotlbFlush {
   }
 
   override deviceRange(domain: Domain, first: number, pages: number): void {
-    for (const device of domain.deviceTlbs) this.dropFromDevice(device, domain, first, pages, this.work.now());
+    for (const device of domain.deviceTlbs)
+      this.dropFromDevice(this.unit, device, domain, first, pages, this.work.now());
   }
 
   override inspect(): Record<string, unknown> {
