@@ -302,7 +302,7 @@ describe('the exit under the lock', () => {
     assert.ok(machine(true).operations > machine(false).operations * 3);
   });
 
-  // Accesses to memory for each IOTLB miss at 1 to 20 flows: 2.01 / 0.96, 2.46 / 1.19, ... 2.33 / 1.19: 1.95 to 2.10.
+  // Accesses to memory for each IOTLB miss at 1 to 20 flows: 2.01 / 0.96, 2.46 / 1.19, ... 2.33 / 1.19: 1.96 to 2.09.
   test('with warm walk caches a miss takes the published two accesses', () => {
     const { counts, iotlb } = run(1, { hostRequest: 0 });
     const each = counts.memoryReferences! / iotlb.misses;
