@@ -3,7 +3,8 @@
  *
  * A block is mapped when a tenant of kind `vm` is handed it, in the largest pages that fit, and taken out and invalidated before it is
  * anybody else's: when the buffer is freed, the tenant goes, or somebody else is handed a frame that the guest's drivers gave back and
- * that is the guest's until then. None of it is booked to the guest's operations.
+ * that is the guest's until then. What is left of a large page is mapped again in small ones. None of it is booked to the guest's
+ * operations.
  *
  * Source: VFIO: memory is mapped for the devices when the guest gets it. Departs: a guest-physical address is the physical one. A
  * tenant has what it was handed, not `memoryBytes` at once.
@@ -11,7 +12,7 @@
 import { ALL_PAGES, aligned, alignRange, codeDeviceRange, type InvalidationUnit } from '../../hardware/invalidation.ts';
 import { type FrameWatcher, type Memory, STANDING } from '../../hardware/memory.ts';
 import type { NestedWalk } from '../../hardware/nested.ts';
-import { type PageTables, READ, WRITE } from '../../hardware/page-table.ts';
+import { type PageTables, READ, WALK, WRITE } from '../../hardware/page-table.ts';
 import type { SecondStage } from '../../hardware/watcher.ts';
 import type { Costs } from '../../meter/cost-profile.ts';
 import type { Work } from '../../meter/work.ts';
@@ -45,6 +46,8 @@ export abstract class GuestMemory implements FrameWatcher {
   /** [tenant]: 1 for a tenant of kind `vm`; its domains. */
   private readonly guests: number[] = [];
   private readonly domains: Domain[][] = [];
+  /** What is left of large pages that lost a part, until it is mapped again: there may be no frame to be had for a table before that. */
+  private torn: { tree: Tree; tenant: number; first: number; end: number }[] = [];
 
   constructor(parts: HypervisorParts, mapper: PageMapper, standing: number) {
     this.parts = parts;
@@ -94,12 +97,14 @@ export abstract class GuestMemory implements FrameWatcher {
     const held: [number, number][] = [];
     this.parts.memory.forEachOfGuest(tenant, this.standing, (first, count) => held.push([first, count]));
     for (const [first, count] of held) this.takeBack(first, count, tenant);
+    this.mend();
     this.guests[tenant] = 0;
   }
 
   /** Frames leave their tenant for good: a buffer is freed, or coherent memory unmapped. They are not given back yet. */
   left(first: number, count: number): void {
     this.leaving(first, count, -1);
+    this.mend();
   }
 
   /** All that a guest holds, into a tree that is new. @returns false without a frame for a table */
@@ -137,15 +142,39 @@ export abstract class GuestMemory implements FrameWatcher {
     for (const tree of this.treesOf(tenant)) {
       const pages = within(tree, first, count);
       if (pages === 0) continue;
+      this.tear(tree, tenant, first);
+      this.tear(tree, tenant, first + pages - 1);
       mapper.clear(tree, first, pages);
       this.cut(tree, tenant, first, pages, tables.unlinkedTables === 0, at);
       tables.releaseUnlinked(tree.index);
     }
   }
 
+  /** A page is about to be cleared: if it is part of a large one, so are the others of that. */
+  private tear(tree: Tree, tenant: number, page: number): void {
+    const { tables } = this.parts;
+    if (tables.walk(tree.root, tree.levels, page) !== WALK.leaf || tables.foundPages === 1) return;
+    const first = page - (page % tables.foundPages);
+    this.torn.push({ tree, tenant, first, end: first + tables.foundPages });
+  }
+
+  /** Maps again what large pages lost though it is still their guest's; without a frame for a table the guest has lost it too. */
+  private mend(): void {
+    const { mapper, standing } = this;
+    const { memory } = this.parts;
+    for (let piece = this.torn.shift(); piece !== undefined; piece = this.torn.shift()) {
+      const { tree, tenant, end } = piece;
+      for (let { first } = piece; first < end; first++) {
+        if (memory.standingOf(first) !== standing || memory.ownerOf(first) !== tenant) continue;
+        if (mapper.write(tree, first, first, 1, READ | WRITE, 1) < 1) this.takeBack(first, 1, tenant);
+      }
+    }
+  }
+
   handedOut(first: number, count: number, tenant: number): boolean {
     const { mapper, standing } = this;
     const { memory, tables } = this.parts;
+    this.mend();
     if (this.guests[tenant] !== 1) return true;
     // What the guest's drivers gave back and take again was never out of its tables.
     if (memory.standingOf(first) === standing && memory.standingOf(first + count - 1) === standing) {

@@ -203,6 +203,69 @@ describe('who reaches what', () => {
   });
 });
 
+describe('a large page that loses a part', () => {
+  const torn = (mode: string, memoryBytes: number) => {
+    const machine = guest(
+      { mode },
+      {
+        machine: { memoryBytes },
+        tenants: [
+          { name: 'red', kind: 'vm' },
+          { name: 'blue', kind: 'vm' },
+        ],
+        domains: [
+          { name: 'r', tenant: 'red' },
+          { name: 's', tenant: 'red' },
+        ],
+        devices: [
+          { name: 'd', kind: 'custom', domain: 'r' },
+          { name: 'e', kind: 'custom', domain: 's' },
+        ],
+        workloads: [{ name: 'w', kind: 'dma-window', device: 'd', windowBytes: 2 ** 22 }],
+      },
+    );
+    machine.run({ forNs: 10_000 });
+    // Its driver gives 6 MiB back, which stay the guest's, in large pages.
+    machine.ok({ op: 'workload-remove', workload: 'w' });
+    return machine;
+  };
+
+  for (const mode of ['direct', 'nested'])
+    test(`${mode}: the rest is mapped still, and what was lost is not`, () => {
+      const machine = torn(mode, 2 ** 24);
+      const theirs = machine.addressOf(machine.buffer(4096, { tenant: 'blue', physicalAddress: 0x480000 }));
+      for (const physicalAddress of [0x47f000, 0x481000, 0x400000, 0x5ff000]) {
+        const buffer = machine.buffer(4096, { tenant: 'red', physicalAddress });
+        for (const device of ['d', 'e']) {
+          const { iova, id } = machine.map(device, { buffer });
+          assert.equal(machine.touch(device, iova).verdict, 'ok', `${physicalAddress.toString(16)} by ${device}`);
+          machine.unmap(id);
+        }
+      }
+      for (const device of ['d', 'e']) assert.equal(machine.touch(device, theirs).verdict, 'fault');
+      if (mode === 'nested') {
+        const range = { physicalAddress: theirs, lengthBytes: 4096, access: 'rw' } as const;
+        machine.ok({ op: 'iommu-map', domain: 'r', iova: '0x10000', ...range });
+        assert.equal(machine.touch('d', '0x10000').reason, 0x79);
+      }
+    });
+
+  for (const mode of ['direct', 'nested'])
+    test(`${mode}: without a frame for small pages the guest loses it, and nobody else gets at it`, () => {
+      const machine = torn(mode, 2 ** 24);
+      while (machine.apply({ op: 'buffer', lengthBytes: 4096 }).status === 'ok');
+      machine.ok({ op: 'buffer', lengthBytes: 4096, tenant: 'blue', physicalAddress: 0x480000 });
+      const own = machine.apply({ op: 'buffer', lengthBytes: 4096, tenant: 'red', physicalAddress: 0x481000 });
+      // Whoever has the frame now: it is red's and in its tables, or free and in nobody's.
+      for (const at of [0x480000, 0x481000, 0x500000])
+        for (const device of ['d', 'e']) {
+          const { verdict } = machine.touch(device, at);
+          const reached = mode === 'direct' && own.status === 'ok' && at === 0x481000;
+          assert.equal(verdict, reached ? 'unprotected' : 'fault', `${at.toString(16)} by ${device}`);
+        }
+    });
+});
+
 /** Q24 of the lists: the guest's flush never reaches the host, and the guest has no way to see it. */
 describe('a host that drops its guest’s flushes', () => {
   test('a guest that believes it is strict leaves stale translations', () => {
