@@ -308,6 +308,26 @@ describe('a host that drops its guest’s flushes', () => {
     assert.ok(machine.metrics().exposure.potential.longestWindowNs >= 1_000_000_000);
   });
 
+  test('a walk cache leads into a table that was freed and holds another', () => {
+    const after = (propagate: boolean) => {
+      const machine = guest({ nested: { propagate } }, { machine: { frameReuse: 'lifo' } });
+      const [first, second] = [0x800000, 0xa00000].map((physicalAddress) => {
+        machine.buffer(2 ** 21, { tenant: 'vm', physicalAddress });
+        return physicalAddress;
+      });
+      const range = { lengthBytes: 2 ** 21, access: 'rw', pageSize: '4KiB', domain: 'dom_0' } as const;
+      machine.ok({ op: 'iommu-map', iova: 0x40000000, physicalAddress: first!, ...range });
+      machine.touch('nic', 0x40000000);
+      machine.ok({ op: 'iommu-unmap', domain: 'dom_0', iova: 0x40000000, lengthBytes: 2 ** 21 });
+      // The frame of the table that went is the last that was freed.
+      machine.ok({ op: 'iommu-map', iova: 0x40200000, physicalAddress: second!, ...range });
+      const piece = machine.touch('nic', 0x40005000);
+      return [piece.verdict, piece.cause, piece.physicalAddress, piece.reason, machine.metrics().counts.staleWalks];
+    };
+    assert.deepEqual(after(true), ['fault', undefined, undefined, 0x71, 0]);
+    assert.deepEqual(after(false), ['stale', 'walk-cache', '0xa05000', undefined, 1]);
+  });
+
   test('with flushes carried out none of it', () => {
     const machine = guest();
     const { id, iova } = machine.map('nic', { buffer: machine.buffer(4096, { tenant: 'vm' }) });
