@@ -514,14 +514,24 @@ export interface EmulatedInput {
    */
   handling?: 'exit' | 'sidecore';
 }
+/**
+ * What the host of the mode `nested` does for its guests.
+ */
+export interface NestedInput {
+  /**
+   * Whether it carries a guest's invalidations out; without, it drops them, and the guest does not know.
+   */
+  propagate?: boolean;
+}
 export interface PolicyInput {
   /**
-   * What stands between a device and memory. direct, emulated and paravirtual are of guests; domains are a VM's then.
+   * What stands between a device and memory. direct, emulated, paravirtual and nested are of guests; domains are a VM's then.
    */
-  mode?: 'translate' | 'passthrough' | 'bounce' | 'shadow' | 'direct' | 'emulated' | 'paravirtual';
+  mode?: 'translate' | 'passthrough' | 'bounce' | 'shadow' | 'direct' | 'emulated' | 'paravirtual' | 'nested';
   bounce?: BounceInput;
   shadow?: ShadowInput;
   emulated?: EmulatedInput;
+  nested?: NestedInput;
   allocator?: AllocatorInput;
   invalidation?: InvalidationInput;
   force?: Force;
@@ -1178,7 +1188,7 @@ export interface DmaPage {
    */
   from?: 'iotlb' | 'device-tlb' | 'walk-cache' | 'walk' | 'passthrough' | 'interrupt';
   /**
-   * Page-table reads; 4 on a cold 4-level walk.
+   * Page-table reads; 4 on a cold 4-level walk, 24 on one of two stages.
    */
   memoryReferences: number;
   verdict: Verdict;
@@ -1243,10 +1253,10 @@ export interface InvalidateRequest {
 export interface InvalidateResult {
   descriptors: Count;
   /**
-   * What was really invalidated after alignment and fall-back; with an address and a length when it is a range.
+   * What was really invalidated after alignment and fall-back; with an address and a length when it is a range. `none`: a host dropped its guest's command.
    */
   effectiveRange: {
-    scope: InvalidateScope;
+    scope: 'global' | 'domain' | 'range' | 'none';
     iova?: HexAddress;
     lengthBytes?: Count;
   };
@@ -1655,6 +1665,17 @@ export interface WalkCache {
      * The table it points to was freed.
      */
     stale?: boolean;
+    [k: string]: unknown;
+  }[];
+  /**
+   * Of the tables below a guest's, in the mode `nested`; levels as above.
+   */
+  secondStage?: {
+    tableLevel: Count;
+    tenant: Id;
+    guestPhysicalAddress: HexAddress;
+    spanBytes?: Count;
+    table: HexAddress;
     [k: string]: unknown;
   }[];
   [k: string]: unknown;

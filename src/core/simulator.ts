@@ -16,6 +16,7 @@ import { FaultLog } from './hardware/fault.ts';
 import { InvalidationUnit } from './hardware/invalidation.ts';
 import { Iotlb } from './hardware/iotlb.ts';
 import { HOST_TENANT, Memory, NO_FRAME, STANDING } from './hardware/memory.ts';
+import { NestedWalk } from './hardware/nested.ts';
 import { NotPresentCache } from './hardware/not-present-cache.ts';
 import { PageTables } from './hardware/page-table.ts';
 import { Iommu } from './hardware/translate.ts';
@@ -42,8 +43,10 @@ import { Mappings } from './os/mappings.ts';
 import { bounce, poolDefaults } from './os/mode/bounce.ts';
 import { BouncePool, SLOT_BYTES } from './os/mode/bounce-pool.ts';
 import { EmulatedFlush } from './os/mode/emulated.ts';
+import type { GuestMemory } from './os/mode/guest-memory.ts';
 import { modes, parametersOf } from './os/mode/index.ts';
 import type { ModeEntry, ModeParts } from './os/mode/mode.ts';
+import { NestedFlush } from './os/mode/nested.ts';
 import { HostMapper, HostQueue } from './os/mode/paravirtual.ts';
 import { PartialPages } from './os/mode/partial-pages.ts';
 import { PageMapper } from './os/page-mapper.ts';
@@ -96,6 +99,10 @@ export class Simulator implements SimulatorApi {
   readonly tables: PageTables;
   readonly iotlb: Iotlb;
   readonly walkCaches: WalkCacheLevel[];
+  /** The walk of two stages; null in all modes but that of them. */
+  readonly nested: NestedWalk | null;
+  /** What keeps guests' memory mapped; null where nobody does. */
+  readonly hypervisor: GuestMemory | null;
   readonly faults: FaultLog;
   readonly exposure: Exposure;
   readonly mappings = new Mappings();
@@ -168,9 +175,9 @@ export class Simulator implements SimulatorApi {
     this.tables = new PageTables(this.memory);
     this.iotlb = new Iotlb(iommu.iotlb.entries, iommu.iotlb.ways, iommu.iotlb.replacement, this.random.stream('iotlb'));
     // The spec counts from the root; here [0] is the cache whose entries point to leaf tables.
-    this.walkCaches = [...iommu.walkCache.entriesPerLevel]
-      .reverse()
-      .map((entries, i) => new WalkCacheLevel(i + 1, entries));
+    const makeWalkCaches = () =>
+      [...iommu.walkCache.entriesPerLevel].reverse().map((entries, i) => new WalkCacheLevel(i + 1, entries));
+    this.walkCaches = makeWalkCaches();
     this.faults = new FaultLog(iommu.faultLogEntries);
     const pagesOf = (domain: number) => this.domains[domain]!.pages;
     this.exposure = new Exposure(this.iotlb, pagesOf, (domain) => this.domains[domain]?.deviceTlbs ?? []);
@@ -187,7 +194,23 @@ export class Simulator implements SimulatorApi {
       this.notPresent,
     );
     this.modeEntry = modes[policy.mode]!;
+    this.nested =
+      this.modeEntry.kind === 'nested' ? new NestedWalk(this.tables, this.walkCaches, makeWalkCaches()) : null;
     [this.flush, this.mapper] = this.wayToTheChip();
+    this.hypervisor =
+      this.modeEntry.hypervisor?.({
+        memory: this.memory,
+        tables: this.tables,
+        mapper: this.mapper,
+        unit: this.unit,
+        work: this.work,
+        costs: this.costs,
+        clock: this.clock,
+        levels: iommu.levels,
+        superpages: iommu.superpages,
+        coherent: iommu.coherent,
+        nested: this.nested,
+      }) ?? null;
     this.allocatorEntry = allocators[policy.allocator.kind]!;
     this.policyEntry = policies[policy.invalidation.kind]!;
     this.costReplies = new CostReplies(this.profile, spec.costs.overrides, {
@@ -291,6 +314,7 @@ export class Simulator implements SimulatorApi {
       interrupts,
       domainAt: (index) => this.domains[index]!,
       notPresent: this.notPresent,
+      nested: this.nested,
     });
     this.iommu.onFault = () => faultNotice(this);
     this.cpuAt = new Float64Array(machine.cpus);
@@ -334,6 +358,11 @@ export class Simulator implements SimulatorApi {
     }
     const mapper = new PageMapper(tables, work, costs, counters, superpages, coherent, pageTableLock);
     const { batchDescriptors } = invalidation;
+    if (this.modeEntry.kind === 'nested')
+      return [
+        new NestedFlush(unit, work, costs, counters, batchDescriptors, parametersOf(spec).propagate !== false),
+        mapper,
+      ];
     if (this.modeEntry.kind !== 'emulated')
       return [new IotlbFlush(unit, work, costs, counters, batchDescriptors), mapper];
     const sidecore = parametersOf(spec).handling === 'sidecore';
@@ -378,6 +407,8 @@ export class Simulator implements SimulatorApi {
 
   /** A domain, made for a device or by itself; null when there is no frame for its root table. */
   makeDomain(name: string | null, tenant: number, levels: number): Domain | null {
+    const { hypervisor } = this;
+    if (hypervisor !== null && !hypervisor.ready(tenant)) return null;
     const domain = new Domain(
       this.domains.length,
       name,
@@ -402,10 +433,15 @@ export class Simulator implements SimulatorApi {
       this.dma.mode?.standing ? [...this.reserved, this.dma.mode.standing] : this.reserved,
       this.policy,
       this.policyEntry,
+      hypervisor?.secondStageOf(tenant) ?? null,
     );
-    if (domain.root < 0) return null;
-    if (this.dma.mode !== null && !this.dma.mode.domainMade(domain)) {
+    if (domain.root < 0) {
+      hypervisor?.settle(tenant);
+      return null;
+    }
+    if (hypervisor?.domainMade(domain) === false || this.dma.mode?.domainMade(domain) === false) {
       this.tables.destroy(domain.root, domain.levels);
+      hypervisor?.settle(tenant);
       return null;
     }
     this.domains.push(domain);
@@ -660,6 +696,8 @@ export class Simulator implements SimulatorApi {
     this.iotlb.digest(sink);
     for (const level of this.walkCaches) level.digest(sink);
     this.notPresent?.digest(sink);
+    this.nested?.digest(sink);
+    this.hypervisor?.digest(sink);
     this.faults.digest(sink);
     this.exposure.digest(sink);
     this.oracle.digest(sink);

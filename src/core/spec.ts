@@ -8,7 +8,7 @@ export type Address = string | number;
 
 export type FrameReuse = 'lifo' | 'fifo' | 'random';
 export type Replacement = 'lru' | 'plru' | 'fifo' | 'random';
-export type Mode = 'translate' | 'passthrough' | 'bounce' | 'shadow' | 'direct' | 'emulated' | 'paravirtual';
+export type Mode = 'translate' | 'passthrough' | 'bounce' | 'shadow' | 'direct' | 'emulated' | 'paravirtual' | 'nested';
 
 export interface MachineSpec {
   cpus: number;
@@ -62,6 +62,7 @@ export interface ModeParameters {
   bounce?: { poolBytes: number; areas: 'one' | 'per-cpu' };
   shadow?: { classBytes: number[]; poolBytes: number };
   emulated?: { handling: 'exit' | 'sidecore' };
+  nested?: { propagate: boolean };
 }
 
 export interface PolicySpec extends ModeParameters {

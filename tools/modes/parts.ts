@@ -92,6 +92,39 @@ function besideTable(): string {
   );
 }
 
+/** Packets of 2 ms of a line that is never the limit, by CPUs, with the exit and without. */
+function nestedByCpus(): string {
+  const packets = (cpus: number, overrides: Record<string, number>): string => {
+    const simulator = new Simulator(
+      resolveSpec({
+        machine: { cpus },
+        costs: { profile: 'uiuc25-nested', overrides },
+        policy: { mode: 'nested', allocator: { kind: 'rcache' }, invalidation: { kind: 'strict' } },
+        tenants: [{ kind: 'vm' }],
+        devices: [{ kind: 'nic' }],
+        workloads: [
+          {
+            kind: 'nic-rx',
+            device: 'dev_0',
+            gbps: 400,
+            queues: cpus,
+            cpus: Array.from({ length: cpus }, (_, cpu) => cpu),
+            ringSize: 512,
+            mappingsPerPacket: 1,
+          },
+        ],
+      }),
+    );
+    simulator.startRun({ forNs: 2_000_000 });
+    while (!simulator.stepRun(100_000));
+    return figure(simulator.runResult().operations as number);
+  };
+  return table(
+    ['CPUs', 'packets', 'without the exit'],
+    [1, 2, 4, 8, 16].map((cpus) => [`${cpus}`, packets(cpus, {}), packets(cpus, { hostRequest: 0 })]),
+  );
+}
+
 export const modeParts: Record<string, Part> = {
   modes: modeTable,
   'modes side by side': besideTable,
@@ -101,5 +134,8 @@ export const modeParts: Record<string, Part> = {
   'mode direct': scene(scenes.direct),
   'mode emulated': scene(scenes.emulated),
   'mode paravirtual': scene(scenes.paravirtual),
+  'mode nested': scene(scenes.nested),
+  'mode nested, by CPUs': nestedByCpus,
+  'mode nested, flushes dropped': scene(scenes.nestedDeaf),
   'mode refused': scene(scenes.refused),
 };

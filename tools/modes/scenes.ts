@@ -154,6 +154,64 @@ export const paravirtual: Step[] = [
   },
 ];
 
+const REFERENCES: Shown = {
+  ...LINE,
+  result: {
+    id: true,
+    iova: true,
+    physicalAddress: true,
+    exposed: true,
+    pages: [{ physicalAddress: true, memoryReferences: true, from: true, verdict: true, cause: true, reason: true }],
+    costCycles: true,
+    breakdown: { invalidation: true, vmExit: true },
+    effectiveRange: true,
+    timeNs: true,
+  },
+};
+
+export const nested: Step[] = [
+  {
+    curl: guest('stages', '{"mode": "nested", "allocator": {"kind": "rbtree"}, "invalidation": {"kind": "strict"}}'),
+    show: CREATED,
+  },
+  {
+    curl: ops('stages', [
+      '{"op": "buffer", "lengthBytes": 8192, "tenant": "vm", "as": "b"}',
+      '{"op": "map", "device": "nic", "kind": "single", "direction": "from-device", "buffer": "$b", "as": "m"}',
+      '{"op": "dma", "device": "nic", "iova": "$m.iova", "lengthBytes": 8192, "access": "write"}',
+      '{"op": "unmap", "mapping": "$m"}',
+      '{"op": "dma", "device": "nic", "iova": "$m.iova", "lengthBytes": 64, "access": "write"}',
+      '{"op": "map", "device": "nic", "kind": "single", "direction": "from-device", "buffer": "$b", "as": "again"}',
+      '{"op": "free", "buffer": "$b", "force": true}',
+      '{"op": "dma", "device": "nic", "iova": "$again.iova", "lengthBytes": 64, "access": "write"}',
+    ]),
+    show: REFERENCES,
+  },
+];
+
+export const nestedDeaf: Step[] = [
+  {
+    curl: guest(
+      'deaf',
+      '{"mode": "nested", "allocator": {"kind": "rbtree"}, "invalidation": {"kind": "strict"}, "nested": {"propagate": false}}',
+    ),
+    show: CREATED,
+  },
+  {
+    curl: ops('deaf', [
+      '{"op": "buffer", "lengthBytes": 8192, "tenant": "vm", "as": "b"}',
+      '{"op": "map", "device": "nic", "kind": "single", "direction": "from-device", "buffer": "$b", "lengthBytes": 4096, "as": "m"}',
+      '{"op": "dma", "device": "nic", "iova": "$m.iova", "lengthBytes": 64, "access": "write"}',
+      '{"op": "unmap", "mapping": "$m"}',
+      '{"op": "dma", "device": "nic", "iova": "$m.iova", "lengthBytes": 64, "access": "write"}',
+      '{"op": "map", "device": "nic", "kind": "single", "direction": "from-device", "buffer": "$b", "offsetBytes": 4096, "lengthBytes": 4096}',
+      '{"op": "invalidate", "scope": "global"}',
+      '{"op": "dma", "device": "nic", "iova": "$m.iova", "lengthBytes": 64, "access": "write"}',
+    ]),
+    show: REFERENCES,
+  },
+];
+
 export const refused: Step[] = [
   {
     curl: create('{"name": "no", "policy": {"mode": "emulated", "invalidation": {"kind": "delayed"}, "shadow": {}}}'),

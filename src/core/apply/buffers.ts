@@ -101,7 +101,7 @@ export function endMappingsOf(simulator: Simulator, buffer: Buffer): number {
 }
 
 export function giveBack(simulator: Simulator, buffer: Buffer): void {
-  simulator.dma.mode?.left(buffer.frame, buffer.frames);
+  simulator.hypervisor?.left(buffer.frame, buffer.frames);
   simulator.memory.giveBack(buffer.frame, buffer.frames);
   simulator.buffers.remove(buffer);
 }

@@ -36,6 +36,12 @@ export function makeDevice(simulator: Simulator, operation: Of<'device'>): Outco
   if (deviceTlb !== null && 'status' in deviceTlb) return deviceTlb;
   const tenant = domain ? domain.tenant : tenantOfOwnDomain(simulator);
   if (typeof tenant !== 'number') return tenant;
+  if (operation.untrusted === true && simulator.modeEntry.kind === 'nested')
+    return refuse(
+      'policy-conflict',
+      'in the mode "nested" a device is a guest\'s, which does not see the port that it hangs on: nothing there is untrusted',
+      '/untrusted',
+    );
   if (operation.untrusted === true && !simulator.readyForUntrusted())
     return fail('no-frame', 'no page frames are left for the pool that an untrusted device needs');
   if (!domain) {

@@ -2,6 +2,7 @@
 import { HOST_TENANT } from '../hardware/memory.ts';
 import { domainDocument } from '../look/documents.ts';
 import type { Outcome } from '../operations.ts';
+import { FEW_LEVELS } from '../os/mode/index.ts';
 import { fail, ok, refuse } from '../outcome.ts';
 import type { Simulator } from '../simulator.ts';
 import type { Of } from './index.ts';
@@ -18,6 +19,8 @@ export function makeDomain(simulator: Simulator, operation: Of<'domain'>): Outco
   }
   const refusedTenant = refuseHost(simulator, tenant);
   if (refusedTenant) return refusedTenant;
+  if (simulator.modeEntry.kind === 'nested' && operation.levels === 3)
+    return refuse('policy-conflict', FEW_LEVELS, '/levels');
   const domain = simulator.makeDomain(operation.name ?? null, tenant, operation.levels ?? simulator.spec.iommu.levels);
   if (!domain) return fail('no-frame', 'no page frame is left for the root table of the domain');
   return ok(domainDocument(simulator, domain));
@@ -99,7 +102,7 @@ export function retireDomain(simulator: Simulator, index: number): void {
       for (const run of mappings.runs[slot]!) for (let i = 0; i < run.pages; i++) endPage(run.page + i, run.frame + i);
     // Coherent memory came with its mapping and has no other handle.
     if (mappings.ownsFrames[slot] === 1) {
-      simulator.dma.mode?.left(mappings.frame[slot]!, mappings.pages[slot]!);
+      simulator.hypervisor?.left(mappings.frame[slot]!, mappings.pages[slot]!);
       simulator.memory.giveBack(mappings.frame[slot]!, mappings.pages[slot]!);
     }
     simulator.dma.abandon(slot);
@@ -107,6 +110,7 @@ export function retireDomain(simulator: Simulator, index: number): void {
     mappings.remove(slot);
   }
   simulator.dma.mode?.domainGone(domain);
+  simulator.hypervisor?.domainGone(domain);
   simulator.flush.domainGone(domain);
   unit.submit(work.cpu, 1);
   unit.domain(index, work.now());

@@ -162,7 +162,7 @@ export function invalidate(simulator: Simulator, operation: Of<'invalidate'>): O
     for (const member of ['iova', 'lengthBytes'] as const)
       if (operation[member] !== undefined)
         return refuse('invalid-operation', 'scope "domain" covers all of it', `/${member}`);
-  const { counters, flush, unit } = simulator;
+  const { counters, flush } = simulator;
   const before = counters.descriptors;
   simulator.begin(0);
   if (scope === 'global') flush.global(simulator.domains);
@@ -170,7 +170,7 @@ export function invalidate(simulator: Simulator, operation: Of<'invalidate'>): O
   else flush.range(domain!, range.first, range.pages, operation.leafOnly ?? false);
   const cost = costOf(simulator);
   simulator.end();
-  const { effective } = unit;
+  const { effective } = flush;
   return ok({
     descriptors: counters.descriptors - before,
     effectiveRange:

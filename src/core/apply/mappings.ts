@@ -324,7 +324,7 @@ function mapCoherent(
   if (slot === MAP_SUSPENDED) return null;
   simulator.coherentFrames = NO_FRAME;
   if (slot < 0) {
-    dma.mode?.left(frame, pages);
+    simulator.hypervisor?.left(frame, pages);
     memory.giveBack(frame, pages);
   } else mappings.ownsFrames[slot] = 1;
   return finishMap(simulator, device, slot, () => []);
@@ -353,7 +353,7 @@ function unmapSlot(
   simulator.begin(cpu);
   dma.unmap(slot, device);
   if (frames > 0) {
-    dma.mode?.left(frame, frames);
+    simulator.hypervisor?.left(frame, frames);
     memory.giveBack(frame, frames);
   }
   const cost = costOf(simulator);

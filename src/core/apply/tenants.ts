@@ -19,7 +19,7 @@ export function makeTenant(simulator: Simulator, operation: Of<'tenant'>): Outco
     memoryBytes: operation.memoryBytes ?? null,
   };
   tenants.add(tenant);
-  simulator.dma.mode?.tenantMade(tenant.index, tenant.kind === 'vm');
+  simulator.hypervisor?.tenantMade(tenant.index, tenant.kind === 'vm');
   return ok(tenantDocument(simulator, tenant));
 }
 
@@ -41,7 +41,7 @@ export function removeTenant(simulator: Simulator, operation: Of<'tenant-remove'
       });
     giveBack(simulator, buffer);
   }
-  simulator.dma.mode?.tenantGone(tenant.index);
+  simulator.hypervisor?.tenantGone(tenant.index);
   for (const { check, detail } of misuse) log.add('misuse', simulator.timeNs, { check, detail });
   simulator.counters.misuse += misuse.length;
   tenants.remove(tenant);

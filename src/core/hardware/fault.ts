@@ -1,7 +1,8 @@
 /**
- * Faults: VT-d legacy reason codes, the log that can overflow, and the message in the kernel's shape.
+ * Faults: VT-d reason codes of legacy mode, and of scalable mode where there are two stages; the log that can overflow; the message
+ * in the kernel's shape.
  *
- * Source: Intel VT-d specification, fault reason encodings; Linux `drivers/iommu/intel/dmar.c` for texts and shape.
+ * Source: Intel VT-d specification, fault reason encodings, legacy and scalable mode; Linux `drivers/iommu/intel/dmar.c` for texts and shape.
  */
 
 import { formatAddress } from '../sim/address.ts';
@@ -14,11 +15,58 @@ export const REASON = {
   read: 6,
 } as const;
 
+/** Why nothing comes of an access before or beside the tables. */
+export interface GateReasons {
+  /** The device is in no domain. */
+  noDomain: number;
+  beyondWidth: number;
+  interruptRead: number;
+}
+export const legacyGate: GateReasons = {
+  noDomain: REASON.contextNotPresent,
+  beyondWidth: REASON.beyondWidth,
+  interruptRead: REASON.read,
+};
+
+/**
+ * Scalable mode. A first-stage entry has a present bit; one of the second stage has none, so that what is not there is without
+ * permission.
+ */
+export const SCALABLE = {
+  pasidNotPresent: 0x59,
+  firstNotPresent: 0x71,
+  beyondGuest: 0x74,
+  secondPermission: 0x79,
+  notCanonical: 0x80,
+  write: 0x85,
+  read: 0x86,
+  interrupt: 0x87,
+} as const;
+export const scalableGate: GateReasons = {
+  noDomain: SCALABLE.pasidNotPresent,
+  beyondWidth: SCALABLE.notCanonical,
+  interruptRead: SCALABLE.interrupt,
+};
+
 export const reasonText: Record<number, { name: string; text: string }> = {
   2: { name: 'context-not-present', text: 'Present bit in context entry is clear' },
   4: { name: 'beyond-mgaw', text: 'Access beyond MGAW' },
   5: { name: 'write-not-permitted', text: 'PTE Write access is not set' },
   6: { name: 'read-not-permitted', text: 'PTE Read access is not set' },
+  89: { name: 'pasid-not-present', text: 'SM: Present bit in PASID Table entry is clear' },
+  113: { name: 'first-stage-not-present', text: 'SM: Present bit in first-level paging entry is clear' },
+  116: {
+    name: 'first-stage-beyond-guest',
+    text: 'SM: First-level entry address beyond MGAW in Nested translation',
+  },
+  121: {
+    name: 'second-stage-not-permitted',
+    text: 'SM: Read/Write permission error in second-level paging entry',
+  },
+  128: { name: 'not-canonical', text: 'SM: Request address is not canonical' },
+  133: { name: 'first-stage-write', text: 'SM: No write permission for Write/AtomicOp request' },
+  134: { name: 'first-stage-read', text: 'SM: No read permission for Read/AtomicOp request' },
+  135: { name: 'interrupt-read', text: 'SM: Invalid address-interrupt address' },
 };
 
 export interface FaultRecord {
@@ -75,7 +123,7 @@ export class FaultLog {
   }
 }
 
-/** As `dmesg` shows it since 2024, legacy mode. */
+/** As `dmesg` shows it since 2024. */
 export function faultMessage(record: FaultRecord): string {
   const reason = record.reason.toString(16).padStart(2, '0');
   return `DMAR: [DMA ${record.write ? 'Write' : 'Read'} NO_PASID] Request device [${record.bdf}] fault addr ${formatAddress(

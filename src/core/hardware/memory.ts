@@ -38,9 +38,15 @@ export class FrameChunk {
 
 /**
  * What a protection mode keeps mapped for devices: nothing of this frame; the memory of a whole guest; a pool that holds nothing but
- * copies, of which no byte belongs to anybody but who has a live mapping of it.
+ * copies, of which no byte belongs to anybody but who has a live mapping of it; the memory of a guest in a second stage, which
+ * nobody reaches but through the guest's own tables.
  */
-export const STANDING = { none: 0, guest: 1, pool: 2 } as const;
+export const STANDING = { none: 0, guest: 1, pool: 2, secondStage: 3 } as const;
+
+/** Whether devices reach a frame that stands mapped like this without any table entry of a driver's. */
+export function isOpen(standing: number): boolean {
+  return standing === STANDING.guest || standing === STANDING.pool;
+}
 
 /** Told of frames that change hands: the hypervisor of a guest that is mapped whole. */
 export interface FrameWatcher {
@@ -295,13 +301,13 @@ export class Memory {
     return chunk !== undefined && chunk.state[at] === FRAME_STATE.inUse && chunk.owner[at] === tenant;
   }
 
-  /** Runs of frames that stand mapped for the guest of a tenant. */
-  forEachOfGuest(tenant: number, visit: (first: number, count: number) => void): void {
+  /** Runs of frames that stand mapped for the guest of a tenant; `standing` is how. */
+  forEachOfGuest(tenant: number, standing: number, visit: (first: number, count: number) => void): void {
     let first = NO_FRAME;
     let end = NO_FRAME;
     const scan = (base: number, chunk: FrameChunk) => {
       for (let at = 0; at < CHUNK; at++) {
-        if (chunk.standing[at] !== STANDING.guest || chunk.owner[at] !== tenant) continue;
+        if (chunk.standing[at] !== standing || chunk.owner[at] !== tenant) continue;
         if (base + at !== end) {
           if (first !== NO_FRAME) visit(first, end - first);
           first = base + at;

@@ -45,6 +45,8 @@ export class PageTables {
   private freeTables: number[] = [];
   private used = 0;
   tables = 0;
+  /** [domain]: tenant whose frames its tables take; nothing: the host's. */
+  private readonly tenantOf: number[] = [];
 
   /**
    * Tables of 4 KiB leaves that were found last, so that writing and clearing one entry descends no tree: 52 ns for both became 12.
@@ -73,10 +75,15 @@ export class PageTables {
     this.memory = memory;
   }
 
+  /** Tables of a domain lie in a tenant's memory from now on. */
+  liesWith(domain: number, tenant: number): void {
+    this.tenantOf[domain] = tenant;
+  }
+
   /** @returns the table, or NO_TABLE when there is no frame for it */
   create(level: number, domain: number, base: number): number {
     if (this.tables >= MAX_TABLES) return NO_TABLE;
-    const frame = this.memory.allocate(1, HOST_TENANT);
+    const frame = this.memory.allocate(1, this.tenantOf[domain] ?? HOST_TENANT);
     if (frame === NO_FRAME) return NO_TABLE;
     let table = this.freeTables.pop();
     if (table === undefined) {
@@ -317,8 +324,35 @@ export class PageTables {
 
   /** Frees the whole tree of a domain, root included. */
   destroy(root: number, rootLevel: number): void {
+    const owner = this.owner[root]!;
     this.unlinkTree(root, rootLevel);
-    this.releaseUnlinked();
+    this.releaseUnlinked(owner);
+  }
+
+  /** What a walk reads at a level from a frame, whatever that holds. @returns the entry; 0: nothing, or no table. Which: `readTable` */
+  entryIn(frame: number, level: number, page: number): number {
+    const table = this.memory.tableIn(frame);
+    this.readTable = table;
+    return table < 0 ? 0 : this.entries[table * ENTRIES + this.indexAt(page, level)]!;
+  }
+  readTable = NO_TABLE;
+
+  /** Whether a walk ends at an entry that it read at a level. */
+  isLast(entry: number, level: number): boolean {
+    return level === 1 || ((entry & 3) !== 0 && (entry & LARGE) !== 0);
+  }
+
+  /** Of an entry: the frame that it points to, a table's or a leaf's; a pointer has read and write set. */
+  targetOf(entry: number): number {
+    return (entry & 3) !== 0 ? Math.floor(entry / 8) : this.frame[entry / 8 - 1]!;
+  }
+  permissionOf(entry: number): number {
+    return (entry & 3) !== 0 ? entry & 3 : READ | WRITE;
+  }
+
+  /** First IOVA page of the entry that a table holds for a page at the level that it was made for. */
+  placeOf(table: number, index: number): number {
+    return this.base[table]! + index * SPAN[this.level[table]!]!;
   }
 
   /**

@@ -11,12 +11,20 @@
  */
 import type { Counters } from '../meter/counters.ts';
 import type { Clock } from '../sim/clock.ts';
-import { type FaultLog, REASON } from './fault.ts';
+import { type FaultLog, type GateReasons, legacyGate, REASON, scalableGate } from './fault.ts';
 import { type Iotlb, NO_ENTRY } from './iotlb.ts';
+import type { NestedWalk } from './nested.ts';
 import type { NotPresentCache } from './not-present-cache.ts';
 import { type PageTables, READ, WALK, WRITE } from './page-table.ts';
 import type { WalkCacheLevel } from './walk-cache.ts';
-import { type AccessWatcher, type EntryWatcher, PATH, type Requester, type TranslationDomain } from './watcher.ts';
+import {
+  type AccessWatcher,
+  type EntryWatcher,
+  PATH,
+  type Requester,
+  type SecondStage,
+  type TranslationDomain,
+} from './watcher.ts';
 
 export const FROM = { none: 0, iotlb: 1, walkCache: 2, walk: 3, passthrough: 4, interrupt: 5, deviceTlb: 6 } as const;
 export const fromNames = ['', 'iotlb', 'walk-cache', 'walk', 'passthrough', 'interrupt', 'device-tlb'] as const;
@@ -52,6 +60,9 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
   private readonly interrupts: { first: number; last: number }[];
   private readonly domainAt: (index: number) => Domain;
   private readonly notPresent: NotPresentCache | null;
+  /** The walk of two stages; null where no domain has a second. */
+  private readonly nested: NestedWalk | null;
+  private readonly gate: GateReasons;
   /** Called for a fault that was logged or dropped. */
   onFault: (device: Requester<Domain>) => void = () => {};
 
@@ -83,6 +94,7 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
     domainAt: (index: number) => Domain;
     /** Of a chip in caching mode. */
     notPresent: NotPresentCache | null;
+    nested: NestedWalk | null;
   }) {
     this.iotlb = parts.iotlb;
     this.tables = parts.tables;
@@ -96,6 +108,8 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
     this.interrupts = parts.interrupts;
     this.domainAt = parts.domainAt;
     this.notPresent = parts.notPresent;
+    this.nested = parts.nested;
+    this.gate = parts.nested === null ? legacyGate : scalableGate;
   }
 
   /**
@@ -148,7 +162,7 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
     const { domain } = device;
     counters.contextLookups++;
     if (domain === null) {
-      this.block(device, null, page, start, write, REASON.contextNotPresent, now);
+      this.block(device, null, page, start, write, this.gate.noDomain, now);
       return;
     }
     if (device.contextCached) counters.contextHits++;
@@ -168,7 +182,7 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
       return;
     }
     if (page > domain.lastPage) {
-      this.block(device, domain, page, start, write, REASON.beyondWidth, now);
+      this.block(device, domain, page, start, write, this.gate.beyondWidth, now);
       return;
     }
     if (device.deviceTlb !== null) {
@@ -182,7 +196,7 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
     else {
       entry = this.miss(domain, page, permission, now);
       if (entry === NO_ENTRY) {
-        this.block(device, domain, page, start, write, write ? REASON.write : REASON.read, now);
+        this.block(device, domain, page, start, write, this.whyNot(write), now);
         return;
       }
       cause = this.cause;
@@ -223,7 +237,7 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
       entry = this.miss(domain, page, permission, now);
       if (entry === NO_ENTRY) {
         const write = permission === WRITE;
-        this.block(device, domain, page, start, write, write ? REASON.write : REASON.read, now);
+        this.block(device, domain, page, start, write, this.whyNot(write), now);
         return;
       }
       cause = this.cause;
@@ -248,6 +262,7 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
     const { tables, walkCaches, counters, notPresent } = this;
     if (notPresent?.has(domain.index, page)) return NO_ENTRY;
     counters.walks++;
+    if (domain.secondStage !== null) return this.missNested(domain, domain.secondStage, page, permission, now);
     let table = domain.root;
     let level = domain.levels;
     let stale = false;
@@ -274,6 +289,30 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
       if (found !== WALK.leaf) notPresent?.add(domain.index, page);
       return NO_ENTRY;
     }
+    return this.fill(domain, page, stale, now);
+  }
+
+  /** Through two stages: what is cached is both in one. */
+  private missNested(domain: Domain, secondStage: SecondStage, page: number, permission: number, now: number): number {
+    const { tables, counters } = this;
+    const nested = this.nested!;
+    const found = nested.walk(domain, secondStage, page, permission);
+    this.from = nested.skipped ? FROM.walkCache : FROM.walk;
+    this.pieceReferences = tables.references;
+    counters.memoryReferences += tables.references;
+    if (nested.stale) counters.staleWalks++;
+    return found === WALK.leaf ? this.fill(domain, page, nested.stale, now) : NO_ENTRY;
+  }
+
+  /** Fault reason of a walk that found nothing. */
+  private whyNot(write: boolean): number {
+    if (this.nested !== null) return this.nested.reason;
+    return write ? REASON.write : REASON.read;
+  }
+
+  /** Caches the leaf that a walk found. @returns the entry */
+  private fill(domain: Domain, page: number, stale: boolean, now: number): number {
+    const { tables } = this;
     this.cause = stale ? PATH.walkCache : PATH.pte;
     const pages = tables.foundPages;
     const first = pages === 1 ? page : page - (page % pages);
@@ -316,7 +355,7 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
     now: number,
   ): void {
     if (!write) {
-      this.block(device, domain, page, start, write, REASON.read, now);
+      this.block(device, domain, page, start, write, this.gate.interruptRead, now);
       return;
     }
     this.counters.interrupts++;

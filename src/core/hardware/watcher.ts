@@ -12,6 +12,18 @@ export interface TranslationDomain {
   /** Highest IOVA page, inclusive. */
   readonly lastPage: number;
   readonly root: number;
+  /** What translates the addresses in its tables, and what they translate to; null where those are the machine's own. */
+  readonly secondStage: SecondStage | null;
+}
+
+/** A hypervisor's tables, from guest-physical addresses to those of the machine. */
+export interface SecondStage {
+  /** Of its entries in walk caches. */
+  readonly tag: number;
+  readonly levels: number;
+  readonly root: number;
+  /** Highest guest-physical page, inclusive. */
+  readonly lastPage: number;
 }
 
 /** A device as the chip sees it: a requester id and the context entry behind it. */

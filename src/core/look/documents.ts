@@ -33,7 +33,7 @@ export function domainDocument(simulator: Simulator, domain: Domain): Record<str
     ...named(domain.name),
     tenant: tenantId(domain.tenant),
     levels: domain.levels,
-    addressBits: 12 + 9 * domain.levels,
+    addressBits: domain.addressBits,
     devices,
     policy: domainPolicy(simulator, domain),
   };

@@ -2,6 +2,7 @@
 import { QUEUE_DESCRIPTORS } from '../hardware/invalidation-queue.ts';
 import type { Iotlb } from '../hardware/iotlb.ts';
 import { READ, SPAN, WRITE } from '../hardware/page-table.ts';
+import type { WalkCacheLevel } from '../hardware/walk-cache.ts';
 import type { Outcome } from '../operations.ts';
 import type { Domain } from '../os/domain.ts';
 import { RANGE, rangeNames } from '../os/iova/allocator.ts';
@@ -55,7 +56,26 @@ export function walkCacheEntries(simulator: Simulator): Record<string, unknown> 
         stale: tables.generationOf(cache.table[slot]!) !== cache.generation[slot],
       });
     }
-  return { levels: [...walkCaches].reverse().map(({ tableLevel, capacity }) => ({ tableLevel, capacity })), entries };
+  return {
+    levels: [...walkCaches].reverse().map(({ tableLevel, capacity }) => ({ tableLevel, capacity })),
+    entries,
+    ...(simulator.nested !== null && { secondStage: secondStageEntries(simulator.nested.secondCaches) }),
+  };
+}
+
+function secondStageEntries(caches: readonly WalkCacheLevel[]): Record<string, unknown>[] {
+  const entries = [];
+  for (const cache of [...caches].reverse())
+    for (let slot = 0; slot < cache.capacity; slot++)
+      if (cache.used(slot))
+        entries.push({
+          tableLevel: cache.tableLevel,
+          tenant: `ten_${cache.domain[slot]}`,
+          guestPhysicalAddress: formatAddress(cache.prefix[slot]!, 0),
+          spanBytes: cache.span * 4096,
+          table: formatAddress(cache.frame[slot]!, 0),
+        });
+  return entries;
 }
 
 export function queuesInside(simulator: Simulator): Record<string, unknown> {

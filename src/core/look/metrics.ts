@@ -1,6 +1,7 @@
 /** `GET .../metrics` and a run's result: the same members, of the session's life and of the run. */
 import { assumptionsOfTraffic } from '../apply/cost.ts';
 import type { Workload } from '../devices/workload.ts';
+import type { WalkCacheLevel } from '../hardware/walk-cache.ts';
 import { Histogram } from '../meter/histogram.ts';
 import { newRows } from '../meter/work.ts';
 import type { Run } from '../run.ts';
@@ -226,11 +227,8 @@ export function sessionMetrics(simulator: Simulator): Document {
   const { now } = clock;
   const seconds = clock.baseNs / 1e9 + now / 1e12;
   const runSeconds = run === null ? 0 : run.elapsedSeconds();
-  const walkCaches: Document[] = simulator.walkCaches.map((level) => ({
-    tableLevel: level.tableLevel,
-    lookups: level.lookups,
-    hits: level.hits,
-  }));
+  const countsOf = (levels: readonly WalkCacheLevel[]): Document[] =>
+    levels.map(({ tableLevel, lookups, hits }) => ({ tableLevel, lookups, hits }));
   return {
     timeNs: clock.timeNs,
     timePs: clock.timePs,
@@ -253,6 +251,7 @@ export function sessionMetrics(simulator: Simulator): Document {
       domains: simulator.domainNames.size,
       devices: simulator.devices.size,
       ...simulator.dma.mode?.gauges(),
+      ...simulator.hypervisor?.gauges(),
       ...simulator.dma.partial?.pool.gauges(),
     },
     locks: lockDocuments(work, simulator.locks()),
@@ -261,7 +260,8 @@ export function sessionMetrics(simulator: Simulator): Document {
       hitsByPageSize: { '4KiB': iotlb.hitsOfSize[0], '2MiB': iotlb.hitsOfSize[1], '1GiB': iotlb.hitsOfSize[2] },
     },
     ...deviceTlbCounts(simulator, 0, 0),
-    walkCaches,
+    walkCaches: countsOf(simulator.walkCaches),
+    ...(simulator.nested !== null && { secondStageWalkCaches: countsOf(simulator.nested.secondCaches) }),
     exposure: {
       potential: windowDocument(exposure.figures('potential', SESSION, now)),
       actual: windowDocument(exposure.figures('actual', SESSION, now)),

@@ -86,6 +86,8 @@ export class Counters {
   /** Exits of a guest to its hypervisor; requests of a paravirtual guest. */
   vmExits = 0;
   hostRequests = 0;
+  /** Commands of a guest that its host did not carry out. */
+  flushesDropped = 0;
 
   digest(sink: DigestSink): void {
     for (const value of Object.values(this)) sink.number(value as number);

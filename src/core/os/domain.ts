@@ -1,5 +1,6 @@
 /** A protection domain: one page table, one IOVA space, any number of devices. */
 import type { PageTables } from '../hardware/page-table.ts';
+import type { SecondStage } from '../hardware/watcher.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
 import { Lock } from '../sim/lock.ts';
 import { TruthPages } from '../truth/pages.ts';
@@ -35,6 +36,8 @@ export class Domain {
   /** Highest IOVA page, inclusive. */
   readonly lastPage: number;
   readonly root: number;
+  /** A hypervisor's tables below its own; null none. */
+  readonly secondStage: SecondStage | null;
   pages = new TruthPages();
   /** [lock of the allocator]: one, as `iova_rbtree_lock`, or one a pool. */
   readonly locks: Lock[] = [];
@@ -72,12 +75,15 @@ export class Domain {
     reserved: { first: number; last: number }[],
     policy: InvalidationPolicy,
     policyEntry: PolicyEntry,
+    secondStage: SecondStage | null,
   ) {
     this.index = index;
     this.name = name;
     this.tenant = tenant;
     this.levels = levels;
-    this.lastPage = 2 ** (widthOf(levels) - 12) - 1;
+    this.secondStage = secondStage;
+    this.lastPage = 2 ** (this.addressBits - 12) - 1;
+    if (secondStage !== null) tables.liesWith(index, tenant);
     this.root = tables.create(levels, index, 0);
     this.entry = entry;
     this.setup = setup;
@@ -88,6 +94,11 @@ export class Domain {
     this.gathers = policyEntry.gathers === true;
     this.keepsPte = policy.keepsPte === true;
     this.locks.push(new Lock('iova-allocator'));
+  }
+
+  /** Addresses of a first stage must be canonical: the upper half of them is out of bounds. */
+  get addressBits(): number {
+    return widthOf(this.levels) - (this.secondStage === null ? 0 : 1);
   }
 
   get id(): string {

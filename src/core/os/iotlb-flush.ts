@@ -22,8 +22,16 @@ import type { Domain } from './domain.ts';
 const COMMAND = { range: 0, leafRange: 1, domain: 2, global: 3, device: 4 } as const;
 const LANDED = Number.NEGATIVE_INFINITY;
 
+/** What carries invalidations out: the chip, or who stands between. */
+export interface FlushTarget extends Pick<InvalidationUnit, 'global' | 'domain' | 'range' | 'deviceTlb'> {
+  /** Of the last command: what it really covered. */
+  readonly effective: { scope: 'global' | 'domain' | 'range' | 'none'; domain: number; first: number; pages: number };
+}
+
 export class IotlbFlush {
   protected readonly unit: InvalidationUnit;
+  /** What the commands of maps and unmaps reach. */
+  protected target: FlushTarget;
   protected readonly work: Work;
   protected readonly costs: Costs;
   protected readonly counters: Counters;
@@ -55,6 +63,7 @@ export class IotlbFlush {
 
   constructor(unit: InvalidationUnit, work: Work, costs: Costs, counters: Counters, batchDescriptors: number) {
     this.unit = unit;
+    this.target = unit;
     this.work = work;
     this.costs = costs;
     this.counters = counters;
@@ -78,6 +87,14 @@ export class IotlbFlush {
    */
   protected bookSubmission(further: number): void {
     this.work.add(ROW.invalidation, this.costs.invalidation + further);
+  }
+
+  /** The tail is written: the chip goes to work. Under the queue's lock. */
+  protected ringDoorbell(): void {}
+
+  /** Of the last command: what it really covered. */
+  get effective(): FlushTarget['effective'] {
+    return this.target.effective;
   }
 
   /** A domain is taken apart: nothing of it may be carried out any more. */
@@ -132,6 +149,7 @@ export class IotlbFlush {
       this.waitFor(room - asked);
     }
     work.add(ROW.invalidation, this.submitPart);
+    this.ringDoorbell();
     work.release(lock);
     const posted = work.now();
     const service = this.hardwarePart + further;
@@ -169,17 +187,17 @@ export class IotlbFlush {
 
   /** Submits what is pending, waits, and lets it take effect, in the order in which it was written. */
   private send(): void {
-    const { pending, unit } = this;
+    const { pending, target } = this;
     if (pending === 0) return;
     const at = this.complete(pending, this.pendingDevices, this.inFlightUntil);
     for (let i = 0; i < pending; i++) {
       const domain = this.domainOf[i]!;
       const command = this.command[i]!;
       if (command === COMMAND.device)
-        this.dropFromDevice(this.deviceOf[i]!, domain, this.first[i]!, this.pages[i]!, at);
-      else if (command === COMMAND.domain) unit.domain(domain.index, at);
-      else if (command === COMMAND.global) unit.global(at);
-      else unit.range(domain.index, this.first[i]!, this.pages[i]!, command === COMMAND.leafRange, at);
+        this.dropFromDevice(target, this.deviceOf[i]!, domain, this.first[i]!, this.pages[i]!, at);
+      else if (command === COMMAND.domain) target.domain(domain.index, at);
+      else if (command === COMMAND.global) target.global(at);
+      else target.range(domain.index, this.first[i]!, this.pages[i]!, command === COMMAND.leafRange, at);
       this.domainOf[i] = null;
       this.deviceOf[i] = null;
     }
@@ -188,14 +206,21 @@ export class IotlbFlush {
     this.inFlightUntil = LANDED;
   }
 
-  protected dropFromDevice(device: Device, domain: Domain, first: number, pages: number, at: number): void {
+  protected dropFromDevice(
+    target: FlushTarget,
+    device: Device,
+    domain: Domain,
+    first: number,
+    pages: number,
+    at: number,
+  ): void {
     let base = 0;
     let mask = ALL_PAGES;
     if (pages !== Number.POSITIVE_INFINITY) {
       alignRange(first, pages);
       ({ base, mask } = aligned);
     }
-    this.unit.deviceTlb(device.index, domain.index, device.deviceTlb!, codeDeviceRange(base, mask), mask > 0, at);
+    target.deviceTlb(device.index, domain.index, device.deviceTlb!, codeDeviceRange(base, mask), mask > 0, at);
   }
 
   /** Everything, of all domains. */
@@ -230,7 +255,7 @@ export class IotlbFlush {
       this.send();
       return;
     }
-    this.unit.range(domain.index, first, pages, leafOnly, this.complete(1, 0, domain.inFlightUntil));
+    this.target.range(domain.index, first, pages, leafOnly, this.complete(1, 0, domain.inFlightUntil));
   }
 
   /** Several ranges of one domain, in as few submissions as the batch size allows. */
@@ -246,7 +271,7 @@ export class IotlbFlush {
 
   /** Caching mode: pages that were not present are now. No device keeps what was not there, so device TLBs need nothing. */
   mapped(domain: Domain, first: number, pages: number): void {
-    this.unit.range(domain.index, first, pages, true, this.complete(1, 0, domain.inFlightUntil));
+    this.target.range(domain.index, first, pages, true, this.complete(1, 0, domain.inFlightUntil));
   }
 
   /** Device TLBs alone, of a range whose IOTLB invalidation is complete. */
@@ -261,14 +286,15 @@ export class IotlbFlush {
     this.complete(1, 0, LANDED);
     const { domain } = device;
     if (domain === null || device.deviceTlb === null) return;
-    this.dropFromDevice(device, domain, 0, Number.POSITIVE_INFINITY, this.complete(1, 1, LANDED));
+    this.dropFromDevice(this.unit, device, domain, 0, Number.POSITIVE_INFINITY, this.complete(1, 1, LANDED));
   }
 
   /** A hypervisor takes a range out of the caches of chip and devices: for nothing, and complete when it is asked for. */
   atOnce(domain: Domain, first: number, pages: number, leafOnly: boolean, at: number): void {
     this.unit.range(domain.index, first, pages, leafOnly, at);
     const { deviceTlbs } = domain;
-    for (let i = 0; i < deviceTlbs.length; i++) this.dropFromDevice(deviceTlbs[i]!, domain, first, pages, at);
+    for (let i = 0; i < deviceTlbs.length; i++)
+      this.dropFromDevice(this.unit, deviceTlbs[i]!, domain, first, pages, at);
   }
 
   /** The last device leaves a domain: nobody reaches it any more, so DMA in flight is not waited for. */

@@ -13,10 +13,21 @@ import type { PageTables } from '../hardware/page-table.ts';
 import type { Costs } from '../meter/cost-profile.ts';
 import type { Counters } from '../meter/counters.ts';
 import { ROW, type Work } from '../meter/work.ts';
+import type { Lock } from '../sim/lock.ts';
 import type { Domain } from './domain.ts';
 
 const SPAN_2M = 512;
 const SPAN_1G = 262_144;
+
+/** A tree of tables as its writer sees it: a domain's, or one that a hypervisor keeps. */
+export interface Tree {
+  /** Owner of its tables. */
+  readonly index: number;
+  readonly levels: number;
+  readonly root: number;
+  readonly lastPage: number;
+  readonly tableLock: Lock;
+}
 
 export class PageMapper {
   protected readonly tables: PageTables;
@@ -29,7 +40,7 @@ export class PageMapper {
   /** Whether each PTE is written under the domain's `tableLock`. */
   readonly locks: boolean;
   /** Whose PTEs the last call wrote. */
-  private written: Domain | null = null;
+  private written: Tree | null = null;
   /** Leaves of 4 KiB, 2 MiB and 1 GiB written by calls since `clearSizes`. */
   readonly leaves = [0, 0, 0];
 
@@ -69,7 +80,7 @@ export class PageMapper {
    * @param largest 1, 2 or 3: no leaf larger than 4 KiB, 2 MiB, 1 GiB
    * @returns pages written; less than `pages` when there was no frame for a table
    */
-  write(domain: Domain, page: number, frame: number, pages: number, permission: number, largest: number): number {
+  write(domain: Tree, page: number, frame: number, pages: number, permission: number, largest: number): number {
     const { tables } = this;
     this.written = domain;
     let done = 0;
@@ -125,7 +136,7 @@ export class PageMapper {
   }
 
   /** Clears every leaf in a range; holes are skipped. @returns 4 KiB pages that were mapped */
-  clear(domain: Domain, page: number, pages: number): number {
+  clear(domain: Tree, page: number, pages: number): number {
     const { tables, counters } = this;
     if (pages === 1) {
       const cleared = tables.clear(domain.root, domain.levels, page);

@@ -4,7 +4,7 @@
  * It watches hardware and operating system and influences neither. Rules in order; the first that fits gives the verdict.
  */
 import { type Iotlb, NO_ENTRY } from '../hardware/iotlb.ts';
-import { type Memory, STANDING, TenantRuns } from '../hardware/memory.ts';
+import { isOpen, type Memory, STANDING, TenantRuns } from '../hardware/memory.ts';
 import type { AccessWatcher } from '../hardware/watcher.ts';
 import type { Counters } from '../meter/counters.ts';
 import type { Domain } from '../os/domain.ts';
@@ -287,7 +287,7 @@ export class Oracle implements AccessWatcher<Domain> {
     const freed =
       (chunk !== undefined && chunk.freed[at] === 1 && chunk.age[at] === age) ||
       (range?.freed === true && range.age === age);
-    const stands = memory.standingOf(frame) !== STANDING.none;
+    const stands = isOpen(memory.standingOf(frame));
     if (stands) {
       // The mapping that it got through stands for good: no unmap would have ended it.
       this.cause = CAUSE.noProtection;
@@ -345,7 +345,7 @@ export class Oracle implements AccessWatcher<Domain> {
     iotlb.originTenant[entry] = chunk === undefined ? 0 : chunk.tenant[page & 511]!;
     iotlb.originAge[entry] = chunk === undefined ? NEVER : chunk.age[page & 511]!;
     // What a mode keeps mapped for good is nobody's mapping: whose it was does not matter.
-    if (iotlb.size[entry] !== 0 && this.memory.standingOf(iotlb.frame[entry]!) === STANDING.none)
+    if (iotlb.size[entry] !== 0 && !isOpen(this.memory.standingOf(iotlb.frame[entry]!)))
       iotlb.originRuns[entry] = this.tenantsUnder(entry, pages, page);
   }
 

@@ -111,6 +111,7 @@ describe('what becomes of a policy', () => {
     assert.deepEqual(inMode('direct'), ['flush-queue', 'identity', 'not-translated']);
     assert.deepEqual(inMode('emulated'), ['strict', 'DMA', 'caching-mode'], 'an emulated IOMMU is in caching mode');
     assert.deepEqual(inMode('paravirtual'), ['flush-queue', 'DMA-FQ']);
+    assert.deepEqual(inMode('nested'), ['flush-queue', 'DMA-FQ'], 'first-stage tables need no caching mode');
   });
 
   test('the domain type is the word of sysfs', () => {

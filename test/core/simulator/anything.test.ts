@@ -289,6 +289,21 @@ const specs: Record<string, Record<string, unknown>> = {
     policy: { mode: 'paravirtual', allocator: { kind: 'bitmap' }, invalidation: { kind: 'strict' } },
     ...guest,
   },
+  'nested, deferred, little to cache': {
+    policy: { mode: 'nested' },
+    iommu: { walkCache: { entriesPerLevel: [1, 2, 2] }, iotlb: { entries: 16, ways: 4 } },
+    ...guest,
+  },
+  'nested, strict, flushes dropped': {
+    policy: { mode: 'nested', invalidation: { kind: 'strict' }, nested: { propagate: false } },
+    machine: { frameReuse: 'random' },
+    ...guest,
+  },
+  'nested, flush queue, little memory': {
+    policy: { mode: 'nested', allocator: { kind: 'rbtree' }, invalidation: { kind: 'flush-queue' } },
+    machine: { memoryBytes: 2 ** 20 + 120 * 4096 },
+    ...guest,
+  },
   'untrusted devices': {
     policy: { invalidation: { kind: 'strict' }, bounce: { poolBytes: 2 ** 19 } },
     devices: [{ kind: 'nic', untrusted: true }],
@@ -367,7 +382,7 @@ describe('anything in any order', () => {
       const { potential, actual } = machine.metrics().exposure;
       assert.deepEqual([potential.currentPages, actual.currentPages], [0, 0]);
       for (let entry = 0; entry < sim.iotlb.entries; entry++) assert.ok(!sim.iotlb.valid(entry));
-      for (const cache of sim.walkCaches)
+      for (const cache of [...sim.walkCaches, ...(sim.nested?.secondCaches ?? [])])
         for (let slot = 0; slot < cache.capacity; slot++) assert.ok(!cache.used(slot));
     });
 

@@ -237,6 +237,8 @@ describe('determinism', () => {
       { policy: { mode: 'emulated' } },
       { policy: { mode: 'emulated', emulated: { handling: 'sidecore' } } },
       { policy: { mode: 'paravirtual' } },
+      { policy: { mode: 'nested' } },
+      { policy: { mode: 'nested', nested: { propagate: false } } },
       { policy: { allocator: { kind: 'rbtree' } } },
       { policy: { invalidation: { highWater: 100 } } },
       { costs: { profile: 'riommu15-brcm' } },

@@ -20,7 +20,7 @@ export const nameOf = ({ allocator, invalidation, mode, cpus }: Combination): st
   `${mode}, ${allocator}, ${invalidation}, ${cpus} CPU${cpus === 1 ? '' : 's'}`;
 
 const POSTS_TO_REGISTERS = new Set(['delayed']);
-const GUESTS_WITH_A_POLICY = new Set(['emulated', 'paravirtual']);
+const GUESTS_WITH_A_POLICY = new Set(['emulated', 'paravirtual', 'nested']);
 
 /** Why a combination cannot be, by the rules as the docs state them; null when it can. */
 export function impossible({ allocator, invalidation, mode }: Combination): RegExp | null {

@@ -82,7 +82,7 @@ const SHARES_ADDRESSES = new Set(['passthrough', 'direct']);
 /** Modes whose addresses are of less than a page: two mappings may be beside each other in one. */
 const SHARES_PAGES = new Set(['bounce']);
 /** Modes that translate each mapping, so that the policy says what is left of it. */
-const TRANSLATES = new Set(['translate', 'emulated', 'paravirtual']);
+const TRANSLATES = new Set(['translate', 'emulated', 'paravirtual', 'nested']);
 /** Modes in which an unmap leaves the device what it had. */
 const STANDS = new Set(['passthrough', 'bounce', 'shadow', 'direct']);
 const COMPLAINTS_LAST = 20;

@@ -45,9 +45,6 @@ class Bounce implements Mode {
 
   domainGone(): void {}
   deviceLeft(): void {}
-  tenantMade(): void {}
-  tenantGone(): void {}
-  left(): void {}
 
   /** @returns the first slot, MAP_BOUNCE_FULL or MAP_UNREACHABLE */
   private take(device: Device, lengthBytes: number): number {

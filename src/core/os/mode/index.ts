@@ -4,6 +4,7 @@ import { bounce } from './bounce.ts';
 import { direct } from './direct.ts';
 import { emulated } from './emulated.ts';
 import type { ModeEntry, Unused } from './mode.ts';
+import { nested } from './nested.ts';
 import { paravirtual } from './paravirtual.ts';
 import { passthrough } from './passthrough.ts';
 import { shadow } from './shadow.ts';
@@ -17,6 +18,7 @@ export const modes: Record<string, ModeEntry> = {
   direct,
   emulated,
   paravirtual,
+  nested,
 };
 
 /** Members of the policy that have no effect under a mode, with the reason. */
@@ -70,11 +72,29 @@ export function* checkMode(spec: ResolvedSpec): Generator<{ path: string; messag
       path: '/iommu/invalidation/cachingMode',
       message: 'is of an emulated IOMMU: a paravirtual guest asks its host for each mapping',
     };
+  if (entry.kind === 'nested') yield* checkNested(spec);
   if (entry.virtual && entry.translates && policy.invalidation.kind === 'delayed')
     yield {
       path: '/policy/invalidation/kind',
       message: `delayed posts its purges to the chip's registers, which a guest in the mode "${entry.kind}" does not have`,
     };
 }
+
+/** What the hardware of two stages does not have. */
+function* checkNested({ iommu }: ResolvedSpec): Generator<{ path: string; message: string }> {
+  if (iommu.levels === 3) yield { path: '/iommu/levels', message: FEW_LEVELS };
+  if (iommu.invalidation.cachingMode)
+    yield {
+      path: '/iommu/invalidation/cachingMode',
+      message: 'is of an emulated IOMMU: first-stage tables need no flush when something is mapped',
+    };
+  if (iommu.invalidation.interface === 'register')
+    yield {
+      path: '/iommu/invalidation/interface',
+      message: 'an IOMMU with nested tables, in scalable mode, is invalidated through its queue alone',
+    };
+}
+
+export const FEW_LEVELS = 'first-stage tables have 4 or 5 levels';
 
 const POOL_BASE_BYTES = 2_097_152;

@@ -2,7 +2,7 @@
  * What every protection mode is: what stands between a device and memory, and what a map, an unmap and a sync do about it. One file
  * per mode in this folder, and one line in `index.ts`.
  *
- * The modes that translate each mapping (`translate`, `emulated`, `paravirtual`) have no object of this kind: the DMA API itself is
+ * The modes that translate each mapping (`translate`, `emulated`, `paravirtual`, `nested`) have no object of this kind: the DMA API itself is
  * what they do, with another way to the chip. The others take the place of its map and unmap, chosen once, at construction.
  */
 import type { InvalidationUnit } from '../../hardware/invalidation.ts';
@@ -24,6 +24,7 @@ import type { Mappings } from '../mappings.ts';
 import type { PageMapper } from '../page-mapper.ts';
 import type { InputSegment } from '../scatterlist.ts';
 import type { BouncePool } from './bounce-pool.ts';
+import type { GuestMemory, HypervisorParts } from './guest-memory.ts';
 
 /** What a mode works with: what real driver code has, and the records of the DMA API. */
 export interface ModeParts {
@@ -71,11 +72,6 @@ export interface Mode {
   domainGone(domain: Domain): void;
   /** A device leaves its domain; books its cost. */
   deviceLeft(device: Device, domain: Domain): void;
-  /** A tenant was made; or goes, with all that it has. */
-  tenantMade(tenant: number, virtual: boolean): void;
-  tenantGone(tenant: number): void;
-  /** Frames leave their tenant for good: a buffer is freed, or coherent memory unmapped. They are not given back yet. */
-  left(first: number, count: number): void;
   /** IOVA pages that stand mapped in every domain and that no allocator may hand out; null none. */
   readonly standing: { first: number; last: number } | null;
   /** Whether coherent memory is taken from what stands mapped, not from the page allocator. */
@@ -127,6 +123,8 @@ export interface ModeEntry {
   unused: readonly Unused[];
   /** null: the DMA API's own way. */
   create(parts: ModeParts): Mode | null;
+  /** What keeps guests' memory mapped; none without. */
+  hypervisor?(parts: HypervisorParts): GuestMemory;
 }
 
 /** The schema of a mode without parameters. */

@@ -126,7 +126,7 @@ export class HostQueue extends IotlbFlush {
     this.request();
     const { domain } = device;
     if (domain !== null && device.deviceTlb !== null)
-      this.dropFromDevice(device, domain, 0, Number.POSITIVE_INFINITY, this.work.now());
+      this.dropFromDevice(this.unit, device, domain, 0, Number.POSITIVE_INFINITY, this.work.now());
   }
 
   override left(domain: Domain): void {
@@ -150,7 +150,8 @@ export class HostQueue extends IotlbFlush {
     const now = this.work.now();
     this.unit.global(now);
     for (const domain of domains)
-      for (const device of domain.deviceTlbs) this.dropFromDevice(device, domain, 0, Number.POSITIVE_INFINITY, now);
+      for (const device of domain.deviceTlbs)
+        this.dropFromDevice(this.unit, device, domain, 0, Number.POSITIVE_INFINITY, now);
   }
 
   override globalIotlb(domains: readonly Domain[]): void {
@@ -161,7 +162,8 @@ export class HostQueue extends IotlbFlush {
     if (this.waiting > 0) this.kick();
     const now = this.work.now();
     this.unit.domain(domain.index, now);
-    for (const device of domain.deviceTlbs) this.dropFromDevice(device, domain, 0, Number.POSITIVE_INFINITY, now);
+    for (const device of domain.deviceTlbs)
+      this.dropFromDevice(this.unit, device, domain, 0, Number.POSITIVE_INFINITY, now);
   }
 
   override range(domain: Domain, first: number, pages: number, leafOnly: boolean): void {
@@ -179,7 +181,8 @@ export class HostQueue extends IotlbFlush {
   }
 
   override deviceRange(domain: Domain, first: number, pages: number): void {
-    for (const device of domain.deviceTlbs) this.dropFromDevice(device, domain, first, pages, this.work.now());
+    for (const device of domain.deviceTlbs)
+      this.dropFromDevice(this.unit, device, domain, first, pages, this.work.now());
   }
 
   override inspect(): Record<string, unknown> {

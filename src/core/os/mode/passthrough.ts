@@ -68,9 +68,6 @@ export class Passthrough implements Mode {
   }
   domainGone(_domain: Domain): void {}
   deviceLeft(): void {}
-  tenantMade(_tenant: number, _virtual: boolean): void {}
-  tenantGone(_tenant: number): void {}
-  left(_first: number, _count: number): void {}
   gauges(): Record<string, number> {
     return {};
   }

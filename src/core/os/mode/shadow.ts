@@ -86,10 +86,6 @@ class Shadow implements Mode {
     return true;
   }
 
-  tenantMade(): void {}
-  tenantGone(): void {}
-  left(): void {}
-
   private poolOf(device: Device): Pool {
     const known = this.pools[device.index];
     if (known !== undefined) return known;

@@ -219,7 +219,7 @@ describe('whose a domain is', () => {
   });
 
   test('a device of its own belongs to the only guest there is', () => {
-    for (const mode of ['direct', 'emulated', 'paravirtual']) {
+    for (const mode of ['direct', 'emulated', 'paravirtual', 'nested']) {
       const machine = new Machine({
         policy: { mode },
         tenants: [{ kind: 'vm' }],

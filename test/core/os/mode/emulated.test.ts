@@ -129,7 +129,7 @@ test('exits are taken under the lock of the queue: CPUs that submit wait for eac
 });
 
 test('delayed is refused: its purges go to registers that a guest does not have', () => {
-  for (const mode of ['emulated', 'paravirtual'])
+  for (const mode of ['emulated', 'paravirtual', 'nested'])
     assert.throws(
       () => guest({ mode, invalidation: { kind: 'delayed' } }),
       /\/policy\/invalidation\/kind: delayed posts its purges/,
