@@ -60,7 +60,7 @@ describe('bodies', () => {
       Object.keys(
         await errorsOf('/v1/sessions', {
           fromSnapshot: 's',
-          policy: { mode: 'nested', allocator: { kind: 'buddy' } },
+          policy: { mode: 'damn', allocator: { kind: 'buddy' } },
         }),
       ).sort(),
       ['/fromSnapshot', '/policy/allocator/kind', '/policy/mode'],
