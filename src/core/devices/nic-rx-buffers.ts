@@ -84,7 +84,9 @@ export class NicRxBuffers extends ReceiveMemory {
   private atQueue = 0;
   private filledFirst = 0;
   private filledCount = 0;
+  /** When the batch in progress began, and how many of its buffers are filled: a search that yields goes on in the midst of it. */
   private setUpNow = 0;
+  private setUpDone = 0;
 
   constructor(simulator: Simulator, setup: WorkloadSetup) {
     super(simulator, setup);
@@ -173,23 +175,24 @@ export class NicRxBuffers extends ReceiveMemory {
         this.readAck(number, now);
         return DONE;
       default:
-        return this.setUp(now);
+        this.setUpNow = now;
+        this.setUpDone = 0;
+        this.stage = STAGE.setup;
+        this.simulator.work.begin(this.cpuOf(0), now);
+        return this.setUp();
     }
   }
 
   /** Fills the rings and the pools before traffic starts: in advance, so it takes no time of the run. */
-  private setUp(now: number): boolean {
-    const { simulator, ringSize, queues, poolPages } = this;
+  private setUp(): boolean {
+    const { simulator, ringSize, queues, poolPages, setUpNow: now } = this;
     const { work } = simulator;
     const inRings = queues * ringSize;
     const total = inRings + queues * poolPages;
-    this.setUpNow = now;
-    this.stage = STAGE.setup;
-    work.begin(this.cpuOf(0), now);
     // It takes no time of the run, so it keeps nobody from a lock either.
     work.contended = false;
     simulator.exposure.workload = this.index;
-    for (let done = 0; this.prepared < total && done < SETUP_BATCH; done += this.perDescriptor) {
+    for (; this.prepared < total && this.setUpDone < SETUP_BATCH; this.setUpDone += this.perDescriptor) {
       let filled: number;
       if (this.prepared < inRings) {
         const queue = Math.floor(this.prepared / ringSize);
@@ -490,7 +493,7 @@ export class NicRxBuffers extends ReceiveMemory {
   }
 
   resume(): boolean {
-    return this.stage === STAGE.setup ? this.setUp(this.setUpNow) : this.goOn();
+    return this.stage === STAGE.setup ? this.setUp() : this.goOn();
   }
 
   override report(now: number, elapsedPs: number): Record<string, unknown> {

@@ -78,21 +78,22 @@ class NicRx extends NicWorkload {
       return DONE;
     }
     if (phase === PHASE.poll) return this.poll(queue, now);
-    return this.setUp(now);
+    this.setUpNow = now;
+    this.setUpDone = 0;
+    this.settingUp = true;
+    this.simulator.work.begin(this.cpuOf(0), now);
+    return this.setUp();
   }
 
   /** Fills the ring before traffic starts: in advance, so it takes no time of the run. */
-  private setUp(now: number): boolean {
-    this.setUpNow = now;
-    this.settingUp = true;
-    const { simulator } = this;
+  private setUp(): boolean {
+    const { simulator, setUpNow: now } = this;
     const total = this.queues * this.ringSize * this.perPacket;
     const { work } = simulator;
-    work.begin(this.cpuOf(0), now);
     // It takes no time of the run, so it keeps nobody from a lock either.
     work.contended = false;
     simulator.exposure.workload = this.index;
-    for (let done = 0; this.prepared * this.perPacket + this.atPart < total && done < SETUP_BATCH; done++) {
+    for (; this.prepared * this.perPacket + this.atPart < total && this.setUpDone < SETUP_BATCH; this.setUpDone++) {
       const descriptor = this.prepared;
       for (; this.atPart < this.perPacket; this.atPart++) {
         const mapped = this.fill(descriptor, this.atPart);
@@ -113,7 +114,9 @@ class NicRx extends NicWorkload {
     else this.flow(now);
     return DONE;
   }
+  /** When the batch in progress began, and how many of its descriptors are filled: a search that yields goes on in the midst of it. */
   private setUpNow = 0;
+  private setUpDone = 0;
 
   /** Allocates and maps one buffer of a descriptor. @returns slot, or a code below 0 */
   private fill(descriptor: number, part: number): number {
@@ -232,7 +235,7 @@ class NicRx extends NicWorkload {
   }
 
   resume(): boolean {
-    return this.settingUp ? this.setUp(this.setUpNow) : this.refill();
+    return this.settingUp ? this.setUp() : this.refill();
   }
 
   protected rebase(ps: number): void {

@@ -136,7 +136,11 @@ export class HostQueue extends IotlbFlush {
   override domainGone(domain: Domain): void {
     let kept = 0;
     for (let at = 0; at < this.waiting; at++) {
-      if (this.waitingDomain[at] === domain.index) continue;
+      if (this.waitingDomain[at] === domain.index) {
+        // Its tables go, and with them what stood in them.
+        this.cleared(domain, this.waitingFirst[at]!, this.waitingPages[at]!, this.work.now());
+        continue;
+      }
       this.waitingDomain[kept] = this.waitingDomain[at]!;
       this.waitingFirst[kept] = this.waitingFirst[at]!;
       this.waitingPages[kept] = this.waitingPages[at]!;
