@@ -195,7 +195,7 @@ export type DelayedEntries = number;
  */
 export type SingleQueue = boolean;
 /**
- * `strict`: an unmap that frees no table page keeps the walk caches; `false`: each drops those of its range.
+ * `strict`, `batched`: an unmap that frees no table page keeps the walk caches; `false`: each drops those of its range.
  */
 export type KeepsWalkCaches = boolean;
 /**

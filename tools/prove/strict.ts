@@ -71,7 +71,7 @@ export function proveStrict(
     if (outcome?.status !== 'ok') throw new Error(`${JSON.stringify(operation)}: ${JSON.stringify(outcome)}`);
     return outcome.result;
   };
-  const gathers = simulator.policyEntry.gathers === true;
+  const gathers = simulator.policy.unmappedTogether !== undefined;
   let accesses = 0;
   for (let done = 0; done < operations; ) {
     const what = draw(8);

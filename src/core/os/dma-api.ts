@@ -572,7 +572,7 @@ export class DmaApi {
       if (page + pages - 1 > last) last = page + pages - 1;
     }
     exposure.beginUnmap(domain.index, first, last);
-    domain.policy.unmappedTogether(domain, this.togetherPfn, this.togetherPages, count);
+    domain.policy.unmappedTogether!(domain, this.togetherPfn, this.togetherPages, count);
     this.lastExposed = false;
     for (let i = 0; i < count; i++) {
       this.end(slots[i]!, device, exposure.pendingOpen);

@@ -91,7 +91,7 @@ export class Domain {
     this.policy = policy;
     this.policyEntry = policyEntry;
     this.deferred = policyEntry.deferred;
-    this.gathers = policyEntry.gathers === true;
+    this.gathers = policy.unmappedTogether !== undefined;
     this.keepsPte = policy.keepsPte === true;
     this.locks.push(new Lock('iova-allocator'));
   }
@@ -139,7 +139,7 @@ export class Domain {
     this.policy = policy;
     this.policyEntry = entry;
     this.deferred = entry.deferred;
-    this.gathers = entry.gathers === true;
+    this.gathers = policy.unmappedTogether !== undefined;
     this.keepsPte = policy.keepsPte === true;
   }
 

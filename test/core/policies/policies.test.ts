@@ -95,8 +95,8 @@ describe('strict', () => {
   });
 
   test('with leafOnly false each unmap drops the walk caches that lead to its page', () => {
-    const near = (leafOnly: boolean) => {
-      const machine = withPolicy({ kind: 'strict', leafOnly });
+    const near = (kind: string, leafOnly: boolean) => {
+      const machine = withPolicy({ kind, leafOnly });
       const buffer = machine.buffer(4096);
       const stays = machine.map('n', { buffer, lengthBytes: 4096 });
       const far = machine.map('n', { buffer, lengthBytes: 4096 });
@@ -105,8 +105,10 @@ describe('strict', () => {
       const { from, memoryReferences } = machine.touch('n', stays.iova);
       return { from, memoryReferences };
     };
-    assert.deepEqual(near(true), { from: 'walk-cache', memoryReferences: 1 });
-    assert.deepEqual(near(false), { from: 'walk', memoryReferences: 4 });
+    for (const kind of ['strict', 'batched']) {
+      assert.deepEqual(near(kind, true), { from: 'walk-cache', memoryReferences: 1 });
+      assert.deepEqual(near(kind, false), { from: 'walk', memoryReferences: 4 });
+    }
   });
 
   test('the address is free again at once', () => {

@@ -21,7 +21,6 @@ abstract class Broken implements InvalidationPolicy {
   }
 
   abstract unmapped(...range: Parameters<InvalidationPolicy['unmapped']>): void;
-  unmappedTogether(): void {}
   wrapped(): void {}
   freedAhead(): void {}
   drain(): void {}

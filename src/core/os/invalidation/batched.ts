@@ -6,26 +6,19 @@
  * Source: Linux `include/linux/iommu.h`, `iommu_iotlb_gather_add_page` and its neighbours (gathering, in the kernel since 2019); Rubin,
  * Agarwal, Cai, Agarwal, "Fast & Safe IO Memory Protection", SOSP 2024 (one unmap and one leaf-only invalidation for the 64 pages of a
  * descriptor). What it is worth depends on the allocator: `contiguous` makes one range of a descriptor, a tree of single pages may make
- * as many as it has pages. Leaf-only when no table page was freed.
+ * as many as it has pages. Leaf-only as `strict` is.
  *
  * Pathology: scattered addresses are flushed one by one, as by `strict`; and the last of many buffers is returned no earlier than the
  * first.
  */
 import type { Domain } from '../domain.ts';
-import { ImmediatePolicy } from './immediate.ts';
 import type { PolicyEntry } from './policy.ts';
+import { Strict, strict } from './strict.ts';
 
-class Batched extends ImmediatePolicy {
-  unmapped(domain: Domain, pfn: number, pages: number): void {
+class Batched extends Strict {
+  unmappedTogether(domain: Domain, pfn: Float64Array, pages: Int32Array, count: number): void {
     const { flush, tables, freeIova } = this.parts;
-    flush.range(domain, pfn, pages, tables.unlinkedTables === 0);
-    tables.releaseUnlinked();
-    freeIova(domain, pfn, pages);
-  }
-
-  override unmappedTogether(domain: Domain, pfn: Float64Array, pages: Int32Array, count: number): void {
-    const { flush, tables, freeIova } = this.parts;
-    const leafOnly = tables.unlinkedTables === 0;
+    const leafOnly = this.leafOnly && tables.unlinkedTables === 0;
     let first = pfn[0]!;
     let end = first + pages[0]!;
     for (let i = 1; i < count; i++) {
@@ -52,7 +45,10 @@ export const batched: PolicyEntry = {
     type: 'object',
     additionalProperties: false,
     required: ['kind'],
-    properties: { kind: { const: 'batched' } },
+    properties: {
+      kind: { const: 'batched' },
+      leafOnly: { type: 'boolean', description: 'false: drops walk caches at each invalidation' },
+    },
   },
   defaults: { kind: 'batched' },
   source:
@@ -65,26 +61,9 @@ export const batched: PolicyEntry = {
     window: 'none',
   },
   lazy: false,
-  downgrades: {
-    'caching-mode': {
-      to: null,
-      why: 'nothing is held back that could be forbidden',
-      source: 'Linux drivers/iommu/dma-iommu.c',
-    },
-    'no-deferred-flush': {
-      to: null,
-      why: 'nothing is held back that could be forbidden',
-      source: 'Linux drivers/iommu/dma-iommu.c',
-    },
-    untrusted: {
-      to: null,
-      why: 'nothing is held back that could be forbidden',
-      source: 'Linux drivers/iommu/dma-iommu.c',
-    },
-  },
+  downgrades: strict.downgrades,
   leavesNothing: true,
   deferred: false,
-  gathers: true,
   needsCircular: false,
   create: (parts) => new Batched(parts),
 };

@@ -11,17 +11,13 @@ import { ROW } from '../../meter/work.ts';
 import type { DigestSink } from '../../sim/digest-sink.ts';
 import { Lock } from '../../sim/lock.ts';
 import type { Domain } from '../domain.ts';
+import { HeldRanges } from './held-ranges.ts';
 import type { InvalidationPolicy, PolicyEntry, PolicyParts } from './policy.ts';
 
 class Deferred2008 implements InvalidationPolicy {
   private readonly parts: PolicyParts;
-  readonly capacity: number;
   private readonly timeoutPs: number;
-  /** [entry]: in the order of the adds. */
-  private readonly domain: Int32Array;
-  private readonly pfn: Float64Array;
-  private readonly pages: Int32Array;
-  queued = 0;
+  private readonly held: HeldRanges;
   /** What the kernel calls `async_umap_flush_lock`. */
   private readonly lock = new Lock('deferred-flush');
   private timerPending = false;
@@ -30,11 +26,8 @@ class Deferred2008 implements InvalidationPolicy {
 
   constructor(parts: PolicyParts) {
     this.parts = parts;
-    this.capacity = parts.parameters.highWater as number;
+    this.held = new HeldRanges(parts.parameters.highWater as number);
     this.timeoutPs = (parts.parameters.timeoutMs as number) * 1e9;
-    this.domain = new Int32Array(this.capacity);
-    this.pfn = new Float64Array(this.capacity);
-    this.pages = new Int32Array(this.capacity);
   }
 
   unmapped(domain: Domain, pfn: number, pages: number): void {
@@ -46,10 +39,7 @@ class Deferred2008 implements InvalidationPolicy {
       counters.flushesFull++;
       this.flush();
     }
-    const at = this.queued++;
-    this.domain[at] = domain.index;
-    this.pfn[at] = pfn;
-    this.pages[at] = pages;
+    this.held.add(domain.index, pfn, pages);
     if (!this.timerPending) {
       this.timerPending = true;
       this.parts.arm(work.now() + this.timeoutPs, ++this.token);
@@ -60,28 +50,28 @@ class Deferred2008 implements InvalidationPolicy {
   private flush(): void {
     const { flush, domains, freeIova, cachingMode, counters } = this.parts;
     this.timerPending = false;
-    const { queued } = this;
+    const { held, queued } = this;
     if (queued === 0) return;
     if (cachingMode) this.flushEach();
     else {
       flush.globalIotlb(domains);
-      // Device TLBs know no global flush: one command for each entry and device.
-      for (let at = 0; at < queued; at++) flush.deviceRange(domains[this.domain[at]!]!, this.pfn[at]!, this.pages[at]!);
+      held.tellDevices(flush, domains);
     }
-    for (let at = 0; at < queued; at++) freeIova(domains[this.domain[at]!]!, this.pfn[at]!, this.pages[at]!);
+    for (let at = 0; at < queued; at++) freeIova(domains[held.domain[at]!]!, held.pfn[at]!, held.pages[at]!);
     counters.entriesFlushed += queued;
-    this.queued = 0;
+    held.count = 0;
   }
 
   /** One page-selective flush an entry; entries of one domain that follow each other may share a wait. */
   private flushEach(): void {
     const { flush, domains } = this.parts;
-    const { queued, domain } = this;
+    const { held, queued } = this;
+    const { domain } = held;
     for (let at = 0; at < queued; ) {
       let end = at + 1;
       while (end < queued && domain[end] === domain[at]) end++;
-      const firsts = this.pfn.subarray(at, end);
-      flush.ranges(domains[domain[at]!]!, firsts, this.pages.subarray(at, end), end - at, false);
+      const firsts = held.pfn.subarray(at, end);
+      flush.ranges(domains[domain[at]!]!, firsts, held.pages.subarray(at, end), end - at, false);
       at = end;
     }
   }
@@ -96,7 +86,6 @@ class Deferred2008 implements InvalidationPolicy {
     return true;
   }
 
-  unmappedTogether(): void {}
   wrapped(): void {}
   freedAhead(): void {}
 
@@ -110,17 +99,19 @@ class Deferred2008 implements InvalidationPolicy {
   }
 
   holds(domain: Domain, first: number, last: number): boolean {
-    for (let at = 0; at < this.queued; at++)
-      if (this.domain[at] === domain.index && this.pfn[at]! <= last && this.pfn[at]! + this.pages[at]! - 1 >= first)
-        return true;
-    return false;
+    return this.held.holds(domain, first, last);
   }
 
   queue(limit: number): { domain: Domain; pfn: number; pages: number }[] {
-    const out = [];
-    for (let at = 0; at < Math.min(limit, this.queued); at++)
-      out.push({ domain: this.parts.domains[this.domain[at]!]!, pfn: this.pfn[at]!, pages: this.pages[at]! });
-    return out;
+    return this.held.oldest(this.parts.domains, limit);
+  }
+
+  get queued(): number {
+    return this.held.count;
+  }
+
+  get capacity(): number {
+    return this.held.capacity;
   }
 
   get locks(): readonly Lock[] {
@@ -131,10 +122,7 @@ class Deferred2008 implements InvalidationPolicy {
   rebase(_ps: number): void {}
 
   digest(sink: DigestSink): void {
-    sink.number(this.queued);
-    sink.column(this.domain, this.queued);
-    sink.column(this.pfn, this.queued);
-    sink.column(this.pages, this.queued);
+    this.held.digest(sink);
     sink.number(this.timerPending ? 1 : 0);
     sink.number(this.token);
     this.lock.digest(sink);

@@ -11,35 +11,25 @@ import { ROW } from '../../meter/work.ts';
 import type { DigestSink } from '../../sim/digest-sink.ts';
 import { Lock } from '../../sim/lock.ts';
 import type { Domain } from '../domain.ts';
+import { HeldRanges } from './held-ranges.ts';
 import type { InvalidationPolicy, PolicyParts } from './policy.ts';
 
 export class DelayedIa64 implements InvalidationPolicy {
   readonly keepsPte = true;
   private readonly parts: PolicyParts;
-  readonly capacity: number;
-  /** [entry]: in the order of the unmaps. */
-  private readonly domain: Int32Array;
-  private readonly pfn: Float64Array;
-  private readonly pages: Int32Array;
-  queued = 0;
+  private readonly held: HeldRanges;
   /** What the kernel calls `saved_lock`. */
   private readonly lock = new Lock('delayed-resources');
 
   constructor(parts: PolicyParts) {
     this.parts = parts;
-    this.capacity = parts.parameters.entries as number;
-    this.domain = new Int32Array(this.capacity);
-    this.pfn = new Float64Array(this.capacity);
-    this.pages = new Int32Array(this.capacity);
+    this.held = new HeldRanges(parts.parameters.entries as number);
   }
 
   unmapped(domain: Domain, pfn: number, pages: number): void {
     const { work, costs, counters } = this.parts;
     work.acquire(this.lock);
-    const at = this.queued++;
-    this.domain[at] = domain.index;
-    this.pfn[at] = pfn;
-    this.pages[at] = pages;
+    this.held.add(domain.index, pfn, pages);
     work.add(ROW.invalidation, costs.unmapQueue);
     if (this.queued === this.capacity) {
       counters.flushesBatch++;
@@ -50,22 +40,21 @@ export class DelayedIa64 implements InvalidationPolicy {
 
   private complete(): void {
     const { work, costs, domains, clearPtes, freeIova, tables, counters, unit, flush } = this.parts;
-    const { queued } = this;
-    for (let at = queued - 1; at >= 0; at--) clearPtes(domains[this.domain[at]!]!, this.pfn[at]!, this.pages[at]!);
+    const { held, queued } = this;
+    for (let at = queued - 1; at >= 0; at--) clearPtes(domains[held.domain[at]!]!, held.pfn[at]!, held.pages[at]!);
     // Each purge is posted as its PTEs are cleared; the read-back waits for all of them.
     work.add(ROW.invalidation, costs.invalidation);
     const now = work.now();
     for (let at = queued - 1; at >= 0; at--) {
       unit.submit(work.cpu, 1);
-      unit.range(this.domain[at]!, this.pfn[at]!, this.pages[at]!, false, now);
+      unit.range(held.domain[at]!, held.pfn[at]!, held.pages[at]!, false, now);
     }
     // No such platform had device TLBs; where there are some, theirs come with the read-back.
-    for (let at = queued - 1; at >= 0; at--)
-      flush.deviceRange(domains[this.domain[at]!]!, this.pfn[at]!, this.pages[at]!);
+    held.tellDevices(flush, domains);
     tables.releaseUnlinked();
-    for (let at = queued - 1; at >= 0; at--) freeIova(domains[this.domain[at]!]!, this.pfn[at]!, this.pages[at]!);
+    for (let at = queued - 1; at >= 0; at--) freeIova(domains[held.domain[at]!]!, held.pfn[at]!, held.pages[at]!);
     counters.entriesFlushed += queued;
-    this.queued = 0;
+    held.count = 0;
   }
 
   private completeEarly(): void {
@@ -85,7 +74,6 @@ export class DelayedIa64 implements InvalidationPolicy {
     this.completeEarly();
   }
 
-  unmappedTogether(): void {}
   wrapped(): void {}
   freedAhead(): void {}
   timer(): boolean {
@@ -93,17 +81,19 @@ export class DelayedIa64 implements InvalidationPolicy {
   }
 
   holds(domain: Domain, first: number, last: number): boolean {
-    for (let at = 0; at < this.queued; at++)
-      if (this.domain[at] === domain.index && this.pfn[at]! <= last && this.pfn[at]! + this.pages[at]! - 1 >= first)
-        return true;
-    return false;
+    return this.held.holds(domain, first, last);
   }
 
   queue(limit: number): { domain: Domain; pfn: number; pages: number }[] {
-    const out = [];
-    for (let at = 0; at < Math.min(limit, this.queued); at++)
-      out.push({ domain: this.parts.domains[this.domain[at]!]!, pfn: this.pfn[at]!, pages: this.pages[at]! });
-    return out;
+    return this.held.oldest(this.parts.domains, limit);
+  }
+
+  get queued(): number {
+    return this.held.count;
+  }
+
+  get capacity(): number {
+    return this.held.capacity;
   }
 
   get locks(): readonly Lock[] {
@@ -114,10 +104,7 @@ export class DelayedIa64 implements InvalidationPolicy {
   rebase(_ps: number): void {}
 
   digest(sink: DigestSink): void {
-    sink.number(this.queued);
-    sink.column(this.domain, this.queued);
-    sink.column(this.pfn, this.queued);
-    sink.column(this.pages, this.queued);
+    this.held.digest(sink);
     this.lock.digest(sink);
   }
 }

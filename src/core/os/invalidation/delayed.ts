@@ -14,17 +14,14 @@ import type { DigestSink } from '../../sim/digest-sink.ts';
 import type { Lock } from '../../sim/lock.ts';
 import type { Domain } from '../domain.ts';
 import { DelayedIa64 } from './delayed-ia64.ts';
+import { HeldRanges } from './held-ranges.ts';
 import type { InvalidationPolicy, PolicyEntry, PolicyParts } from './policy.ts';
 
 const POSTED_PURGE_PS = 44_000;
 
 class Delayed implements InvalidationPolicy {
   private readonly parts: PolicyParts;
-  readonly capacity: number;
-  private readonly domain: Int32Array;
-  private readonly pfn: Float64Array;
-  private readonly pages: Int32Array;
-  queued = 0;
+  private readonly held: HeldRanges;
   readonly locks: readonly Lock[] = [];
   /** [entry]: 1 once its purge has landed. CPUs post at times of their own, so purges land in no order. */
   private readonly landed: Uint8Array;
@@ -35,20 +32,14 @@ class Delayed implements InvalidationPolicy {
 
   constructor(parts: PolicyParts) {
     this.parts = parts;
-    this.capacity = parts.parameters.entries as number;
-    this.domain = new Int32Array(this.capacity);
-    this.pfn = new Float64Array(this.capacity);
-    this.pages = new Int32Array(this.capacity);
+    this.held = new HeldRanges(parts.parameters.entries as number);
     this.landed = new Uint8Array(this.capacity);
     this.landsAt = new Float64Array(this.capacity);
   }
 
   unmapped(domain: Domain, pfn: number, pages: number): void {
     const { work, costs, counters } = this.parts;
-    const at = this.queued++;
-    this.domain[at] = domain.index;
-    this.pfn[at] = pfn;
-    this.pages[at] = pages;
+    const at = this.held.add(domain.index, pfn, pages);
     this.landed[at] = 0;
     work.add(ROW.invalidation, costs.unmapQueue);
     const landsAt = work.now() + POSTED_PURGE_PS;
@@ -62,27 +53,27 @@ class Delayed implements InvalidationPolicy {
 
   private purge(at: number, now: number): void {
     const { unit, work } = this.parts;
+    const { held } = this;
     unit.submit(work.cpu, 1);
-    unit.range(this.domain[at]!, this.pfn[at]!, this.pages[at]!, false, now);
+    unit.range(held.domain[at]!, held.pfn[at]!, held.pages[at]!, false, now);
     this.landed[at] = 1;
   }
 
   /** The read-back: every posted purge is complete when it returns; then the batch is freed. */
   private complete(): void {
     const { work, costs, domains, freeIova, tables, counters, flush } = this.parts;
-    if (this.queued === 0) return;
+    const { held, queued } = this;
+    if (queued === 0) return;
     work.add(ROW.invalidation, costs.invalidation);
     const now = work.now();
-    for (let at = 0; at < this.queued; at++)
-      if (this.landed[at] === 0) this.purge(at, Math.min(now, this.landsAt[at]!));
+    for (let at = 0; at < queued; at++) if (this.landed[at] === 0) this.purge(at, Math.min(now, this.landsAt[at]!));
     // No such platform had device TLBs; where there are some, theirs come with the read-back.
-    for (let at = 0; at < this.queued; at++)
-      flush.deviceRange(domains[this.domain[at]!]!, this.pfn[at]!, this.pages[at]!);
+    held.tellDevices(flush, domains);
     tables.releaseUnlinked();
-    for (let at = 0; at < this.queued; at++) freeIova(domains[this.domain[at]!]!, this.pfn[at]!, this.pages[at]!);
-    counters.entriesFlushed += this.queued;
-    this.batchStart += this.queued;
-    this.queued = 0;
+    for (let at = 0; at < queued; at++) freeIova(domains[held.domain[at]!]!, held.pfn[at]!, held.pages[at]!);
+    counters.entriesFlushed += queued;
+    this.batchStart += queued;
+    held.count = 0;
   }
 
   timer(token: number): boolean {
@@ -93,7 +84,6 @@ class Delayed implements InvalidationPolicy {
     return true;
   }
 
-  unmappedTogether(): void {}
   wrapped(): void {}
   freedAhead(): void {}
 
@@ -103,17 +93,19 @@ class Delayed implements InvalidationPolicy {
   }
 
   holds(domain: Domain, first: number, last: number): boolean {
-    for (let at = 0; at < this.queued; at++)
-      if (this.domain[at] === domain.index && this.pfn[at]! <= last && this.pfn[at]! + this.pages[at]! - 1 >= first)
-        return true;
-    return false;
+    return this.held.holds(domain, first, last);
   }
 
   queue(limit: number): { domain: Domain; pfn: number; pages: number }[] {
-    const out = [];
-    for (let at = 0; at < Math.min(limit, this.queued); at++)
-      out.push({ domain: this.parts.domains[this.domain[at]!]!, pfn: this.pfn[at]!, pages: this.pages[at]! });
-    return out;
+    return this.held.oldest(this.parts.domains, limit);
+  }
+
+  get queued(): number {
+    return this.held.count;
+  }
+
+  get capacity(): number {
+    return this.held.capacity;
   }
 
   rebase(ps: number): void {
@@ -121,10 +113,7 @@ class Delayed implements InvalidationPolicy {
   }
 
   digest(sink: DigestSink): void {
-    sink.number(this.queued);
-    sink.column(this.domain, this.queued);
-    sink.column(this.pfn, this.queued);
-    sink.column(this.pages, this.queued);
+    this.held.digest(sink);
     sink.number(this.batchStart);
     sink.column(this.landed, this.queued);
   }

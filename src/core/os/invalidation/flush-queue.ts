@@ -176,7 +176,6 @@ class FlushQueue implements InvalidationPolicy {
     return true;
   }
 
-  unmappedTogether(): void {}
   wrapped(): void {}
   freedAhead(): void {}
 

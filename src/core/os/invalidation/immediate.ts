@@ -16,7 +16,6 @@ export abstract class ImmediatePolicy implements InvalidationPolicy {
   }
 
   abstract unmapped(domain: Domain, pfn: number, pages: number): void;
-  unmappedTogether(_domain: Domain, _pfn: Float64Array, _pages: Int32Array, _count: number): void {}
   wrapped(_domain: Domain, _all: boolean): void {}
   freedAhead(_domain: Domain, _pfn: number, _pages: number): void {}
   drain(_domain: Domain): void {}

@@ -46,10 +46,10 @@ export interface InvalidationPolicy {
    */
   unmapped(domain: Domain, pfn: number, pages: number): void;
   /**
-   * As `unmapped`, of several mappings that the driver gives back together: the buffers of one receive descriptor. Called only of
-   * policies that gather (`PolicyEntry.gathers`); the others see one `unmapped` after the other.
+   * As `unmapped`, of several mappings that the driver gives back together: the buffers of one receive descriptor. A policy without it
+   * sees one `unmapped` after the other.
    */
-  unmappedTogether(domain: Domain, pfn: Float64Array, pages: Int32Array, count: number): void;
+  unmappedTogether?(domain: Domain, pfn: Float64Array, pages: Int32Array, count: number): void;
   /** A circular allocator wrapped (`wrap` only); `all` when its platform then flushes every domain and not just this one. */
   wrapped(domain: Domain, all: boolean): void;
   /** A range was freed ahead of the cursor, on a platform that flushes it there and then (`wrap` only). */
@@ -122,8 +122,6 @@ export interface PolicyEntry {
   leavesNothing?: boolean;
   /** Steps of the profile that replace `unmapOther`. */
   deferred: boolean;
-  /** Takes mappings that are given back together as one: `unmappedTogether`. */
-  gathers?: boolean;
   /** Needs an allocator with a cursor that wraps. */
   needsCircular: boolean;
   create(parts: PolicyParts): InvalidationPolicy;

@@ -12,8 +12,9 @@ import type { Domain } from '../domain.ts';
 import { ImmediatePolicy } from './immediate.ts';
 import type { PolicyEntry, PolicyParts } from './policy.ts';
 
-class Strict extends ImmediatePolicy {
-  private readonly leafOnly: boolean;
+export class Strict extends ImmediatePolicy {
+  /** Whether an invalidation that frees no table page keeps the walk caches. */
+  protected readonly leafOnly: boolean;
 
   constructor(parts: PolicyParts) {
     super(parts);
