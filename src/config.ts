@@ -8,6 +8,7 @@ import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { parse as parseYaml } from 'yaml';
+import type { Sync } from './host/journal/database.ts';
 import { isLoopbackName } from './server/host-names.ts';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -20,6 +21,8 @@ export interface Config {
   port: number;
   /** Folder, absolute. */
   data: string;
+  /** When a change counts as kept: once the disk has it, or once the operating system has. */
+  sync: Sync;
   /** Whether anyone who reaches `host` may use the server. */
   insecure: boolean;
   /** Worker threads that hold sessions; null: as many as the machine has use for. */
@@ -96,6 +99,14 @@ const SETTINGS = {
         : { ok: false, allowed: 'the path of a folder' },
     fallback: stateFolder,
   } satisfies Setting<string>,
+  sync: {
+    flag: 'sync',
+    argument: '<when>',
+    help: 'commit: a change is acknowledged once it is on the disk; never: once the operating system has it, so that a crash of the machine, not of the server, may lose the last ones (default: commit)',
+    check: (value) =>
+      value === 'commit' || value === 'never' ? { ok: true, value } : { ok: false, allowed: 'commit or never' },
+    fallback: () => 'commit' as const,
+  } satisfies Setting<Sync>,
   insecure: {
     flag: 'insecure',
     help: 'allow a --host that other machines can reach, although the server asks nobody who they are',

@@ -1,6 +1,9 @@
 /** The server, from its settings to its end. */
+import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { type Config, readConfig } from './config.ts';
+import type { SessionHost } from './host/host.ts';
+import { JournalError } from './host/journal/database.ts';
 import { createHost } from './host/session-host.ts';
 import { buildApp } from './server/app.ts';
 import { type DataFolder, openDataFolder } from './server/data-folder.ts';
@@ -14,7 +17,7 @@ const config = settings();
 const folder = takeDataFolder(config);
 const logger = createLogger(config.logLevel);
 const lifecycle: Lifecycle = { closing: false };
-const host = await createHost({ logger, ...(config.workers === null ? {} : { workers: config.workers }) });
+const host = await openHost(config);
 const stream = createStream(host);
 const app = await buildApp({ config, host, stream, lifecycle, logger });
 const address = await open(app);
@@ -42,6 +45,19 @@ function takeDataFolder({ data, port }: Config): DataFolder {
   return refuse(
     `${problem} ${samePort ? `Port ${port} is taken by it, too. ` : ''}Use that server, stop it, or start this one with --data <another folder> --port <another port>.`,
   );
+}
+
+async function openHost({ data, sync, workers }: Config): Promise<SessionHost> {
+  try {
+    const journal = { path: join(data, 'sessions.sqlite'), sync };
+    return await createHost({ logger, journal, ...(workers === null ? {} : { workers }) });
+  } catch (error) {
+    if (!(error instanceof JournalError)) throw error;
+    folder.release();
+    return refuse(
+      `The sessions in ${data} cannot be read. ${error.message} Restore the folder from a copy, or start with --data <another folder>.`,
+    );
+  }
 }
 
 async function open(server: FastifyInstance): Promise<string> {

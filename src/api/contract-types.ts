@@ -1340,6 +1340,10 @@ export interface WorkloadPage {
  */
 export interface RunRequest {
   /**
+   * What becomes of the run when the server ends before it does. `resume`: it goes on when the server is back, and comes to the same result. `interrupt`: it stays where it last left a mark (one for each second of computing), as `cancelled` with a `problem` of code `run-interrupted`.
+   */
+  onRestart?: 'resume' | 'interrupt';
+  /**
    * Until this simulated time.
    */
   untilNs?: number;

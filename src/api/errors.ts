@@ -106,6 +106,10 @@ export const ERRORS: Readonly<Record<string, CatalogueEntry>> = {
 
   // The server.
   'session-failed': refusal(500, 'The session failed and was set aside'),
+  'session-lost': refusal(500, 'The session cannot be had again from its journal'),
+  'session-recovering': passing(503, 'The session is being brought back from its journal'),
+  'storage-unavailable': passing(503, 'Nothing can be written to the data folder'),
+  'run-interrupted': passing(500, 'The end of the server interrupted the run'),
   'session-busy': passing(503, 'Too much work waits for this session'),
   'too-many-sessions': passing(429, 'The server holds as many sessions as it may'),
   'too-many-requests': passing(429, 'Too many requests'),

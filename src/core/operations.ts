@@ -93,4 +93,6 @@ export interface RunRequest {
   forNs?: number;
   operations?: number;
   until?: { metric: string; above?: number; below?: number };
+  /** What becomes of it when the server ends before it does; the host's business. */
+  onRestart?: 'resume' | 'interrupt';
 }

@@ -52,6 +52,8 @@ export class Run {
   private readonly condition: { metric: string[]; above: number; below: number } | null;
   private nextCheck = 0;
   private suspended: Workload | null = null;
+  /** Handled so far, looks at the condition included: where a run stands, however it was sliced. */
+  events = 0;
   readonly baseline: Baseline;
   /** Milli-cycles of flushes that timers did: they belong to the run, to no operation. */
   readonly timerRows = newRows();
@@ -176,6 +178,7 @@ export class Run {
         this.finishAtEnd();
         return true;
       }
+      this.events++;
       if (this.condition !== null && due >= this.nextCheck) {
         if (this.checkCondition()) return true;
         continue;
@@ -236,6 +239,16 @@ export class Run {
   }
 
   cancel(): void {
+    const workload = this.suspended;
+    if (workload !== null) {
+      // A search that yielded is finished first: half an operation is none.
+      for (const domain of this.simulator.domains)
+        if (domain.allocator) domain.allocator.budget = Number.POSITIVE_INFINITY;
+      workload.resume();
+      this.suspended = null;
+      // It may be what the run waited for.
+      if (this.reached(workload)) return;
+    }
     this.close();
   }
 
@@ -246,12 +259,6 @@ export class Run {
 
   private close(): void {
     const { simulator } = this;
-    if (this.suspended !== null) {
-      // A search that yielded is finished first: half an operation is none.
-      for (const domain of simulator.domains) if (domain.allocator) domain.allocator.budget = Number.POSITIVE_INFINITY;
-      this.suspended.resume();
-      this.suspended = null;
-    }
     this.dropTraffic();
     simulator.cpuHolder.fill(-1);
     simulator.work.contended = false;

@@ -37,7 +37,9 @@ export interface SimulatorApi {
   startRun(request: RunRequest): Outcome;
   /** Handles up to `events` events; true when the run has ended by its stop rule. */
   stepRun(events: number): boolean;
-  /** Ends the active run where it stands. */
+  /** Events that the active or last run has handled, the same at the same state however it was sliced. */
+  readonly runEvents: number;
+  /** Ends the active run where it stands, once the event in progress is complete. */
   cancelRun(): void;
   /** 0 to 1, or null when the rule has no measure. */
   runProgress(): number | null;

@@ -652,6 +652,10 @@ export class Simulator implements SimulatorApi {
     this.run.cancel();
   }
 
+  get runEvents(): number {
+    return this.run?.events ?? 0;
+  }
+
   runProgress(): number | null {
     return this.run?.progress() ?? null;
   }

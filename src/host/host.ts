@@ -21,7 +21,7 @@ export type Reply<T = Record<string, unknown>> = { ok: true; value: T } | { ok: 
 /** What `POST /v1/sessions` carries: a partial spec, with `preset` or without. Checked against the contract before. */
 export type SessionInput = Record<string, unknown>;
 
-export type SessionState = 'idle' | 'running' | 'failed';
+export type SessionState = 'idle' | 'running' | 'recovering' | 'hibernated' | 'failed';
 
 export interface SessionDocument {
   id: string;
@@ -94,7 +94,8 @@ export interface OpsResume {
 export interface SessionHost {
   /** Resolves and checks the spec and changes nothing: the resolved spec, whose `policy` says too what would be in force. */
   validate(input: SessionInput): Promise<Reply>;
-  create(input: SessionInput): Promise<Reply<SessionDocument>>;
+  /** @param owner the principal it belongs to */
+  create(input: SessionInput, owner?: string): Promise<Reply<SessionDocument>>;
   list(page: { limit?: number; cursor?: string }): Promise<Reply<{ items: SessionDocument[]; nextCursor?: string }>>;
   /** `session` is an id or a name, here and below. */
   get(session: string): Promise<Reply<SessionDocument>>;
@@ -137,6 +138,12 @@ export interface SessionHost {
 export interface HostStatus {
   ready: boolean;
   sessions: number;
+  /** Of these, in a worker. */
+  awake: number;
+  /** Of these, on their way back after a worker or the server ended under them. */
+  recovering: number;
+  /** Why nothing can be written, or null. */
+  storageTrouble: string | null;
   workers: number;
   workersAlive: number;
   activeRuns: number;

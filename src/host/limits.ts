@@ -2,6 +2,10 @@
 export interface HostLimits {
   /** Sessions at a time. */
   sessions: number;
+  /** Sessions that are in a worker; the others rest in their journals. */
+  awakeSessions: number;
+  /** A session that nobody has asked anything for so long is put to rest. */
+  idleMs: number;
   /** Longest wait for the reply to one call; `ops` has `opsIdleMs` instead. */
   callTimeoutMs: number;
   /** An `ops` request in which nothing moves for so long is cut. */
@@ -30,6 +34,8 @@ const MIB = 1024 * 1024;
 
 export const DEFAULT_LIMITS: HostLimits = {
   sessions: 1000,
+  awakeSessions: 500,
+  idleMs: 600_000,
   callTimeoutMs: 30_000,
   opsIdleMs: 60_000,
   opsInputBytes: 4 * MIB,

@@ -26,6 +26,31 @@ export function sessionFailed(detail: string): HostProblem {
   return { code: 'session-failed', detail };
 }
 
+/** The worker of a session that is in its journal died; what was not acknowledged may or may not be there. */
+export function workerDied(reason: string): HostProblem {
+  return {
+    code: 'session-recovering',
+    detail: `The worker of this session died (${reason}). The session comes back as its journal has it; read it to see whether this request was carried out.`,
+    retryable: true,
+  };
+}
+
+export function sessionRecovering(session: string): HostProblem {
+  return {
+    code: 'session-recovering',
+    detail: `Session "${session}" is being brought back from its journal, and that takes longer than a request may wait.`,
+    retryable: true,
+  };
+}
+
+export function storageUnavailable(reason: string): HostProblem {
+  return {
+    code: 'storage-unavailable',
+    detail: `Nothing can be written (${reason}), so nothing may be changed. What was acknowledged is safe, and can be read.`,
+    retryable: true,
+  };
+}
+
 export function sessionBusy(detail: string): HostProblem {
   return { code: 'session-busy', detail, retryable: true };
 }

@@ -6,6 +6,7 @@
  * Plain structured cloning, not JSON text: 4.0 us against 4.8 us a call with 32 calls in flight, replies of 300 bytes
  * (Node 24, 2 cores). Bytes of `ops` are transferred, never copied by the channel.
  */
+import type { MessagePort } from 'node:worker_threads';
 import type { Operation, RunRequest } from '../core/operations.ts';
 import type { Reading } from '../core/reading.ts';
 import type { HostProblem, OpsResume, Reply, SessionFrame, SessionState } from './host.ts';
@@ -26,6 +27,8 @@ export interface WorkerSettings {
   queuedWrites: number;
   /** Least time between two batches of frames of one session. */
   frameEveryMs: number;
+  /** To the journal's thread; null: sessions end with the server. */
+  journal: MessagePort | null;
 }
 
 /** What only the worker knows of a session; the main thread adds names, creation time and spec. */
@@ -42,12 +45,31 @@ export interface SessionStatus {
 
 export interface CreatedSession extends SessionStatus {
   spec: Record<string, unknown>;
+  coreVersion: string;
+}
+
+/** How a session was left: to answer for it while it rests. */
+export interface RestedSession {
+  session: string;
+  /** Null: it was in the middle of something, and is as before. */
+  status: SessionStatus | null;
 }
 
 /** A request that gets exactly one reply. */
 export type CallBody =
   | { kind: 'validate'; input: Record<string, unknown> }
-  | { kind: 'create'; session: string; input: Record<string, unknown> }
+  | { kind: 'create'; session: string; number: number; input: Record<string, unknown> }
+  /** From its journal. */
+  | {
+      kind: 'wake';
+      session: string;
+      number: number;
+      spec: Record<string, unknown>;
+      coreVersion: string;
+      digest: string | null;
+    }
+  /** Back to its journal; `rested` false when it is in the middle of something. */
+  | { kind: 'rest'; session: string }
   | { kind: 'status'; session: string }
   | { kind: 'apply'; session: string; operation: Operation }
   | { kind: 'read'; session: string; reading: Reading }

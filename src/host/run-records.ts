@@ -1,6 +1,9 @@
 /** The runs of one session: the active one and the last ended ones, under ids that count from 1 since creation or reset. */
-import type { RunRequest } from '../core/operations.ts';
+import type { Outcome, RunRequest } from '../core/operations.ts';
+import type { SimulatorApi } from '../core/simulator-api.ts';
+import { withHdr } from './hdr.ts';
 import type { HostProblem, RunDocument } from './host.ts';
+import type { RunEnd } from './journal/records.ts';
 
 export interface RunRecord {
   /** 1 for the first run of the session; `run_<number>` is its id. */
@@ -15,6 +18,31 @@ export interface RunRecord {
   problem: HostProblem | null;
   /** Computing time of its slices, milliseconds of wall time. */
   computedMs: number;
+}
+
+/** The result of the simulator's active or last run, with what only wall time tells. */
+export function resultOf(simulator: SimulatorApi, computedMs: number): Record<string, unknown> {
+  const wallSeconds = computedMs / 1000;
+  const realTimeFactor = wallSeconds > 0 ? simulator.runWireSeconds() / wallSeconds : null;
+  return { ...simulator.runResult(), wallSeconds, realTimeFactor };
+}
+
+/** Writes down how the simulator's run ended. */
+export function endRun(record: RunRecord, end: RunEnd, simulator: SimulatorApi): void {
+  const finished = end === 'finished';
+  record.state = finished ? 'finished' : 'cancelled';
+  record.timeNs = simulator.timeNs;
+  record.progress = finished ? 1 : simulator.runProgress();
+  record.result = withHdr(resultOf(simulator, record.computedMs));
+  if (end !== 'interrupted') return;
+  const detail = `The server ended while this run was active. It stands where it last left a mark, after ${simulator.runEvents} events.`;
+  record.problem = { code: 'run-interrupted', detail };
+}
+
+/** Starts the simulator's run: of the request, what is not the host's own business. */
+export function startRun(simulator: SimulatorApi, request: RunRequest): Outcome {
+  const { onRestart: _onRestart, ...rule } = request;
+  return simulator.startRun(rule);
 }
 
 export function runId(number: number): string {

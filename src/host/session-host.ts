@@ -6,6 +6,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import type { Operation, RunRequest } from '../core/operations.ts';
 import type { Reading } from '../core/reading.ts';
 import { tuneCompiler } from './compiler.ts';
+import { documentOf, type Entry, newEntry, rowOf, storedEntry } from './entry.ts';
 import type {
   FrameListener,
   HostProblem,
@@ -20,6 +21,8 @@ import type {
   SessionState,
 } from './host.ts';
 import { hasIdForm, newEpoch, newSessionId } from './ids.ts';
+import type { Sync } from './journal/database.ts';
+import { Journal } from './journal/journal.ts';
 import { DEFAULT_LIMITS, type HostLimits } from './limits.ts';
 import { type ExchangeSettings, OpsExchange } from './ops-exchange.ts';
 import { decodeCursor, encodeCursor, pageLimit } from './paging.ts';
@@ -31,8 +34,10 @@ import {
   sessionFailed,
   sessionNotFound,
   shuttingDown,
+  storageUnavailable,
 } from './problems.ts';
-import type { CreatedSession, SessionStatus, WorkerSettings } from './protocol.ts';
+import type { CallBody, CreatedSession, RestedSession, SessionStatus, WorkerSettings } from './protocol.ts';
+import { Waker } from './waker.ts';
 import { type HeapLimits, type WorkerEvents, WorkerHandle } from './worker-handle.ts';
 
 /** The part of a pino logger that is used. */
@@ -48,6 +53,8 @@ export interface HostOptions {
   logger?: HostLogger;
   /** How long one session computes before its worker serves messages and the other sessions. */
   sliceMs?: number;
+  /** Where sessions are kept; without it they end with the server. */
+  journal?: { path: string; sync: Sync };
   /** URL of a module with `createSimulator`, `resolveSpec` and `coreVersion`; the core unless given. */
   simulatorModule?: string;
   limits?: Partial<HostLimits>;
@@ -59,36 +66,49 @@ const SWEEP_MS = 1000;
 /** A worker that dies before it ever took a call is not replaced at once: its successor would die of the same. */
 const REPLACE_AFTER_MS = 1000;
 
+/** How the reason begins for which a worker ends when its sessions' changes cannot be kept: see `worker.ts`. */
+const JOURNAL_FAILED = 'The journal cannot be written: ';
+/** What is refused while nothing can be written. */
+const CHANGING: ReadonlySet<CallBody['kind']> = new Set(['apply', 'run-start', 'run-delete']);
+
 const SILENT: HostLogger = { info() {}, warn() {}, error() {} };
 
-/** A session as the main thread knows it. */
-interface Entry {
-  id: string;
-  /** Rises with each creation; the order of the list. */
-  number: number;
-  handle: WorkerHandle;
-  name: string | undefined;
-  title: string | undefined;
-  createdAt: string;
-  epoch: string;
-  state: SessionState;
-  /** Null unless `failed`. */
-  failure: HostProblem | null;
-  spec: Record<string, unknown>;
-  /** As last heard of; what is shown of a session whose worker is dead. */
-  status: SessionStatus;
-}
-
-/** Resolves when every worker takes calls; rejects when one cannot start. */
+/**
+ * Resolves when every worker takes calls; rejects when one cannot start, and with a `JournalError` when the journal cannot be used.
+ */
 export async function createHost(options: HostOptions = {}): Promise<SessionHost> {
-  const host = new WorkerHost(options);
+  const trouble = new StoreTrouble();
+  const journal = options.journal === undefined ? null : await openJournal(options.journal, trouble);
+  const host = new WorkerHost(options, journal, trouble);
   await host.start();
   return host;
 }
 
+/** What the journal says of itself, from before there is a host. */
+class StoreTrouble {
+  reason: string | null = null;
+  logger: HostLogger = SILENT;
+}
+
+function openJournal({ path, sync }: { path: string; sync: Sync }, trouble: StoreTrouble): Promise<Journal> {
+  return Journal.open(path, sync, {
+    trouble: (reason) => {
+      trouble.reason = reason;
+      if (reason === null) trouble.logger.info({}, 'the journal can be written again');
+      else trouble.logger.error({ reason }, 'the journal cannot be written; nothing is changed until it can');
+    },
+    died: (error) => {
+      throw error;
+    },
+  });
+}
+
 class WorkerHost implements SessionHost {
   private readonly limits: HostLimits;
-  private readonly settings: WorkerSettings;
+  private readonly settings: Omit<WorkerSettings, 'journal'>;
+  private readonly journal: Journal | null;
+  private readonly storeTrouble: StoreTrouble;
+  private readonly waker: Waker | null;
   private readonly heap: HeapLimits;
   private readonly logger: HostLogger;
   /** [index]: the worker in that place now. */
@@ -99,6 +119,7 @@ class WorkerHost implements SessionHost {
   private readonly listeners: FrameListener[] = [];
   private readonly sweep: NodeJS.Timeout;
   private lastNumber = 0;
+  private underConstruction = 0;
   private lastStream = 0;
   private openStreams = 0;
   private closing: Promise<void> | null = null;
@@ -108,9 +129,13 @@ class WorkerHost implements SessionHost {
     died: (handle, reason) => this.bury(handle, reason),
   };
 
-  constructor(options: HostOptions) {
+  constructor(options: HostOptions, journal: Journal | null, storeTrouble: StoreTrouble) {
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.logger = options.logger ?? SILENT;
+    this.journal = journal;
+    this.storeTrouble = storeTrouble;
+    storeTrouble.logger = this.logger;
+    this.waker = journal === null ? null : this.takeUp(journal);
     const workers = Math.max(1, options.workers ?? availableParallelism() - 1);
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const { opsOutputBytes, opsLabelBytes, runRecords, queuedWrites, frameEveryMs } = this.limits;
@@ -132,6 +157,30 @@ class WorkerHost implements SessionHost {
     this.sweep.unref();
   }
 
+  /** The sessions of the journal, resting. */
+  private takeUp(journal: Journal): Waker {
+    for (const warning of journal.warnings) this.logger.warn({ warning }, 'the journal is not quite as it was left');
+    for (const stored of journal.sessions) {
+      const entry = storedEntry(stored);
+      this.entries.set(entry.id, entry);
+      if (entry.name !== undefined) this.names.set(entry.name, entry.id);
+      this.lastNumber = Math.max(this.lastNumber, entry.number);
+      if (entry.failure !== null)
+        this.logger.error({ session: entry.id, reason: entry.failure.detail }, 'session lost');
+    }
+    const { limits, entries, storeTrouble } = this;
+    return new Waker({
+      journal,
+      limits,
+      entries,
+      place: () => this.place(),
+      lost: (entry, problem) => this.lose(entry, problem),
+      get storeTrouble() {
+        return storeTrouble.reason;
+      },
+    });
+  }
+
   async start(): Promise<void> {
     for (const handle of [...this.handles]) {
       const reason = await handle.ready;
@@ -139,15 +188,21 @@ class WorkerHost implements SessionHost {
       await this.close();
       throw new Error(`A session worker did not start: ${reason}`);
     }
+    if (this.waker === null) return;
+    // Those that were left as they are wait until they are touched.
+    for (const entry of this.entries.values())
+      if (!entry.current || entry.status.activeRun !== null) this.waker.recover(entry);
   }
 
   private startWorker(index: number): WorkerHandle {
-    return new WorkerHandle(index, this.settings, this.heap, this.limits.callTimeoutMs, this.events);
+    const settings = { ...this.settings, journal: this.journal?.port() ?? null };
+    return new WorkerHandle(index, settings, this.heap, this.limits.callTimeoutMs, this.events);
   }
 
   private expire(): void {
     const now = performance.now();
     for (const handle of this.handles) handle.expire(now);
+    if (this.closing === null) this.waker?.sweep(now);
   }
 
   // Registry
@@ -173,25 +228,6 @@ class WorkerHost implements SessionHost {
     return holder === undefined || (own !== null && holder === own) ? null : nameTaken(name);
   }
 
-  private document(entry: Entry): SessionDocument {
-    const { id, name, title, createdAt, status, spec, failure } = entry;
-    const { timeNs, timePs, operations, policy } = status;
-    return {
-      id,
-      ...(name === undefined ? {} : { name }),
-      ...(title === undefined ? {} : { title }),
-      state: failure === null ? status.state : 'failed',
-      createdAt,
-      timeNs,
-      timePs,
-      digest: failure === null ? status.digest : null,
-      operations,
-      spec,
-      policy,
-      activeRun: failure === null ? status.activeRun : null,
-    };
-  }
-
   async validate(input: SessionInput): Promise<Reply> {
     const handle = this.place();
     const refusal = this.refuseNew(handle) ?? this.refuseName(textOf(input.name), null);
@@ -200,64 +236,72 @@ class WorkerHost implements SessionHost {
 
   private refuseNew(handle: WorkerHandle | null): HostProblem | null {
     if (this.closing !== null) return shuttingDown();
+    if (this.storeTrouble.reason !== null) return storageUnavailable(this.storeTrouble.reason);
     return handle === null ? { code: 'overloaded', detail: 'No session worker is up.', retryable: true } : null;
   }
 
   private refuseAnother(): HostProblem | null {
-    let sessions = 0;
-    for (const handle of this.handles) sessions += handle.sessions.size;
+    const sessions = this.entries.size + this.underConstruction;
     if (sessions < this.limits.sessions) return null;
     const detail = `There are ${sessions} sessions, and ${this.limits.sessions} is the limit; delete one first.`;
     return { code: 'too-many-sessions', detail };
   }
 
-  create(input: SessionInput): Promise<Reply<SessionDocument>> {
+  async create(input: SessionInput, owner = 'local'): Promise<Reply<SessionDocument>> {
     const handle = this.place();
     const name = textOf(input.name);
     const refusal = this.refuseNew(handle) ?? this.refuseName(name, null) ?? this.refuseAnother();
-    if (refusal !== null || handle === null) return Promise.resolve(refuse(refusal!));
+    if (refusal !== null || handle === null) return refuse(refusal!);
     const id = newSessionId();
+    const number = ++this.lastNumber;
     if (name !== undefined) this.names.set(name, null);
     handle.sessions.add(id);
+    this.underConstruction++;
+    try {
+      const built = await this.build(id, number, owner, handle, input);
+      const problem = built.ok ? await this.keep(built.value) : built.problem;
+      if (built.ok && problem === null) {
+        if (name !== undefined) this.names.set(name, id);
+        return { ok: true, value: documentOf(built.value) };
+      }
+      if (this.entries.delete(id)) this.tell((listener) => listener.deleted(id));
+      handle.sessions.delete(id);
+      if (name !== undefined) this.names.delete(name);
+      // Given up on, it may still be built.
+      handle.call({ kind: 'delete', session: id }, () => {});
+      return refuse(problem!);
+    } finally {
+      this.underConstruction--;
+    }
+  }
+
+  /** Known from the moment at which its worker has it, so that none of its frames is missed. */
+  private build(
+    id: string,
+    number: number,
+    owner: string,
+    handle: WorkerHandle,
+    input: SessionInput,
+  ): Promise<Reply<Entry>> {
     return new Promise((resolve) => {
-      handle.call<CreatedSession>({ kind: 'create', session: id, input }, (reply) => {
-        if (reply.ok && this.closing === null) {
-          resolve({ ok: true, value: this.register(id, handle, name, reply.value) });
+      handle.call<CreatedSession>({ kind: 'create', session: id, number, input }, (reply) => {
+        if (!reply.ok) {
+          resolve(reply);
           return;
         }
-        handle.sessions.delete(id);
-        if (name !== undefined) this.names.delete(name);
-        // Given up on, it may still be built.
-        handle.call({ kind: 'delete', session: id }, () => {});
-        resolve(reply.ok ? refuse(shuttingDown()) : reply);
+        const entry = newEntry(id, number, owner, handle, reply.value);
+        this.entries.set(id, entry);
+        this.tell((listener) => listener.epoch(id, entry.epoch));
+        resolve({ ok: true, value: entry });
       });
     });
   }
 
-  private register(
-    id: string,
-    handle: WorkerHandle,
-    name: string | undefined,
-    created: CreatedSession,
-  ): SessionDocument {
-    const { spec, ...status } = created;
-    const entry: Entry = {
-      id,
-      number: ++this.lastNumber,
-      handle,
-      name,
-      title: textOf(spec.title),
-      createdAt: new Date().toISOString(),
-      epoch: newEpoch(),
-      state: status.state,
-      failure: null,
-      spec,
-      status,
-    };
-    this.entries.set(id, entry);
-    if (name !== undefined) this.names.set(name, id);
-    this.tell((listener) => listener.epoch(id, entry.epoch));
-    return this.document(entry);
+  /** From here on the session exists, whatever happens. @returns why it cannot, or null */
+  private async keep(entry: Entry): Promise<HostProblem | null> {
+    if (this.closing !== null) return shuttingDown();
+    const failure = (await this.journal?.write({ do: 'add', session: rowOf(entry) })) ?? null;
+    return failure === null ? null : storageUnavailable(failure);
   }
 
   async list(page: {
@@ -281,22 +325,56 @@ class WorkerHost implements SessionHost {
 
   /** A session that does not answer is shown as last heard of: one of them does not spoil the list. */
   private async documents(entries: Entry[]): Promise<SessionDocument[]> {
-    const replies = await Promise.all(entries.map((entry) => this.documentNow(entry)));
+    const replies = await Promise.all(entries.map((entry) => this.documentOfAny(entry)));
     const documents: SessionDocument[] = [];
     for (const [i, entry] of entries.entries()) {
       // Deleted meanwhile.
       if (this.entries.get(entry.id) !== entry) continue;
       const reply = replies[i]!;
-      documents.push(reply.ok ? reply.value : { ...this.document(entry), digest: null });
+      documents.push(reply.ok ? reply.value : { ...documentOf(entry), digest: null });
     }
     return documents;
   }
 
+  /** For a list, which wakes nobody. */
+  private async documentOfAny(entry: Entry): Promise<Reply<SessionDocument>> {
+    return entry.handle === null || entry.moving !== null
+      ? { ok: true, value: documentOf(entry) }
+      : this.documentNow(entry);
+  }
+
   private async documentNow(entry: Entry): Promise<Reply<SessionDocument>> {
-    const reply = await entry.handle.ask<SessionStatus>({ kind: 'status', session: entry.id });
+    const resting = this.waker?.restingDocument(entry) ?? null;
+    if (resting !== null) return resting;
+    const reply = await this.ask<SessionStatus>(entry, { kind: 'status', session: entry.id });
     if (reply.ok) entry.status = reply.value;
     else if (entry.failure === null) return reply;
-    return { ok: true, value: this.document(entry) };
+    return { ok: true, value: documentOf(entry) };
+  }
+
+  /** Asks the session's worker, once it is in one. */
+  private async ask<T>(entry: Entry, body: CallBody): Promise<Reply<T>> {
+    if (entry.handle === null || entry.moving !== null) {
+      const problem = (await this.waker?.wake(entry)) ?? null;
+      if (problem !== null) return refuse(problem);
+    }
+    entry.touchedMs = performance.now();
+    const trouble = this.storeTrouble.reason;
+    if (trouble !== null && CHANGING.has(body.kind)) return refuse(storageUnavailable(trouble));
+    return entry.handle!.ask(body);
+  }
+
+  /** In a worker, and with a journal that can be written. @returns why it is not, or null */
+  private async readyToChange(entry: Entry): Promise<HostProblem | null> {
+    const trouble = this.storeTrouble.reason;
+    if (trouble !== null) return storageUnavailable(trouble);
+    entry.touchedMs = performance.now();
+    return entry.handle !== null && entry.moving === null ? null : ((await this.waker?.wake(entry)) ?? null);
+  }
+
+  private askBy<T>(session: string, body: (id: string) => CallBody): Promise<Reply<T>> {
+    const entry = this.find(session);
+    return entry === undefined ? Promise.resolve(refuse(sessionNotFound(session))) : this.ask(entry, body(entry.id));
   }
 
   async get(session: string): Promise<Reply<SessionDocument>> {
@@ -307,47 +385,68 @@ class WorkerHost implements SessionHost {
   async rename(session: string, change: { name?: string; title?: string }): Promise<Reply<SessionDocument>> {
     const entry = this.find(session);
     if (entry === undefined) return refuse(sessionNotFound(session));
-    const { name, title } = change;
-    const refusal = this.refuseName(name, entry.id);
+    const { name = entry.name, title = entry.title } = change;
+    const refusal = this.refuseName(change.name, entry.id);
     if (refusal !== null) return refuse(refusal);
-    if (name !== undefined) {
-      if (entry.name !== undefined) this.names.delete(entry.name);
-      this.names.set(name, entry.id);
-      entry.name = name;
-      entry.spec = { ...entry.spec, name };
+    const before = entry.name;
+    // Taken at once, so that nobody else takes it meanwhile.
+    if (name !== undefined) this.names.set(name, entry.id);
+    const spec = { ...entry.spec, ...(name === undefined ? {} : { name }), ...(title === undefined ? {} : { title }) };
+    const renamed: Entry = { ...entry, name, title, spec };
+    const failure = (await this.journal?.write({ do: 'change', session: rowOf(renamed) })) ?? null;
+    if (failure !== null) {
+      if (name !== undefined && name !== before) this.names.delete(name);
+      return refuse(storageUnavailable(failure));
     }
-    if (title !== undefined) {
-      entry.title = title;
-      entry.spec = { ...entry.spec, title };
-    }
+    if (before !== undefined && before !== name) this.names.delete(before);
+    Object.assign(entry, { name, title, spec });
     return this.documentNow(entry);
   }
 
   async delete(session: string): Promise<Reply<{ id: string }>> {
     const entry = this.find(session);
     if (entry === undefined) return refuse(sessionNotFound(session));
-    const { id, name, handle } = entry;
+    const { id, name, number } = entry;
+    // At once, so that nobody finds it meanwhile.
     this.entries.delete(id);
+    const failure = this.journal === null ? null : await this.journal.write({ do: 'remove', number });
+    if (failure !== null) {
+      this.putBack(entry);
+      return refuse(storageUnavailable(failure));
+    }
     if (name !== undefined) this.names.delete(name);
-    handle.sessions.delete(id);
-    await handle.ask({ kind: 'delete', session: id });
+    this.waker?.forget(entry);
+    if (entry.moving !== null) await entry.moving;
+    const { handle } = entry;
+    handle?.sessions.delete(id);
+    await handle?.ask({ kind: 'delete', session: id });
     this.tell((listener) => listener.deleted(id));
     return { ok: true, value: { id } };
   }
 
-  reset(session: string): Promise<Reply<SessionDocument>> {
+  /** Where it was in the order of the list. */
+  private putBack(entry: Entry): void {
+    const entries = [...this.entries.values(), entry].sort((one, other) => one.number - other.number);
+    this.entries.clear();
+    for (const each of entries) this.entries.set(each.id, each);
+  }
+
+  async reset(session: string): Promise<Reply<SessionDocument>> {
     const entry = this.find(session);
-    if (entry === undefined) return Promise.resolve(refuse(sessionNotFound(session)));
+    if (entry === undefined) return refuse(sessionNotFound(session));
+    const problem = await this.readyToChange(entry);
+    if (problem !== null) return refuse(problem);
     return new Promise((resolve) => {
-      entry.handle.call<SessionStatus>({ kind: 'reset', session: entry.id }, (reply) => {
+      entry.handle!.call<SessionStatus>({ kind: 'reset', session: entry.id }, (reply) => {
         if (!reply.ok) {
           resolve(reply);
           return;
         }
         entry.status = reply.value;
+        // Before any frame of what comes after it.
         entry.epoch = newEpoch();
         this.tell((listener) => listener.epoch(entry.id, entry.epoch));
-        resolve({ ok: true, value: this.document(entry) });
+        resolve({ ok: true, value: documentOf(entry) });
       });
     });
   }
@@ -355,21 +454,15 @@ class WorkerHost implements SessionHost {
   // What a session is asked
 
   apply(session: string, operation: Operation): Promise<Reply> {
-    const entry = this.find(session);
-    if (entry === undefined) return Promise.resolve(refuse(sessionNotFound(session)));
-    return entry.handle.ask({ kind: 'apply', session: entry.id, operation });
+    return this.askBy(session, (id) => ({ kind: 'apply', session: id, operation }));
   }
 
   read(session: string, reading: Reading): Promise<Reply> {
-    const entry = this.find(session);
-    if (entry === undefined) return Promise.resolve(refuse(sessionNotFound(session)));
-    return entry.handle.ask({ kind: 'read', session: entry.id, reading });
+    return this.askBy(session, (id) => ({ kind: 'read', session: id, reading }));
   }
 
   startRun(session: string, request: RunRequest): Promise<Reply<RunDocument>> {
-    const entry = this.find(session);
-    if (entry === undefined) return Promise.resolve(refuse(sessionNotFound(session)));
-    return entry.handle.ask({ kind: 'run-start', session: entry.id, request });
+    return this.askBy(session, (id) => ({ kind: 'run-start', session: id, request }));
   }
 
   async listRuns(
@@ -381,7 +474,7 @@ class WorkerHost implements SessionHost {
     const after = decodeCursor(page.cursor);
     if (after === null) return refuse(invalidCursor(page.cursor!));
     const limit = pageLimit(page.limit);
-    const reply = await entry.handle.ask<{ items: RunDocument[]; last: number | null }>({
+    const reply = await this.ask<{ items: RunDocument[]; last: number | null }>(entry, {
       kind: 'run-list',
       session: entry.id,
       limit,
@@ -393,15 +486,11 @@ class WorkerHost implements SessionHost {
   }
 
   getRun(session: string, run: string): Promise<Reply<RunDocument>> {
-    const entry = this.find(session);
-    if (entry === undefined) return Promise.resolve(refuse(sessionNotFound(session)));
-    return entry.handle.ask({ kind: 'run-get', session: entry.id, run });
+    return this.askBy(session, (id) => ({ kind: 'run-get', session: id, run }));
   }
 
   deleteRun(session: string, run: string): Promise<Reply<RunDocument>> {
-    const entry = this.find(session);
-    if (entry === undefined) return Promise.resolve(refuse(sessionNotFound(session)));
-    return entry.handle.ask({ kind: 'run-delete', session: entry.id, run });
+    return this.askBy(session, (id) => ({ kind: 'run-delete', session: id, run }));
   }
 
   // Many operations
@@ -419,13 +508,17 @@ class WorkerHost implements SessionHost {
       return refuse({ code: 'too-many-requests', detail, retryable: true });
     }
     this.openStreams++;
+    entry.openStreams++;
     let open = true;
     const closed = (): void => {
       if (!open) return;
       open = false;
       this.openStreams--;
-      entry.handle.exchanges.delete(stream);
+      entry.openStreams--;
+      entry.touchedMs = performance.now();
+      handle?.exchanges.delete(stream);
     };
+    let handle: WorkerHandle | null = null;
     const stream = ++this.lastStream;
     try {
       const array = options.format === 'array' ? await this.collect(body) : null;
@@ -433,7 +526,13 @@ class WorkerHost implements SessionHost {
         closed();
         return refuse(array);
       }
-      return await this.openExchange(entry, stream, array, body, options, closed);
+      const problem = await this.readyToChange(entry);
+      if (problem !== null) {
+        closed();
+        return refuse(problem);
+      }
+      handle = entry.handle;
+      return await this.openExchange(entry.id, handle!, stream, array, body, options, closed);
     } catch (error) {
       // Only the body throws here: the client broke off.
       closed();
@@ -442,14 +541,14 @@ class WorkerHost implements SessionHost {
   }
 
   private openExchange(
-    entry: Entry,
+    id: string,
+    handle: WorkerHandle,
     stream: number,
     array: ArrayBuffer | null,
     body: AsyncIterable<Uint8Array>,
     options: OpsOptions,
     closed: () => void,
   ): Promise<Reply<AsyncIterable<Uint8Array>>> {
-    const { handle, id } = entry;
     const { opsInputBytes: inputBytes, opsIdleMs: idleMs } = this.limits;
     const { onError, signal, resume = null } = options;
     const aborted = new SharedArrayBuffer(4);
@@ -540,27 +639,51 @@ class WorkerHost implements SessionHost {
     this.tell((listener) => listener.failed(session));
   }
 
+  /** The session cannot be had from its journal. */
+  private lose(entry: Entry, problem: HostProblem): void {
+    this.logger.error({ session: entry.id, reason: problem.detail }, 'session lost');
+    entry.state = 'failed';
+    entry.failure = problem;
+    this.tell((listener) => listener.failed(entry.id));
+  }
+
   // Life and death
 
   private bury(handle: WorkerHandle, reason: string): void {
     if (this.closing !== null) return;
     this.logger.error({ worker: handle.index, sessions: handle.sessions.size, reason }, 'session worker died');
-    for (const [session, entry] of this.entries) {
+    for (const entry of this.entries.values()) {
       if (entry.handle !== handle || entry.failure !== null) continue;
-      entry.state = 'failed';
-      entry.failure = sessionFailed(`The worker that held this session died (${reason}), and the session with it.`);
-      this.tell((listener) => listener.failed(session));
+      if (this.waker === null)
+        this.lose(entry, sessionFailed(`The worker that held this session died (${reason}), and the session with it.`));
+      else this.setAside(entry, this.waker);
     }
+    if (reason.startsWith(JOURNAL_FAILED)) this.journal?.noteTrouble(reason.slice(JOURNAL_FAILED.length));
     const replace = (): void => {
-      if (this.closing === null) this.handles[handle.index] = this.startWorker(handle.index);
+      if (this.closing !== null) return;
+      this.handles[handle.index] = this.startWorker(handle.index);
+      this.waker?.workerUp();
     };
     if (handle.started) replace();
     else setTimeout(replace, REPLACE_AFTER_MS).unref();
   }
 
+  /** It comes back as its journal has it, which may be a little less than its subscribers have heard of. */
+  private setAside(entry: Entry, waker: Waker): void {
+    entry.handle = null;
+    entry.state = 'recovering';
+    entry.epoch = newEpoch();
+    this.tell((listener) => listener.epoch(entry.id, entry.epoch));
+    waker.recover(entry);
+  }
+
   status(): HostStatus {
     let activeRuns = 0;
-    for (const entry of this.entries.values()) if (entry.state === 'running') activeRuns++;
+    let awake = 0;
+    for (const entry of this.entries.values()) {
+      if (entry.state === 'running') activeRuns++;
+      if (entry.handle !== null) awake++;
+    }
     let pendingCalls = 0;
     let workersAlive = 0;
     for (const handle of this.handles) {
@@ -570,6 +693,9 @@ class WorkerHost implements SessionHost {
     return {
       ready: this.closing === null && workersAlive > 0,
       sessions: this.entries.size,
+      awake,
+      recovering: this.waker?.pending ?? 0,
+      storageTrouble: this.storeTrouble.reason,
       workers: this.handles.length,
       workersAlive,
       activeRuns,
@@ -584,9 +710,22 @@ class WorkerHost implements SessionHost {
 
   private async shutDown(): Promise<void> {
     clearInterval(this.sweep);
-    const farewells = this.handles.filter((handle) => handle.alive).map((handle) => handle.ask({ kind: 'close' }));
+    const farewells = this.handles.filter((handle) => handle.alive).map((handle) => this.partFrom(handle));
     await within(Promise.all(farewells), this.limits.closeMs);
     await Promise.all(this.handles.map((handle) => handle.terminate(shuttingDown())));
+    await this.journal?.close();
+  }
+
+  private async partFrom(handle: WorkerHandle): Promise<void> {
+    const reply = await handle.ask<RestedSession[]>({ kind: 'close' });
+    if (!reply.ok || this.waker === null) return;
+    const rested: Promise<void>[] = [];
+    for (const { session, status } of reply.value) {
+      const entry = this.entries.get(session);
+      if (entry !== undefined && status !== null && entry.failure === null)
+        rested.push(this.waker.rested(entry, status));
+    }
+    await Promise.all(rested);
   }
 }
 

@@ -14,8 +14,9 @@ import type { Reading } from '../core/reading.ts';
 import type { SimulatorApi } from '../core/simulator-api.ts';
 import type { ResolvedSpec } from '../core/spec.ts';
 import { type FrameClock, FrameRecorder, type FrameSource } from './frames.ts';
-import { withHdr } from './hdr.ts';
 import type { HostProblem, Reply, RunDocument, SessionFrame, SessionState } from './host.ts';
+import type { JournalRecord } from './journal/records.ts';
+import type { SessionJournal } from './journal/session-journal.ts';
 import type { LineWriter, OpsStream } from './ops.ts';
 import {
   type Answer,
@@ -29,17 +30,20 @@ import {
   sessionNotFound,
 } from './problems.ts';
 import type { FromWorker, SessionStatus, WorkerSettings } from './protocol.ts';
-import { type RunRecord, RunRecords, runId } from './run-records.ts';
+import type { Revived } from './replay.ts';
+import { endRun, type RunRecord, RunRecords, resultOf, runId, startRun } from './run-records.ts';
 import type { Scheduler, TurnTaker } from './scheduler.ts';
 
 /**
  * Steps of a linear search before the core yields. A step to a node that is not in the cache costs up to 100 ns, so one call
  * takes 2 ms at most.
  */
-const SEARCH_BUDGET = 20_000;
+export const SEARCH_BUDGET = 20_000;
 /** `stepRun` is asked for as many events as take about this long, so that the clock is read seldom and in time. */
 const STEP_MS = 0.5;
 const MOST_EVENTS_A_STEP = 1 << 16;
+/** Computing time between two marks of a run in the journal. */
+const MARK_MS = 1000;
 
 /** What the sessions of a worker share. */
 export interface Surroundings {
@@ -48,6 +52,8 @@ export interface Surroundings {
   frameClock: FrameClock;
   createSimulator(spec: ResolvedSpec): SimulatorApi;
   post(message: FromWorker): void;
+  /** Null: sessions end with the server. */
+  journal: SessionJournal | null;
 }
 
 /** A mutation that waits for its turn; `call` is the number by which the main thread may withdraw it. */
@@ -58,6 +64,8 @@ type Write =
 
 export class Session implements TurnTaker, FrameSource, LineWriter {
   readonly id: string;
+  /** Under which the journal knows it. */
+  private readonly number: number;
   readonly spec: ResolvedSpec;
   private readonly around: Surroundings;
   private simulator: SimulatorApi;
@@ -76,16 +84,39 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   private eventsPerStep = 64;
   private digestVersion = -1;
   private digestText = '';
+  /** Computing time of the active run at its last mark. */
+  private markedMs = 0;
 
-  /** Throws what `createSimulator` throws. */
-  constructor(id: string, spec: ResolvedSpec, around: Surroundings) {
+  /**
+   * Throws what `createSimulator` throws.
+   *
+   * @param revived what its journal made of it; a new session without
+   */
+  constructor(id: string, number: number, spec: ResolvedSpec, around: Surroundings, revived: Revived | null = null) {
     this.id = id;
+    this.number = number;
     this.spec = spec;
     this.around = around;
-    this.simulator = this.build();
+    this.simulator = revived?.simulator ?? this.build();
     this.recorder = new FrameRecorder(this.simulator);
-    this.runs = new RunRecords(around.settings.runRecords);
+    this.runs = revived?.runs ?? new RunRecords(around.settings.runRecords);
+    if (revived !== null) this.takeUp(revived);
     this.changed();
+  }
+
+  private takeUp({ active, added }: Revived): void {
+    if (added !== null) this.note(added);
+    this.active = active;
+    if (active !== null) this.around.scheduler.request(this);
+  }
+
+  /** For the journal; what is posted after this is held until it is there. */
+  private note(record: JournalRecord): void {
+    this.around.journal?.append(this.number, record);
+  }
+
+  private noteOperation(operation: Operation, outcome: Outcome): void {
+    if (outcome.status !== 'refused') this.note(operation);
   }
 
   private build(): SimulatorApi {
@@ -201,9 +232,12 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
       return { status: 'refused', problem: this.fail(error) };
     }
     if (outcome === null) {
-      this.suspended = settle;
+      this.suspended = (late) => {
+        this.noteOperation(operation, late);
+        settle(late);
+      };
       this.around.scheduler.request(this);
-    }
+    } else this.noteOperation(operation, outcome);
     return outcome;
   }
 
@@ -231,6 +265,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     this.recorder = new FrameRecorder(this.simulator);
     this.runs = new RunRecords(this.around.settings.runRecords);
     this.digestVersion = -1;
+    this.note({ reset: true });
     return { ok: true, value: this.status() };
   }
 
@@ -239,12 +274,14 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   private beginRun(request: RunRequest): Reply<RunDocument> {
     let outcome: Outcome;
     try {
-      outcome = this.simulator.startRun(request);
+      outcome = startRun(this.simulator, request);
     } catch (error) {
       return refuse(this.fail(error));
     }
     if (outcome.status !== 'ok') return refuse(fromOperation(outcome.problem));
     this.active = this.runs.begin(request, this.simulator.timeNs);
+    this.markedMs = 0;
+    this.note({ run: request });
     this.recorder.runChanged(this.runDocument(this.active, false));
     this.tellState();
     this.around.scheduler.request(this);
@@ -272,24 +309,22 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     }
     record.computedMs += before - begin;
     if (ended) this.endRun(record, 'finished');
+    else if (record.computedMs - this.markedMs >= MARK_MS) this.mark(record);
   }
 
-  private endRun(record: RunRecord, state: 'finished' | 'cancelled'): void {
-    record.state = state;
-    record.timeNs = this.simulator.timeNs;
-    record.progress = state === 'finished' ? 1 : this.simulator.runProgress();
-    record.result = withHdr(this.partialResult(record));
+  /** Where the run stands, so that a server that ends now knows how far it had come. */
+  private mark(record: RunRecord): void {
+    this.markedMs = record.computedMs;
+    this.note({ mark: this.simulator.runEvents });
+  }
+
+  private endRun(record: RunRecord, end: 'finished' | 'cancelled'): void {
+    endRun(record, end, this.simulator);
+    this.note({ end, events: this.simulator.runEvents, computedMs: record.computedMs });
     this.active = null;
     this.recorder.runChanged(this.runDocument(record, true));
     this.tellState();
     this.changed();
-  }
-
-  private partialResult(record: RunRecord): Record<string, unknown> {
-    const wallSeconds = record.computedMs / 1000;
-    const wireSeconds = this.simulator.runWireSeconds();
-    const realTimeFactor = wallSeconds > 0 ? wireSeconds / wallSeconds : null;
-    return { ...this.simulator.runResult(), wallSeconds, realTimeFactor };
   }
 
   /** @param partial whether an active run's result so far is in it */
@@ -301,7 +336,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
       timeNs: active ? this.simulator.timeNs : record.timeNs,
       progress: active ? this.simulator.runProgress() : record.progress,
       request: record.request,
-      result: active && partial ? this.partialResult(record) : record.result,
+      result: active && partial ? resultOf(this.simulator, record.computedMs) : record.result,
     };
     if (record.problem !== null) document.problem = problemDocument(record.problem);
     return document;
@@ -323,7 +358,10 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     const record = this.runs.find(id);
     if (record === undefined) return refuse(runNotFound(id));
     if (record === this.active) this.cancelRun();
-    else this.runs.remove(record);
+    else {
+      this.runs.remove(record);
+      this.note({ forget: record.number });
+    }
     return { ok: true, value: this.runDocument(record, true) };
   }
 
@@ -431,12 +469,33 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     return problem;
   }
 
-  /** Before it is forgotten: ends the run and answers what waits. */
-  dispose(): void {
-    this.cancelRun();
+  /**
+   * Puts it to rest, as it can be had again from its journal: a run that is active leaves a mark there and no end.
+   *
+   * @returns how it stands, or null while something is under way that must end first
+   */
+  rest(): SessionStatus | null {
+    if (this.suspended !== null || this.waiting.length > 0 || this.readyStreams.size > 0) return null;
+    if (this.active !== null) this.mark(this.active);
+    const status = this.status();
+    this.leave();
+    return status;
+  }
+
+  get running(): boolean {
+    return this.active !== null;
+  }
+
+  private leave(): void {
     this.gone = true;
     this.around.scheduler.forget(this);
     this.around.frameClock.forget(this);
+  }
+
+  /** Before it is forgotten: ends the run and answers what waits. */
+  dispose(): void {
+    this.cancelRun();
+    this.leave();
     const problem = sessionNotFound(this.id);
     const { suspended } = this;
     this.suspended = null;

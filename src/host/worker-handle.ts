@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import type { HostProblem, Reply, SessionFrame, SessionState } from './host.ts';
 import type { OpsExchange } from './ops-exchange.ts';
 import { Outbox } from './outbox.ts';
-import { messageOf, refuse, sessionFailed } from './problems.ts';
+import { messageOf, refuse, sessionFailed, workerDied } from './problems.ts';
 import type { CallBody, FromWorker, Note, ToWorker, WorkerSettings } from './protocol.ts';
 
 export interface WorkerEvents {
@@ -44,7 +44,9 @@ export class WorkerHandle {
   private readonly outbox: Outbox<ToWorker>;
   private readonly events: WorkerEvents;
   private readonly callTimeoutMs: number;
-  /** In order of their numbers and, with one time limit for all, of their deadlines. */
+  /** Whether its sessions outlive it. */
+  private readonly durable: boolean;
+  /** In order of their numbers and, with one time limit for all that have one, of their deadlines. */
   private readonly pending = new Map<number, Pending>();
   private lastCall = 0;
   private settleReady: (reason: string | null) => void = () => {};
@@ -55,12 +57,14 @@ export class WorkerHandle {
     this.index = index;
     this.events = events;
     this.callTimeoutMs = callTimeoutMs;
+    this.durable = settings.journal !== null;
     this.ready = new Promise((resolve) => {
       this.settleReady = resolve;
     });
     this.worker = new Worker(WORKER_URL, {
       name: `sessions-${index}`,
       workerData: settings,
+      transferList: settings.journal === null ? [] : [settings.journal],
       resourceLimits: heap,
       // The flags of the process are the main thread's (`--test`, `--import`); a worker needs none.
       execArgv: [],
@@ -82,8 +86,17 @@ export class WorkerHandle {
     return new Promise((resolve) => this.call<T>(body, resolve));
   }
 
+  /** As `call`, of what may take as long as it has to. */
+  callWithoutLimit<T>(body: CallBody, settle: (reply: Reply<T>) => void): void {
+    this.send(body, settle, Number.POSITIVE_INFINITY);
+  }
+
   /** `settle` runs in the order in which the worker answered, before any frame that it posted later. */
   call<T>(body: CallBody, settle: (reply: Reply<T>) => void, bytes?: ArrayBuffer): void {
+    this.send(body, settle, performance.now() + this.callTimeoutMs, bytes);
+  }
+
+  private send<T>(body: CallBody, settle: (reply: Reply<T>) => void, deadlineMs: number, bytes?: ArrayBuffer): void {
     if (!this.alive) {
       settle(refuse(this.epitaph));
       return;
@@ -92,7 +105,7 @@ export class WorkerHandle {
     this.pending.set(call, {
       session: 'session' in body ? body.session : null,
       mutates: MUTATING.has(body.kind),
-      deadlineMs: performance.now() + this.callTimeoutMs,
+      deadlineMs,
       settle,
     });
     this.outbox.push({ ...body, call }, bytes);
@@ -105,6 +118,7 @@ export class WorkerHandle {
   /** Gives up on calls that have waited too long. */
   expire(nowMs: number): void {
     for (const [call, pending] of this.pending) {
+      if (pending.deadlineMs === Number.POSITIVE_INFINITY) continue;
       if (pending.deadlineMs > nowMs) break;
       this.pending.delete(call);
       const { session, mutates } = pending;
@@ -159,7 +173,9 @@ export class WorkerHandle {
 
   private die(reason: string): void {
     if (!this.alive) return;
-    this.epitaph = sessionFailed(`The worker that held this session died (${reason}), and the session with it.`);
+    this.epitaph = this.durable
+      ? workerDied(reason)
+      : sessionFailed(`The worker that held this session died (${reason}), and the session with it.`);
     this.bury(reason);
     this.events.died(this, reason);
   }

@@ -8,12 +8,15 @@ import type { SimulatorApi } from '../core/simulator-api.ts';
 import type { ResolvedSpec } from '../core/spec.ts';
 import { FrameClock } from './frames.ts';
 import type { HostProblem, Reply } from './host.ts';
+import { SessionJournal } from './journal/session-journal.ts';
 import { LARGEST_ARRAY, OpsStream } from './ops.ts';
 import { Outbox } from './outbox.ts';
 import { internal, messageOf, refuse, sessionNotFound, shuttingDown, specProblem } from './problems.ts';
-import type { Call, CreatedSession, FromWorker, ToWorker, WorkerSettings } from './protocol.ts';
+import type { Call, CreatedSession, FromWorker, RestedSession, ToWorker, WorkerSettings } from './protocol.ts';
+import { Replay } from './replay.ts';
+import { RunRecords } from './run-records.ts';
 import { Scheduler } from './scheduler.ts';
-import { Session, type Surroundings } from './session.ts';
+import { SEARCH_BUDGET, Session, type Surroundings } from './session.ts';
 
 interface SimulatorModule {
   createSimulator(spec: ResolvedSpec): SimulatorApi;
@@ -27,7 +30,11 @@ const settings = workerData as WorkerSettings;
 const core = (await import(settings.simulatorModule)) as SimulatorModule;
 const validate = createLineValidator();
 
-const outbox = new Outbox<FromWorker>(port);
+const journal = settings.journal === null ? null : new SessionJournal(settings.journal);
+const outbox = new Outbox<FromWorker>(port, journal, (reason) => {
+  // What was done since cannot be kept: the sessions are had again as the journal has them.
+  throw new Error(`The journal cannot be written: ${reason}`);
+});
 const sessions = new Map<string, Session>();
 const streams = new Map<number, OpsStream>();
 const around: Surroundings = {
@@ -36,6 +43,7 @@ const around: Surroundings = {
   frameClock: new FrameClock(),
   createSimulator: core.createSimulator,
   post: (message) => outbox.push(message),
+  journal,
 };
 
 // Replies leave in a later phase of the loop, not here: Node goes on reading a port as long as it finds messages, and a quick
@@ -81,11 +89,13 @@ function carryOut(message: Call, answer: (reply: Reply<unknown>) => void): void 
       );
       return;
     case 'create':
-      answer(orSpecProblem(() => create(message.session, message.input)));
+      answer(orSpecProblem(() => create(message.session, message.number, message.input)));
+      return;
+    case 'wake':
+      wake(message, answer);
       return;
     case 'close':
-      close();
-      answer({ ok: true, value: {} });
+      answer({ ok: true, value: close() });
       return;
   }
   const session = sessions.get(message.session);
@@ -105,6 +115,9 @@ function carryOut(message: Call, answer: (reply: Reply<unknown>) => void): void 
       return;
     case 'reset':
       session.reset(message.call, answer);
+      return;
+    case 'rest':
+      answer({ ok: true, value: session.running ? { session: session.id, status: null } : rest(session) });
       return;
     case 'delete':
       session.dispose();
@@ -137,11 +150,49 @@ function orSpecProblem(build: () => unknown): Reply<unknown> {
   }
 }
 
-function create(id: string, input: Record<string, unknown>): CreatedSession {
+function create(id: string, number: number, input: Record<string, unknown>): CreatedSession {
   const spec = core.resolveSpec(input);
-  const session = new Session(id, spec, around);
+  const session = new Session(id, number, spec, around);
   sessions.set(id, session);
-  return { ...session.status(), spec: spec as unknown as Record<string, unknown> };
+  const { coreVersion } = core;
+  return { ...session.status(), spec: spec as unknown as Record<string, unknown>, coreVersion };
+}
+
+/** Answers once the session is as it was. */
+function wake(message: Call & { kind: 'wake' }, answer: (reply: Reply<unknown>) => void): void {
+  const { session: id, number, digest } = message;
+  const lost = (detail: string): void => answer(refuse({ code: 'session-lost', detail }));
+  if (journal === null) throw new Error('no journal to wake from');
+  if (message.coreVersion !== core.coreVersion) {
+    lost(
+      `The session was made by version ${message.coreVersion} of the core, and this is version ${core.coreVersion}, under which the same operations may give another state.`,
+    );
+    return;
+  }
+  const spec = message.spec as unknown as ResolvedSpec;
+  const simulator = core.createSimulator(spec);
+  simulator.searchBudget = SEARCH_BUDGET;
+  const runs = new RunRecords(settings.runRecords);
+  const read = (after: number) => journal.read(number, after);
+  new Replay({ scheduler: around.scheduler, simulator, runs, read }).run().then(
+    (revived) => {
+      if (digest !== null && simulator.digest() !== digest) {
+        lost('What the journal says of this session does not lead to the state that it had.');
+        return;
+      }
+      const session = new Session(id, number, spec, around, revived);
+      sessions.set(id, session);
+      answer({ ok: true, value: session.status() });
+    },
+    (error: Error) => lost(`The session cannot be had again from its journal: ${error.message}`),
+  );
+}
+
+function rest(session: Session): RestedSession {
+  session.postFrames(performance.now() + settings.frameEveryMs);
+  const status = session.rest();
+  if (status !== null) sessions.delete(session.id);
+  return { session: session.id, status };
 }
 
 function openStream(session: Session, message: Call & { kind: 'ops-open' }): Reply<unknown> {
@@ -183,11 +234,14 @@ function parseArray(bytes: ArrayBuffer): unknown[] | HostProblem {
   return value;
 }
 
-/** Ends runs where they stand and cuts `ops` requests after the line in progress. */
-function close(): void {
+/** Cuts `ops` requests after the line in progress. Runs go on when the journal is read again; without one they end where they stand. */
+function close(): RestedSession[] {
   for (const stream of streams.values()) stream.abort(shuttingDown());
+  const rested: RestedSession[] = [];
   for (const session of sessions.values()) {
-    session.cancelRun();
-    session.postFrames(performance.now());
+    if (journal === null) session.cancelRun();
+    session.postFrames(performance.now() + settings.frameEveryMs);
+    if (journal !== null) rested.push({ session: session.id, status: session.rest() });
   }
+  return rested;
 }

@@ -188,6 +188,10 @@ class FakeSimulator implements SimulatorApi {
     return ok({});
   }
 
+  get runEvents(): number {
+    return this.events;
+  }
+
   stepRun(events: number): boolean {
     const { request } = this;
     if (request === null) throw new Error('no run');

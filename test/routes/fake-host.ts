@@ -252,7 +252,16 @@ export class FakeHost implements SessionHost {
   }
   listen(): void {}
   status() {
-    return { ready: true, sessions: 1, workers: 1, workersAlive: 1, activeRuns: 0, pendingCalls: 0 };
+    const counts = {
+      sessions: 1,
+      awake: 1,
+      recovering: 0,
+      workers: 1,
+      workersAlive: 1,
+      activeRuns: 0,
+      pendingCalls: 0,
+    };
+    return { ready: true, storageTrouble: null, ...counts };
   }
   async close(): Promise<void> {}
 }

@@ -86,6 +86,9 @@ export function fakeHost(): FakeHost {
     status: () => ({
       ready: host.ready,
       sessions: new Set(sessions.values()).size,
+      awake: 0,
+      recovering: 0,
+      storageTrouble: null,
       workers: 1,
       workersAlive: host.ready ? 1 : 0,
       activeRuns: 0,

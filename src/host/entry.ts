@@ -1,0 +1,141 @@
+/** A session as the main thread knows it, and what is said of it without asking its worker. */
+import type { HostProblem, SessionDocument, SessionState } from './host.ts';
+import { newEpoch } from './ids.ts';
+import type { SessionRow, StoredSession } from './journal/database.ts';
+import type { CreatedSession, SessionStatus } from './protocol.ts';
+import type { WorkerHandle } from './worker-handle.ts';
+
+export interface Entry {
+  id: string;
+  /** Rises with each creation; the order of the list. */
+  number: number;
+  owner: string;
+  /** The worker it lives in; null while it rests in its journal. */
+  handle: WorkerHandle | null;
+  name: string | undefined;
+  title: string | undefined;
+  createdAt: string;
+  coreVersion: string;
+  epoch: string;
+  state: SessionState;
+  /** Null unless `failed`. */
+  failure: HostProblem | null;
+  spec: Record<string, unknown>;
+  /** As last heard of; while the session rests it is exact if `current`. */
+  status: SessionStatus;
+  current: boolean;
+  /** On its way from its journal into a worker, or back; settles when it is there. */
+  moving: Promise<unknown> | null;
+  /** `ops` requests that are open. */
+  openStreams: number;
+  /** `performance.now()` of the last thing that was asked of it. */
+  touchedMs: number;
+  /** Workers that died while they had it from its journal, one after the other. */
+  deaths: number;
+}
+
+/** What a session is before anything was done to it, as far as a list shows it. */
+const UNKNOWN: SessionStatus = {
+  state: 'idle',
+  timeNs: 0,
+  timePs: '0',
+  digest: null,
+  operations: 0,
+  policy: {},
+  activeRun: null,
+};
+
+export function newEntry(
+  id: string,
+  number: number,
+  owner: string,
+  handle: WorkerHandle,
+  created: CreatedSession,
+): Entry {
+  const { spec, coreVersion, ...status } = created;
+  return {
+    id,
+    number,
+    owner,
+    handle,
+    name: textOf(spec.name),
+    title: textOf(spec.title),
+    createdAt: new Date().toISOString(),
+    coreVersion,
+    epoch: newEpoch(),
+    state: status.state,
+    failure: null,
+    spec,
+    status,
+    current: false,
+    moving: null,
+    openStreams: 0,
+    touchedMs: performance.now(),
+    deaths: 0,
+  };
+}
+
+export function storedEntry(stored: StoredSession): Entry {
+  const { id, number, owner, name, title, createdAt, coreVersion, spec, rest, damage } = stored;
+  const failure = damage === null ? null : { code: 'session-lost', detail: damage };
+  return {
+    id,
+    number,
+    owner,
+    handle: null,
+    name,
+    title,
+    createdAt,
+    coreVersion,
+    epoch: newEpoch(),
+    state: failure === null ? 'hibernated' : 'failed',
+    failure,
+    spec,
+    status: (rest?.status as SessionStatus | undefined) ?? UNKNOWN,
+    current: rest?.current === true,
+    moving: null,
+    openStreams: 0,
+    touchedMs: 0,
+    deaths: 0,
+  };
+}
+
+export function rowOf(entry: Entry): SessionRow {
+  const { number, id, owner, name, title, createdAt, coreVersion, spec } = entry;
+  return {
+    number,
+    id,
+    owner,
+    ...(name === undefined ? {} : { name }),
+    ...(title === undefined ? {} : { title }),
+    createdAt,
+    coreVersion,
+    spec,
+  };
+}
+
+export function documentOf(entry: Entry): SessionDocument {
+  const { id, name, title, createdAt, status, spec, failure, handle, moving, current } = entry;
+  const { timeNs, timePs, operations, policy } = status;
+  const resting = handle === null && moving === null;
+  const state = failure !== null ? 'failed' : resting ? 'hibernated' : moving !== null ? 'recovering' : status.state;
+  const known = failure === null && (!resting || current);
+  return {
+    id,
+    ...(name === undefined ? {} : { name }),
+    ...(title === undefined ? {} : { title }),
+    state,
+    createdAt,
+    timeNs,
+    timePs,
+    digest: known ? status.digest : null,
+    operations,
+    spec,
+    policy,
+    activeRun: failure === null ? status.activeRun : null,
+  };
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}

@@ -1,0 +1,61 @@
+/** One end of a port to the journal's thread: writes with tickets that become durable in order, and reads. */
+import type { MessagePort, Transferable } from 'node:worker_threads';
+import type { Change, Stretch } from './database.ts';
+import type { FromJournal, ToJournal } from './protocol.ts';
+
+type Settle = (failure: string | null) => void;
+
+export class JournalClient {
+  private readonly port: MessagePort;
+  private lastTicket = 0;
+  /** In the order of their tickets. */
+  private readonly writes = new Map<number, Settle>();
+  private lastCall = 0;
+  private readonly reads = new Map<number, { resolve(stretch: Stretch): void; reject(error: Error): void }>();
+
+  constructor(port: MessagePort) {
+    this.port = port;
+    port.on('message', (message: FromJournal) => this.take(message));
+    // A port that waits for nothing keeps nobody alive.
+    port.unref();
+  }
+
+  /** @param settle called once: null when the disk has it, else why it does not */
+  write(changes: Change[], settle: Settle): void {
+    const ticket = ++this.lastTicket;
+    this.writes.set(ticket, settle);
+    if (this.writes.size === 1) this.port.ref();
+    const transfer: Transferable[] = [];
+    for (const change of changes) if (change.do === 'append') transfer.push(change.body.buffer as ArrayBuffer);
+    this.port.postMessage({ kind: 'write', ticket, changes } satisfies ToJournal, transfer);
+  }
+
+  /** @returns why it is not durable, or null */
+  writeOne(change: Change): Promise<string | null> {
+    return new Promise((resolve) => this.write([change], resolve));
+  }
+
+  /** Rejects when the entries are not as they were written. */
+  read(number: number, after: number): Promise<Stretch> {
+    const call = ++this.lastCall;
+    return new Promise((resolve, reject) => {
+      this.reads.set(call, { resolve, reject });
+      this.port.ref();
+      this.port.postMessage({ kind: 'read', call, number, after } satisfies ToJournal);
+    });
+  }
+
+  private take(message: FromJournal): void {
+    if (message.kind === 'written') {
+      const settle = this.writes.get(message.ticket)!;
+      this.writes.delete(message.ticket);
+      settle(message.failure);
+    } else {
+      const read = this.reads.get(message.call)!;
+      this.reads.delete(message.call);
+      if (message.kind === 'stretch') read.resolve(message.stretch);
+      else read.reject(new Error(message.reason));
+    }
+    if (this.writes.size === 0 && this.reads.size === 0) this.port.unref();
+  }
+}

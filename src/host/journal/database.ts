@@ -1,0 +1,334 @@
+/**
+ * The file in which sessions live: who they are, and all that was done to them, in order. One writer, the journal's thread.
+ *
+ * SQLite keeps transactions whole whatever happens to the process or the machine. It does not notice a byte that changes on the disk,
+ * nor a part of its log that is gone, so each row carries a sum of its own, and the sums of a session's entries are chained: an entry
+ * that is changed, missing or out of place is found when the session is read, and `wal.ts` looks at the log before SQLite does.
+ */
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { crc32 } from 'node:zlib';
+import { inspectLog } from './wal.ts';
+
+/** When a commit counts as done: once the disk has it, or once the operating system has. */
+export type Sync = 'commit' | 'never';
+
+/** A session's row, as the main thread gives it. */
+export interface SessionRow {
+  /** Rises with each creation. */
+  number: number;
+  id: string;
+  /** Names the principal it belongs to. */
+  owner: string;
+  name?: string;
+  title?: string;
+  /** ISO 8601. */
+  createdAt: string;
+  coreVersion: string;
+  /** As resolved. */
+  spec: Record<string, unknown>;
+}
+
+export interface StoredSession extends SessionRow {
+  /** As it was when it was last put to rest, and whether nothing was done to it since; null before. */
+  rest: { status: Record<string, unknown>; current: boolean } | null;
+  /** Why it cannot be used, or null. */
+  damage: string | null;
+}
+
+export type Change =
+  | { do: 'add'; session: SessionRow }
+  /** Name or title changed. */
+  | { do: 'change'; session: SessionRow }
+  | { do: 'remove'; number: number }
+  /** Lines of records; `reset` when they begin with one. */
+  | { do: 'append'; number: number; body: Uint8Array; reset: boolean }
+  | { do: 'rest'; number: number; status: Record<string, unknown> }
+  /** Writes something, to see whether that is possible. */
+  | { do: 'probe' };
+
+/** Entries of a session since its last reset, in order. */
+export interface Stretch {
+  bodies: Uint8Array[];
+  /** Where the next one goes on; null at the end. */
+  after: number | null;
+}
+
+/** The file cannot be used as it is; the message says why and where. */
+export class JournalError extends Error {}
+
+const APPLICATION_ID = 0x696f6d6d;
+const FORMAT = 1;
+/** Bytes of entries that one read gives, or a little more. */
+const STRETCH_BYTES = 4 << 20;
+
+const SCHEMA = `
+CREATE TABLE sessions (number INTEGER PRIMARY KEY, facts TEXT NOT NULL, sum INTEGER NOT NULL) STRICT;
+CREATE TABLE heads (session INTEGER PRIMARY KEY, base INTEGER NOT NULL, last INTEGER NOT NULL, chain INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT;
+CREATE TABLE entries (session INTEGER NOT NULL, seq INTEGER NOT NULL, chain INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (session, seq)) STRICT;
+CREATE TABLE rests (session INTEGER PRIMARY KEY, seq INTEGER NOT NULL, status TEXT NOT NULL, sum INTEGER NOT NULL) STRICT;
+CREATE TABLE probes (only INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT;
+`;
+
+/** Where the entries of a session begin and end, and the sum that the last one's chain has. */
+interface Head {
+  base: number;
+  last: number;
+  chain: number;
+}
+
+interface HeadRow extends Head {
+  session: number;
+  sum: number;
+}
+
+export class JournalDatabase {
+  /** What a reader of the log should be told of how the file was found. */
+  readonly warnings: string[] = [];
+  private readonly path: string;
+  private readonly database: DatabaseSync;
+  private readonly heads = new Map<number, Head>();
+  private readonly insertSession: StatementSync;
+  private readonly updateSession: StatementSync;
+  private readonly putHead: StatementSync;
+  private readonly insertEntry: StatementSync;
+  private readonly putRest: StatementSync;
+  private readonly selectEntries: StatementSync;
+
+  /** @throws JournalError */
+  constructor(path: string, sync: Sync) {
+    this.path = path;
+    const tail = inspectLog(`${path}-wal`);
+    if (tail.damage !== null) throw new JournalError(tail.damage);
+    if (tail.warning !== null) this.warnings.push(tail.warning);
+    try {
+      this.database = new DatabaseSync(path, { timeout: 0 });
+      this.database.exec(
+        `PRAGMA journal_mode = WAL; PRAGMA synchronous = ${sync === 'commit' ? 'FULL' : 'OFF'}; PRAGMA cache_size = -16384;`,
+      );
+      this.prepareFile(tail.frames > 0);
+      this.insertSession = this.database.prepare('INSERT INTO sessions (number, facts, sum) VALUES (?, ?, ?)');
+      this.updateSession = this.database.prepare('UPDATE sessions SET facts = ?, sum = ? WHERE number = ?');
+      this.putHead = this.database.prepare(
+        'INSERT OR REPLACE INTO heads (session, base, last, chain, sum) VALUES (?, ?, ?, ?, ?)',
+      );
+      this.insertEntry = this.database.prepare('INSERT INTO entries (session, seq, chain, body) VALUES (?, ?, ?, ?)');
+      this.putRest = this.database.prepare(
+        'INSERT OR REPLACE INTO rests (session, seq, status, sum) VALUES (?, ?, ?, ?)',
+      );
+      this.selectEntries = this.database.prepare(
+        'SELECT seq, chain, body FROM entries WHERE session = ? AND seq > ? ORDER BY seq',
+      );
+    } catch (error) {
+      if (error instanceof JournalError) throw error;
+      throw new JournalError(`${path} cannot be used: ${messageOf(error)}.`);
+    }
+  }
+
+  private prepareFile(unclean: boolean): void {
+    const { database, path } = this;
+    const id = this.pragma('application_id');
+    const format = this.pragma('user_version');
+    const empty = Number(database.prepare('SELECT count(*) AS n FROM sqlite_schema').get()!.n) === 0;
+    if (empty && id === 0) {
+      database.exec(
+        `BEGIN; ${SCHEMA} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT}; INSERT INTO probes VALUES (1, 0); COMMIT;`,
+      );
+      return;
+    }
+    if (id !== APPLICATION_ID) throw new JournalError(`${path} is not a journal of iommu-lab.`);
+    if (format !== FORMAT)
+      throw new JournalError(`${path} has format ${format}; this version reads format ${FORMAT} only.`);
+    // After a clean stop the log is gone, and nothing has touched the file since it was whole.
+    if (!unclean) return;
+    const found = String(Object.values(database.prepare('PRAGMA quick_check(1)').get()!)[0]);
+    if (found !== 'ok') throw new JournalError(`${path} is damaged: ${found}.`);
+  }
+
+  private pragma(name: string): number {
+    return Number(Object.values(this.database.prepare(`PRAGMA ${name}`).get()!)[0]);
+  }
+
+  /** All sessions in the order of their numbers. */
+  sessions(): StoredSession[] {
+    const sessions: StoredSession[] = [];
+    const rests = new Map(
+      (this.database.prepare('SELECT session, seq, status, sum FROM rests').all() as unknown as RestRow[]).map(
+        (row) => [row.session, row],
+      ),
+    );
+    const heads = new Map(
+      (this.database.prepare('SELECT session, base, last, chain, sum FROM heads').all() as unknown as HeadRow[]).map(
+        (row) => [row.session, row],
+      ),
+    );
+    for (const row of this.database.prepare('SELECT number, facts, sum FROM sessions ORDER BY number').all()) {
+      const { number, facts, sum } = row as unknown as { number: number; facts: string; sum: number };
+      if (sum !== sumOf(number, facts)) {
+        this.warnings.push(
+          `${this.path}: the row of session number ${number} does not match its sum; it is left alone.`,
+        );
+        continue;
+      }
+      const session: StoredSession = { ...(JSON.parse(facts) as SessionRow), rest: null, damage: null };
+      const head = heads.get(number);
+      if (head === undefined || head.sum !== sumOf(number, headText(head)))
+        session.damage = `${this.path}: what is known of the end of this session's journal does not match its sum.`;
+      else {
+        this.heads.set(number, { base: head.base, last: head.last, chain: head.chain });
+        const rest = rests.get(number);
+        if (rest !== undefined && rest.sum === sumOf(number, `${rest.seq} ${rest.status}`))
+          session.rest = {
+            status: JSON.parse(rest.status) as Record<string, unknown>,
+            current: rest.seq === head.last,
+          };
+      }
+      sessions.push(session);
+    }
+    return sessions;
+  }
+
+  /** All of it, or nothing when it throws. */
+  commit(changes: readonly Change[]): void {
+    const before: [number, Head | undefined][] = [];
+    this.database.exec('BEGIN IMMEDIATE');
+    try {
+      for (const change of changes) {
+        const number = numberOf(change);
+        if (number !== null) before.push([number, this.heads.get(number)]);
+        this.make(change);
+      }
+      this.database.exec('COMMIT');
+    } catch (error) {
+      for (const [number, head] of before.reverse()) {
+        if (head === undefined) this.heads.delete(number);
+        else this.heads.set(number, head);
+      }
+      // SQLite has rolled back already where it had to.
+      if (this.database.isTransaction) this.database.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  private make(change: Change): void {
+    switch (change.do) {
+      case 'add': {
+        const { session } = change;
+        const facts = JSON.stringify(session);
+        this.insertSession.run(session.number, facts, sumOf(session.number, facts));
+        this.moveHead(session.number, { base: 1, last: 0, chain: session.number });
+        return;
+      }
+      case 'change': {
+        const { session } = change;
+        const facts = JSON.stringify(session);
+        this.updateSession.run(facts, sumOf(session.number, facts), session.number);
+        return;
+      }
+      case 'remove':
+        for (const table of ['entries', 'heads', 'rests'])
+          this.database.prepare(`DELETE FROM ${table} WHERE session = ?`).run(change.number);
+        this.database.prepare('DELETE FROM sessions WHERE number = ?').run(change.number);
+        this.heads.delete(change.number);
+        return;
+      case 'append': {
+        const head = this.heads.get(change.number);
+        // Removed meanwhile: nobody waits for it any more.
+        if (head === undefined) return;
+        const seq = head.last + 1;
+        const chain = crc32(change.body, crc32(`${change.number} ${seq}`, head.chain));
+        this.insertEntry.run(change.number, seq, chain, change.body);
+        this.moveHead(change.number, { base: change.reset ? seq : head.base, last: seq, chain });
+        return;
+      }
+      case 'rest': {
+        const head = this.heads.get(change.number);
+        if (head === undefined) return;
+        const status = JSON.stringify(change.status);
+        this.putRest.run(change.number, head.last, status, sumOf(change.number, `${head.last} ${status}`));
+        return;
+      }
+      case 'probe':
+        this.database.exec('UPDATE probes SET count = count + 1');
+        return;
+    }
+  }
+
+  private moveHead(number: number, head: Head): void {
+    this.heads.set(number, head);
+    this.putHead.run(number, head.base, head.last, head.chain, sumOf(number, headText(head)));
+  }
+
+  /**
+   * Entries since the last reset, after entry `after` (0: from the first).
+   *
+   * @throws JournalError when one of them is not as it was written
+   */
+  stretch(number: number, after: number): Stretch {
+    const head = this.heads.get(number);
+    if (head === undefined) throw new JournalError(`${this.path}: there is no session number ${number}.`);
+    const from = Math.max(after, head.base - 1);
+    let seq = from;
+    let chain: number | null = from === 0 ? number : this.chainAt(number, from);
+    const bodies: Uint8Array[] = [];
+    let bytes = 0;
+    for (const row of this.selectEntries.iterate(number, from)) {
+      const entry = row as unknown as { seq: number; chain: number; body: Uint8Array };
+      seq++;
+      const expected = chain === null ? null : crc32(entry.body, crc32(`${number} ${seq}`, chain));
+      if (entry.seq !== seq || (expected !== null && expected !== entry.chain))
+        throw new JournalError(
+          `${this.path}: entry ${seq} of session number ${number} is missing or does not match its sum.`,
+        );
+      chain = entry.chain;
+      bodies.push(entry.body);
+      bytes += entry.body.byteLength;
+      if (bytes >= STRETCH_BYTES && seq < head.last) return { bodies, after: seq };
+    }
+    if (seq !== head.last || (chain !== null && chain !== head.chain))
+      throw new JournalError(
+        `${this.path}: session number ${number} has ${head.last} entries, and those after ${seq} are missing.`,
+      );
+    return { bodies, after: null };
+  }
+
+  private chainAt(number: number, seq: number): number | null {
+    const row = this.database.prepare('SELECT chain FROM entries WHERE session = ? AND seq = ?').get(number, seq);
+    if (row === undefined) throw new JournalError(`${this.path}: entry ${seq} of session number ${number} is missing.`);
+    return Number(row.chain);
+  }
+
+  close(): void {
+    this.database.close();
+  }
+}
+
+interface RestRow {
+  session: number;
+  seq: number;
+  status: string;
+  sum: number;
+}
+
+function numberOf(change: Change): number | null {
+  switch (change.do) {
+    case 'add':
+    case 'change':
+      return change.session.number;
+    case 'probe':
+      return null;
+    default:
+      return change.number;
+  }
+}
+
+function headText({ base, last, chain }: Head): string {
+  return `${base} ${last} ${chain}`;
+}
+
+function sumOf(number: number, text: string): number {
+  return crc32(`${number} ${text}`);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,97 @@
+/**
+ * The journal as the main thread sees it: opened before anything else, it tells which sessions there are, gives each session worker a
+ * port of its own, and says when the disk cannot be written.
+ */
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { JournalClient } from './client.ts';
+import { type Change, JournalError, type StoredSession, type Sync } from './database.ts';
+import type { FromThread, JournalSettings, ToThread } from './protocol.ts';
+
+const THREAD_URL = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js', import.meta.url);
+/** How often a disk that could not be written is tried again. */
+const PROBE_MS = 1000;
+
+export interface JournalEvents {
+  /** Nothing can be written, for this reason; null: it can be again. */
+  trouble(reason: string | null): void;
+  /** The thread ended by itself, which only a bug of ours makes it do. */
+  died(error: Error): void;
+}
+
+export class Journal {
+  readonly sessions: StoredSession[];
+  readonly warnings: string[];
+  private readonly thread: Worker;
+  private readonly events: JournalEvents;
+  private readonly client: JournalClient;
+  private troubled: NodeJS.Timeout | null = null;
+  private closing = false;
+
+  /** @throws JournalError when the file cannot be used */
+  static async open(path: string, sync: Sync, events: JournalEvents): Promise<Journal> {
+    const thread = new Worker(THREAD_URL, {
+      name: 'journal',
+      workerData: { path, sync } satisfies JournalSettings,
+      execArgv: [],
+    });
+    const first = await new Promise<FromThread>((resolve, reject) => {
+      thread.once('message', resolve);
+      thread.once('error', reject);
+    });
+    if (first.kind === 'open') return new Journal(thread, first, events);
+    await thread.terminate();
+    throw new JournalError(first.kind === 'refused' ? first.reason : 'the journal did not open');
+  }
+
+  private constructor(thread: Worker, opened: FromThread & { kind: 'open' }, events: JournalEvents) {
+    this.thread = thread;
+    this.sessions = opened.sessions;
+    this.warnings = opened.warnings;
+    this.events = events;
+    thread.on('error', (error) => events.died(error));
+    thread.on('exit', (code) => {
+      if (!this.closing) events.died(new Error(`the journal's thread exited with code ${code}`));
+    });
+    this.client = new JournalClient(this.port());
+  }
+
+  /** A port for one more writer. */
+  port(): MessagePort {
+    const { port1, port2 } = new MessageChannel();
+    this.thread.postMessage({ kind: 'port', port: port1 } satisfies ToThread, [port1]);
+    return port2;
+  }
+
+  /** @returns why it is not durable, or null */
+  async write(change: Change): Promise<string | null> {
+    const failure = await this.client.writeOne(change);
+    if (failure !== null) this.noteTrouble(failure);
+    return failure;
+  }
+
+  /** A writer was told that its changes are not durable. Until they could be, nothing more should be asked. */
+  noteTrouble(reason: string): void {
+    if (this.troubled !== null || this.closing) return;
+    this.events.trouble(reason);
+    this.troubled = setTimeout(() => void this.probe(), PROBE_MS);
+  }
+
+  private async probe(): Promise<void> {
+    const failure = await this.client.writeOne({ do: 'probe' });
+    this.troubled = null;
+    if (failure !== null) this.noteTrouble(failure);
+    else this.events.trouble(null);
+  }
+
+  /** After all that was asked before. */
+  async close(): Promise<void> {
+    this.closing = true;
+    if (this.troubled !== null) clearTimeout(this.troubled);
+    await new Promise<void>((resolve) => {
+      this.thread.once('message', () => resolve());
+      this.thread.once('exit', () => resolve());
+      this.thread.postMessage({ kind: 'close' } satisfies ToThread);
+    });
+    await this.thread.terminate();
+  }
+}

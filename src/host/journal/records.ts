@@ -1,0 +1,26 @@
+/**
+ * What a journal says of one session, in order: a JSON object a line. Replayed from the session's spec they give its state again,
+ * digest included; what was refused changed nothing and is not there.
+ */
+import type { Operation, RunRequest } from '../../core/operations.ts';
+
+/** How a run ended; `interrupted` by the end of the server, at its last mark. */
+export type RunEnd = 'finished' | 'cancelled' | 'interrupted';
+
+export type JournalRecord =
+  /** An operation that was carried out, failures of the simulated kernel included. */
+  | Operation
+  /** A run began. */
+  | { run: RunRequest }
+  /** The active run had handled so many events. */
+  | { mark: number }
+  /** The active run ended after so many events; `computedMs` is wall time, and not part of the state. */
+  | { end: RunEnd; events: number; computedMs: number }
+  /** The record of an ended run was removed. */
+  | { forget: number }
+  /** Back to the spec. What lies before is history. */
+  | { reset: true };
+
+export function parseRecord(line: string): JournalRecord {
+  return JSON.parse(line) as JournalRecord;
+}

@@ -1,0 +1,85 @@
+/**
+ * The journal's thread: the one writer of the file. What arrives while a commit waits for the disk goes into the next one, so that a
+ * busy server pays for few commits and a quiet one waits for none.
+ */
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { type Change, JournalDatabase, JournalError } from './database.ts';
+import type { FromJournal, FromThread, JournalSettings, ToJournal, ToThread } from './protocol.ts';
+
+if (parentPort === null) throw new Error('thread.ts runs as a worker thread of journal.ts');
+const parent = parentPort;
+const tell = (message: FromThread): void => parent.postMessage(message);
+const { path, sync } = workerData as JournalSettings;
+
+interface Waiting {
+  port: MessagePort;
+  ticket: number;
+}
+
+let database: JournalDatabase | null = null;
+let changes: Change[] = [];
+let waiting: Waiting[] = [];
+let armed = false;
+
+try {
+  database = new JournalDatabase(path, sync);
+  const sessions = database.sessions();
+  tell({ kind: 'open', sessions, warnings: database.warnings });
+} catch (error) {
+  if (!(error instanceof JournalError)) throw error;
+  tell({ kind: 'refused', reason: error.message });
+}
+
+parent.on('message', (message: ToThread) => {
+  if (message.kind === 'port') {
+    const { port } = message;
+    port.on('message', (asked: ToJournal) => take(port, asked));
+    return;
+  }
+  commit();
+  database?.close();
+  database = null;
+  tell({ kind: 'closed' });
+});
+
+function take(port: MessagePort, message: ToJournal): void {
+  if (message.kind === 'write') {
+    for (const change of message.changes) changes.push(change);
+    waiting.push({ port, ticket: message.ticket });
+    if (armed) return;
+    armed = true;
+    setImmediate(commit);
+    return;
+  }
+  // A reader sees what was written before it asked.
+  commit();
+  const { call, number, after } = message;
+  let reply: FromJournal;
+  try {
+    reply = { kind: 'stretch', call, stretch: database!.stretch(number, after) };
+  } catch (error) {
+    reply = { kind: 'unreadable', call, reason: messageOf(error) };
+  }
+  port.postMessage(reply);
+}
+
+function commit(): void {
+  armed = false;
+  if (waiting.length === 0) return;
+  const told = waiting;
+  const made = changes;
+  waiting = [];
+  changes = [];
+  let failure: string | null = null;
+  try {
+    if (database === null) throw new JournalError('the journal is closed');
+    database.commit(made);
+  } catch (error) {
+    failure = messageOf(error);
+  }
+  for (const { port, ticket } of told) port.postMessage({ kind: 'written', ticket, failure } satisfies FromJournal);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,155 @@
+/**
+ * A session from its journal: a simulation of its spec, to which all that was done to it is done again. In turns, like everything that
+ * computes in a worker, so that the sessions that are awake stay responsive.
+ */
+import type { Operation, Outcome, RunRequest } from '../core/operations.ts';
+import type { SimulatorApi } from '../core/simulator-api.ts';
+import type { Stretch } from './journal/database.ts';
+import { type JournalRecord, parseRecord, type RunEnd } from './journal/records.ts';
+import { messageOf } from './problems.ts';
+import { endRun, type RunRecord, type RunRecords, runId, startRun } from './run-records.ts';
+import type { Scheduler, TurnTaker } from './scheduler.ts';
+
+/** Events of a run between two looks at the clock. */
+const EVENTS_A_LOOK = 1024;
+
+export interface Revived {
+  simulator: SimulatorApi;
+  runs: RunRecords;
+  /** A run in progress when the journal ended, to go on from its beginning. */
+  active: RunRecord | null;
+  /** What the replay itself did, for the journal: it ended a run that was not to go on. */
+  added: JournalRecord | null;
+}
+
+export interface ReplayParts {
+  scheduler: Scheduler;
+  simulator: SimulatorApi;
+  runs: RunRecords;
+  /** Entries after `after`. */
+  read(after: number): Promise<Stretch>;
+}
+
+export class Replay implements TurnTaker {
+  private readonly parts: ReplayParts;
+  private readonly simulator: SimulatorApi;
+  private readonly runs: RunRecords;
+  private lines: string[] = [];
+  private next = 0;
+  private after: number | null = 0;
+  private active: RunRecord | null = null;
+  private mark = 0;
+  /** An operation in the middle of a long search. */
+  private suspended = false;
+  /** Where the run is taken next, and how it ends there; null: to its end. */
+  private goal: { events: number | null; end: RunEnd } | null = null;
+  private added: JournalRecord | null = null;
+  private settle: (revived: Revived) => void = () => {};
+  private reject: (error: Error) => void = () => {};
+
+  constructor(parts: ReplayParts) {
+    this.parts = parts;
+    this.simulator = parts.simulator;
+    this.runs = parts.runs;
+  }
+
+  /** Rejects when the journal cannot be read, or does not go with what the simulation does. */
+  run(): Promise<Revived> {
+    return new Promise((resolve, reject) => {
+      this.settle = resolve;
+      this.reject = reject;
+      this.fetch();
+    });
+  }
+
+  private fetch(): void {
+    this.parts.read(this.after!).then(
+      ({ bodies, after }) => {
+        const decoder = new TextDecoder();
+        this.lines = bodies.flatMap((body) => decoder.decode(body).split('\n').slice(0, -1));
+        this.next = 0;
+        this.after = after;
+        this.parts.scheduler.request(this);
+      },
+      (error: Error) => this.reject(error),
+    );
+  }
+
+  takeTurn(deadline: number): boolean {
+    try {
+      do {
+        if (this.suspended) this.finished(this.simulator.resume());
+        else if (this.goal !== null) this.advanceRun(this.goal);
+        else if (this.next < this.lines.length) this.carryOut(this.lines[this.next++]!);
+        else if (this.after !== null) {
+          this.fetch();
+          return false;
+        } else if (this.active?.request.onRestart === 'interrupt') {
+          this.goal = { events: this.mark, end: 'interrupted' };
+          this.added = { end: 'interrupted', events: this.mark, computedMs: 0 };
+        } else {
+          this.finish();
+          return false;
+        }
+      } while (performance.now() < deadline);
+      return true;
+    } catch (error) {
+      this.reject(new Error(`record ${this.next} of its journal: ${messageOf(error)}`));
+      return false;
+    }
+  }
+
+  private finish(): void {
+    const { simulator, runs, active, added } = this;
+    // What happened then was told then.
+    while (simulator.drainNotices(1000).notices.length > 0);
+    this.settle({ simulator, runs, active, added });
+  }
+
+  private carryOut(line: string): void {
+    const record = parseRecord(line);
+    if ('op' in record) this.finished(this.simulator.apply(record as Operation));
+    else if ('run' in record) this.begin(record.run);
+    else if ('mark' in record) this.mark = record.mark;
+    else if ('end' in record) {
+      this.expect(this.active !== null, 'a run ends that never began');
+      this.active!.computedMs = record.computedMs;
+      this.goal = { events: record.end === 'finished' ? null : record.events, end: record.end };
+    } else if ('forget' in record) {
+      const forgotten = this.runs.find(runId(record.forget));
+      if (forgotten !== undefined) this.runs.remove(forgotten);
+    } else this.expect('reset' in record && this.simulator.operations === 0, 'a reset in the middle');
+  }
+
+  private finished(outcome: Outcome | null): void {
+    this.suspended = outcome === null;
+    this.expect(
+      outcome === null || outcome.status !== 'refused',
+      `an operation that was carried out is refused (${outcome?.status === 'refused' ? outcome.problem.detail : ''})`,
+    );
+  }
+
+  private begin(request: RunRequest): void {
+    this.expect(this.active === null, 'a run begins while another is active');
+    this.active = this.runs.begin(request, this.simulator.timeNs);
+    this.mark = 0;
+    this.expect(startRun(this.simulator, request).status === 'ok', 'a run that began is refused');
+  }
+
+  private advanceRun({ events, end }: { events: number | null; end: RunEnd }): void {
+    const { simulator } = this;
+    const record = this.active!;
+    const left = events === null ? EVENTS_A_LOOK : events - simulator.runEvents;
+    const ended = left > 0 && simulator.stepRun(Math.min(left, EVENTS_A_LOOK));
+    if (!ended && left > 0) return;
+    this.expect(ended === (events === null), 'a run does not end as it did');
+    if (!ended) simulator.cancelRun();
+    this.goal = null;
+    this.active = null;
+    endRun(record, end, simulator);
+  }
+
+  private expect(holds: boolean, otherwise: string): void {
+    if (!holds) throw new Error(otherwise);
+  }
+}

@@ -1,0 +1,282 @@
+/** The journal's file: whole commits or none, and no damage that is not noticed. */
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, type TestContext, test } from 'node:test';
+import { JournalDatabase, JournalError, type SessionRow } from '../../../src/host/journal/database.ts';
+import { inspectLog } from '../../../src/host/journal/wal.ts';
+import { crashed, folderFor } from './folders.ts';
+
+const row = (number: number): SessionRow => ({
+  number,
+  id: `ses_${number}`,
+  owner: 'local',
+  createdAt: '2026-01-01T00:00:00.000Z',
+  coreVersion: '2',
+  spec: { seed: number },
+});
+const body = (text: string): Uint8Array => new TextEncoder().encode(text);
+const texts = (bodies: readonly Uint8Array[]): string[] => bodies.map((each) => Buffer.from(each).toString());
+
+function open(t: TestContext, folder: string): JournalDatabase {
+  const database = new JournalDatabase(join(folder, 's.sqlite'), 'commit');
+  t.after(() => {
+    try {
+      database.close();
+    } catch {
+      // Closed by the test.
+    }
+  });
+  return database;
+}
+
+/** All entries of a session. */
+function all(database: JournalDatabase, number: number): string[] {
+  const found: string[] = [];
+  for (let after: number | null = 0; after !== null; ) {
+    const stretch = database.stretch(number, after);
+    found.push(...texts(stretch.bodies));
+    after = stretch.after;
+  }
+  return found;
+}
+
+describe('what is committed', () => {
+  test('is there after a crash, in order, and says so when it is long', (t) => {
+    const folder = folderFor(t);
+    const database = open(t, folder);
+    database.commit([{ do: 'add', session: row(1) }]);
+    const long = 'x'.repeat(3 << 20);
+    database.commit([{ do: 'append', number: 1, body: body('one'), reset: false }]);
+    for (const text of [long, long, 'two', 'three'])
+      database.commit([{ do: 'append', number: 1, body: body(text), reset: false }]);
+    const copy = open(t, crashed(t, folder));
+    assert.deepEqual(copy.sessions(), [{ ...row(1), rest: null, damage: null }]);
+    assert.deepEqual(all(copy, 1), ['one', long, long, 'two', 'three']);
+    assert.ok(copy.stretch(1, 0).after !== null, 'a long journal is read in parts');
+  });
+
+  test('begins at the last reset', (t) => {
+    const database = open(t, folderFor(t));
+    database.commit([{ do: 'add', session: row(1) }]);
+    for (const [text, reset] of [
+      ['a', false],
+      ['b', true],
+      ['c', false],
+      ['d', true],
+      ['e', false],
+    ] as const)
+      database.commit([{ do: 'append', number: 1, body: body(text), reset }]);
+    assert.deepEqual(all(database, 1), ['d', 'e']);
+  });
+
+  test('is all of it or nothing', (t) => {
+    const database = open(t, folderFor(t));
+    database.commit([{ do: 'add', session: row(1) }]);
+    const twice = { do: 'add', session: row(1) } as const;
+    assert.throws(() => database.commit([{ do: 'append', number: 1, body: body('lost'), reset: false }, twice]));
+    database.commit([{ do: 'append', number: 1, body: body('kept'), reset: false }]);
+    assert.deepEqual(all(database, 1), ['kept']);
+  });
+
+  test('tells whether anything was done to a session since it was put to rest', (t) => {
+    const folder = folderFor(t);
+    const database = open(t, folder);
+    database.commit([{ do: 'add', session: row(1) }]);
+    database.commit([{ do: 'rest', number: 1, status: { digest: 'd' } }]);
+    assert.deepEqual(open(t, crashed(t, folder)).sessions()[0]!.rest, { status: { digest: 'd' }, current: true });
+    database.commit([{ do: 'append', number: 1, body: body('a'), reset: false }]);
+    assert.equal(open(t, crashed(t, folder)).sessions()[0]!.rest!.current, false);
+  });
+
+  test('goes when its session does; what arrives for it later is nobody’s', (t) => {
+    const folder = folderFor(t);
+    const database = open(t, folder);
+    database.commit([
+      { do: 'add', session: row(1) },
+      { do: 'append', number: 1, body: body('a'), reset: false },
+    ]);
+    database.commit([{ do: 'remove', number: 1 }]);
+    database.commit([{ do: 'append', number: 1, body: body('late'), reset: false }]);
+    assert.throws(() => database.stretch(1, 0), JournalError);
+    database.close();
+    const counts = new DatabaseSync(join(folder, 's.sqlite'));
+    for (const table of ['sessions', 'entries', 'heads', 'rests'])
+      assert.equal(counts.prepare(`SELECT count(*) AS n FROM ${table}`).get()!.n, 0, table);
+    counts.close();
+  });
+});
+
+describe('damage', () => {
+  /** A closed file with three sessions, and what is in them. */
+  function filled(t: TestContext): { folder: string; expected: Map<number, string[]> } {
+    const folder = folderFor(t);
+    const database = open(t, folder);
+    const expected = new Map<number, string[]>();
+    for (const number of [1, 2, 3]) {
+      database.commit([{ do: 'add', session: row(number) }]);
+      expected.set(number, []);
+    }
+    for (let i = 0; i < 60; i++) {
+      const number = 1 + (i % 3);
+      const text = `{"op":"advance","ns":${i}}\n`.repeat(1 + (i % 40));
+      database.commit([{ do: 'append', number, body: body(text), reset: false }]);
+      expected.get(number)!.push(text);
+    }
+    database.close();
+    return { folder, expected };
+  }
+
+  /** Sessions that read as they were written, those that say that they are damaged, or why the file was refused. */
+  function outcome(
+    t: TestContext,
+    folder: string,
+    expected: Map<number, string[]>,
+  ): 'refused' | { told: number; lost: number } {
+    let database: JournalDatabase;
+    try {
+      database = open(t, folder);
+    } catch (error) {
+      assert.ok(error instanceof JournalError, String(error));
+      assert.match(error.message, /s\.sqlite/, 'the file is named');
+      return 'refused';
+    }
+    let told = database.warnings.length;
+    let sessions: ReturnType<JournalDatabase['sessions']>;
+    try {
+      sessions = database.sessions();
+    } catch {
+      return 'refused';
+    }
+    told = database.warnings.length;
+    for (const { number, damage, spec } of sessions) {
+      if (damage !== null) {
+        told++;
+        continue;
+      }
+      assert.deepEqual(spec, { seed: number });
+      try {
+        assert.deepEqual(all(database, number), expected.get(number), 'never silently another journal');
+      } catch (error) {
+        if (error instanceof assert.AssertionError) throw error;
+        told++;
+      }
+    }
+    return { told, lost: expected.size - sessions.length };
+  }
+
+  test('of any byte of the file is noticed, or the byte does not matter', (t) => {
+    const { folder, expected } = filled(t);
+    const path = join(folder, 's.sqlite');
+    assert.ok(!existsSync(`${path}-wal`), 'a clean stop leaves no log');
+    const whole = readFileSync(path);
+    let noticed = 0;
+    for (let at = 0; at < whole.length; at += 97) {
+      const flipped = Buffer.from(whole);
+      flipped[at]! ^= 1 << (at & 7);
+      writeFileSync(path, flipped);
+      const found = outcome(t, folder, expected);
+      rmSync(`${path}-wal`, { force: true });
+      rmSync(`${path}-shm`, { force: true });
+      if (found === 'refused') noticed++;
+      else {
+        if (found.lost > 0) assert.ok(found.told > 0, `byte ${at}: a session is gone and nobody says so`);
+        if (found.told > 0) noticed++;
+      }
+    }
+    assert.ok(noticed > 20, `${noticed} noticed`);
+  });
+
+  test('of a file that is cut is noticed at any length', (t) => {
+    const { folder, expected } = filled(t);
+    const path = join(folder, 's.sqlite');
+    const whole = readFileSync(path);
+    for (let length = whole.length - 1; length > 4096; length -= 3001) {
+      writeFileSync(path, whole);
+      truncateSync(path, length);
+      const found = outcome(t, folder, expected);
+      assert.ok(found === 'refused' || found.told > 0, `cut to ${length}`);
+      rmSync(`${path}-wal`, { force: true });
+      rmSync(`${path}-shm`, { force: true });
+    }
+  });
+
+  test('of a file of something else, or of a later format, is refused by name', (t) => {
+    const folder = folderFor(t);
+    const path = join(folder, 's.sqlite');
+    writeFileSync(path, 'not a database at all, whatever its name says'.repeat(100));
+    assert.throws(() => open(t, folder), /s\.sqlite/);
+    rmSync(path);
+    const other = new DatabaseSync(path);
+    other.exec('CREATE TABLE t (x)');
+    assert.throws(() => open(t, folder), /is not a journal of iommu-lab/);
+    other.exec('DROP TABLE t');
+    other.close();
+    rmSync(path);
+    open(t, folder).close();
+    const later = new DatabaseSync(path);
+    later.exec('PRAGMA user_version = 99');
+    later.close();
+    assert.throws(() => open(t, folder), /has format 99/);
+  });
+});
+
+describe('the log', () => {
+  /** The log of a process that was killed after these commits. */
+  function killed(t: TestContext): { path: string; log: Buffer } {
+    const folder = folderFor(t);
+    const database = open(t, folder);
+    database.commit([{ do: 'add', session: row(1) }]);
+    for (let i = 0; i < 12; i++)
+      database.commit([{ do: 'append', number: 1, body: body(`entry ${i}\n`), reset: false }]);
+    const copy = crashed(t, folder);
+    const path = join(copy, 's.sqlite-wal');
+    return { path, log: readFileSync(path) };
+  }
+
+  test('is whole after a crash', (t) => {
+    const { path, log } = killed(t);
+    const pageBytes = log.readUInt32BE(8);
+    assert.deepEqual(inspectLog(path), { frames: (log.length - 32) / (24 + pageBytes), damage: null, warning: null });
+  });
+
+  test('with a byte changed before its last frame is refused with the file and the place', (t) => {
+    const { path, log } = killed(t);
+    const frameBytes = 24 + log.readUInt32BE(8);
+    for (let at = 0; at < log.length - frameBytes; at += 211) {
+      const flipped = Buffer.from(log);
+      flipped[at]! ^= 1 << (at & 7);
+      writeFileSync(path, flipped);
+      assert.match(String(inspectLog(path).damage), /s\.sqlite-wal is damaged at offset [0-9]+/, `byte ${at}`);
+    }
+  });
+
+  test('that was cut in the middle of a write is taken up to its last whole frame, and says so', (t) => {
+    const { path, log } = killed(t);
+    const frameBytes = 24 + log.readUInt32BE(8);
+    for (let length = 33; length < log.length; length += 997) {
+      writeFileSync(path, log);
+      truncateSync(path, length);
+      const { frames, damage, warning } = inspectLog(path);
+      assert.equal(damage, null);
+      assert.equal(frames, Math.floor((length - 32) / frameBytes));
+      const headerIsThere = (length - 32) % frameBytes >= 24;
+      assert.equal(warning !== null, headerIsThere, `cut to ${length}: ${warning}`);
+    }
+    assert.equal(statSync(path).size > 0, true);
+  });
+
+  test('that went round again is not mistaken for a damaged one', (t) => {
+    const folder = folderFor(t);
+    const database = new JournalDatabase(join(folder, 's.sqlite'), 'never');
+    t.after(() => database.close());
+    database.commit([{ do: 'add', session: row(1) }]);
+    const path = join(folder, 's.sqlite-wal');
+    // A log is begun anew once it has some thousand pages.
+    for (let i = 0; i < 1500; i++)
+      database.commit([{ do: 'append', number: 1, body: body('x'.repeat(6000)), reset: false }]);
+    const { damage, warning } = inspectLog(path);
+    assert.deepEqual({ damage, warning }, { damage: null, warning: null });
+  });
+});
