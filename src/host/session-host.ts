@@ -20,24 +20,17 @@ import type {
   SessionInput,
   SessionState,
 } from './host.ts';
-import { hasIdForm, newEpoch, newSessionId } from './ids.ts';
+import { newEpoch, newSessionId } from './ids.ts';
 import type { Sync } from './journal/database.ts';
 import { Journal } from './journal/journal.ts';
 import { DEFAULT_LIMITS, type HostLimits } from './limits.ts';
-import { type ExchangeSettings, OpsExchange } from './ops-exchange.ts';
+import { OpsRequests } from './ops-requests.ts';
 import { decodeCursor, encodeCursor, pageLimit } from './paging.ts';
-import {
-  invalidCursor,
-  nameHasIdForm,
-  nameTaken,
-  refuse,
-  sessionFailed,
-  sessionNotFound,
-  shuttingDown,
-  storageUnavailable,
-} from './problems.ts';
+import { invalidCursor, refuse, sessionFailed, sessionNotFound, shuttingDown, storageUnavailable } from './problems.ts';
 import type { CallBody, CreatedSession, RestedSession, SessionStatus, WorkerSettings } from './protocol.ts';
+import { Registry } from './registry.ts';
 import { Waker } from './waker.ts';
+import { within } from './within.ts';
 import { type HeapLimits, type WorkerEvents, WorkerHandle } from './worker-handle.ts';
 
 /** The part of a pino logger that is used. */
@@ -113,15 +106,11 @@ class WorkerHost implements SessionHost {
   private readonly logger: HostLogger;
   /** [index]: the worker in that place now. */
   private readonly handles: WorkerHandle[] = [];
-  private readonly entries = new Map<string, Entry>();
-  /** Name -> id; null while the session is under construction. */
-  private readonly names = new Map<string, string | null>();
+  private readonly registry = new Registry();
   private readonly listeners: FrameListener[] = [];
   private readonly sweep: NodeJS.Timeout;
-  private lastNumber = 0;
   private underConstruction = 0;
-  private lastStream = 0;
-  private openStreams = 0;
+  private readonly opsRequests: OpsRequests;
   private closing: Promise<void> | null = null;
   private readonly events: WorkerEvents = {
     frames: (session, frames) => this.passFrames(session, frames),
@@ -131,6 +120,7 @@ class WorkerHost implements SessionHost {
 
   constructor(options: HostOptions, journal: Journal | null, storeTrouble: StoreTrouble) {
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.opsRequests = new OpsRequests(this.limits);
     this.logger = options.logger ?? SILENT;
     this.journal = journal;
     this.storeTrouble = storeTrouble;
@@ -162,13 +152,12 @@ class WorkerHost implements SessionHost {
     for (const warning of journal.warnings) this.logger.warn({ warning }, 'the journal is not quite as it was left');
     for (const stored of journal.sessions) {
       const entry = storedEntry(stored);
-      this.entries.set(entry.id, entry);
-      if (entry.name !== undefined) this.names.set(entry.name, entry.id);
-      this.lastNumber = Math.max(this.lastNumber, entry.number);
+      this.registry.add(entry);
       if (entry.failure !== null)
         this.logger.error({ session: entry.id, reason: entry.failure.detail }, 'session lost');
     }
-    const { limits, entries, storeTrouble } = this;
+    const { limits, storeTrouble } = this;
+    const { entries } = this.registry;
     return new Waker({
       journal,
       limits,
@@ -190,7 +179,7 @@ class WorkerHost implements SessionHost {
     }
     if (this.waker === null) return;
     // Those that were left as they are wait until they are touched.
-    for (const entry of this.entries.values())
+    for (const entry of this.registry.values())
       if (!entry.current || entry.status.activeRun !== null) this.waker.recover(entry);
   }
 
@@ -216,21 +205,9 @@ class WorkerHost implements SessionHost {
     return best;
   }
 
-  private find(session: string): Entry | undefined {
-    return this.entries.get(session) ?? this.entries.get(this.names.get(session) ?? '');
-  }
-
-  /** Why `name` cannot be the name of `own`, or null. */
-  private refuseName(name: string | undefined, own: string | null): HostProblem | null {
-    if (name === undefined) return null;
-    if (hasIdForm(name)) return nameHasIdForm(name);
-    const holder = this.names.get(name);
-    return holder === undefined || (own !== null && holder === own) ? null : nameTaken(name);
-  }
-
   async validate(input: SessionInput): Promise<Reply> {
     const handle = this.place();
-    const refusal = this.refuseNew(handle) ?? this.refuseName(textOf(input.name), null);
+    const refusal = this.refuseNew(handle) ?? this.registry.refuseName(textOf(input.name), null);
     return refusal === null ? handle!.ask({ kind: 'validate', input }) : refuse(refusal);
   }
 
@@ -241,7 +218,7 @@ class WorkerHost implements SessionHost {
   }
 
   private refuseAnother(): HostProblem | null {
-    const sessions = this.entries.size + this.underConstruction;
+    const sessions = this.registry.size + this.underConstruction;
     if (sessions < this.limits.sessions) return null;
     const detail = `There are ${sessions} sessions, and ${this.limits.sessions} is the limit; delete one first.`;
     return { code: 'too-many-sessions', detail };
@@ -250,23 +227,23 @@ class WorkerHost implements SessionHost {
   async create(input: SessionInput, owner = 'local'): Promise<Reply<SessionDocument>> {
     const handle = this.place();
     const name = textOf(input.name);
-    const refusal = this.refuseNew(handle) ?? this.refuseName(name, null) ?? this.refuseAnother();
+    const refusal = this.refuseNew(handle) ?? this.registry.refuseName(name, null) ?? this.refuseAnother();
     if (refusal !== null || handle === null) return refuse(refusal!);
     const id = newSessionId();
-    const number = ++this.lastNumber;
-    if (name !== undefined) this.names.set(name, null);
+    this.registry.takeName(name, null);
     handle.sessions.add(id);
     this.underConstruction++;
     try {
-      const built = await this.build(id, number, owner, handle, input);
+      const built = await this.build(id, owner, handle, input);
       const problem = built.ok ? await this.keep(built.value) : built.problem;
       if (built.ok && problem === null) {
-        if (name !== undefined) this.names.set(name, id);
+        this.registry.add(built.value);
         return { ok: true, value: documentOf(built.value) };
       }
-      if (this.entries.delete(id)) this.tell((listener) => listener.deleted(id));
+      this.registry.remove(id);
+      this.registry.releaseName(name);
+      if (built.ok) this.tell((listener) => listener.deleted(id));
       handle.sessions.delete(id);
-      if (name !== undefined) this.names.delete(name);
       // Given up on, it may still be built.
       handle.call({ kind: 'delete', session: id }, () => {});
       return refuse(problem!);
@@ -276,13 +253,8 @@ class WorkerHost implements SessionHost {
   }
 
   /** Known from the moment at which its worker has it, so that none of its frames is missed. */
-  private build(
-    id: string,
-    number: number,
-    owner: string,
-    handle: WorkerHandle,
-    input: SessionInput,
-  ): Promise<Reply<Entry>> {
+  private build(id: string, owner: string, handle: WorkerHandle, input: SessionInput): Promise<Reply<Entry>> {
+    const number = this.registry.nextNumber();
     return new Promise((resolve) => {
       handle.call<CreatedSession>({ kind: 'create', session: id, number, input }, (reply) => {
         if (!reply.ok) {
@@ -290,7 +262,7 @@ class WorkerHost implements SessionHost {
           return;
         }
         const entry = newEntry(id, number, owner, handle, reply.value);
-        this.entries.set(id, entry);
+        this.registry.conceive(entry);
         this.tell((listener) => listener.epoch(id, entry.epoch));
         resolve({ ok: true, value: entry });
       });
@@ -310,17 +282,9 @@ class WorkerHost implements SessionHost {
   }): Promise<Reply<{ items: SessionDocument[]; nextCursor?: string }>> {
     const after = decodeCursor(page.cursor);
     if (after === null) return refuse(invalidCursor(page.cursor!));
-    const limit = pageLimit(page.limit);
-    const found: Entry[] = [];
-    for (const entry of this.entries.values()) {
-      if (entry.number <= after) continue;
-      if (found.length === limit) {
-        const nextCursor = encodeCursor(found[limit - 1]!.number);
-        return { ok: true, value: { items: await this.documents(found), nextCursor } };
-      }
-      found.push(entry);
-    }
-    return { ok: true, value: { items: await this.documents(found) } };
+    const { entries, more } = this.registry.page(after, pageLimit(page.limit));
+    const items = await this.documents(entries);
+    return { ok: true, value: more ? { items, nextCursor: encodeCursor(entries.at(-1)!.number) } : { items } };
   }
 
   /** A session that does not answer is shown as last heard of: one of them does not spoil the list. */
@@ -329,7 +293,7 @@ class WorkerHost implements SessionHost {
     const documents: SessionDocument[] = [];
     for (const [i, entry] of entries.entries()) {
       // Deleted meanwhile.
-      if (this.entries.get(entry.id) !== entry) continue;
+      if (this.registry.entries.get(entry.id) !== entry) continue;
       const reply = replies[i]!;
       documents.push(reply.ok ? reply.value : { ...documentOf(entry), digest: null });
     }
@@ -373,48 +337,48 @@ class WorkerHost implements SessionHost {
   }
 
   private askBy<T>(session: string, body: (id: string) => CallBody): Promise<Reply<T>> {
-    const entry = this.find(session);
+    const entry = this.registry.find(session);
     return entry === undefined ? Promise.resolve(refuse(sessionNotFound(session))) : this.ask(entry, body(entry.id));
   }
 
   async get(session: string): Promise<Reply<SessionDocument>> {
-    const entry = this.find(session);
+    const entry = this.registry.find(session);
     return entry === undefined ? refuse(sessionNotFound(session)) : this.documentNow(entry);
   }
 
   async rename(session: string, change: { name?: string; title?: string }): Promise<Reply<SessionDocument>> {
-    const entry = this.find(session);
+    const entry = this.registry.find(session);
     if (entry === undefined) return refuse(sessionNotFound(session));
     const { name = entry.name, title = entry.title } = change;
-    const refusal = this.refuseName(change.name, entry.id);
+    const refusal = this.registry.refuseName(change.name, entry.id);
     if (refusal !== null) return refuse(refusal);
     const before = entry.name;
-    // Taken at once, so that nobody else takes it meanwhile.
-    if (name !== undefined) this.names.set(name, entry.id);
+    // At once, so that nobody else takes it meanwhile.
+    this.registry.takeName(name, entry.id);
     const spec = { ...entry.spec, ...(name === undefined ? {} : { name }), ...(title === undefined ? {} : { title }) };
     const renamed: Entry = { ...entry, name, title, spec };
     const failure = (await this.journal?.write({ do: 'change', session: rowOf(renamed) })) ?? null;
     if (failure !== null) {
-      if (name !== undefined && name !== before) this.names.delete(name);
+      if (name !== before) this.registry.releaseName(name);
       return refuse(storageUnavailable(failure));
     }
-    if (before !== undefined && before !== name) this.names.delete(before);
+    if (before !== name) this.registry.releaseName(before);
     Object.assign(entry, { name, title, spec });
     return this.documentNow(entry);
   }
 
   async delete(session: string): Promise<Reply<{ id: string }>> {
-    const entry = this.find(session);
+    const entry = this.registry.find(session);
     if (entry === undefined) return refuse(sessionNotFound(session));
     const { id, name, number } = entry;
     // At once, so that nobody finds it meanwhile.
-    this.entries.delete(id);
+    this.registry.remove(id);
     const failure = this.journal === null ? null : await this.journal.write({ do: 'remove', number });
     if (failure !== null) {
-      this.putBack(entry);
+      this.registry.add(entry);
       return refuse(storageUnavailable(failure));
     }
-    if (name !== undefined) this.names.delete(name);
+    this.registry.releaseName(name);
     this.waker?.forget(entry);
     if (entry.moving !== null) await entry.moving;
     const { handle } = entry;
@@ -424,15 +388,8 @@ class WorkerHost implements SessionHost {
     return { ok: true, value: { id } };
   }
 
-  /** Where it was in the order of the list. */
-  private putBack(entry: Entry): void {
-    const entries = [...this.entries.values(), entry].sort((one, other) => one.number - other.number);
-    this.entries.clear();
-    for (const each of entries) this.entries.set(each.id, each);
-  }
-
   async reset(session: string): Promise<Reply<SessionDocument>> {
-    const entry = this.find(session);
+    const entry = this.registry.find(session);
     if (entry === undefined) return refuse(sessionNotFound(session));
     const problem = await this.readyToChange(entry);
     if (problem !== null) return refuse(problem);
@@ -469,7 +426,7 @@ class WorkerHost implements SessionHost {
     session: string,
     page: { limit?: number; cursor?: string },
   ): Promise<Reply<{ items: RunDocument[]; nextCursor?: string }>> {
-    const entry = this.find(session);
+    const entry = this.registry.find(session);
     if (entry === undefined) return refuse(sessionNotFound(session));
     const after = decodeCursor(page.cursor);
     if (after === null) return refuse(invalidCursor(page.cursor!));
@@ -500,114 +457,20 @@ class WorkerHost implements SessionHost {
     body: AsyncIterable<Uint8Array>,
     options: OpsOptions,
   ): Promise<Reply<AsyncIterable<Uint8Array>>> {
-    const entry = this.find(session);
+    const entry = this.registry.find(session);
     if (entry === undefined) return refuse(sessionNotFound(session));
     if (this.closing !== null) return refuse(shuttingDown());
-    if (this.openStreams >= this.limits.opsRequests) {
-      const detail = `${this.openStreams} requests of operations are open, and ${this.limits.opsRequests} is the limit.`;
-      return refuse({ code: 'too-many-requests', detail, retryable: true });
-    }
-    this.openStreams++;
-    entry.openStreams++;
-    let open = true;
-    const closed = (): void => {
-      if (!open) return;
-      open = false;
-      this.openStreams--;
-      entry.openStreams--;
-      entry.touchedMs = performance.now();
-      handle?.exchanges.delete(stream);
-    };
-    let handle: WorkerHandle | null = null;
-    const stream = ++this.lastStream;
-    try {
-      const array = options.format === 'array' ? await this.collect(body) : null;
-      if (array !== null && !(array instanceof ArrayBuffer)) {
-        closed();
-        return refuse(array);
-      }
-      const problem = await this.readyToChange(entry);
-      if (problem !== null) {
-        closed();
-        return refuse(problem);
-      }
-      handle = entry.handle;
-      return await this.openExchange(entry.id, handle!, stream, array, body, options, closed);
-    } catch (error) {
-      // Only the body throws here: the client broke off.
-      closed();
-      return refuse({ code: 'aborted', detail: `The request body broke off: ${String(error)}` });
-    }
-  }
-
-  private openExchange(
-    id: string,
-    handle: WorkerHandle,
-    stream: number,
-    array: ArrayBuffer | null,
-    body: AsyncIterable<Uint8Array>,
-    options: OpsOptions,
-    closed: () => void,
-  ): Promise<Reply<AsyncIterable<Uint8Array>>> {
-    const { opsInputBytes: inputBytes, opsIdleMs: idleMs } = this.limits;
-    const { onError, signal, resume = null } = options;
-    const aborted = new SharedArrayBuffer(4);
-    const settings: ExchangeSettings = { stream, inputBytes, idleMs, aborted, signal, closed };
-    return new Promise((resolve) => {
-      handle.call(
-        { kind: 'ops-open', session: id, stream, onError, array, resume, aborted },
-        (reply) => {
-          if (!reply.ok) {
-            closed();
-            // Opened after all, it would wait for lines that never come.
-            handle.note({ kind: 'ops-abort', stream });
-            resolve(reply);
-            return;
-          }
-          const exchange = new OpsExchange(handle, settings);
-          handle.exchanges.set(stream, exchange);
-          if (array === null) void exchange.feed(body);
-          resolve({ ok: true, value: exchange });
-        },
-        array ?? undefined,
-      );
-    });
-  }
-
-  /** The whole body, in a buffer of its own. */
-  private async collect(body: AsyncIterable<Uint8Array>): Promise<ArrayBuffer | HostProblem> {
-    const { opsArrayBytes, opsIdleMs } = this.limits;
-    const chunks: Uint8Array[] = [];
-    let byteCount = 0;
-    const iterator = body[Symbol.asyncIterator]();
-    for (;;) {
-      const next = await within(iterator.next(), opsIdleMs);
-      if (next === null) return { code: 'idle-timeout', detail: 'Nothing of the body arrived for too long.' };
-      if (next.done) break;
-      byteCount += next.value.byteLength;
-      if (byteCount > opsArrayBytes) {
-        const detail = `An array may have ${opsArrayBytes} bytes; send lines instead, which may be of any total length.`;
-        return { code: 'body-too-large', detail };
-      }
-      chunks.push(next.value);
-    }
-    const whole = new Uint8Array(byteCount);
-    let offset = 0;
-    for (const chunk of chunks) {
-      whole.set(chunk, offset);
-      offset += chunk.byteLength;
-    }
-    return whole.buffer;
+    return this.opsRequests.open(entry, () => this.readyToChange(entry), body, options);
   }
 
   // The stream
 
   resolve(session: string): string | null {
-    return this.find(session)?.id ?? null;
+    return this.registry.find(session)?.id ?? null;
   }
 
   epochOf(session: string): string | null {
-    return this.find(session)?.epoch ?? null;
+    return this.registry.find(session)?.epoch ?? null;
   }
 
   listen(listener: FrameListener): void {
@@ -625,12 +488,12 @@ class WorkerHost implements SessionHost {
   }
 
   private passFrames(session: string, frames: SessionFrame[]): void {
-    const entry = this.entries.get(session);
+    const entry = this.registry.entryOf(session);
     if (entry !== undefined) this.tell((listener) => listener.frames(session, entry.epoch, frames));
   }
 
   private noteState(session: string, state: SessionState, problem: HostProblem | null): void {
-    const entry = this.entries.get(session);
+    const entry = this.registry.entryOf(session);
     if (entry === undefined) return;
     entry.state = state;
     entry.failure = problem;
@@ -652,7 +515,7 @@ class WorkerHost implements SessionHost {
   private bury(handle: WorkerHandle, reason: string): void {
     if (this.closing !== null) return;
     this.logger.error({ worker: handle.index, sessions: handle.sessions.size, reason }, 'session worker died');
-    for (const entry of this.entries.values()) {
+    for (const entry of this.registry.values()) {
       if (entry.handle !== handle || entry.failure !== null) continue;
       if (this.waker === null)
         this.lose(entry, sessionFailed(`The worker that held this session died (${reason}), and the session with it.`));
@@ -680,7 +543,7 @@ class WorkerHost implements SessionHost {
   status(): HostStatus {
     let activeRuns = 0;
     let awake = 0;
-    for (const entry of this.entries.values()) {
+    for (const entry of this.registry.values()) {
       if (entry.state === 'running') activeRuns++;
       if (entry.handle !== null) awake++;
     }
@@ -692,7 +555,7 @@ class WorkerHost implements SessionHost {
     }
     return {
       ready: this.closing === null && workersAlive > 0,
-      sessions: this.entries.size,
+      sessions: this.registry.size,
       awake,
       recovering: this.waker?.pending ?? 0,
       storageTrouble: this.storeTrouble.reason,
@@ -721,7 +584,7 @@ class WorkerHost implements SessionHost {
     if (!reply.ok || this.waker === null) return;
     const rested: Promise<void>[] = [];
     for (const { session, status } of reply.value) {
-      const entry = this.entries.get(session);
+      const entry = this.registry.entryOf(session);
       if (entry !== undefined && status !== null && entry.failure === null)
         rested.push(this.waker.rested(entry, status));
     }
@@ -731,17 +594,4 @@ class WorkerHost implements SessionHost {
 
 function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
-}
-
-/** What `promise` gives, or null after `ms`. */
-async function within<T>(promise: Promise<T>, ms: number): Promise<T | null> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<null>((resolve) => {
-    timer = setTimeout(() => resolve(null), ms);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

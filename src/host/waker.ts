@@ -8,6 +8,7 @@ import type { Journal } from './journal/journal.ts';
 import type { HostLimits } from './limits.ts';
 import { sessionRecovering } from './problems.ts';
 import type { RestedSession, SessionStatus } from './protocol.ts';
+import { within } from './within.ts';
 import type { WorkerHandle } from './worker-handle.ts';
 
 /** What a host lends for it. */
@@ -50,8 +51,8 @@ export class Waker {
     for (;;) {
       if (entry.failure !== null) return entry.failure;
       if (entry.moving !== null) {
-        const done = await within(entry.moving, this.parts.limits.callTimeoutMs);
-        if (!done) return sessionRecovering(entry.id);
+        const there = entry.moving.then(() => true);
+        if ((await within(there, this.parts.limits.callTimeoutMs)) === null) return sessionRecovering(entry.id);
         continue;
       }
       if (entry.handle !== null) return null;
@@ -178,17 +179,5 @@ export class Waker {
   restingDocument(entry: Entry): Reply<SessionDocument> | null {
     const resting = entry.handle === null && entry.moving === null;
     return (resting && entry.current) || entry.failure !== null ? { ok: true, value: documentOf(entry) } : null;
-  }
-}
-
-async function within(promise: Promise<unknown>, ms: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), ms);
-  });
-  try {
-    return await Promise.race([promise.then(() => true), late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -1,0 +1,93 @@
+/** Which sessions there are, in the order of their creation, and under which names. */
+import type { Entry } from './entry.ts';
+import type { HostProblem } from './host.ts';
+import { hasIdForm } from './ids.ts';
+import { nameHasIdForm, nameTaken } from './problems.ts';
+
+export class Registry {
+  /** By id, in the order of their numbers. */
+  readonly entries = new Map<string, Entry>();
+  /** Built, and not yet kept: they have frames, and nobody may find them. */
+  private readonly unborn = new Map<string, Entry>();
+  /** Name -> id; null while the session is under construction. */
+  private readonly names = new Map<string, string | null>();
+  private lastNumber = 0;
+  private lastAdded = 0;
+
+  nextNumber(): number {
+    return ++this.lastNumber;
+  }
+
+  get size(): number {
+    return this.entries.size;
+  }
+
+  values(): IterableIterator<Entry> {
+    return this.entries.values();
+  }
+
+  /** @param session id or name */
+  find(session: string): Entry | undefined {
+    return this.entries.get(session) ?? this.entries.get(this.names.get(session) ?? '');
+  }
+
+  /** By id; sessions that are about to be count. */
+  entryOf(id: string): Entry | undefined {
+    return this.entries.get(id) ?? this.unborn.get(id);
+  }
+
+  /** Why `name` cannot be the name of session `own`, or of a new one, or null. */
+  refuseName(name: string | undefined, own: string | null): HostProblem | null {
+    if (name === undefined) return null;
+    if (hasIdForm(name)) return nameHasIdForm(name);
+    const holder = this.names.get(name);
+    return holder === undefined || (own !== null && holder === own) ? null : nameTaken(name);
+  }
+
+  /** Nobody else may have it from now on. @param id of its session, or null while that is under construction */
+  takeName(name: string | undefined, id: string | null): void {
+    if (name !== undefined) this.names.set(name, id);
+  }
+
+  releaseName(name: string | undefined): void {
+    if (name !== undefined) this.names.delete(name);
+  }
+
+  conceive(entry: Entry): void {
+    this.unborn.set(entry.id, entry);
+  }
+
+  /** From now on it can be found. */
+  add(entry: Entry): void {
+    this.unborn.delete(entry.id);
+    this.lastNumber = Math.max(this.lastNumber, entry.number);
+    this.entries.set(entry.id, entry);
+    this.takeName(entry.name, entry.id);
+    // Of two that were kept at the same time, the later may be the first.
+    if (entry.number < this.lastAdded) this.sort();
+    this.lastAdded = Math.max(this.lastAdded, entry.number);
+  }
+
+  /** Its name stays taken until it is released. */
+  remove(id: string): void {
+    this.unborn.delete(id);
+    this.entries.delete(id);
+  }
+
+  private sort(): void {
+    const entries = [...this.entries.values()].sort((one, other) => one.number - other.number);
+    this.entries.clear();
+    for (const entry of entries) this.entries.set(entry.id, entry);
+  }
+
+  /** Up to `limit` sessions with numbers above `after`, and whether there are more. */
+  page(after: number, limit: number): { entries: Entry[]; more: boolean } {
+    const entries: Entry[] = [];
+    for (const entry of this.entries.values()) {
+      if (entry.number <= after) continue;
+      if (entries.length === limit) return { entries, more: true };
+      entries.push(entry);
+    }
+    return { entries, more: false };
+  }
+}
