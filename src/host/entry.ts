@@ -3,6 +3,7 @@ import type { HostProblem, SessionDocument, SessionState } from './host.ts';
 import { newEpoch } from './ids.ts';
 import type { SessionRow, StoredSession } from './journal/database.ts';
 import type { CreatedSession, SessionStatus } from './protocol.ts';
+import type { KeyMark } from './retry.ts';
 import type { WorkerHandle } from './worker-handle.ts';
 
 export interface Entry {
@@ -15,6 +16,8 @@ export interface Entry {
   name: string | undefined;
   title: string | undefined;
   createdAt: string;
+  /** The `Idempotency-Key` under which it was created. */
+  made: KeyMark | null;
   coreVersion: string;
   epoch: string;
   state: SessionState;
@@ -49,6 +52,7 @@ export function newEntry(
   id: string,
   number: number,
   owner: string,
+  made: KeyMark | null,
   handle: WorkerHandle,
   created: CreatedSession,
 ): Entry {
@@ -61,6 +65,7 @@ export function newEntry(
     name: textOf(spec.name),
     title: textOf(spec.title),
     createdAt: new Date().toISOString(),
+    made,
     coreVersion,
     epoch: newEpoch(),
     state: status.state,
@@ -76,7 +81,7 @@ export function newEntry(
 }
 
 export function storedEntry(stored: StoredSession): Entry {
-  const { id, number, owner, name, title, createdAt, coreVersion, spec, rest, damage } = stored;
+  const { id, number, owner, name, title, createdAt, made = null, coreVersion, spec, rest, damage } = stored;
   const failure = damage === null ? null : { code: 'session-lost', detail: damage };
   return {
     id,
@@ -86,6 +91,7 @@ export function storedEntry(stored: StoredSession): Entry {
     name,
     title,
     createdAt,
+    made,
     coreVersion,
     epoch: newEpoch(),
     state: failure === null ? 'hibernated' : 'failed',
@@ -101,7 +107,7 @@ export function storedEntry(stored: StoredSession): Entry {
 }
 
 export function rowOf(entry: Entry): SessionRow {
-  const { number, id, owner, name, title, createdAt, coreVersion, spec } = entry;
+  const { number, id, owner, name, title, createdAt, made, coreVersion, spec } = entry;
   return {
     number,
     id,
@@ -111,6 +117,7 @@ export function rowOf(entry: Entry): SessionRow {
     createdAt,
     coreVersion,
     spec,
+    ...(made === null ? {} : { made }),
   };
 }
 

@@ -16,7 +16,10 @@ export interface HostProblem {
   retryable?: boolean;
 }
 
-export type Reply<T = Record<string, unknown>> = { ok: true; value: T } | { ok: false; problem: HostProblem };
+/** `replayed`: it is what an earlier request with the same `Idempotency-Key` was told. */
+export type Reply<T = Record<string, unknown>> =
+  | { ok: true; value: T; replayed?: true }
+  | { ok: false; problem: HostProblem; replayed?: true };
 
 /** What `POST /v1/sessions` carries: a partial spec, with `preset` or without. Checked against the contract before. */
 export type SessionInput = Record<string, unknown>;

@@ -1,5 +1,5 @@
 /** Why the host did not do what was asked. Status and title of each `code` are the edge's (`src/api/errors.ts`). */
-import type { OperationProblem } from '../core/operations.ts';
+import type { OperationProblem, Outcome } from '../core/operations.ts';
 import type { HostProblem, Reply } from './host.ts';
 
 export function refuse(problem: HostProblem): { ok: false; problem: HostProblem } {
@@ -103,6 +103,10 @@ export function specProblem(error: unknown): HostProblem | null {
 export function fromOperation(problem: OperationProblem): HostProblem {
   const { code, detail, path } = problem;
   return path === undefined ? { code, detail } : { code, detail, path };
+}
+
+export function replyOf(outcome: Outcome): Reply<unknown> {
+  return outcome.status === 'ok' ? { ok: true, value: outcome.result } : refuse(fromOperation(outcome.problem));
 }
 
 export function messageOf(error: unknown): string {

@@ -10,6 +10,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Operation, RunRequest } from '../core/operations.ts';
 import type { Reading } from '../core/reading.ts';
 import type { HostProblem, OpsResume, Reply, SessionFrame, SessionState } from './host.ts';
+import type { KeyMark } from './retry.ts';
 
 /** What a worker is started with (`workerData`). All times in milliseconds of wall time. */
 export interface WorkerSettings {
@@ -71,11 +72,11 @@ export type CallBody =
   /** Back to its journal; `rested` false when it is in the middle of something. */
   | { kind: 'rest'; session: string }
   | { kind: 'status'; session: string }
-  | { kind: 'apply'; session: string; operation: Operation }
+  | { kind: 'apply'; session: string; operation: Operation; retry: KeyMark | null }
   | { kind: 'read'; session: string; reading: Reading }
-  | { kind: 'reset'; session: string }
+  | { kind: 'reset'; session: string; retry: KeyMark | null }
   | { kind: 'delete'; session: string }
-  | { kind: 'run-start'; session: string; request: RunRequest }
+  | { kind: 'run-start'; session: string; request: RunRequest; retry: KeyMark | null }
   | { kind: 'run-list'; session: string; limit: number; after: number }
   | { kind: 'run-get'; session: string; run: string }
   | { kind: 'run-delete'; session: string; run: string }

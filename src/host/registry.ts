@@ -4,6 +4,8 @@ import type { HostProblem } from './host.ts';
 import { hasIdForm } from './ids.ts';
 import { nameHasIdForm, nameTaken } from './problems.ts';
 
+const KEPT_MS = 86_400_000;
+
 export class Registry {
   /** By id, in the order of their numbers. */
   readonly entries = new Map<string, Entry>();
@@ -11,6 +13,8 @@ export class Registry {
   private readonly unborn = new Map<string, Entry>();
   /** Name -> id; null while the session is under construction. */
   private readonly names = new Map<string, string | null>();
+  /** `Idempotency-Key` -> the session that was created under it. */
+  private readonly made = new Map<string, Entry>();
   private lastNumber = 0;
   private lastAdded = 0;
 
@@ -29,6 +33,12 @@ export class Registry {
   /** @param session id or name */
   find(session: string): Entry | undefined {
     return this.entries.get(session) ?? this.entries.get(this.names.get(session) ?? '');
+  }
+
+  /** The session that was created under this `Idempotency-Key`, if it is not too long ago. */
+  madeUnder(key: string): Entry | undefined {
+    const entry = this.made.get(key);
+    return entry !== undefined && Date.now() - Date.parse(entry.createdAt) <= KEPT_MS ? entry : undefined;
   }
 
   /** By id; sessions that are about to be count. */
@@ -63,6 +73,7 @@ export class Registry {
     this.lastNumber = Math.max(this.lastNumber, entry.number);
     this.entries.set(entry.id, entry);
     this.takeName(entry.name, entry.id);
+    if (entry.made !== null) this.made.set(entry.made.key, entry);
     // Of two that were kept at the same time, the later may be the first.
     if (entry.number < this.lastAdded) this.sort();
     this.lastAdded = Math.max(this.lastAdded, entry.number);
@@ -71,6 +82,8 @@ export class Registry {
   /** Its name stays taken until it is released. */
   remove(id: string): void {
     this.unborn.delete(id);
+    const made = this.entries.get(id)?.made ?? null;
+    if (made !== null) this.made.delete(made.key);
     this.entries.delete(id);
   }
 

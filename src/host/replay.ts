@@ -6,7 +6,8 @@ import type { Operation, Outcome, RunRequest } from '../core/operations.ts';
 import type { SimulatorApi } from '../core/simulator-api.ts';
 import type { Stretch } from './journal/database.ts';
 import { type JournalRecord, parseRecord, type RunEnd } from './journal/records.ts';
-import { messageOf } from './problems.ts';
+import { KeyedReplies, type Told } from './keyed-replies.ts';
+import { messageOf, replyOf } from './problems.ts';
 import { endRun, type RunRecord, type RunRecords, runId, startRun } from './run-records.ts';
 import type { Scheduler, TurnTaker } from './scheduler.ts';
 
@@ -20,6 +21,7 @@ export interface Revived {
   active: RunRecord | null;
   /** What the replay itself did, for the journal: it ended a run that was not to go on. */
   added: JournalRecord | null;
+  keyed: KeyedReplies;
 }
 
 export interface ReplayParts {
@@ -44,6 +46,9 @@ export class Replay implements TurnTaker {
   /** Where the run is taken next, and how it ends there; null: to its end. */
   private goal: { events: number | null; end: RunEnd } | null = null;
   private added: JournalRecord | null = null;
+  private readonly keyed = new KeyedReplies();
+  /** What was told of the last record. */
+  private told: Told = 'status';
   private settle: (revived: Revived) => void = () => {};
   private reject: (error: Error) => void = () => {};
 
@@ -100,16 +105,17 @@ export class Replay implements TurnTaker {
   }
 
   private finish(): void {
-    const { simulator, runs, active, added } = this;
+    const { simulator, runs, active, added, keyed } = this;
     // What happened then was told then.
     while (simulator.drainNotices(1000).notices.length > 0);
-    this.settle({ simulator, runs, active, added });
+    this.settle({ simulator, runs, active, added, keyed });
   }
 
   private carryOut(line: string): void {
     const record = parseRecord(line);
     if ('op' in record) this.finished(this.simulator.apply(record as Operation));
     else if ('run' in record) this.begin(record.run);
+    else if ('key' in record) this.keyed.add(record, record.at, this.told);
     else if ('mark' in record) this.mark = record.mark;
     else if ('end' in record) {
       this.expect(this.active !== null, 'a run ends that never began');
@@ -118,11 +124,15 @@ export class Replay implements TurnTaker {
     } else if ('forget' in record) {
       const forgotten = this.runs.find(runId(record.forget));
       if (forgotten !== undefined) this.runs.remove(forgotten);
-    } else this.expect('reset' in record && this.simulator.operations === 0, 'a reset in the middle');
+    } else {
+      this.expect('reset' in record && this.simulator.operations === 0, 'a reset in the middle');
+      this.told = 'status';
+    }
   }
 
   private finished(outcome: Outcome | null): void {
     this.suspended = outcome === null;
+    if (outcome !== null) this.told = { reply: replyOf(outcome) };
     this.expect(
       outcome === null || outcome.status !== 'refused',
       `an operation that was carried out is refused (${outcome?.status === 'refused' ? outcome.problem.detail : ''})`,
@@ -133,6 +143,7 @@ export class Replay implements TurnTaker {
     this.expect(this.active === null, 'a run begins while another is active');
     this.active = this.runs.begin(request, this.simulator.timeNs);
     this.mark = 0;
+    this.told = { run: this.active.number };
     this.expect(startRun(this.simulator, request).status === 'ok', 'a run that began is refused');
   }
 

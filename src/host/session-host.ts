@@ -29,6 +29,7 @@ import { decodeCursor, encodeCursor, pageLimit } from './paging.ts';
 import { invalidCursor, refuse, sessionFailed, sessionNotFound, shuttingDown, storageUnavailable } from './problems.ts';
 import type { CallBody, CreatedSession, RestedSession, SessionStatus, WorkerSettings } from './protocol.ts';
 import { Registry } from './registry.ts';
+import { currentRetry, type KeyMark, markOf, type Retry } from './retry.ts';
 import { Waker } from './waker.ts';
 import { within } from './within.ts';
 import { type HeapLimits, type WorkerEvents, WorkerHandle } from './worker-handle.ts';
@@ -194,6 +195,13 @@ class WorkerHost implements SessionHost {
     if (this.closing === null) this.waker?.sweep(now);
   }
 
+  /** As `askBy`, with the key of the request that asks. */
+  private changeBy<T>(session: string, body: (id: string, retry: KeyMark | null) => CallBody): Promise<Reply<T>> {
+    const retry = currentRetry();
+    const reply = this.askBy<T>(session, (id) => body(id, markOf(retry)));
+    return retry === null ? reply : reply.then((told) => noteReplay(retry, told));
+  }
+
   // Registry
 
   /** The worker with the fewest sessions, the first of equals; null when all are dead. */
@@ -225,6 +233,9 @@ class WorkerHost implements SessionHost {
   }
 
   async create(input: SessionInput, owner = 'local'): Promise<Reply<SessionDocument>> {
+    const retry = currentRetry();
+    const earlier = retry === null ? null : this.createdBefore(retry);
+    if (earlier !== null) return earlier;
     const handle = this.place();
     const name = textOf(input.name);
     const refusal = this.refuseNew(handle) ?? this.registry.refuseName(name, null) ?? this.refuseAnother();
@@ -234,7 +245,7 @@ class WorkerHost implements SessionHost {
     handle.sessions.add(id);
     this.underConstruction++;
     try {
-      const built = await this.build(id, owner, handle, input);
+      const built = await this.build(id, owner, markOf(retry), handle, input);
       const problem = built.ok ? await this.keep(built.value) : built.problem;
       if (built.ok && problem === null) {
         this.registry.add(built.value);
@@ -252,8 +263,27 @@ class WorkerHost implements SessionHost {
     }
   }
 
+  /** The session that an earlier request with this key created, or null. */
+  private createdBefore(retry: Retry): Promise<Reply<SessionDocument>> | Reply<SessionDocument> | null {
+    const entry = this.registry.madeUnder(retry.key);
+    if (entry === undefined) return null;
+    if (entry.made!.print !== retry.print)
+      return refuse({
+        code: 'idempotency-mismatch',
+        detail: 'This Idempotency-Key was first used with another request. Use a new key for a new one.',
+      });
+    retry.replayed = true;
+    return this.documentNow(entry);
+  }
+
   /** Known from the moment at which its worker has it, so that none of its frames is missed. */
-  private build(id: string, owner: string, handle: WorkerHandle, input: SessionInput): Promise<Reply<Entry>> {
+  private build(
+    id: string,
+    owner: string,
+    made: KeyMark | null,
+    handle: WorkerHandle,
+    input: SessionInput,
+  ): Promise<Reply<Entry>> {
     const number = this.registry.nextNumber();
     return new Promise((resolve) => {
       handle.call<CreatedSession>({ kind: 'create', session: id, number, input }, (reply) => {
@@ -261,7 +291,7 @@ class WorkerHost implements SessionHost {
           resolve(reply);
           return;
         }
-        const entry = newEntry(id, number, owner, handle, reply.value);
+        const entry = newEntry(id, number, owner, made, handle, reply.value);
         this.registry.conceive(entry);
         this.tell((listener) => listener.epoch(id, entry.epoch));
         resolve({ ok: true, value: entry });
@@ -393,10 +423,12 @@ class WorkerHost implements SessionHost {
     if (entry === undefined) return refuse(sessionNotFound(session));
     const problem = await this.readyToChange(entry);
     if (problem !== null) return refuse(problem);
+    const retry = currentRetry();
     return new Promise((resolve) => {
-      entry.handle!.call<SessionStatus>({ kind: 'reset', session: entry.id }, (reply) => {
-        if (!reply.ok) {
-          resolve(reply);
+      entry.handle!.call<SessionStatus>({ kind: 'reset', session: entry.id, retry: markOf(retry) }, (reply) => {
+        if (retry !== null) noteReplay(retry, reply);
+        if (!reply.ok || reply.replayed === true) {
+          resolve(reply.ok ? { ok: true, value: documentOf({ ...entry, status: reply.value }) } : reply);
           return;
         }
         entry.status = reply.value;
@@ -411,7 +443,7 @@ class WorkerHost implements SessionHost {
   // What a session is asked
 
   apply(session: string, operation: Operation): Promise<Reply> {
-    return this.askBy(session, (id) => ({ kind: 'apply', session: id, operation }));
+    return this.changeBy(session, (id, retry) => ({ kind: 'apply', session: id, operation, retry }));
   }
 
   read(session: string, reading: Reading): Promise<Reply> {
@@ -419,7 +451,7 @@ class WorkerHost implements SessionHost {
   }
 
   startRun(session: string, request: RunRequest): Promise<Reply<RunDocument>> {
-    return this.askBy(session, (id) => ({ kind: 'run-start', session: id, request }));
+    return this.changeBy(session, (id, retry) => ({ kind: 'run-start', session: id, request, retry }));
   }
 
   async listRuns(
@@ -590,6 +622,12 @@ class WorkerHost implements SessionHost {
     }
     await Promise.all(rested);
   }
+}
+
+/** Tells the request whether it was told what an earlier one was told. */
+function noteReplay<T>(retry: Retry, reply: Reply<T>): Reply<T> {
+  if (reply.replayed === true) retry.replayed = true;
+  return reply;
 }
 
 function textOf(value: unknown): string | undefined {

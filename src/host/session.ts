@@ -17,12 +17,14 @@ import { type FrameClock, FrameRecorder, type FrameSource } from './frames.ts';
 import type { HostProblem, Reply, RunDocument, SessionFrame, SessionState } from './host.ts';
 import type { JournalRecord } from './journal/records.ts';
 import type { SessionJournal } from './journal/session-journal.ts';
+import { KeyedReplies, type Told } from './keyed-replies.ts';
 import type { LineWriter, OpsStream } from './ops.ts';
 import {
   type Answer,
   fromOperation,
   messageOf,
   refuse,
+  replyOf,
   runActive,
   runNotFound,
   sessionBusy,
@@ -31,6 +33,7 @@ import {
 } from './problems.ts';
 import type { FromWorker, SessionStatus, WorkerSettings } from './protocol.ts';
 import type { Revived } from './replay.ts';
+import type { KeyMark } from './retry.ts';
 import { endRun, type RunRecord, RunRecords, resultOf, runId, startRun } from './run-records.ts';
 import type { Scheduler, TurnTaker } from './scheduler.ts';
 
@@ -58,9 +61,9 @@ export interface Surroundings {
 
 /** A mutation that waits for its turn; `call` is the number by which the main thread may withdraw it. */
 type Write =
-  | { kind: 'apply'; call: number; operation: Operation; answer: Answer }
-  | { kind: 'run'; call: number; request: RunRequest; answer: Answer }
-  | { kind: 'reset'; call: number; answer: Answer };
+  | { kind: 'apply'; call: number; operation: Operation; retry: KeyMark | null; answer: Answer }
+  | { kind: 'run'; call: number; request: RunRequest; retry: KeyMark | null; answer: Answer }
+  | { kind: 'reset'; call: number; retry: KeyMark | null; answer: Answer };
 
 export class Session implements TurnTaker, FrameSource, LineWriter {
   readonly id: string;
@@ -86,6 +89,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   private digestText = '';
   /** Computing time of the active run at its last mark. */
   private markedMs = 0;
+  private readonly keyed: KeyedReplies;
 
   /**
    * Throws what `createSimulator` throws.
@@ -100,6 +104,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     this.simulator = revived?.simulator ?? this.build();
     this.recorder = new FrameRecorder(this.simulator);
     this.runs = revived?.runs ?? new RunRecords(around.settings.runRecords);
+    this.keyed = revived?.keyed ?? new KeyedReplies();
     if (revived !== null) this.takeUp(revived);
     this.changed();
   }
@@ -162,16 +167,16 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
 
   // The one writer
 
-  apply(call: number, operation: Operation, answer: Answer): void {
-    this.write({ kind: 'apply', call, operation, answer });
+  apply(call: number, operation: Operation, retry: KeyMark | null, answer: Answer): void {
+    this.write({ kind: 'apply', call, operation, retry, answer });
   }
 
-  startRun(call: number, request: RunRequest, answer: Answer): void {
-    this.write({ kind: 'run', call, request, answer });
+  startRun(call: number, request: RunRequest, retry: KeyMark | null, answer: Answer): void {
+    this.write({ kind: 'run', call, request, retry, answer });
   }
 
-  reset(call: number, answer: Answer): void {
-    this.write({ kind: 'reset', call, answer });
+  reset(call: number, retry: KeyMark | null, answer: Answer): void {
+    this.write({ kind: 'reset', call, retry, answer });
   }
 
   /** Drops a write that still waits; one that has begun goes on. */
@@ -187,7 +192,12 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   }
 
   private carryOut(write: Write): void {
-    const { answer } = write;
+    const { answer, retry } = write;
+    const told = retry === null ? null : this.toldBefore(retry);
+    if (told !== null) {
+      answer(told);
+      return;
+    }
     const refusal = this.refusal();
     if (refusal !== null) {
       answer(refuse(refusal));
@@ -195,18 +205,42 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     }
     switch (write.kind) {
       case 'apply': {
-        const outcome = this.applyLine(write.operation, (late) => answer(replyOf(late)));
-        if (outcome !== null) answer(replyOf(outcome));
+        const tell = (outcome: Outcome): void => {
+          const reply = replyOf(outcome);
+          if (retry !== null && outcome.status !== 'refused') this.noteKey(retry, { reply });
+          answer(reply);
+        };
+        const outcome = this.applyLine(write.operation, tell);
+        if (outcome !== null) tell(outcome);
         break;
       }
       case 'run':
-        answer(this.beginRun(write.request));
+        answer(this.beginRun(write.request, retry));
         break;
       case 'reset':
-        answer(this.rebuild());
+        answer(this.rebuild(retry));
         break;
     }
     this.changed();
+  }
+
+  /** What an earlier request with this key was told, or null. */
+  private toldBefore(retry: KeyMark): Reply<unknown> | null {
+    const told = this.keyed.find(retry, Date.now());
+    if (told === null) return null;
+    if (told === 'status') return { ok: true, value: this.status(), replayed: true };
+    if ('code' in told) return refuse(told);
+    if ('reply' in told) return { ...told.reply, replayed: true };
+    const record = this.runs.find(runId(told.run));
+    if (record === undefined) return { ...refuse(runNotFound(runId(told.run))), replayed: true };
+    return { ok: true, value: this.runDocument(record, true), replayed: true };
+  }
+
+  /** The record before it was asked for under this key. */
+  private noteKey(retry: KeyMark, told: Told): void {
+    const at = Date.now();
+    this.keyed.add(retry, at, told);
+    this.note({ ...retry, at });
   }
 
   /** Why nothing may change the session now. */
@@ -256,7 +290,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     settle(outcome);
   }
 
-  private rebuild(): Reply<SessionStatus> {
+  private rebuild(retry: KeyMark | null): Reply<SessionStatus> {
     try {
       this.simulator = this.build();
     } catch (error) {
@@ -266,12 +300,13 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     this.runs = new RunRecords(this.around.settings.runRecords);
     this.digestVersion = -1;
     this.note({ reset: true });
+    if (retry !== null) this.noteKey(retry, 'status');
     return { ok: true, value: this.status() };
   }
 
   // Runs
 
-  private beginRun(request: RunRequest): Reply<RunDocument> {
+  private beginRun(request: RunRequest, retry: KeyMark | null): Reply<RunDocument> {
     let outcome: Outcome;
     try {
       outcome = startRun(this.simulator, request);
@@ -282,6 +317,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     this.active = this.runs.begin(request, this.simulator.timeNs);
     this.markedMs = 0;
     this.note({ run: request });
+    if (retry !== null) this.noteKey(retry, { run: this.active.number });
     this.recorder.runChanged(this.runDocument(this.active, false));
     this.tellState();
     this.around.scheduler.request(this);
@@ -504,8 +540,4 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     // Open `ops` requests learn it from their next line.
     if (this.readyStreams.size > 0) this.around.scheduler.request(this);
   }
-}
-
-function replyOf(outcome: Outcome): Reply<unknown> {
-  return outcome.status === 'ok' ? { ok: true, value: outcome.result } : refuse(fromOperation(outcome.problem));
 }

@@ -108,13 +108,13 @@ function carryOut(message: Call, answer: (reply: Reply<unknown>) => void): void 
       answer({ ok: true, value: session.status() });
       return;
     case 'apply':
-      session.apply(message.call, message.operation, answer);
+      session.apply(message.call, message.operation, message.retry, answer);
       return;
     case 'read':
       answer(session.read(message.reading));
       return;
     case 'reset':
-      session.reset(message.call, answer);
+      session.reset(message.call, message.retry, answer);
       return;
     case 'rest':
       answer({ ok: true, value: session.running ? { session: session.id, status: null } : rest(session) });
@@ -125,7 +125,7 @@ function carryOut(message: Call, answer: (reply: Reply<unknown>) => void): void 
       answer({ ok: true, value: { id: session.id } });
       return;
     case 'run-start':
-      session.startRun(message.call, message.request, answer);
+      session.startRun(message.call, message.request, message.retry, answer);
       return;
     case 'run-list':
       answer(session.listRuns(message.after, message.limit));

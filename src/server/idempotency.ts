@@ -6,6 +6,7 @@
  * nobody can tell (500, 504).
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { type Retry, underRetry } from '../host/retry.ts';
 import { fingerprintOf, type IdempotencyKeys, type KeyRecord, type StoredReply } from './idempotency-keys.ts';
 
 const KEY_HEADER = 'idempotency-key';
@@ -16,7 +17,7 @@ const KEPT_HEADERS = ['content-type', 'location', 'link'];
 const NOT_NOW = 503;
 
 export function answerRetries(app: FastifyInstance, keys: IdempotencyKeys): void {
-  const claimed = new WeakMap<FastifyRequest, KeyRecord>();
+  const claimed = new WeakMap<FastifyRequest, { record: KeyRecord; retry: Retry }>();
 
   app.addHook('preHandler', (request, reply, done) => {
     const key = keyOf(request);
@@ -31,14 +32,18 @@ export function answerRetries(app: FastifyInstance, keys: IdempotencyKeys): void
     }
     // A reply ends the request here: `done` is not called.
     if (record.reply !== null) return replay(reply, record.reply);
-    claimed.set(request, record);
-    done();
+    // After a restart the record is a new one; then the host knows the key, where the first request changed something.
+    const retry: Retry = { key, print: record.fingerprint, replayed: false };
+    claimed.set(request, { record, retry });
+    underRetry(retry, done);
   });
 
   app.addHook('onSend', (request, reply, payload, done) => {
+    const claim = claimed.get(request);
+    if (claim?.retry.replayed === true) markReplayed(reply);
     done();
-    const record = claimed.get(request);
-    if (record === undefined || !record.inFlight) return;
+    if (claim === undefined || !claim.record.inFlight) return;
+    const { record } = claim;
     record.inFlight = false;
     const status = reply.statusCode;
     if ((status >= 400 && status < 500) || status === NOT_NOW) keys.forget(record);

@@ -7,6 +7,7 @@
  */
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
+import type { KeyMark } from '../retry.ts';
 import { inspectLog } from './wal.ts';
 
 /** When a commit counts as done: once the disk has it, or once the operating system has. */
@@ -26,6 +27,8 @@ export interface SessionRow {
   coreVersion: string;
   /** As resolved. */
   spec: Record<string, unknown>;
+  /** The `Idempotency-Key` under which it was created. */
+  made?: KeyMark;
 }
 
 export interface StoredSession extends SessionRow {

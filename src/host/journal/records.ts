@@ -18,6 +18,8 @@ export type JournalRecord =
   | { end: RunEnd; events: number; computedMs: number }
   /** The record of an ended run was removed. */
   | { forget: number }
+  /** The record before this one was asked for under an `Idempotency-Key`; `at` is wall time in milliseconds. */
+  | { key: string; print: string; at: number }
   /** Back to the spec. What lies before is history. */
   | { reset: true };
 

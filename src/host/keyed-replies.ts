@@ -1,0 +1,35 @@
+/** What a session answered to requests with an `Idempotency-Key`: rebuilt from its journal, as the session is. */
+import type { HostProblem, Reply } from './host.ts';
+import type { KeyMark } from './retry.ts';
+
+/** A reply; or where it is to be found, as it may be another one by now. */
+export type Told = { reply: Reply<unknown> } | { run: number } | 'status';
+
+const MOST_KEYS = 10_000;
+const KEPT_MS = 86_400_000;
+
+export class KeyedReplies {
+  /** In the order of their first use. */
+  private readonly told = new Map<string, { print: string; atMs: number; told: Told }>();
+
+  /** @param atMs wall time of the first request */
+  add({ key, print }: KeyMark, atMs: number, told: Told): void {
+    this.told.set(key, { print, atMs, told });
+    if (this.told.size <= MOST_KEYS) return;
+    for (const oldest of this.told.keys()) {
+      this.told.delete(oldest);
+      break;
+    }
+  }
+
+  /** What was told to the first request with this key; a problem when that was another one; null when there was none. */
+  find({ key, print }: KeyMark, nowMs: number): Told | HostProblem | null {
+    const known = this.told.get(key);
+    if (known === undefined || nowMs - known.atMs > KEPT_MS) return null;
+    if (known.print === print) return known.told;
+    return {
+      code: 'idempotency-mismatch',
+      detail: 'This Idempotency-Key was first used with another method, path or body. Use a new key for a new request.',
+    };
+  }
+}
