@@ -84,7 +84,23 @@ export interface OpsOptions {
    * `src/server/idempotency-ops.ts` and do not come here; their labels and the count of lines do.
    */
   resume?: OpsResume;
+  /** Under which `Idempotency-Key` the journal is to remember each line (`ndjson` only). */
+  key?: string;
   signal?: AbortSignal;
+}
+
+/** A line of an `ops` request, what stands for its text, and its reply line without the end. */
+export interface ToldLine {
+  line: number;
+  print: string;
+  reply: string;
+}
+
+/** Lines of `ops` requests with one `Idempotency-Key` up to the last that was carried out; blank ones are left out. */
+export interface AnsweredLines {
+  lines: ToldLine[];
+  /** There were more than can be told. */
+  dropped: boolean;
 }
 
 export interface OpsResume {
@@ -125,6 +141,9 @@ export interface SessionHost {
    * Problems that precede the first line (unknown session, run active) are the Reply; all later ones are lines.
    */
   ops(session: string, body: AsyncIterable<Uint8Array>, options: OpsOptions): Promise<Reply<AsyncIterable<Uint8Array>>>;
+
+  /** What was answered under this key, before a restart, too. */
+  answered(session: string, key: string): Promise<Reply<AnsweredLines>>;
 
   /** The id of a session by id or name, or null; synchronous, for the stream's upgrade. */
   resolve(session: string): string | null;

@@ -1,5 +1,5 @@
 /** What a session answered to requests with an `Idempotency-Key`: rebuilt from its journal, as the session is. */
-import type { HostProblem, Reply } from './host.ts';
+import type { AnsweredLines, HostProblem, Reply, ToldLine } from './host.ts';
 import type { KeyMark } from './retry.ts';
 
 /** A reply; or where it is to be found, as it may be another one by now. */
@@ -8,9 +8,32 @@ export type Told = { reply: Reply<unknown> } | { run: number } | 'status';
 const MOST_KEYS = 10_000;
 const KEPT_MS = 86_400_000;
 
+/** Of the lines of one key, and of one session. */
+const LARGEST_LINES = 16 << 20;
+const MOST_LINES = 64 << 20;
+
 export class KeyedReplies {
   /** In the order of their first use. */
   private readonly told = new Map<string, { print: string; atMs: number; told: Told }>();
+
+  /** Of `ops` requests. */
+  private readonly lines = new Map<string, AnsweredLines & { size: number }>();
+  private size = 0;
+
+  addLine(key: string, told: ToldLine): void {
+    let known = this.lines.get(key);
+    if (known === undefined) this.lines.set(key, (known = { lines: [], dropped: false, size: 0 }));
+    known.size += told.reply.length;
+    this.size += told.reply.length;
+    known.dropped ||= known.size > LARGEST_LINES || this.size > MOST_LINES;
+    if (known.dropped) known.lines = [];
+    else known.lines.push(told);
+  }
+
+  answered(key: string): AnsweredLines {
+    const { lines, dropped } = this.lines.get(key) ?? { lines: [], dropped: false };
+    return { lines, dropped };
+  }
 
   /** @param atMs wall time of the first request */
   add({ key, print }: KeyMark, atMs: number, told: Told): void {

@@ -68,12 +68,12 @@ export class OpsRequests {
     closed: () => void,
   ): Promise<Reply<Bytes>> {
     const { opsInputBytes: inputBytes, opsIdleMs: idleMs } = this.limits;
-    const { onError, signal, resume = null } = options;
+    const { onError, signal, resume = null, key = null } = options;
     const aborted = new SharedArrayBuffer(4);
     const settings: ExchangeSettings = { stream, inputBytes, idleMs, aborted, signal, closed };
     return new Promise((resolve) => {
       handle.call(
-        { kind: 'ops-open', session: id, stream, onError, array, resume, aborted },
+        { kind: 'ops-open', session: id, stream, onError, array, resume, key, aborted },
         (reply) => {
           if (!reply.ok) {
             closed();

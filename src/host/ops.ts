@@ -6,18 +6,19 @@
  * transferred from and to the main thread, in blocks.
  */
 import type { LineValidator } from '../api/line-validator.ts';
-import { problemDocument } from '../api/problem.ts';
 import type { Operation, Outcome } from '../core/operations.ts';
-import type { HostProblem, OpsResume } from './host.ts';
+import type { HostProblem, OpsResume, ToldLine } from './host.ts';
 import { LabelError, LabelTable } from './labels.ts';
 import { LINE, LineSplitter, NONE, NOT_UTF8, TOO_LONG } from './line-splitter.ts';
 import { fromOperation, messageOf, notAsContracted } from './problems.ts';
 import type { FromWorker } from './protocol.ts';
-import { ResultJson } from './result-json.ts';
+import { okLine, printOfLine, problemLine, ResultJson } from './result-json.ts';
 
 /** The session, as a stream of lines sees it. */
 export interface LineWriter {
   applyLine(operation: Operation, settle: (outcome: Outcome) => void): Outcome | null;
+  /** For a retry under the same key. @param carriedOut it is what the last operation was told */
+  noteLine(key: string, told: ToldLine, carriedOut: boolean): void;
   /** There are lines to apply: asks for a turn. */
   wake(stream: OpsStream): void;
   /** There are none for now. */
@@ -29,6 +30,8 @@ export interface OpsSettings {
   onError: 'stop' | 'continue';
   /** Where an earlier request left off, or null. */
   resume: OpsResume | null;
+  /** Under which the journal is to remember each line, or null. */
+  key: string | null;
   aborted: SharedArrayBuffer;
   /** Reply bytes that may lie between here and the client. */
   outputBytes: number;
@@ -52,6 +55,9 @@ export class OpsStream {
   private readonly aborted: Int32Array;
   private readonly labels: LabelTable;
   private readonly resultJson = new ResultJson();
+  /** With a key: stands for the line in hand, and lines that were refused since the last that was not. */
+  private print = '';
+  private readonly refusedLines: ToldLine[] = [];
   private readonly splitter = new LineSplitter();
   private readonly input: (ArrayBuffer | null)[] = [];
   /** The `array` format: elements not yet applied, `lineNumber` of them are done. */
@@ -151,10 +157,12 @@ export class OpsStream {
         return true;
       case TOO_LONG:
         this.lineNumber++;
+        this.print = '';
         this.refuse('null', null, { code: 'line-too-long', detail: 'The line is longer than 64 KiB.' });
         return true;
       case NOT_UTF8:
         this.lineNumber++;
+        this.print = '';
         this.refuse('null', null, { code: 'not-json', detail: 'The line is not UTF-8.' });
         return true;
       case NONE:
@@ -183,6 +191,7 @@ export class OpsStream {
   private text(line: string): void {
     // Most lines begin with a brace: only the others can be blank.
     if (line.charCodeAt(0) !== 123 && BLANK.test(line)) return;
+    if (this.settings.key !== null) this.print = printOfLine(line);
     let value: unknown;
     try {
       value = JSON.parse(line);
@@ -241,18 +250,35 @@ export class OpsStream {
   /** @param op name of the operation as JSON */
   private answer(op: string, label: string | null, outcome: Outcome): void {
     if (outcome.status !== 'ok') {
-      this.refuse(op, label, fromOperation(outcome.problem));
+      this.refuse(op, label, fromOperation(outcome.problem), outcome.status === 'failed');
       return;
     }
     const json = this.resultJson.of(op, outcome.result);
     if (label !== null) this.labels.define(label, outcome.result, json);
-    this.reply(`{"line":${this.lineNumber},"op":${op},"ok":true,"result":${json}}`);
+    const text = okLine(this.lineNumber, op, json);
+    this.remember(text, true);
+    this.reply(text);
   }
 
-  private refuse(op: string, label: string | null, problem: HostProblem): void {
+  /** For a retry: this line, if it was carried out, and before it those since the last one that was. */
+  private remember(reply: string, carriedOut: boolean): void {
+    const { key } = this.settings;
+    if (key === null) return;
+    const told: ToldLine = { line: this.lineNumber, print: this.print, reply };
+    if (!carriedOut) {
+      this.refusedLines.push(told);
+      return;
+    }
+    for (const refused of this.refusedLines.splice(0)) this.writer.noteLine(key, refused, false);
+    this.writer.noteLine(key, told, true);
+  }
+
+  /** @param carriedOut whether the session changed all the same */
+  private refuse(op: string, label: string | null, problem: HostProblem, carriedOut = false): void {
     if (label !== null) this.labels.failed(label, this.lineNumber);
-    const json = JSON.stringify(problemDocument(problem));
-    this.reply(`{"line":${this.lineNumber},"op":${op},"ok":false,"problem":${json}}`);
+    const line = problemLine(this.lineNumber, op, problem);
+    this.remember(line, carriedOut);
+    this.reply(line);
     if (this.settings.onError === 'stop') this.finish();
   }
 

@@ -88,9 +88,11 @@ export type CallBody =
       /** The whole body of the `array` format; null: lines follow as `ops-input`. */
       array: ArrayBuffer | null;
       resume: OpsResume | null;
+      key: string | null;
       /** One Int32: not 0 once the client is gone. Shared, so that it is seen after the line in progress. */
       aborted: SharedArrayBuffer;
     }
+  | { kind: 'ops-answered'; session: string; key: string }
   | { kind: 'close' };
 
 export type Call = CallBody & { call: number };

@@ -5,9 +5,10 @@
 import type { Operation, Outcome, RunRequest } from '../core/operations.ts';
 import type { SimulatorApi } from '../core/simulator-api.ts';
 import type { Stretch } from './journal/database.ts';
-import { type JournalRecord, parseRecord, type RunEnd } from './journal/records.ts';
+import { type JournalRecord, type LineRecord, parseRecord, type RunEnd } from './journal/records.ts';
 import { KeyedReplies, type Told } from './keyed-replies.ts';
 import { messageOf, replyOf } from './problems.ts';
+import { ResultJson, replyLine } from './result-json.ts';
 import { endRun, type RunRecord, type RunRecords, runId, startRun } from './run-records.ts';
 import type { Scheduler, TurnTaker } from './scheduler.ts';
 
@@ -49,6 +50,10 @@ export class Replay implements TurnTaker {
   private readonly keyed = new KeyedReplies();
   /** What was told of the last record. */
   private told: Told = 'status';
+  /** The last operation, and what came of it. */
+  private operation: Operation | null = null;
+  private outcome: Outcome | null = null;
+  private readonly resultJson = new ResultJson();
   private settle: (revived: Revived) => void = () => {};
   private reject: (error: Error) => void = () => {};
 
@@ -113,9 +118,12 @@ export class Replay implements TurnTaker {
 
   private carryOut(line: string): void {
     const record = parseRecord(line);
-    if ('op' in record) this.finished(this.simulator.apply(record as Operation));
-    else if ('run' in record) this.begin(record.run);
+    if ('op' in record) {
+      this.operation = record as Operation;
+      this.finished(this.simulator.apply(this.operation));
+    } else if ('run' in record) this.begin(record.run);
     else if ('key' in record) this.keyed.add(record, record.at, this.told);
+    else if ('line' in record) this.addLine(record);
     else if ('mark' in record) this.mark = record.mark;
     else if ('end' in record) {
       this.expect(this.active !== null, 'a run ends that never began');
@@ -130,9 +138,19 @@ export class Replay implements TurnTaker {
     }
   }
 
+  private addLine({ line, of, print, reply }: LineRecord): void {
+    const { operation, outcome } = this;
+    this.expect(reply !== undefined || outcome !== null, 'a line without its operation');
+    const op = JSON.stringify(operation?.op);
+    this.keyed.addLine(of, { line, print, reply: reply ?? replyLine(line, op, outcome!, this.resultJson) });
+  }
+
   private finished(outcome: Outcome | null): void {
     this.suspended = outcome === null;
-    if (outcome !== null) this.told = { reply: replyOf(outcome) };
+    if (outcome !== null) {
+      this.told = { reply: replyOf(outcome) };
+      this.outcome = outcome;
+    }
     this.expect(
       outcome === null || outcome.status !== 'refused',
       `an operation that was carried out is refused (${outcome?.status === 'refused' ? outcome.problem.detail : ''})`,

@@ -6,6 +6,12 @@
  * Ids, addresses and words of the core need no escapes. Breakdowns and lists of assumptions are shared by many results and frozen
  * (`src/core/apply/cost.ts`), so their text is kept and found again by identity.
  */
+import { hash } from 'node:crypto';
+import { problemDocument } from '../api/problem.ts';
+import type { Outcome } from '../core/operations.ts';
+import type { HostProblem } from './host.ts';
+import { fromOperation } from './problems.ts';
+
 type Result = Record<string, unknown>;
 
 interface Segment {
@@ -88,4 +94,25 @@ function ofPiece({ iova, physicalAddress, from, memoryReferences, verdict, cause
   const reached = physicalAddress === undefined ? '' : `"physicalAddress":"${physicalAddress}","from":"${from}",`;
   const why = `${reason === undefined ? '' : `,"reason":${reason}`}${cause === undefined ? '' : `,"cause":"${cause}"`}`;
   return `{"iova":"${iova}",${reached}"memoryReferences":${memoryReferences},"verdict":"${verdict}"${why}}`;
+}
+
+/** The reply line to a line that was carried out, without its end. @param op name as JSON */
+export function okLine(line: number, op: string, json: string): string {
+  return `{"line":${line},"op":${op},"ok":true,"result":${json}}`;
+}
+
+/** The reply line to a line that was not. @param op name as JSON */
+export function problemLine(line: number, op: string, problem: HostProblem): string {
+  return `{"line":${line},"op":${op},"ok":false,"problem":${JSON.stringify(problemDocument(problem))}}`;
+}
+
+export function replyLine(line: number, op: string, outcome: Outcome, resultJson: ResultJson): string {
+  return outcome.status === 'ok'
+    ? okLine(line, op, resultJson.of(op, outcome.result))
+    : problemLine(line, op, fromOperation(outcome.problem));
+}
+
+/** Stands for the text of a line of an `ops` request, without its end. */
+export function printOfLine(line: string): string {
+  return hash('sha256', line.endsWith('\r') ? line.slice(0, -1) : line, 'base64');
 }

@@ -8,6 +8,7 @@ import type { Reading } from '../core/reading.ts';
 import { tuneCompiler } from './compiler.ts';
 import { documentOf, type Entry, newEntry, rowOf, storedEntry } from './entry.ts';
 import type {
+  AnsweredLines,
   FrameListener,
   HostProblem,
   HostStatus,
@@ -493,6 +494,10 @@ class WorkerHost implements SessionHost {
     if (entry === undefined) return refuse(sessionNotFound(session));
     if (this.closing !== null) return refuse(shuttingDown());
     return this.opsRequests.open(entry, () => this.readyToChange(entry), body, options);
+  }
+
+  answered(session: string, key: string): Promise<Reply<AnsweredLines>> {
+    return this.askBy(session, (id) => ({ kind: 'ops-answered', session: id, key }));
   }
 
   // The stream

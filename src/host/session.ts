@@ -14,7 +14,7 @@ import type { Reading } from '../core/reading.ts';
 import type { SimulatorApi } from '../core/simulator-api.ts';
 import type { ResolvedSpec } from '../core/spec.ts';
 import { type FrameClock, FrameRecorder, type FrameSource } from './frames.ts';
-import type { HostProblem, Reply, RunDocument, SessionFrame, SessionState } from './host.ts';
+import type { AnsweredLines, HostProblem, Reply, RunDocument, SessionFrame, SessionState, ToldLine } from './host.ts';
 import type { JournalRecord } from './journal/records.ts';
 import type { SessionJournal } from './journal/session-journal.ts';
 import { KeyedReplies, type Told } from './keyed-replies.ts';
@@ -234,6 +234,16 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     const record = this.runs.find(runId(told.run));
     if (record === undefined) return { ...refuse(runNotFound(runId(told.run))), replayed: true };
     return { ok: true, value: this.runDocument(record, true), replayed: true };
+  }
+
+  noteLine(key: string, told: ToldLine, carriedOut: boolean): void {
+    const { line, print, reply } = told;
+    this.keyed.addLine(key, told);
+    this.note(carriedOut ? { line, of: key, print } : { line, of: key, print, reply });
+  }
+
+  answered(key: string): AnsweredLines {
+    return this.keyed.answered(key);
   }
 
   /** The record before it was asked for under this key. */

@@ -136,6 +136,9 @@ function carryOut(message: Call, answer: (reply: Reply<unknown>) => void): void 
     case 'run-delete':
       answer(session.deleteRun(message.run));
       return;
+    case 'ops-answered':
+      answer({ ok: true, value: session.answered(message.key) });
+      return;
     case 'ops-open':
       answer(openStream(session, message));
       return;
@@ -198,7 +201,7 @@ function rest(session: Session): RestedSession {
 function openStream(session: Session, message: Call & { kind: 'ops-open' }): Reply<unknown> {
   const refusal = session.refusal();
   if (refusal !== null) return refuse(refusal);
-  const { stream, onError, resume, aborted } = message;
+  const { stream, onError, resume, key, aborted } = message;
   let elements: unknown[] | null = null;
   if (message.array !== null) {
     const parsed = parseArray(message.array);
@@ -212,7 +215,11 @@ function openStream(session: Session, message: Call & { kind: 'ops-open' }): Rep
   const { opsOutputBytes: outputBytes, opsLabelBytes: labelBytes } = settings;
   streams.set(
     stream,
-    new OpsStream(session, { stream, onError, resume, aborted, outputBytes, labelBytes, validate, post }, elements),
+    new OpsStream(
+      session,
+      { stream, onError, resume, key, aborted, outputBytes, labelBytes, validate, post },
+      elements,
+    ),
   );
   return { ok: true, value: {} };
 }

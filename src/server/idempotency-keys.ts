@@ -1,6 +1,6 @@
 /**
- * What the server remembers under each `Idempotency-Key`: 24 hours, at most 10,000 keys, and a bounded number of bytes. In memory, so
- * a restart forgets all of them, as it forgets the sessions that they changed.
+ * What the server remembers under each `Idempotency-Key`: 24 hours, at most 10,000 keys, and a bounded number of bytes. In memory; what
+ * a session was changed by outlives a restart in its journal, with its keys.
  *
  * Too many keys: the oldest whose request has ended is forgotten. Too many bytes: the replies of the oldest are dropped and the key
  * stays, so that a retry is refused and not carried out a second time.
@@ -14,6 +14,12 @@ export interface StoredReply {
   body: string;
 }
 
+/** `fingerprint` null: any blank line. `reply` null: blank lines have none. */
+export interface KeyedLine {
+  fingerprint: string | null;
+  reply: string | null;
+}
+
 export interface KeyRecord {
   readonly key: string;
   /** Method, address and, but for `ops`, body of the first request. */
@@ -23,7 +29,7 @@ export interface KeyRecord {
   /** Of a plain request: the first reply, once it was sent. */
   reply: StoredReply | null;
   /** Of `ops`: a line each, blank ones included, up to the last one that was applied. */
-  lines: { fingerprint: string; reply: string | null }[];
+  lines: KeyedLine[];
   /** Replies were let go for want of room, or never came: what was applied cannot be told any more. */
   dropped: boolean;
   bytes: number;
@@ -77,13 +83,7 @@ export class IdempotencyKeys {
         detail: 'The first request with this Idempotency-Key has not been answered yet.',
       });
     }
-    if (known.dropped) {
-      throw new ProblemError({
-        code: 'idempotency-reply-dropped',
-        detail:
-          'The first request with this Idempotency-Key was carried out, but its reply was too large to keep. Read the session to see what it did.',
-      });
-    }
+    if (known.dropped) throw replyDropped();
     return known;
   }
 
@@ -144,6 +144,14 @@ export class IdempotencyKeys {
       if (!record.inFlight) this.forget(record);
     }
   }
+}
+
+export function replyDropped(): ProblemError {
+  return new ProblemError({
+    code: 'idempotency-reply-dropped',
+    detail:
+      'The first request with this Idempotency-Key was carried out, but its reply was too large to keep. Read the session to see what it did.',
+  });
 }
 
 export function mismatch(what: string): ProblemError {

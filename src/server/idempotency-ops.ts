@@ -13,7 +13,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ProblemError, problemDocument, type Reason } from '../api/problem.ts';
 import type { OpsOptions, OpsResume, Reply, SessionHost } from '../host/host.ts';
 import { keyOf, markReplayed } from './idempotency.ts';
-import { fingerprintOf, type IdempotencyKeys, type KeyRecord, mismatch } from './idempotency-keys.ts';
+import { fingerprintOf, type IdempotencyKeys, type KeyRecord, mismatch, replyDropped } from './idempotency-keys.ts';
 import { isBlank, RequestLines } from './request-lines.ts';
 
 type Lines = AsyncIterable<Uint8Array>;
@@ -43,11 +43,11 @@ interface ReplyLine {
 }
 
 export class KeyedOps {
-  private readonly host: Pick<SessionHost, 'ops'>;
+  private readonly host: Pick<SessionHost, 'ops' | 'answered'>;
   private readonly keys: IdempotencyKeys;
   private readonly limits: OpsLimits;
 
-  constructor(host: Pick<SessionHost, 'ops'>, keys: IdempotencyKeys, limits: Partial<OpsLimits> = {}) {
+  constructor(host: Pick<SessionHost, 'ops' | 'answered'>, keys: IdempotencyKeys, limits: Partial<OpsLimits> = {}) {
     this.host = host;
     this.keys = keys;
     this.limits = { ...LIMITS, ...limits };
@@ -67,6 +67,7 @@ export class KeyedOps {
     record.inFlight = true;
     let answered: Reply<Lines>;
     try {
+      if (record.lines.length === 0) await this.recall(session, key, record);
       const lines = new RequestLines(options.format === 'array' ? await this.elements(body) : body, this.limits.idleMs);
       answered = await this.answer(session, lines, options, record, reply);
     } catch (error) {
@@ -79,6 +80,20 @@ export class KeyedOps {
     }
     return options.format === 'array' ? { ok: true, value: asArray(answered.value) } : answered;
   };
+
+  /** What the host knows of the key from before a restart. */
+  private async recall(session: string, key: string, record: KeyRecord): Promise<void> {
+    const known = await this.host.answered(session, key);
+    // The request itself will be told what is wrong with the session.
+    if (!known.ok) return;
+    if (known.value.dropped) this.keys.drop(record);
+    for (const { line, print, reply } of known.value.lines) {
+      while (record.lines.length < line - 1) record.lines.push({ fingerprint: null, reply: null });
+      if (this.keys.reserve(record, LINE_BYTES + reply.length))
+        record.lines.push({ fingerprint: print, reply: `${reply}\n` });
+    }
+    if (record.dropped) throw replyDropped();
+  }
 
   private settle(record: KeyRecord): void {
     record.inFlight = false;
@@ -95,7 +110,7 @@ export class KeyedOps {
     const first = await lines.next();
     if (record.lines.length === 0) return this.run(session, lines, first, options, record, undefined);
     // Still before the reply: a request that has nothing in common with the first one gets a status of its own.
-    if (first !== null && fingerprintOfLine(first) !== record.lines[0]?.fingerprint) throw mismatch('first line');
+    if (first !== null && !matches(first, record.lines[0]!.fingerprint)) throw mismatch('first line');
     markReplayed(reply);
     const replay = this.replay(session, lines, first, options, record);
     let begun = false;
@@ -128,7 +143,7 @@ export class KeyedOps {
       for (const { fingerprint, reply } of record.lines) {
         if (line === null) return;
         lineNumber++;
-        if (fingerprintOfLine(line) !== fingerprint) {
+        if (!matches(line, fingerprint)) {
           yield problemLine(lineNumber, mismatch(`line ${lineNumber}`).reason);
           return;
         }
@@ -174,7 +189,12 @@ export class KeyedOps {
     const sent: SentLine[] = [];
     // Not the client's signal: what was begun for a client that has gone is finished, for when it comes back.
     const { onError } = options;
-    const hostOptions: OpsOptions = { onError, format: 'ndjson', ...(resume === undefined ? {} : { resume }) };
+    const hostOptions: OpsOptions = {
+      onError,
+      format: 'ndjson',
+      key: record.key,
+      ...(resume === undefined ? {} : { resume }),
+    };
     const answered = await this.host.ops(session, sending(lines, first, sent), hostOptions);
     if (!answered.ok) return answered;
     const recorder = new Recorder(this.keys, record, sent, () => this.settle(record));
@@ -235,6 +255,11 @@ function note(sent: SentLine[], line: Uint8Array): void {
   sent.push({ fingerprint: fingerprintOfLine(line), blank: isBlank(line) });
 }
 
+/** @param fingerprint null: any blank line */
+function matches(line: Uint8Array, fingerprint: string | null): boolean {
+  return fingerprint === null ? isBlank(line) : fingerprintOfLine(line) === fingerprint;
+}
+
 /** Of a line without its end, which the last line of a body need not have. */
 function fingerprintOfLine(line: Uint8Array): string {
   let end = line.length;
@@ -279,7 +304,8 @@ class Recorder {
 
   /** @param cut the host's reply ended early: of lines without a reply nobody knows whether they were applied */
   end(cut: boolean): void {
-    if (cut && this.sentNext < this.sent.length && !this.record.dropped) this.keys.drop(this.record);
+    // The host's journal knows, once it can be asked again.
+    if (cut && this.sentNext < this.sent.length && !this.record.dropped) this.keys.forget(this.record);
     this.settled();
   }
 

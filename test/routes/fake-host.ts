@@ -263,5 +263,8 @@ export class FakeHost implements SessionHost {
     };
     return { ready: true, storageTrouble: null, ...counts };
   }
+  async answered() {
+    return { ok: true as const, value: { lines: [], dropped: false } };
+  }
   async close(): Promise<void> {}
 }

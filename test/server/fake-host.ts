@@ -5,7 +5,14 @@
  * In `ops`, `{"op":"refuse"}` is refused and `{"op":"exhaust"}` fails as the simulated kernel does, while `{"op":"break"}` breaks the
  * reply off; everything else is applied and answers the count and, with `"use": "$a"`, the result labelled `a`.
  */
-import type { OpsOptions, Reply, RunDocument, SessionDocument, SessionHost } from '../../src/host/host.ts';
+import type {
+  AnsweredLines,
+  OpsOptions,
+  Reply,
+  RunDocument,
+  SessionDocument,
+  SessionHost,
+} from '../../src/host/host.ts';
 
 export interface FakeHost extends SessionHost {
   /** Operations applied, in all sessions. */
@@ -17,6 +24,8 @@ export interface FakeHost extends SessionHost {
   gate: Promise<void> | null;
   /** The bodies that `ops` got, as text. */
   opsBodies: string[];
+  /** What `answered` tells of any key. */
+  told: AnsweredLines;
 }
 
 const refused = (code: string, detail: string): { ok: false; problem: { code: string; detail: string } } => ({
@@ -36,6 +45,7 @@ export function fakeHost(): FakeHost {
     ready: true,
     gate: null,
     opsBodies: [],
+    told: { lines: [], dropped: false },
     validate: async (input) => ({ ok: true, value: input }),
     create: async (input) => {
       const name = input.name as string | undefined;
@@ -82,6 +92,7 @@ export function fakeHost(): FakeHost {
       sessions.has(session) ? { ok: true, value: opsOf(host, body, options) } : unknown,
     resolve: (session) => sessions.get(session)?.id ?? null,
     epochOf: () => null,
+    answered: async () => ({ ok: true, value: host.told }),
     listen: () => {},
     status: () => ({
       ready: host.ready,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { request as httpRequest } from 'node:http';
 import { test } from 'node:test';
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
+import { printOfLine } from '../../src/host/result-json.ts';
 import { buildApp } from '../../src/server/app.ts';
 import { type FakeHost, fakeHost } from './fake-host.ts';
 
@@ -173,21 +174,38 @@ test('a client that goes away in the middle finds each whole line that it sent o
     assert.equal(retry.headers['idempotency-replayed'], 'true');
   }));
 
-test('a reply that the host broke off makes a retry a refusal', () =>
+test('a retry of a reply that the host broke off goes on after what the host still knows', () =>
   withApp(async (app, host) => {
     await app.listen({ host: '127.0.0.1', port: 0 });
     const { port } = app.server.address() as { port: number };
-    const send = (): Promise<Response> =>
+    const send = (last: object): Promise<Response> =>
       fetch(`http://127.0.0.1:${port}${OPS}`, {
         method: 'POST',
         headers: { 'content-type': 'application/x-ndjson', 'idempotency-key': 'k' },
-        body: `${JSON.stringify(A)}\n{"op":"break"}\n`,
+        body: `\n${JSON.stringify(A)}\n${JSON.stringify(last)}\n`,
       });
-    await assert.rejects(async () => (await send()).text());
-    const retry = await send();
-    assert.deepEqual(
-      [retry.status, ((await retry.json()) as { code: string }).code],
-      [409, 'idempotency-reply-dropped'],
-    );
-    assert.equal(host.applied, 1);
+    await assert.rejects(async () => (await send({ op: 'break' })).text());
+    const reply = JSON.stringify({ line: 2, op: 'map', ok: true, result: { count: 1 } });
+    host.told = { lines: [{ line: 2, print: printOfLine(JSON.stringify(A)), reply }], dropped: false };
+    const retry = await send(C);
+    assert.equal(retry.headers.get('idempotency-replayed'), 'true');
+    const answered = (await retry.text())
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line));
+    assert.deepEqual(answered, [
+      JSON.parse(reply),
+      { line: 3, op: 'map', ok: true, result: { count: 2, used: { count: 1 } } },
+    ]);
+    assert.equal(host.applied, 2);
+  }));
+
+test('where the host knows that it cannot tell any more, a retry is refused', () =>
+  withApp(async (app, host) => {
+    host.told = { lines: [], dropped: true };
+    for (let i = 0; i < 2; i++) {
+      const retry = await ops(app, [A]);
+      assert.deepEqual([retry.statusCode, retry.json().code], [409, 'idempotency-reply-dropped']);
+    }
+    assert.equal(host.applied, 0);
   }));

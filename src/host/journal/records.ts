@@ -7,6 +7,17 @@ import type { Operation, RunRequest } from '../../core/operations.ts';
 /** How a run ended; `interrupted` by the end of the server, at its last mark. */
 export type RunEnd = 'finished' | 'cancelled' | 'interrupted';
 
+/**
+ * The record before this one was line `line` of an `ops` request with key `of`; or, with `reply`, that line changed nothing and was told
+ * so. `print` stands for its text.
+ */
+export interface LineRecord {
+  line: number;
+  of: string;
+  print: string;
+  reply?: string;
+}
+
 export type JournalRecord =
   /** An operation that was carried out, failures of the simulated kernel included. */
   | Operation
@@ -20,6 +31,7 @@ export type JournalRecord =
   | { forget: number }
   /** The record before this one was asked for under an `Idempotency-Key`; `at` is wall time in milliseconds. */
   | { key: string; print: string; at: number }
+  | LineRecord
   /** Back to the spec. What lies before is history. */
   | { reset: true };
 
