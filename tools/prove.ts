@@ -3,15 +3,22 @@
  *
  * `npm run prove -- strict --operations 10000000 --seed 1`
  * `npm run prove -- conformance --operations 1000 --seed 1 [--from n]`
+ * `npm run prove -- kills --count 200 --seed 1 [--from n]`
+ * `npm run prove -- damage --count 1000 --seed 1 [--from n]`
  */
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { proveConformance } from './prove/conformance.ts';
+import { proveDamage } from './prove/damage.ts';
+import { proveKills } from './prove/kills.ts';
 import { proveStrict, strictArms } from './prove/strict.ts';
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
   options: {
     operations: { type: 'string' },
+    count: { type: 'string' },
+    folder: { type: 'string', default: '.cache/prove' },
     seed: { type: 'string', default: '1' },
     from: { type: 'string', default: '0' },
   },
@@ -19,7 +26,7 @@ const { positionals, values } = parseArgs({
 const seed = Number(values.seed);
 
 /** @returns whether it holds */
-const proofs: Record<string, () => boolean> = {
+const proofs: Record<string, () => boolean | Promise<boolean>> = {
   strict: () => {
     let failed = false;
     for (const [allocator, invalidation] of strictArms()) {
@@ -34,6 +41,8 @@ const proofs: Record<string, () => boolean> = {
     }
     return !failed;
   },
+  kills: () => long('kills', proveKills, 200),
+  damage: () => long('damage', proveDamage, 1000),
   conformance: () => {
     const started = performance.now();
     const proof = proveConformance(
@@ -50,9 +59,41 @@ const proofs: Record<string, () => boolean> = {
   },
 };
 
+/** A proof of many independent cases in a folder of its own. */
+async function long<Proof extends { complaints: string[] }>(
+  name: string,
+  prove: (settings: {
+    count: number;
+    from: number;
+    seed: number;
+    folder: string;
+    progress(done: number, proof: Proof): void;
+  }) => Promise<Proof>,
+  most: number,
+): Promise<boolean> {
+  const started = performance.now();
+  const count = Number(values.count ?? most);
+  const proof = await prove({
+    count,
+    from: Number(values.from),
+    seed,
+    folder: resolve(values.folder, name),
+    progress: (done, { complaints, ...figures }) => {
+      if (done % Math.ceil(count / 20) === 0) console.log(`${done}: ${JSON.stringify(figures)}`);
+    },
+  });
+  const { complaints, ...figures } = proof;
+  for (const line of complaints) console.log(line);
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  console.log(`${complaints.length === 0 ? 'holds' : 'FAILS'}  ${JSON.stringify(figures)} ${seconds} s`);
+  return complaints.length === 0;
+}
+
 const proof = proofs[positionals[0] ?? ''];
 if (positionals.length !== 1 || proof === undefined) {
-  console.error(`Which proof? There are: ${Object.keys(proofs).join(', ')} [--operations n] [--seed n] [--from n]`);
+  console.error(
+    `Which proof? There are: ${Object.keys(proofs).join(', ')} [--operations n] [--count n] [--seed n] [--from n]`,
+  );
   process.exit(2);
 }
-process.exit(proof() ? 0 : 1);
+process.exit((await proof()) ? 0 : 1);

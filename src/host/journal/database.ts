@@ -69,7 +69,7 @@ CREATE TABLE sessions (number INTEGER PRIMARY KEY, facts TEXT NOT NULL, sum INTE
 CREATE TABLE heads (session INTEGER PRIMARY KEY, base INTEGER NOT NULL, last INTEGER NOT NULL, chain INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT;
 CREATE TABLE entries (session INTEGER NOT NULL, seq INTEGER NOT NULL, chain INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (session, seq)) STRICT;
 CREATE TABLE rests (session INTEGER PRIMARY KEY, seq INTEGER NOT NULL, status TEXT NOT NULL, sum INTEGER NOT NULL) STRICT;
-CREATE TABLE probes (only INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT;
+CREATE TABLE life (open INTEGER NOT NULL, probes INTEGER NOT NULL) STRICT;
 `;
 
 /** Where the entries of a session begin and end, and the sum that the last one's chain has. */
@@ -109,6 +109,8 @@ export class JournalDatabase {
         `PRAGMA journal_mode = WAL; PRAGMA synchronous = ${sync === 'commit' ? 'FULL' : 'OFF'}; PRAGMA cache_size = -16384;`,
       );
       this.prepareFile(tail.frames > 0);
+      // In the file itself, so that a log that is lost is missed; and a log there is from now on.
+      this.database.exec('UPDATE life SET open = 1; PRAGMA wal_checkpoint(PASSIVE);');
       this.insertSession = this.database.prepare('INSERT INTO sessions (number, facts, sum) VALUES (?, ?, ?)');
       this.updateSession = this.database.prepare('UPDATE sessions SET facts = ?, sum = ? WHERE number = ?');
       this.putHead = this.database.prepare(
@@ -127,22 +129,26 @@ export class JournalDatabase {
     }
   }
 
-  private prepareFile(unclean: boolean): void {
+  /** @param logged whether it has a log */
+  private prepareFile(logged: boolean): void {
     const { database, path } = this;
     const id = this.pragma('application_id');
     const format = this.pragma('user_version');
     const empty = Number(database.prepare('SELECT count(*) AS n FROM sqlite_schema').get()!.n) === 0;
     if (empty && id === 0) {
       database.exec(
-        `BEGIN; ${SCHEMA} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT}; INSERT INTO probes VALUES (1, 0); COMMIT;`,
+        `BEGIN; ${SCHEMA} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT}; INSERT INTO life VALUES (0, 0); COMMIT;`,
       );
       return;
     }
     if (id !== APPLICATION_ID) throw new JournalError(`${path} is not a journal of iommu-lab.`);
     if (format !== FORMAT)
       throw new JournalError(`${path} has format ${format}; this version reads format ${FORMAT} only.`);
-    // After a clean stop the log is gone, and nothing has touched the file since it was whole.
-    if (!unclean) return;
+    // After a stop in good order the log is gone, and nothing has touched the file since it was whole.
+    const open = database.prepare('SELECT open FROM life').get()!.open !== 0;
+    if (open && !logged)
+      throw new JournalError(`${path} was not closed, and the log that belongs to it, ${path}-wal, is gone or empty.`);
+    if (!open && !logged) return;
     const found = String(Object.values(database.prepare('PRAGMA quick_check(1)').get()!)[0]);
     if (found !== 'ok') throw new JournalError(`${path} is damaged: ${found}.`);
   }
@@ -151,8 +157,26 @@ export class JournalDatabase {
     return Number(Object.values(this.database.prepare(`PRAGMA ${name}`).get()!)[0]);
   }
 
-  /** All sessions in the order of their numbers. */
+  /**
+   * All sessions in the order of their numbers.
+   *
+   * @throws JournalError
+   */
   sessions(): StoredSession[] {
+    return this.named(() => this.readSessions());
+  }
+
+  /** What SQLite says of a file names no file. */
+  private named<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      if (error instanceof JournalError) throw error;
+      throw new JournalError(`${this.path} is damaged: ${messageOf(error)}.`);
+    }
+  }
+
+  private readSessions(): StoredSession[] {
     const sessions: StoredSession[] = [];
     const rests = new Map(
       (this.database.prepare('SELECT session, seq, status, sum FROM rests').all() as unknown as RestRow[]).map(
@@ -251,7 +275,7 @@ export class JournalDatabase {
         return;
       }
       case 'probe':
-        this.database.exec('UPDATE probes SET count = count + 1');
+        this.database.exec('UPDATE life SET probes = probes + 1');
         return;
     }
   }
@@ -267,6 +291,10 @@ export class JournalDatabase {
    * @throws JournalError when one of them is not as it was written
    */
   stretch(number: number, after: number): Stretch {
+    return this.named(() => this.readStretch(number, after));
+  }
+
+  private readStretch(number: number, after: number): Stretch {
     const head = this.heads.get(number);
     if (head === undefined) throw new JournalError(`${this.path}: there is no session number ${number}.`);
     const from = Math.max(after, head.base - 1);
@@ -300,7 +328,9 @@ export class JournalDatabase {
     return Number(row.chain);
   }
 
+  /** In good order: nothing is left in the log. */
   close(): void {
+    this.database.exec('UPDATE life SET open = 0');
     this.database.close();
   }
 }

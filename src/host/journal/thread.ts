@@ -37,7 +37,11 @@ parent.on('message', (message: ToThread) => {
     return;
   }
   commit();
-  database?.close();
+  try {
+    database?.close();
+  } catch {
+    // A disk that cannot be written: the log stays, and is read at the next start.
+  }
   database = null;
   tell({ kind: 'closed' });
 });

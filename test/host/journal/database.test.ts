@@ -267,6 +267,15 @@ describe('the log', () => {
     assert.equal(statSync(path).size > 0, true);
   });
 
+  test('that is gone, or empty, is missed', (t) => {
+    const { path } = killed(t);
+    truncateSync(path, 0);
+    const folder = path.slice(0, -'/s.sqlite-wal'.length);
+    assert.throws(() => open(t, folder), /was not closed, and the log that belongs to it, .*s\.sqlite-wal, is gone/);
+    rmSync(path);
+    assert.throws(() => open(t, folder), /is gone or empty/);
+  });
+
   test('that went round again is not mistaken for a damaged one', (t) => {
     const folder = folderFor(t);
     const database = new JournalDatabase(join(folder, 's.sqlite'), 'never');

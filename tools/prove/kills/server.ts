@@ -1,0 +1,113 @@
+/** A server of its own for a proof: the whole program in a process that can be killed. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+const START_MS = 120_000;
+
+export interface Answered {
+  status: number;
+  body: string;
+  replayed: boolean;
+}
+
+/** The server would not start, and said why. */
+export class Refused extends Error {}
+
+export class ServerProcess {
+  readonly address: string;
+  /** What it logged at warning level and above, by now. */
+  readonly log: () => string;
+  private readonly child: ChildProcess;
+
+  private constructor(address: string, child: ChildProcess, log: () => string) {
+    this.address = address;
+    this.child = child;
+    this.log = log;
+  }
+
+  /** @throws Refused */
+  static async start(data: string, flags: readonly string[] = []): Promise<ServerProcess> {
+    const args = ['--import', './guard.mjs', 'src/main.ts', '--port', '0', '--data', data, '--log-level', 'warn'];
+    const child = spawn(process.execPath, [...args, ...flags], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
+    let log = '';
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      log += text;
+    });
+    let out = '';
+    child.stdout!.setEncoding('utf8');
+    return new Promise((resolve, reject) => {
+      const late = setTimeout(() => {
+        child.kill('SIGKILL');
+        reject(new Error(`the server did not start within ${START_MS} ms: ${out}${log}`));
+      }, START_MS);
+      child.stdout!.on('data', (text: string) => {
+        out += text;
+        const address = /listens on (http:\S+)/.exec(out)?.[1];
+        if (address === undefined) return;
+        clearTimeout(late);
+        resolve(new ServerProcess(address, child, () => log));
+      });
+      child.once('exit', (code) => {
+        clearTimeout(late);
+        reject(code === 1 ? new Refused(log) : new Error(`the server ended with ${code}: ${out}${log}`));
+      });
+    });
+  }
+
+  async kill(): Promise<void> {
+    const gone = once(this.child, 'exit');
+    this.child.kill('SIGKILL');
+    await gone;
+  }
+
+  /** In good order. @returns its exit code */
+  async stop(): Promise<number | null> {
+    const gone = once(this.child, 'exit');
+    this.child.kill('SIGTERM');
+    const [code] = await gone;
+    return code as number | null;
+  }
+
+  /** Rejects when the server goes away meanwhile. */
+  async ask(method: string, path: string, body?: unknown, key?: string): Promise<Answered> {
+    const lines = typeof body === 'string';
+    const reply = await fetch(`${this.address}/v1${path}`, {
+      method,
+      headers: {
+        ...(body === undefined ? {} : { 'content-type': lines ? 'application/x-ndjson' : 'application/json' }),
+        ...(key === undefined ? {} : { 'idempotency-key': key }),
+      },
+      ...(body === undefined ? {} : { body: lines ? body : JSON.stringify(body) }),
+    });
+    return {
+      status: reply.status,
+      body: await reply.text(),
+      replayed: reply.headers.get('idempotency-replayed') === 'true',
+    };
+  }
+
+  /** As `ask`, handing over reply lines as they come; ends early, and says so, when the server goes away. */
+  async lines(path: string, body: string, key: string | undefined, take: (line: string) => void): Promise<boolean> {
+    try {
+      const reply = await fetch(`${this.address}/v1${path}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/x-ndjson', ...(key === undefined ? {} : { 'idempotency-key': key }) },
+        body,
+      });
+      if (reply.status !== 200) throw new Error(`ops: ${reply.status} ${await reply.text()}`);
+      let rest = '';
+      const decoder = new TextDecoder();
+      for await (const bytes of reply.body!) {
+        const texts = (rest + decoder.decode(bytes, { stream: true })).split('\n');
+        rest = texts.pop()!;
+        for (const text of texts) take(text);
+      }
+      return true;
+    } catch (error) {
+      if (error instanceof Error && error.message.startsWith('ops: ')) throw error;
+      return false;
+    }
+  }
+}
