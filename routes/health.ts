@@ -20,12 +20,19 @@ export function registerHealth(app: FastifyInstance, { host, metrics, lifecycle,
   app.get('/healthz', (_request, reply) => reply.header('cache-control', 'no-store').send({ status: 'alive' }));
 
   app.get('/readyz', (_request, reply) => {
-    const status = lifecycle.closing ? 'shutting-down' : host.status().ready ? 'ready' : 'no-worker';
+    const { ready: up, storageTrouble, recovering } = host.status();
+    const status = lifecycle.closing
+      ? 'shutting-down'
+      : !up
+        ? 'no-worker'
+        : storageTrouble !== null
+          ? 'storage-unavailable'
+          : 'ready';
     const ready = status === 'ready';
     return reply
       .code(ready ? 200 : 503)
       .header('cache-control', 'no-store')
-      .send({ ready, status });
+      .send({ ready, status, recovering });
   });
 
   app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()));

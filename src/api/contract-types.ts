@@ -2024,6 +2024,13 @@ export interface Health {
 }
 export interface Readiness {
   ready?: boolean;
-  status?: string;
+  /**
+   * Why it does not, where it does not.
+   */
+  status?: 'ready' | 'shutting-down' | 'no-worker' | 'storage-unavailable';
+  /**
+   * Sessions on their way back from their journals. The server takes work meanwhile, for them as well.
+   */
+  recovering?: number;
   [k: string]: unknown;
 }

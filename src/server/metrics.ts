@@ -23,6 +23,19 @@ export function createMetrics(host: HostFigures, stream?: StreamFigures): Regist
 
 function addHostFigures(registry: Registry, host: HostFigures): void {
   gauge(registry, 'iommu_lab_sessions', 'Sessions that exist.', () => host.status().sessions);
+  gauge(registry, 'iommu_lab_sessions_awake', 'Sessions that are in a worker.', () => host.status().awake);
+  gauge(
+    registry,
+    'iommu_lab_sessions_recovering',
+    'Sessions on their way back after a worker or the server ended under them.',
+    () => host.status().recovering,
+  );
+  gauge(
+    registry,
+    'iommu_lab_storage_writable',
+    '1, or 0 while nothing can be written to the data folder and nothing may be changed.',
+    () => (host.status().storageTrouble === null ? 1 : 0),
+  );
   gauge(registry, 'iommu_lab_workers', 'Worker threads that there should be.', () => host.status().workers);
   gauge(registry, 'iommu_lab_workers_alive', 'Worker threads that answer.', () => host.status().workersAlive);
   gauge(registry, 'iommu_lab_active_runs', 'Runs that have begun and not ended.', () => host.status().activeRuns);

@@ -15,9 +15,12 @@ export class ServerProcess {
   stdout = '';
   stderr = '';
 
-  constructor(flags: string[], environment: Record<string, string> = {}) {
+  /** @param limit shell commands that narrow what the process may do */
+  constructor(flags: string[], environment: Record<string, string> = {}, limit = '') {
     const own = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('IOMMU_LAB_')));
-    this.child = spawn(process.execPath, ['--import', './guard.mjs', 'src/main.ts', ...flags], {
+    const words = [process.execPath, '--import', './guard.mjs', 'src/main.ts', ...flags];
+    const [command, ...rest] = limit === '' ? words : ['sh', '-c', `${limit} exec "$@"`, 'sh', ...words];
+    this.child = spawn(command!, rest, {
       cwd: ROOT,
       env: { ...own, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -53,15 +56,15 @@ export class ServerProcess {
 /** Plays with servers that all end with the play, and a folder that goes with it. */
 export async function withServers(
   play: (
-    start: (flags: string[], environment?: Record<string, string>) => ServerProcess,
+    start: (flags: string[], environment?: Record<string, string>, limit?: string) => ServerProcess,
     folder: string,
   ) => Promise<void>,
 ): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'iommu-lab-test-'));
   const servers: ServerProcess[] = [];
   try {
-    await play((flags, environment) => {
-      const server = new ServerProcess(flags, environment);
+    await play((flags, environment, limit) => {
+      const server = new ServerProcess(flags, environment, limit);
       servers.push(server);
       return server;
     }, folder);

@@ -20,6 +20,7 @@ export interface FakeHost extends SessionHost {
   /** Sessions created. */
   created: number;
   ready: boolean;
+  storageTrouble: string | null;
   /** While set, `apply` waits for it. */
   gate: Promise<void> | null;
   /** The bodies that `ops` got, as text. */
@@ -43,6 +44,7 @@ export function fakeHost(): FakeHost {
     applied: 0,
     created: 0,
     ready: true,
+    storageTrouble: null,
     gate: null,
     opsBodies: [],
     told: { lines: [], dropped: false },
@@ -99,7 +101,7 @@ export function fakeHost(): FakeHost {
       sessions: new Set(sessions.values()).size,
       awake: 0,
       recovering: 0,
-      storageTrouble: null,
+      storageTrouble: host.storageTrouble,
       workers: 1,
       workersAlive: host.ready ? 1 : 0,
       activeRuns: 0,

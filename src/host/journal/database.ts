@@ -46,8 +46,8 @@ export type Change =
   /** Lines of records; `reset` when they begin with one. */
   | { do: 'append'; number: number; body: Uint8Array; reset: boolean }
   | { do: 'rest'; number: number; status: Record<string, unknown> }
-  /** Writes something, to see whether that is possible. */
-  | { do: 'probe' };
+  /** Writes so much in the place of what the last one wrote, to see whether that is possible. */
+  | { do: 'probe'; bytes: number };
 
 /** Entries of a session since its last reset, in order. */
 export interface Stretch {
@@ -69,7 +69,7 @@ CREATE TABLE sessions (number INTEGER PRIMARY KEY, facts TEXT NOT NULL, sum INTE
 CREATE TABLE heads (session INTEGER PRIMARY KEY, base INTEGER NOT NULL, last INTEGER NOT NULL, chain INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT;
 CREATE TABLE entries (session INTEGER NOT NULL, seq INTEGER NOT NULL, chain INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (session, seq)) STRICT;
 CREATE TABLE rests (session INTEGER PRIMARY KEY, seq INTEGER NOT NULL, status TEXT NOT NULL, sum INTEGER NOT NULL) STRICT;
-CREATE TABLE life (open INTEGER NOT NULL, probes INTEGER NOT NULL) STRICT;
+CREATE TABLE life (open INTEGER NOT NULL, probe BLOB) STRICT;
 `;
 
 /** Where the entries of a session begin and end, and the sum that the last one's chain has. */
@@ -137,7 +137,7 @@ export class JournalDatabase {
     const empty = Number(database.prepare('SELECT count(*) AS n FROM sqlite_schema').get()!.n) === 0;
     if (empty && id === 0) {
       database.exec(
-        `BEGIN; ${SCHEMA} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT}; INSERT INTO life VALUES (0, 0); COMMIT;`,
+        `BEGIN; ${SCHEMA} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT}; INSERT INTO life VALUES (0, NULL); COMMIT;`,
       );
       return;
     }
@@ -275,7 +275,7 @@ export class JournalDatabase {
         return;
       }
       case 'probe':
-        this.database.exec('UPDATE life SET probes = probes + 1');
+        this.database.prepare('UPDATE life SET probe = zeroblob(?)').run(change.bytes);
         return;
     }
   }

@@ -10,6 +10,8 @@ import type { FromThread, JournalSettings, ToThread } from './protocol.ts';
 const THREAD_URL = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js', import.meta.url);
 /** How often a disk that could not be written is tried again. */
 const PROBE_MS = 1000;
+/** A disk with less room than this would be full again at once. */
+const PROBE_BYTES = 1 << 18;
 
 export interface JournalEvents {
   /** Nothing can be written, for this reason; null: it can be again. */
@@ -77,7 +79,9 @@ export class Journal {
   }
 
   private async probe(): Promise<void> {
-    const failure = await this.client.writeOne({ do: 'probe' });
+    const failure =
+      (await this.client.writeOne({ do: 'probe', bytes: PROBE_BYTES })) ??
+      (await this.client.writeOne({ do: 'probe', bytes: 0 }));
     this.troubled = null;
     if (failure !== null) this.noteTrouble(failure);
     else this.events.trouble(null);
