@@ -27,6 +27,12 @@ export interface Config {
   insecure: boolean;
   /** Worker threads that hold sessions; null: as many as the machine has use for. */
   workers: number | null;
+  /** Sessions at a time. */
+  maxSessions: number;
+  /** Sessions in workers at a time; the others rest in their journals. */
+  maxAwake: number;
+  /** Seconds after which a session that nobody asks anything is put to rest. */
+  restAfter: number;
   /** Names, beside the loopback ones, under which clients may address the server; lower case. */
   allowedHosts: string[];
   logLevel: LogLevel;
@@ -124,6 +130,27 @@ const SETTINGS = {
     check: wholeNumber(1, LARGEST_WORKERS),
     fallback: () => null,
   } satisfies Setting<number | null>,
+  maxSessions: {
+    flag: 'max-sessions',
+    argument: '<number>',
+    help: 'sessions at a time (default: 20000)',
+    check: wholeNumber(1, 1_000_000),
+    fallback: () => 20_000,
+  } satisfies Setting<number>,
+  maxAwake: {
+    flag: 'max-awake',
+    argument: '<number>',
+    help: 'sessions in memory at a time, some 0.5 MB each and more with what they simulate; the others rest on the disk until they are touched (default: 1000)',
+    check: wholeNumber(1, 100_000),
+    fallback: () => 1000,
+  } satisfies Setting<number>,
+  restAfter: {
+    flag: 'rest-after',
+    argument: '<seconds>',
+    help: 'a session that nobody asks anything for so long is put to rest on the disk (default: 600)',
+    check: wholeNumber(1, 1_000_000),
+    fallback: () => 600,
+  } satisfies Setting<number>,
   allowedHosts: {
     flag: 'allowed-host',
     argument: '<name>',

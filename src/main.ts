@@ -47,10 +47,12 @@ function takeDataFolder({ data, port }: Config): DataFolder {
   );
 }
 
-async function openHost({ data, sync, workers }: Config): Promise<SessionHost> {
+async function openHost(settings: Config): Promise<SessionHost> {
+  const { data, sync, workers, maxSessions: sessions, maxAwake: awakeSessions, restAfter } = settings;
   try {
     const journal = { path: join(data, 'sessions.sqlite'), sync };
-    return await createHost({ logger, journal, ...(workers === null ? {} : { workers }) });
+    const limits = { sessions, awakeSessions, idleMs: restAfter * 1000 };
+    return await createHost({ logger, journal, limits, ...(workers === null ? {} : { workers }) });
   } catch (error) {
     if (!(error instanceof JournalError)) throw error;
     folder.release();

@@ -4,6 +4,7 @@
  * `npm run prove -- strict --operations 10000000 --seed 1`
  * `npm run prove -- conformance --operations 1000 --seed 1 [--from n]`
  * `npm run prove -- kills --count 200 --seed 1 [--from n]`
+ * `npm run prove -- sessions --count 10000 --seed 1`
  * `npm run prove -- damage --count 1000 --seed 1 [--from n]`
  */
 import { resolve } from 'node:path';
@@ -11,6 +12,7 @@ import { parseArgs } from 'node:util';
 import { proveConformance } from './prove/conformance.ts';
 import { proveDamage } from './prove/damage.ts';
 import { proveKills } from './prove/kills.ts';
+import { proveSessions } from './prove/sessions.ts';
 import { proveStrict, strictArms } from './prove/strict.ts';
 
 const { positionals, values } = parseArgs({
@@ -42,6 +44,7 @@ const proofs: Record<string, () => boolean | Promise<boolean>> = {
     return !failed;
   },
   kills: () => long('kills', proveKills, 200),
+  sessions: () => long('sessions', proveSessions, 10_000),
   damage: () => long('damage', proveDamage, 1000),
   conformance: () => {
     const started = performance.now();

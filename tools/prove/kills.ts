@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { diceOf } from './dice.ts';
 import { Churn, type Client, Runs, SingleOperations, Streams, type Tally } from './kills/clients.ts';
-import { ServerProcess } from './kills/server.ts';
+import { ServerProcess } from './server.ts';
 
 export interface KillProof extends Tally {
   kills: number;

@@ -7,7 +7,7 @@ import type { Operation, Outcome } from '../../../src/core/operations.ts';
 import type { SimulatorApi } from '../../../src/core/simulator-api.ts';
 import { requestOf } from '../../../test/scenarios/rest-requests.ts';
 import type { Dice } from '../dice.ts';
-import type { ServerProcess } from './server.ts';
+import type { ServerProcess } from '../server.ts';
 
 export interface Tally {
   acknowledged: number;

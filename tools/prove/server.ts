@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const START_MS = 120_000;
 
 export interface Answered {
@@ -16,58 +16,73 @@ export interface Answered {
 export class Refused extends Error {}
 
 export class ServerProcess {
-  readonly address: string;
-  /** What it logged at warning level and above, by now. */
-  readonly log: () => string;
-  private readonly child: ChildProcess;
+  private readonly args: readonly string[];
+  private child: ChildProcess | null = null;
+  private log = '';
+  address = '';
 
-  private constructor(address: string, child: ChildProcess, log: () => string) {
-    this.address = address;
-    this.child = child;
-    this.log = log;
+  private constructor(args: readonly string[]) {
+    this.args = args;
   }
 
   /** @throws Refused */
   static async start(data: string, flags: readonly string[] = []): Promise<ServerProcess> {
-    const args = ['--import', './guard.mjs', 'src/main.ts', '--port', '0', '--data', data, '--log-level', 'warn'];
-    const child = spawn(process.execPath, [...args, ...flags], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
-    let log = '';
-    child.stderr!.setEncoding('utf8').on('data', (text: string) => {
-      log += text;
-    });
+    const server = new ServerProcess(['--port', '0', '--data', data, '--log-level', 'warn', ...flags]);
+    await server.begin();
+    return server;
+  }
+
+  get pid(): number {
+    return this.child!.pid!;
+  }
+
+  private begin(): Promise<void> {
+    const args = ['--import', './guard.mjs', 'src/main.ts', ...this.args];
+    const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.child = child;
+    this.log = '';
     let out = '';
-    child.stdout!.setEncoding('utf8');
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.log += text;
+    });
     return new Promise((resolve, reject) => {
       const late = setTimeout(() => {
         child.kill('SIGKILL');
-        reject(new Error(`the server did not start within ${START_MS} ms: ${out}${log}`));
+        reject(new Error(`the server did not start within ${START_MS} ms: ${out}${this.log}`));
       }, START_MS);
-      child.stdout!.on('data', (text: string) => {
+      child.stdout.setEncoding('utf8').on('data', (text: string) => {
         out += text;
         const address = /listens on (http:\S+)/.exec(out)?.[1];
         if (address === undefined) return;
         clearTimeout(late);
-        resolve(new ServerProcess(address, child, () => log));
+        this.address = address;
+        resolve();
       });
       child.once('exit', (code) => {
         clearTimeout(late);
-        reject(code === 1 ? new Refused(log) : new Error(`the server ended with ${code}: ${out}${log}`));
+        reject(code === 1 ? new Refused(this.log) : new Error(`the server ended with ${code}: ${out}${this.log}`));
       });
     });
   }
 
   async kill(): Promise<void> {
-    const gone = once(this.child, 'exit');
-    this.child.kill('SIGKILL');
+    const gone = once(this.child!, 'exit');
+    this.child!.kill('SIGKILL');
     await gone;
   }
 
   /** In good order. @returns its exit code */
   async stop(): Promise<number | null> {
-    const gone = once(this.child, 'exit');
-    this.child.kill('SIGTERM');
+    const gone = once(this.child!, 'exit');
+    this.child!.kill('SIGTERM');
     const [code] = await gone;
     return code as number | null;
+  }
+
+  /** Stopped in good order, and started again on its data. */
+  async restart(): Promise<void> {
+    await this.stop();
+    await this.begin();
   }
 
   /** Rejects when the server goes away meanwhile. */
