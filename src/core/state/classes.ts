@@ -177,16 +177,19 @@ const FIXED = [
   'modeEntry',
 ] as const satisfies readonly (keyof Simulator)[];
 
-/** Always in the same order, however the members of a spec were ordered. */
-export function fixedOf(simulator: Simulator): Set<object> {
-  const all = new Set<object>();
+/**
+ * One for each way to it, always in the same order: members of a spec may come in any, and what is one object in one spec may be two in
+ * another that says the same.
+ */
+export function fixedOf(simulator: Simulator): object[] {
+  const all: object[] = [];
   const visit = (value: unknown) => {
-    if (typeof value !== 'object' || value === null || all.has(value)) return;
+    if (typeof value !== 'object' || value === null) return;
     if (Array.isArray(value)) {
-      all.add(value);
+      all.push(value);
       for (const element of value) visit(element);
     } else if (Object.getPrototypeOf(value) === Object.prototype) {
-      all.add(value);
+      all.push(value);
       const members = value as Record<string, unknown>;
       for (const key of Object.keys(members).sort()) visit(members[key]);
     }

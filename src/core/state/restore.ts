@@ -57,11 +57,11 @@ class Restorer {
     const { simulator } = this;
     grow(simulator, growth);
     const fixed = fixedOf(simulator);
-    if (reader.count() !== fixed.size) throw misfit('the image has another number of fixed objects');
+    if (reader.count() !== fixed.length) throw misfit('the image has another number of fixed objects');
     for (const object of fixed) this.number(object, 0);
     this.first(simulator);
     for (const object of firstOf(simulator)) this.first(object);
-    for (let i = fixed.size; i < objects.length; i++) this.content(objects[i]!, this.forms[i]!);
+    for (let i = fixed.length; i < objects.length; i++) this.content(objects[i]!, this.forms[i]!);
     if (reader.left > 0) throw misfit(`the image has ${reader.left} bytes more than its content`);
     for (const object of this.toFreeze) Object.freeze(object);
     return simulator;

@@ -38,7 +38,7 @@ class Saver {
     writer.text(specDigest(simulator.spec));
     writer.text(JSON.stringify(growthOf(simulator)));
     const fixed = fixedOf(simulator);
-    writer.count(fixed.size);
+    writer.count(fixed.length);
     for (const object of fixed) this.number(object);
     this.number(simulator);
     this.shape(simulator);
@@ -46,14 +46,14 @@ class Saver {
       this.number(object);
       this.shape(object);
     }
-    for (let i = fixed.size; i < objects.length; i++) this.content(objects[i]!);
+    for (let i = fixed.length; i < objects.length; i++) this.content(objects[i]!);
     const image = writer.behind(HEADER_BYTES);
     fillHeader(image, this.unfoldedBytes);
     return image;
   }
 
   private number(object: object): void {
-    this.numbers.set(object, this.objects.length);
+    if (!this.numbers.has(object)) this.numbers.set(object, this.objects.length);
     this.objects.push(object);
   }
 
