@@ -123,6 +123,11 @@ export function fillHeader(image: Uint8Array, unfoldedBytes: number): void {
   view.setFloat64(16, image.length - HEADER_BYTES, true);
   view.setFloat64(24, unfoldedBytes, true);
   writeAscii(image, VERSION_AT, coreVersion);
+  seal(image);
+}
+
+/** Writes the checksum of all else. */
+export function seal(image: Uint8Array): void {
   image.set(checksumOf(image), CHECKSUM_AT);
 }
 
@@ -136,7 +141,9 @@ export interface Header {
 
 /** @throws StateImageError unless it is whole; it may still be of another core or spec */
 export function readHeader(given: Uint8Array): Header {
-  const image = given.byteOffset % 4 === 0 ? given : given.slice();
+  // A Buffer of Node is one too, with a `slice` of its own.
+  const aligned = given.byteOffset % 4 === 0;
+  const image = aligned ? new Uint8Array(given.buffer, given.byteOffset, given.length) : new Uint8Array(given);
   const view = new DataView(image.buffer, image.byteOffset, image.byteLength);
   if (image.length < 8 || readAscii(image, 0, 8) !== MAGIC)
     throw new StateImageError('foreign', 'these bytes are no image of a simulation');

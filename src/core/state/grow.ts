@@ -52,11 +52,20 @@ export function growthBytes({ domains, devices }: Growth): number {
   return domains.length * DOMAIN_BYTES + devices * DEVICE_BYTES;
 }
 
+/** Whether a number of a workload is beyond what its kind allows: it would size itself by it before anything is laid over. */
+function exceeds(spec: WorkloadSpec, { properties }: Record<string, unknown>): boolean {
+  const limits = properties as Record<string, { maximum?: number } | undefined>;
+  return Object.entries(spec).some(
+    ([member, value]) => typeof value === 'number' && !(value <= (limits[member]?.maximum ?? Number.MAX_VALUE)),
+  );
+}
+
 export function grow(simulator: Simulator, growth: Growth): void {
   const { domains, everyDevice, workloadAt } = simulator;
   if (growth.domains.length < domains.length || growth.devices < everyDevice.length)
     throw new StateImageError('misfit', 'the image has less than the spec makes');
   for (const [i, { levels, space }] of growth.domains.entries()) {
+    if (![3, 4, 5].includes(levels)) throw new StateImageError('misfit', 'the image has a domain that cannot be');
     const domain = domains[i] ?? simulator.domainOf(null, 0, levels, null);
     if (i === domains.length) domains.push(domain);
     if (space) domain.space(FEW_PAGES);
@@ -68,7 +77,13 @@ export function grow(simulator: Simulator, growth: Growth): void {
     const entry = kinds[spec.kind];
     const of = everyDevice[device];
     const at = everyDevice[target];
-    if (entry === undefined || of === undefined || at === undefined || !(index >= 0 && index < 2 ** 24))
+    if (
+      entry === undefined ||
+      of === undefined ||
+      at === undefined ||
+      !(index >= 0 && index < 2 ** 24) ||
+      exceeds(spec, entry.schema)
+    )
       throw new StateImageError('misfit', `the image has a workload that cannot be: ${JSON.stringify(spec)}`);
     while (workloadAt.length < index) workloadAt.push(undefined);
     workloadAt[index] = entry.create(simulator, { index, spec, device: of, target: at, tenant });

@@ -64,6 +64,8 @@ class Saver {
     const name: string =
       prototype === null ? BARE : prototype === Object.prototype ? PLAIN : (prototype.constructor?.name ?? '');
     const keys = Object.keys(object);
+    if (Reflect.ownKeys(object).length !== keys.length)
+      throw new InvariantError(`an object of the class "${name}" has members that an image cannot have beside ${keys}`);
     const form = `${name} ${keys.join(' ')}`;
     let shape = shapes.get(form);
     if (shape !== undefined) {
@@ -77,8 +79,8 @@ class Saver {
         throw new InvariantError(`a state has an object of the class "${name}", which state/classes.ts does not know`);
       functions = name in found ? new Set(found[name]) : none;
     }
-    if (keys.some((key) => key.includes(' ')) || Reflect.ownKeys(object).length !== keys.length)
-      throw new InvariantError(`an object of the class "${name}" has members that an image cannot have: ${keys}`);
+    if (keys.some((key) => key.includes(' ')))
+      throw new InvariantError(`an object of the class "${name}" has a member that an image cannot have: ${keys}`);
     for (const key of keys)
       if (!('value' in Object.getOwnPropertyDescriptor(object, key)!))
         throw new InvariantError(`the member "${key}" of an object of the class "${name}" is computed`);
