@@ -43,7 +43,7 @@ export const VALUE = {
   negativeBigint: 8,
   /** A function that stays as it is. */
   kept: 9,
-  /** No element at all. */
+  /** So many elements that are not there. */
   hole: 10,
   /** An object that was met before. */
   known: 11,

@@ -171,7 +171,9 @@ class Restorer {
       }
       case KIND.array:
       case KIND.frozenArray: {
-        const length = reader.countOf(1);
+        const length = reader.count();
+        if (length >= 2 ** 32) throw misfit('the image has a list that is too long');
+        this.charge(length * 8);
         const fits = kind === KIND.array && Array.isArray(there) && !Object.isFrozen(there);
         const array: unknown[] = fits ? there : [];
         if (kind === KIND.frozenArray) this.toFreeze.push(array);
@@ -277,23 +279,24 @@ class Restorer {
   }
 
   private elements(array: unknown[], length: number): void {
-    for (let i = 0; i < length; i++) {
-      if (this.holeNext()) {
-        delete array[i];
-        array.length = Math.max(array.length, i + 1);
+    const { reader } = this;
+    for (let at = 0; at < length; ) {
+      if (reader.peek() === VALUE.hole) {
+        reader.byte();
+        const end = at + reader.count();
+        if (end === at || end > length) throw misfit('a list of the image overflows');
+        // What is not there is not written: a list that holds little stays one that takes little.
+        for (let gone = at; gone < Math.min(end, array.length); gone++) delete array[gone];
+        at = end;
         continue;
       }
-      const before = array[i];
+      const before = array[at];
       const value = this.value(before);
-      if (i === array.length) array.push(value);
-      else if (value === undefined || !Object.is(value, before)) array[i] = value;
+      if (at === array.length) array.push(value);
+      else if (value === undefined || !Object.is(value, before)) array[at] = value;
+      at++;
     }
-  }
-
-  private holeNext(): boolean {
-    const hole = this.reader.peek() === VALUE.hole;
-    if (hole) this.reader.byte();
-    return hole;
+    if (array.length < length) array.length = length;
   }
 }
 

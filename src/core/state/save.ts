@@ -225,21 +225,26 @@ class Saver {
     }
   }
 
+  /** A list may be long and hold little: what is between its elements is but counted. */
   private elements(array: unknown[]): void {
-    let present = 0;
-    for (let i = 0; i < array.length; i++) {
-      const value = array[i];
-      if (value === undefined && !Object.hasOwn(array, i)) this.writer.byte(VALUE.hole);
-      else {
-        present++;
-        this.value(value, 'Array', i);
-      }
+    const { writer } = this;
+    const hole = (elements: number) => {
+      writer.byte(VALUE.hole);
+      writer.count(elements);
+    };
+    let at = 0;
+    for (const key of Object.keys(array)) {
+      const index = Number(key);
+      if (!(index >= at)) throw new InvariantError(`a list of a state has a member of its own, "${key}"`);
+      if (index > at) hole(index - at);
+      this.value(array[index], 'Array', index);
+      at = index + 1;
     }
-    if (Object.keys(array).length !== present) this.without([], 'Array');
+    if (at < array.length) hole(array.length - at);
   }
 
   private without(object: object, name: string): void {
-    if (Object.keys(object).length > 0 || Array.isArray(object))
+    if (Object.keys(object).length > 0)
       throw new InvariantError(`a state has an object of the class "${name}" with members of its own`);
   }
 }
