@@ -22,6 +22,7 @@ import { Lock } from '../sim/lock.ts';
 import { RandomStream } from '../sim/random.ts';
 import type { Simulator } from '../simulator.ts';
 import { ByteSet } from '../truth/byte-set.ts';
+import { LeavingEntries } from '../truth/device-holds.ts';
 import { PageChunk, TruthPages } from '../truth/pages.ts';
 
 /** [class]: fields that may hold a function. */
@@ -137,6 +138,7 @@ export const made: Readonly<Record<string, (simulator: Simulator) => object>> = 
   Integral: () => new Integral(),
   // Of a device's own TLB; how it replaces is laid over.
   Iotlb: ({ random }) => new Iotlb(1, 1, 'lru', random.stream('iotlb')),
+  LeavingEntries: ({ exposure }) => new LeavingEntries(exposure, 0),
   Lock: () => new Lock(''),
   PageChunk: () => new PageChunk(),
   RandomStream: () => new RandomStream(0, ''),

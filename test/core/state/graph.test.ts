@@ -90,7 +90,7 @@ describe('two simulations have nothing in common but what never changes', () => 
   });
 
   test('what is left of a frame that two mappings shared', () => {
-    const machine = new Machine({ devices: [{ kind: 'nic' }] });
+    const machine = new Machine({ devices: [{ kind: 'nic', deviceTlb: { entries: 16, ways: 4 } }] });
     const buffer = machine.buffer(4096);
     for (const offsetBytes of [0, 2048]) machine.map('dev_0', { buffer, offsetBytes, lengthBytes: 2048 });
     machine.unmap('map_0_0');

@@ -13,6 +13,7 @@ import { everything, restored, Twins } from './twins.ts';
 const DEVICES = [
   { name: 'nic0', kind: 'nic' },
   { name: 'disk0', kind: 'block' },
+  { name: 'ats0', kind: 'nic', deviceTlb: { entries: 16, ways: 4, replacement: 'random' } },
 ];
 const LIMITS = { parallelWalks: 2, readsOutstanding: 4, writesOutstanding: 4 };
 const RX = { kind: 'nic-rx', device: 'nic0', gbps: 10, ringSize: 16 };
@@ -32,6 +33,10 @@ const TRAFFIC: Record<string, Record<string, unknown>[]> = {
     RX,
     { kind: 'hostile', device: 'disk0', target: 'nic0', select: 'random-unmapped', accessesPerUs: 2 },
     { kind: 'hostile', device: 'disk0', target: 'nic0', select: 'live', accessesPerUs: 2 },
+  ],
+  'nic-rx, a device TLB': [
+    { ...RX, device: 'ats0' },
+    { kind: 'hostile', device: 'ats0', target: 'ats0', select: 'last-unmapped', accessesPerUs: 2 },
   ],
   'map-benchmark': [{ kind: 'map-benchmark', device: 'nic0', threads: 2 }],
   'dma-window': [{ kind: 'dma-window', device: 'nic0', windowBytes: 65_536 }],
