@@ -2,7 +2,7 @@
  * The long proofs; the test run does the same short.
  *
  * `npm run prove -- strict --operations 10000000 --seed 1`
- * `npm run prove -- conformance --operations 1000 --seed 1 [--from n]`
+ * `npm run prove -- conformance --operations 1000 --seed 1 [--from n] [--restores]`
  * `npm run prove -- kills --count 200 --seed 1 [--from n]`
  * `npm run prove -- sessions --count 10000 --seed 1`
  * `npm run prove -- damage --count 1000 --seed 1 [--from n]`
@@ -23,6 +23,7 @@ const { positionals, values } = parseArgs({
     folder: { type: 'string', default: '.cache/prove' },
     seed: { type: 'string', default: '1' },
     from: { type: 'string', default: '0' },
+    restores: { type: 'boolean', default: false },
   },
 });
 const seed = Number(values.seed);
@@ -49,7 +50,7 @@ const proofs: Record<string, () => boolean | Promise<boolean>> = {
   conformance: () => {
     const started = performance.now();
     const proof = proveConformance(
-      { operations: Number(values.operations ?? 1_000), seed, from: Number(values.from) },
+      { operations: Number(values.operations ?? 1_000), seed, from: Number(values.from), restores: values.restores },
       (done, all, name) => {
         if (done % 100 === 0) console.log(`${done} of ${all}: ${name}`);
       },
@@ -95,7 +96,7 @@ async function long<Proof extends { complaints: string[] }>(
 const proof = proofs[positionals[0] ?? ''];
 if (positionals.length !== 1 || proof === undefined) {
   console.error(
-    `Which proof? There are: ${Object.keys(proofs).join(', ')} [--operations n] [--count n] [--seed n] [--from n]`,
+    `Which proof? There are: ${Object.keys(proofs).join(', ')} [--operations n] [--count n] [--seed n] [--from n] [--restores]`,
   );
   process.exit(2);
 }

@@ -90,7 +90,14 @@ export class Run {
           '/until/metric',
         );
     }
-    return new Run(simulator, request);
+    const run = new Run(simulator, request);
+    run.begin();
+    return run;
+  }
+
+  /** One that has not begun, for a restore to lay its state over. */
+  static unarmed(simulator: Simulator): Run {
+    return new Run(simulator, {});
   }
 
   private constructor(simulator: Simulator, request: RunRequest) {
@@ -110,7 +117,11 @@ export class Run {
         }
       : null;
     this.baseline = this.takeBaseline();
-    const { exposure, workloads, cpuAt, cpuHolder, work } = simulator;
+  }
+
+  /** Arms the workloads' first events. */
+  private begin(): void {
+    const { exposure, workloads, cpuAt, cpuHolder, work, clock } = this.simulator;
     const { now } = clock;
     exposure.mark();
     work.contended = cpuAt.length > 1;

@@ -21,6 +21,7 @@ import { NotPresentCache } from './hardware/not-present-cache.ts';
 import { PageTables } from './hardware/page-table.ts';
 import { Iommu } from './hardware/translate.ts';
 import { WalkCacheLevel } from './hardware/walk-cache.ts';
+import type { SecondStage } from './hardware/watcher.ts';
 import { look } from './look/index.ts';
 import { sessionPolicy } from './look/policy.ts';
 import { assumptionsOf, type CostProfile, type Costs, costsOf, profiles, type StepName } from './meter/cost-profile.ts';
@@ -64,6 +65,7 @@ import { RandomStreams } from './sim/random.ts';
 import type { Notice, SimulatorApi } from './simulator-api.ts';
 import type { ResolvedSpec } from './spec.ts';
 import { SpecError } from './spec-error.ts';
+import { save } from './state/save.ts';
 import { Exposure } from './truth/exposure.ts';
 import { Oracle, verdictNames } from './truth/oracle.ts';
 import { coreVersion } from './version.ts';
@@ -372,7 +374,7 @@ export class Simulator implements SimulatorApi {
   /** @param aligned on 2 MiB, where nothing of the machine lies yet: the pool stays mapped, in large pages */
   private makeBouncePool(aligned: boolean): BouncePool | null {
     const { memory, spec } = this;
-    const { poolBytes, areas } = { ...poolDefaults, ...spec.policy.bounce };
+    const { poolBytes } = { ...poolDefaults, ...spec.policy.bounce };
     const frames = poolBytes / 4096;
     let first = NO_FRAME;
     if (aligned) {
@@ -381,7 +383,13 @@ export class Simulator implements SimulatorApi {
       memory.claim(first, frames, HOST_TENANT);
       memory.setStanding(first, frames, STANDING.pool);
     } else first = memory.allocate(frames, HOST_TENANT);
-    if (first === NO_FRAME) return null;
+    return first === NO_FRAME ? null : this.poolAt(first);
+  }
+
+  /** The pool of the spec's size, from a frame on. */
+  poolAt(first: number): BouncePool {
+    const { spec } = this;
+    const { poolBytes, areas } = { ...poolDefaults, ...spec.policy.bounce };
     this.bouncePool = new BouncePool(this, first, poolBytes / SLOT_BYTES, areas === 'one' ? 1 : spec.machine.cpus);
     const pool = this.bouncePool;
     // An operation that fails says so itself; in a run it is the workload that lives with it.
@@ -401,15 +409,36 @@ export class Simulator implements SimulatorApi {
     const pool = this.modeParts.bouncePool(false);
     if (pool === null) return false;
     this.costReplies.also([...bounce.steps, 'zeroByte']);
-    this.dma.partial = new PartialPages({ ...this.modeParts, ...this.dmaParts, dma: this.dma }, pool);
+    this.copyPartialPages(pool);
     return true;
+  }
+
+  copyPartialPages(pool: BouncePool): void {
+    this.dma.partial = new PartialPages({ ...this.modeParts, ...this.dmaParts, dma: this.dma }, pool);
   }
 
   /** A domain, made for a device or by itself; null when there is no frame for its root table. */
   makeDomain(name: string | null, tenant: number, levels: number): Domain | null {
     const { hypervisor } = this;
     if (hypervisor !== null && !hypervisor.ready(tenant)) return null;
-    const domain = new Domain(
+    const domain = this.domainOf(name, tenant, levels, hypervisor?.secondStageOf(tenant) ?? null);
+    if (domain.root < 0) {
+      hypervisor?.settle(tenant);
+      return null;
+    }
+    if (hypervisor?.domainMade(domain) === false || this.dma.mode?.domainMade(domain) === false) {
+      this.tables.destroy(domain.root, domain.levels);
+      hypervisor?.settle(tenant);
+      return null;
+    }
+    this.domains.push(domain);
+    this.domainNames.add(domain);
+    return domain;
+  }
+
+  /** One more domain, of which nobody else knows yet. */
+  domainOf(name: string | null, tenant: number, levels: number, secondStage: SecondStage | null): Domain {
+    return new Domain(
       this.domains.length,
       name,
       tenant,
@@ -433,20 +462,8 @@ export class Simulator implements SimulatorApi {
       this.dma.mode?.standing ? [...this.reserved, this.dma.mode.standing] : this.reserved,
       this.policy,
       this.policyEntry,
-      hypervisor?.secondStageOf(tenant) ?? null,
+      secondStage,
     );
-    if (domain.root < 0) {
-      hypervisor?.settle(tenant);
-      return null;
-    }
-    if (hypervisor?.domainMade(domain) === false || this.dma.mode?.domainMade(domain) === false) {
-      this.tables.destroy(domain.root, domain.levels);
-      hypervisor?.settle(tenant);
-      return null;
-    }
-    this.domains.push(domain);
-    this.domainNames.add(domain);
-    return domain;
   }
 
   /** A device by index, also one that was removed while mappings of it live on. */
@@ -671,6 +688,15 @@ export class Simulator implements SimulatorApi {
 
   drainNotices(limit: number): { notices: Notice[]; dropped: number } {
     return this.log.drain(limit);
+  }
+
+  get savable(): boolean {
+    return this.pending === null;
+  }
+
+  save(): Uint8Array {
+    assert(this.savable, 'an operation is suspended: no state can be saved before it was resumed to its end');
+    return save(this);
   }
 
   digest(): string {
