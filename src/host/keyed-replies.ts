@@ -1,6 +1,7 @@
 /** What a session answered to requests with an `Idempotency-Key`: rebuilt from its journal, as the session is. */
 import type { AnsweredLines, HostProblem, Reply, ToldLine } from './host.ts';
 import type { KeyMark } from './retry.ts';
+import type { StoredKeys } from './session-image.ts';
 
 /** A reply; or where it is to be found, as it may be another one by now. */
 export type Told = { reply: Reply<unknown> } | { run: number } | 'status';
@@ -11,6 +12,7 @@ const KEPT_MS = 86_400_000;
 /** Of the lines of one key, and of one session. */
 const LARGEST_LINES = 16 << 20;
 const MOST_LINES = 64 << 20;
+const LARGEST_STORED = 4 << 20;
 
 export class KeyedReplies {
   /** In the order of their first use. */
@@ -19,6 +21,21 @@ export class KeyedReplies {
   /** Of `ops` requests. */
   private readonly lines = new Map<string, AnsweredLines & { size: number }>();
   private size = 0;
+
+  /** @param stored what an image kept of them */
+  constructor(stored: StoredKeys | null = null) {
+    for (const [key, told] of stored?.told ?? []) this.told.set(key, told);
+    for (const [key, known] of stored?.lines ?? []) {
+      this.lines.set(key, known);
+      this.size += known.size;
+    }
+  }
+
+  /** Null when they are too many to be kept beside an image. */
+  stored(): StoredKeys | null {
+    if (this.size > LARGEST_STORED) return null;
+    return { told: [...this.told], lines: [...this.lines] };
+  }
 
   addLine(key: string, told: ToldLine): void {
     let known = this.lines.get(key);

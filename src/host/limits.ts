@@ -6,6 +6,8 @@ export interface HostLimits {
   awakeSessions: number;
   /** A session that nobody has asked anything for so long is put to rest. */
   idleMs: number;
+  /** A session whose journal would take about so long to do again gets an image. */
+  replayMs: number;
   /** Longest wait for the reply to one call; `ops` has `opsIdleMs` instead. */
   callTimeoutMs: number;
   /** An `ops` request in which nothing moves for so long is cut. */
@@ -36,6 +38,7 @@ export const DEFAULT_LIMITS: HostLimits = {
   sessions: 1000,
   awakeSessions: 500,
   idleMs: 600_000,
+  replayMs: 2000,
   callTimeoutMs: 30_000,
   opsIdleMs: 60_000,
   opsInputBytes: 4 * MIB,

@@ -28,6 +28,8 @@ export interface WorkerSettings {
   queuedWrites: number;
   /** Least time between two batches of frames of one session. */
   frameEveryMs: number;
+  /** A session whose journal would take about so long to do again gets an image. */
+  replayMs: number;
   /** To the journal's thread; null: sessions end with the server. */
   journal: MessagePort | null;
 }

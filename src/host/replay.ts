@@ -6,7 +6,7 @@ import type { Operation, Outcome, RunRequest } from '../core/operations.ts';
 import type { SimulatorApi } from '../core/simulator-api.ts';
 import type { Stretch } from './journal/database.ts';
 import { type JournalRecord, type LineRecord, parseRecord, type RunEnd } from './journal/records.ts';
-import { KeyedReplies, type Told } from './keyed-replies.ts';
+import type { KeyedReplies, Told } from './keyed-replies.ts';
 import { messageOf, replyOf } from './problems.ts';
 import { ResultJson, replyLine } from './result-json.ts';
 import { endRun, type RunRecord, type RunRecords, runId, startRun } from './run-records.ts';
@@ -27,9 +27,13 @@ export interface Revived {
 
 export interface ReplayParts {
   scheduler: Scheduler;
+  /** Where it begins: a fresh simulation, or one from an image with what the host knew then. */
   simulator: SimulatorApi;
   runs: RunRecords;
-  /** Entries after `after`. */
+  keyed: KeyedReplies;
+  active: RunRecord | null;
+  /** Entries up to this one are in it. */
+  after: number;
   read(after: number): Promise<Stretch>;
 }
 
@@ -39,15 +43,15 @@ export class Replay implements TurnTaker {
   private readonly runs: RunRecords;
   private lines: string[] = [];
   private next = 0;
-  private after: number | null = 0;
-  private active: RunRecord | null = null;
+  private after: number | null;
+  private active: RunRecord | null;
   private mark = 0;
   /** An operation in the middle of a long search. */
   private suspended = false;
   /** Where the run is taken next, and how it ends there; null: to its end. */
   private goal: { events: number | null; end: RunEnd } | null = null;
   private added: JournalRecord | null = null;
-  private readonly keyed = new KeyedReplies();
+  private readonly keyed: KeyedReplies;
   /** What was told of the last record. */
   private told: Told = 'status';
   /** The last operation, and what came of it. */
@@ -61,6 +65,10 @@ export class Replay implements TurnTaker {
     this.parts = parts;
     this.simulator = parts.simulator;
     this.runs = parts.runs;
+    this.keyed = parts.keyed;
+    this.active = parts.active;
+    this.after = parts.after;
+    if (parts.active !== null) this.mark = parts.simulator.runEvents;
   }
 
   /** Rejects when the journal cannot be read, or does not go with what the simulation does. */

@@ -4,6 +4,7 @@ import type { SimulatorApi } from '../core/simulator-api.ts';
 import { withHdr } from './hdr.ts';
 import type { HostProblem, RunDocument } from './host.ts';
 import type { RunEnd } from './journal/records.ts';
+import type { HostPart } from './session-image.ts';
 
 export interface RunRecord {
   /** 1 for the first run of the session; `run_<number>` is its id. */
@@ -55,9 +56,19 @@ export class RunRecords {
   private readonly records = new Map<number, RunRecord>();
   private lastNumber = 0;
 
-  /** @param kept records kept; the oldest goes first */
-  constructor(kept: number) {
+  /**
+   * @param kept records kept; the oldest goes first
+   * @param stored what an image kept of them
+   */
+  constructor(kept: number, stored: HostPart['runs'] | null = null) {
     this.kept = kept;
+    if (stored === null) return;
+    this.lastNumber = stored.last;
+    for (const record of stored.records) this.records.set(record.number, { ...record });
+  }
+
+  stored(): HostPart['runs'] {
+    return { last: this.lastNumber, records: [...this.records.values()] };
   }
 
   begin(request: RunRequest, timeNs: number): RunRecord {

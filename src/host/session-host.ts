@@ -130,7 +130,7 @@ class WorkerHost implements SessionHost {
     this.waker = journal === null ? null : this.takeUp(journal);
     const workers = Math.max(1, options.workers ?? availableParallelism() - 1);
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const { opsOutputBytes, opsLabelBytes, runRecords, queuedWrites, frameEveryMs } = this.limits;
+    const { opsOutputBytes, opsLabelBytes, runRecords, queuedWrites, frameEveryMs, replayMs } = this.limits;
     this.settings = {
       simulatorModule: options.simulatorModule ?? new URL(`../core/index.${extension}`, import.meta.url).href,
       sliceMs: options.sliceMs ?? DEFAULT_SLICE_MS,
@@ -139,6 +139,7 @@ class WorkerHost implements SessionHost {
       runRecords,
       queuedWrites,
       frameEveryMs,
+      replayMs,
     };
     // Half of the machine's memory for all heaps together; typed arrays lie outside them.
     const heapMb = Math.floor(totalmem() / 2 / workers / MIB);

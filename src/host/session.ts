@@ -36,6 +36,7 @@ import type { Revived } from './replay.ts';
 import type { KeyMark } from './retry.ts';
 import { endRun, type RunRecord, RunRecords, resultOf, runId, startRun } from './run-records.ts';
 import type { Scheduler, TurnTaker } from './scheduler.ts';
+import { pack } from './session-image.ts';
 
 /**
  * Steps of a linear search before the core yields. A step to a node that is not in the cache costs up to 100 ns, so one call
@@ -45,6 +46,10 @@ export const SEARCH_BUDGET = 20_000;
 /** `stepRun` is asked for as many events as take about this long, so that the clock is read seldom and in time. */
 const STEP_MS = 0.5;
 const MOST_EVENTS_A_STEP = 1 << 16;
+/** What an operation takes when it is done again, about. */
+const OPERATION_MS = 0.004;
+/** So much is not worth an image when a session is put to rest. */
+const WORTH_AN_IMAGE_MS = 4;
 /** Computing time between two marks of a run in the journal. */
 const MARK_MS = 1000;
 
@@ -90,6 +95,8 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   /** Computing time of the active run at its last mark. */
   private markedMs = 0;
   private readonly keyed: KeyedReplies;
+  /** How long it would take, about, to do again what was done since the last image. */
+  private toReplayMs = 0;
 
   /**
    * Throws what `createSimulator` throws.
@@ -112,6 +119,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   private takeUp({ active, added }: Revived): void {
     if (added !== null) this.note(added);
     this.active = active;
+    this.markedMs = active?.computedMs ?? 0;
     if (active !== null) this.around.scheduler.request(this);
   }
 
@@ -121,7 +129,30 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   }
 
   private noteOperation(operation: Operation, outcome: Outcome): void {
-    if (outcome.status !== 'refused') this.note(operation);
+    if (outcome.status === 'refused') return;
+    this.note(operation);
+    this.toReplayMs += OPERATION_MS;
+  }
+
+  /** All of it as bytes; null while an operation is suspended, or where it would be too much. */
+  image(): Uint8Array | null {
+    if (this.failure !== null || !this.simulator.savable) return null;
+    const keys = this.keyed.stored();
+    if (keys === null) return null;
+    const active = this.active?.number ?? null;
+    return pack({ runs: this.runs.stored(), active, keys }, this.simulator.save());
+  }
+
+  /** At a moment at which the journal has all that was done: an image when there is much to do again. */
+  private settled(): void {
+    if (this.toReplayMs >= this.around.settings.replayMs && this.suspended === null) this.takeImage();
+  }
+
+  /** Into the journal, so that what came before need not be done again. */
+  private takeImage(): void {
+    this.toReplayMs = 0;
+    const image = this.around.journal === null ? null : this.image();
+    if (image !== null) this.around.journal!.image(this.number, image);
   }
 
   private build(): SimulatorApi {
@@ -221,6 +252,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
         answer(this.rebuild(retry));
         break;
     }
+    this.settled();
     this.changed();
   }
 
@@ -298,6 +330,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     if (outcome === null) return;
     this.suspended = null;
     settle(outcome);
+    this.settled();
   }
 
   private rebuild(retry: KeyMark | null): Reply<SessionStatus> {
@@ -309,6 +342,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     this.recorder = new FrameRecorder(this.simulator);
     this.runs = new RunRecords(this.around.settings.runRecords);
     this.digestVersion = -1;
+    this.toReplayMs = 0;
     this.note({ reset: true });
     if (retry !== null) this.noteKey(retry, 'status');
     return { ok: true, value: this.status() };
@@ -360,12 +394,15 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
 
   /** Where the run stands, so that a server that ends now knows how far it had come. */
   private mark(record: RunRecord): void {
+    this.toReplayMs += record.computedMs - this.markedMs;
     this.markedMs = record.computedMs;
     this.note({ mark: this.simulator.runEvents });
+    this.settled();
   }
 
   private endRun(record: RunRecord, end: 'finished' | 'cancelled'): void {
     endRun(record, end, this.simulator);
+    this.toReplayMs += record.computedMs - this.markedMs;
     this.note({ end, events: this.simulator.runEvents, computedMs: record.computedMs });
     this.active = null;
     this.recorder.runChanged(this.runDocument(record, true));
@@ -445,6 +482,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     for (const stream of this.readyStreams) {
       this.readyStreams.delete(stream);
       if (stream.pump(deadline)) this.readyStreams.add(stream);
+      this.settled();
       return;
     }
   }
@@ -523,6 +561,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   rest(): SessionStatus | null {
     if (this.suspended !== null || this.waiting.length > 0 || this.readyStreams.size > 0) return null;
     if (this.active !== null) this.mark(this.active);
+    if (this.toReplayMs >= Math.min(WORTH_AN_IMAGE_MS, this.around.settings.replayMs)) this.takeImage();
     const status = this.status();
     this.leave();
     return status;

@@ -9,18 +9,21 @@ import type { ResolvedSpec } from '../core/spec.ts';
 import { FrameClock } from './frames.ts';
 import type { HostProblem, Reply } from './host.ts';
 import { SessionJournal } from './journal/session-journal.ts';
+import { KeyedReplies } from './keyed-replies.ts';
 import { LARGEST_ARRAY, OpsStream } from './ops.ts';
 import { Outbox } from './outbox.ts';
 import { internal, messageOf, refuse, sessionNotFound, shuttingDown, specProblem } from './problems.ts';
 import type { Call, CreatedSession, FromWorker, RestedSession, ToWorker, WorkerSettings } from './protocol.ts';
-import { Replay } from './replay.ts';
-import { RunRecords } from './run-records.ts';
+import { Replay, type ReplayParts, type Revived } from './replay.ts';
+import { RunRecords, runId } from './run-records.ts';
 import { Scheduler } from './scheduler.ts';
 import { SEARCH_BUDGET, Session, type Surroundings } from './session.ts';
+import { unpack } from './session-image.ts';
 
 interface SimulatorModule {
   createSimulator(spec: ResolvedSpec): SimulatorApi;
   resolveSpec(input: Record<string, unknown>): ResolvedSpec;
+  restoreSimulator(spec: ResolvedSpec, image: Uint8Array): SimulatorApi;
   coreVersion: string;
 }
 
@@ -173,13 +176,9 @@ function wake(message: Call & { kind: 'wake' }, answer: (reply: Reply<unknown>) 
     return;
   }
   const spec = message.spec as unknown as ResolvedSpec;
-  const simulator = core.createSimulator(spec);
-  simulator.searchBudget = SEARCH_BUDGET;
-  const runs = new RunRecords(settings.runRecords);
-  const read = (after: number) => journal.read(number, after);
-  new Replay({ scheduler: around.scheduler, simulator, runs, read }).run().then(
+  revive(number, spec).then(
     (revived) => {
-      if (digest !== null && simulator.digest() !== digest) {
+      if (digest !== null && revived.simulator.digest() !== digest) {
         lost('What the journal says of this session does not lead to the state that it had.');
         return;
       }
@@ -189,6 +188,40 @@ function wake(message: Call & { kind: 'wake' }, answer: (reply: Reply<unknown>) 
     },
     (error: Error) => lost(`The session cannot be had again from its journal: ${error.message}`),
   );
+}
+
+/** From its latest image, if it can be used; else from where it began. */
+async function revive(number: number, spec: ResolvedSpec): Promise<Revived> {
+  const latest = await journal!.read({ of: 'image', number }).catch(() => null);
+  if (latest !== null)
+    try {
+      return await replay(number, fromImage(spec, latest.body), latest.seq);
+    } catch (error) {
+      // An image is of the code that took it. What it began with may be one, too, and then there is nothing else.
+      if (latest.kind === 'origin') throw error;
+    }
+  const origin = await journal!.read({ of: 'image', number, kind: 'origin' });
+  return replay(number, origin === null ? fresh(spec) : fromImage(spec, origin.body), origin?.seq ?? 0);
+}
+
+type Beginning = Pick<ReplayParts, 'simulator' | 'runs' | 'keyed' | 'active'>;
+
+function replay(number: number, beginning: Beginning, after: number): Promise<Revived> {
+  beginning.simulator.searchBudget = SEARCH_BUDGET;
+  const read = (from: number) => journal!.read({ of: 'stretch', number, after: from });
+  return new Replay({ ...beginning, scheduler: around.scheduler, after, read }).run();
+}
+
+function fresh(spec: ResolvedSpec): Beginning {
+  const runs = new RunRecords(settings.runRecords);
+  return { simulator: core.createSimulator(spec), runs, keyed: new KeyedReplies(), active: null };
+}
+
+function fromImage(spec: ResolvedSpec, body: Uint8Array): Beginning {
+  const { host, image } = unpack(body);
+  const runs = new RunRecords(settings.runRecords, host.runs);
+  const active = host.active === null ? null : (runs.find(runId(host.active)) ?? null);
+  return { simulator: core.restoreSimulator(spec, image), runs, keyed: new KeyedReplies(host.keys), active };
 }
 
 function rest(session: Session): RestedSession {

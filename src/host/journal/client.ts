@@ -1,7 +1,7 @@
 /** One end of a port to the journal's thread: writes with tickets that become durable in order, and reads. */
 import type { MessagePort, Transferable } from 'node:worker_threads';
-import type { Change, Stretch } from './database.ts';
-import type { FromJournal, ToJournal } from './protocol.ts';
+import type { Change } from './database.ts';
+import type { Answers, Ask, FromJournal, ToJournal } from './protocol.ts';
 
 type Settle = (failure: string | null) => void;
 
@@ -11,7 +11,7 @@ export class JournalClient {
   /** In the order of their tickets. */
   private readonly writes = new Map<number, Settle>();
   private lastCall = 0;
-  private readonly reads = new Map<number, { resolve(stretch: Stretch): void; reject(error: Error): void }>();
+  private readonly reads = new Map<number, { resolve(answer: never): void; reject(error: Error): void }>();
 
   constructor(port: MessagePort) {
     this.port = port;
@@ -26,7 +26,7 @@ export class JournalClient {
     this.writes.set(ticket, settle);
     if (this.writes.size === 1) this.port.ref();
     const transfer: Transferable[] = [];
-    for (const change of changes) if (change.do === 'append') transfer.push(change.body.buffer as ArrayBuffer);
+    for (const change of changes) if ('body' in change) transfer.push(change.body.buffer as ArrayBuffer);
     this.port.postMessage({ kind: 'write', ticket, changes } satisfies ToJournal, transfer);
   }
 
@@ -35,13 +35,13 @@ export class JournalClient {
     return new Promise((resolve) => this.write([change], resolve));
   }
 
-  /** Rejects when the entries are not as they were written. */
-  read(number: number, after: number): Promise<Stretch> {
+  /** Rejects when what is asked for is not as it was written. */
+  read<A extends Ask>(ask: A): Promise<Answers[A['of']]> {
     const call = ++this.lastCall;
     return new Promise((resolve, reject) => {
       this.reads.set(call, { resolve, reject });
       this.port.ref();
-      this.port.postMessage({ kind: 'read', call, number, after } satisfies ToJournal);
+      this.port.postMessage({ kind: 'read', call, ask } satisfies ToJournal);
     });
   }
 
@@ -53,7 +53,7 @@ export class JournalClient {
     } else {
       const read = this.reads.get(message.call)!;
       this.reads.delete(message.call);
-      if (message.kind === 'stretch') read.resolve(message.stretch);
+      if (message.kind === 'answer') read.resolve(message.answer as never);
       else read.reject(new Error(message.reason));
     }
     if (this.writes.size === 0 && this.reads.size === 0) this.port.unref();

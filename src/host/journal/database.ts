@@ -5,6 +5,7 @@
  * nor a part of its log that is gone, so each row carries a sum of its own, and the sums of a session's entries are chained: an entry
  * that is changed, missing or out of place is found when the session is read, and `wal.ts` looks at the log before SQLite does.
  */
+import { hash } from 'node:crypto';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
 import type { KeyMark } from '../retry.ts';
@@ -46,8 +47,36 @@ export type Change =
   /** Lines of records; `reset` when they begin with one. */
   | { do: 'append'; number: number; body: Uint8Array; reset: boolean }
   | { do: 'rest'; number: number; status: Record<string, unknown> }
+  /** How it is after all that was appended: it need not be done again. */
+  | { do: 'image'; number: number; kind: ImageKind; body: Uint8Array }
+  | { do: 'snapshot'; number: number; snapshot: SnapshotRow; body: Uint8Array }
+  | { do: 'forget-snapshot'; id: string }
   /** Writes so much in the place of what the last one wrote, to see whether that is possible. */
   | { do: 'probe'; bytes: number };
+
+/** `origin`: what a session that came of a snapshot begins with, until it is reset. `latest`: what saves it from doing all again. */
+export type ImageKind = 'origin' | 'latest';
+
+export interface StoredImage {
+  kind: ImageKind;
+  /** Entries up to this one are in it. */
+  seq: number;
+  body: Uint8Array;
+}
+
+export interface SnapshotRow {
+  id: string;
+  title?: string;
+  /** ISO 8601. */
+  createdAt: string;
+  timeNs: number;
+  timePs: string;
+  digest: string;
+  operations: number;
+  coreVersion: string;
+  /** Of the state, packed. */
+  lengthBytes: number;
+}
 
 /** Entries of a session since its last reset, in order. */
 export interface Stretch {
@@ -69,6 +98,12 @@ CREATE TABLE sessions (number INTEGER PRIMARY KEY, facts TEXT NOT NULL, sum INTE
 CREATE TABLE heads (session INTEGER PRIMARY KEY, base INTEGER NOT NULL, last INTEGER NOT NULL, chain INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT;
 CREATE TABLE entries (session INTEGER NOT NULL, seq INTEGER NOT NULL, chain INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (session, seq)) STRICT;
 CREATE TABLE rests (session INTEGER PRIMARY KEY, seq INTEGER NOT NULL, status TEXT NOT NULL, sum INTEGER NOT NULL) STRICT;
+CREATE TABLE images (session INTEGER NOT NULL, kind TEXT NOT NULL, seq INTEGER NOT NULL, blob TEXT NOT NULL, PRIMARY KEY (session, kind)) STRICT, WITHOUT ROWID;
+CREATE TABLE snapshots (id TEXT PRIMARY KEY, session INTEGER NOT NULL, facts TEXT NOT NULL, sum INTEGER NOT NULL, blob TEXT NOT NULL) STRICT;
+CREATE TABLE blobs (hash TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
+CREATE INDEX snapshots_of ON snapshots (session);
+CREATE INDEX images_with ON images (blob);
+CREATE INDEX snapshots_with ON snapshots (blob);
 CREATE TABLE life (open INTEGER NOT NULL, probe BLOB) STRICT;
 `;
 
@@ -96,6 +131,9 @@ export class JournalDatabase {
   private readonly insertEntry: StatementSync;
   private readonly putRest: StatementSync;
   private readonly selectEntries: StatementSync;
+  private readonly insertImage: StatementSync;
+  private readonly deleteImage: StatementSync;
+  private readonly insertBlob: StatementSync;
 
   /** @throws JournalError */
   constructor(path: string, sync: Sync) {
@@ -120,6 +158,9 @@ export class JournalDatabase {
       this.putRest = this.database.prepare(
         'INSERT OR REPLACE INTO rests (session, seq, status, sum) VALUES (?, ?, ?, ?)',
       );
+      this.insertImage = this.database.prepare('INSERT INTO images (session, kind, seq, blob) VALUES (?, ?, ?, ?)');
+      this.deleteImage = this.database.prepare('DELETE FROM images WHERE session = ? AND kind = ?');
+      this.insertBlob = this.database.prepare('INSERT OR IGNORE INTO blobs (hash, body) VALUES (?, ?)');
       this.selectEntries = this.database.prepare(
         'SELECT seq, chain, body FROM entries WHERE session = ? AND seq > ? ORDER BY seq',
       );
@@ -251,11 +292,33 @@ export class JournalDatabase {
         this.updateSession.run(facts, sumOf(session.number, facts), session.number);
         return;
       }
+      case 'image': {
+        const head = this.heads.get(change.number);
+        if (head === undefined) return;
+        this.removeImage(change.number, change.kind);
+        const blob = this.putBlob(change.body);
+        this.insertImage.run(change.number, change.kind, head.last, blob);
+        return;
+      }
+      case 'snapshot': {
+        if (!this.heads.has(change.number)) return;
+        const { snapshot, number, body } = change;
+        const facts = JSON.stringify(snapshot);
+        this.database
+          .prepare('INSERT INTO snapshots (id, session, facts, sum, blob) VALUES (?, ?, ?, ?, ?)')
+          .run(snapshot.id, number, facts, sumOf(number, facts), this.putBlob(body));
+        return;
+      }
+      case 'forget-snapshot':
+        this.database.prepare('DELETE FROM snapshots WHERE id = ?').run(change.id);
+        this.collectBlobs();
+        return;
       case 'remove':
-        for (const table of ['entries', 'heads', 'rests'])
+        for (const table of ['entries', 'heads', 'rests', 'images', 'snapshots'])
           this.database.prepare(`DELETE FROM ${table} WHERE session = ?`).run(change.number);
         this.database.prepare('DELETE FROM sessions WHERE number = ?').run(change.number);
         this.heads.delete(change.number);
+        this.collectBlobs();
         return;
       case 'append': {
         const head = this.heads.get(change.number);
@@ -265,6 +328,9 @@ export class JournalDatabase {
         const chain = crc32(change.body, crc32(`${change.number} ${seq}`, head.chain));
         this.insertEntry.run(change.number, seq, chain, change.body);
         this.moveHead(change.number, { base: change.reset ? seq : head.base, last: seq, chain });
+        if (!change.reset) return;
+        this.removeImage(change.number, 'origin');
+        this.removeImage(change.number, 'latest');
         return;
       }
       case 'rest': {
@@ -278,6 +344,72 @@ export class JournalDatabase {
         this.database.prepare('UPDATE life SET probe = zeroblob(?)').run(change.bytes);
         return;
     }
+  }
+
+  /** By its hash, so that a fork and what it came of share it. */
+  private putBlob(body: Uint8Array): string {
+    const key = hash('sha256', body);
+    this.insertBlob.run(key, body);
+    return key;
+  }
+
+  private removeImage(number: number, kind: ImageKind): void {
+    if (this.deleteImage.run(number, kind).changes > 0) this.collectBlobs();
+  }
+
+  /** Those that nothing refers to. */
+  private collectBlobs(): void {
+    this.database.exec(
+      'DELETE FROM blobs WHERE hash NOT IN (SELECT blob FROM images UNION SELECT blob FROM snapshots)',
+    );
+  }
+
+  /**
+   * The image of a session that saves most of its journal, or with `kind` that one; null without.
+   *
+   * @throws JournalError when it is not as it was written
+   */
+  image(number: number, kind?: ImageKind): StoredImage | null {
+    return this.named(() => {
+      const rows = this.database.prepare('SELECT kind, seq, blob FROM images WHERE session = ?').all(number);
+      const images = rows as unknown as { kind: ImageKind; seq: number; blob: string }[];
+      const found =
+        images.find((image) => image.kind === (kind ?? 'latest')) ?? (kind === undefined ? images[0] : undefined);
+      if (found === undefined) return null;
+      return { kind: found.kind, seq: found.seq, body: this.blob(found.blob) };
+    });
+  }
+
+  /** @throws JournalError when there is none, or it is not as it was written */
+  snapshotBody(id: string): Uint8Array {
+    return this.named(() => {
+      const row = this.database.prepare('SELECT blob FROM snapshots WHERE id = ?').get(id);
+      if (row === undefined) throw new JournalError(`${this.path}: there is no snapshot ${id}.`);
+      return this.blob(row.blob as string);
+    });
+  }
+
+  /** Oldest first; @throws JournalError when one is not as it was written */
+  snapshots(number: number): SnapshotRow[] {
+    return this.named(() =>
+      this.database
+        .prepare('SELECT facts, sum FROM snapshots WHERE session = ? ORDER BY rowid')
+        .all(number)
+        .map((row) => {
+          const facts = row.facts as string;
+          if (row.sum !== sumOf(number, facts))
+            throw new JournalError(`${this.path}: a snapshot of session number ${number} does not match its sum.`);
+          return JSON.parse(facts) as SnapshotRow;
+        }),
+    );
+  }
+
+  private blob(key: string): Uint8Array {
+    const row = this.database.prepare('SELECT body FROM blobs WHERE hash = ?').get(key);
+    const body = row?.body as Uint8Array | undefined;
+    if (body === undefined || hash('sha256', body) !== key)
+      throw new JournalError(`${this.path}: the image ${key} is missing or is not what was written.`);
+    return body;
   }
 
   private moveHead(number: number, head: Head): void {
@@ -348,6 +480,7 @@ function numberOf(change: Change): number | null {
     case 'change':
       return change.session.number;
     case 'probe':
+    case 'forget-snapshot':
       return null;
     default:
       return change.number;

@@ -5,7 +5,7 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { JournalClient } from './client.ts';
 import { type Change, JournalError, type StoredSession, type Sync } from './database.ts';
-import type { FromThread, JournalSettings, ToThread } from './protocol.ts';
+import type { Answers, Ask, FromThread, JournalSettings, ToThread } from './protocol.ts';
 
 const THREAD_URL = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js', import.meta.url);
 /** How often a disk that could not be written is tried again. */
@@ -69,6 +69,10 @@ export class Journal {
     const failure = await this.client.writeOne(change);
     if (failure !== null) this.noteTrouble(failure);
     return failure;
+  }
+
+  read<A extends Ask>(ask: A): Promise<Answers[A['of']]> {
+    return this.client.read(ask);
   }
 
   /** A writer was told that its changes are not durable. Until they could be, nothing more should be asked. */

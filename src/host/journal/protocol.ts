@@ -1,6 +1,6 @@
 /** The words between the journal's thread and those who write: the main thread and each session worker, over a port each. */
 import type { MessagePort } from 'node:worker_threads';
-import type { Change, StoredSession, Stretch, Sync } from './database.ts';
+import type { Change, ImageKind, SnapshotRow, StoredImage, StoredSession, Stretch, Sync } from './database.ts';
 
 /** What the thread is started with. */
 export interface JournalSettings {
@@ -11,12 +11,26 @@ export interface JournalSettings {
 
 export type ToJournal =
   /** To be made durable as one; tickets rise. */
-  { kind: 'write'; ticket: number; changes: Change[] } | { kind: 'read'; call: number; number: number; after: number };
+  { kind: 'write'; ticket: number; changes: Change[] } | { kind: 'read'; call: number; ask: Ask };
+
+/** What can be read; each is a method of the database. */
+export type Ask =
+  | { of: 'stretch'; number: number; after: number }
+  | { of: 'image'; number: number; kind?: ImageKind }
+  | { of: 'snapshots'; number: number }
+  | { of: 'snapshot-body'; id: string };
+
+export interface Answers {
+  stretch: Stretch;
+  image: StoredImage | null;
+  snapshots: SnapshotRow[];
+  'snapshot-body': Uint8Array;
+}
 
 export type FromJournal =
   /** All tickets up to this one are durable; or, with a reason, this one and what came with it is not. */
   | { kind: 'written'; ticket: number; failure: string | null }
-  | { kind: 'stretch'; call: number; stretch: Stretch }
+  | { kind: 'answer'; call: number; answer: Answers[keyof Answers] }
   | { kind: 'unreadable'; call: number; reason: string };
 
 /** To the thread itself, from the main thread. */

@@ -4,13 +4,16 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import { JournalClient } from './client.ts';
-import type { Change, Stretch } from './database.ts';
+import type { Change } from './database.ts';
+import type { Answers, Ask } from './protocol.ts';
 import type { JournalRecord } from './records.ts';
+
+type Gathered = { text: string; reset: boolean } | { image: Uint8Array };
 
 export class SessionJournal {
   private readonly client: JournalClient;
-  /** By the number of the session: lines that are not yet sealed, an entry from the beginning and from each reset. */
-  private readonly gathered = new Map<number, { text: string; reset: boolean }[]>();
+  /** By the number of the session: what is not yet sealed. Lines are an entry from the beginning, each reset, and each image. */
+  private readonly gathered = new Map<number, Gathered[]>();
   private readonly encoder = new TextEncoder();
 
   constructor(port: MessagePort) {
@@ -21,9 +24,17 @@ export class SessionJournal {
     const line = `${JSON.stringify(record)}\n`;
     const reset = 'reset' in record;
     const entries = this.gathered.get(number);
+    const last = entries?.at(-1);
     if (entries === undefined) this.gathered.set(number, [{ text: line, reset }]);
-    else if (reset) entries.push({ text: line, reset });
-    else entries.at(-1)!.text += line;
+    else if (reset || last === undefined || 'image' in last) entries.push({ text: line, reset });
+    else last.text += line;
+  }
+
+  /** How the session is after what was appended. */
+  image(number: number, image: Uint8Array): void {
+    const entries = this.gathered.get(number);
+    if (entries === undefined) this.gathered.set(number, [{ image }]);
+    else entries.push({ image });
   }
 
   get pending(): boolean {
@@ -34,13 +45,17 @@ export class SessionJournal {
   seal(settle: (failure: string | null) => void): void {
     const changes: Change[] = [];
     for (const [number, entries] of this.gathered)
-      for (const { text, reset } of entries)
-        changes.push({ do: 'append', number, body: this.encoder.encode(text), reset });
+      for (const each of entries)
+        changes.push(
+          'image' in each
+            ? { do: 'image', number, kind: 'latest', body: each.image }
+            : { do: 'append', number, body: this.encoder.encode(each.text), reset: each.reset },
+        );
     this.gathered.clear();
     this.client.write(changes, settle);
   }
 
-  read(number: number, after: number): Promise<Stretch> {
-    return this.client.read(number, after);
+  read<A extends Ask>(ask: A): Promise<Answers[A['of']]> {
+    return this.client.read(ask);
   }
 }

@@ -4,7 +4,7 @@
  */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { type Change, JournalDatabase, JournalError } from './database.ts';
-import type { FromJournal, FromThread, JournalSettings, ToJournal, ToThread } from './protocol.ts';
+import type { Answers, Ask, FromJournal, FromThread, JournalSettings, ToJournal, ToThread } from './protocol.ts';
 
 if (parentPort === null) throw new Error('thread.ts runs as a worker thread of journal.ts');
 const parent = parentPort;
@@ -57,14 +57,27 @@ function take(port: MessagePort, message: ToJournal): void {
   }
   // A reader sees what was written before it asked.
   commit();
-  const { call, number, after } = message;
+  const { call, ask } = message;
   let reply: FromJournal;
   try {
-    reply = { kind: 'stretch', call, stretch: database!.stretch(number, after) };
+    reply = { kind: 'answer', call, answer: read(database!, ask) };
   } catch (error) {
     reply = { kind: 'unreadable', call, reason: messageOf(error) };
   }
   port.postMessage(reply);
+}
+
+function read(from: JournalDatabase, ask: Ask): Answers[keyof Answers] {
+  switch (ask.of) {
+    case 'stretch':
+      return from.stretch(ask.number, ask.after);
+    case 'image':
+      return from.image(ask.number, ask.kind);
+    case 'snapshots':
+      return from.snapshots(ask.number);
+    case 'snapshot-body':
+      return from.snapshotBody(ask.id);
+  }
 }
 
 function commit(): void {

@@ -8,8 +8,12 @@ import { createHost } from '../../../src/host/session-host.ts';
 import { accepted, refusal, runEnd } from '../hosts.ts';
 import { crashed, folderFor } from './folders.ts';
 
-async function hostOn(t: TestContext, folder: string): Promise<SessionHost> {
-  const host = await createHost({ workers: 1, journal: { path: join(folder, 's.sqlite'), sync: 'never' } });
+async function hostOn(t: TestContext, folder: string, replayMs = Number.POSITIVE_INFINITY): Promise<SessionHost> {
+  const host = await createHost({
+    workers: 1,
+    limits: { replayMs },
+    journal: { path: join(folder, 's.sqlite'), sync: 'never' },
+  });
   t.after(() => host.close());
   return host;
 }
@@ -24,37 +28,38 @@ async function under<T>(
   return { value, replayed: retry.replayed };
 }
 
-test('each kind of change is made once, before a crash and after it', async (t) => {
-  const folder = folderFor(t);
-  const host = await hostOn(t, folder);
-  const spec = { preset: 'thread-2008', name: 's' };
-  const buffer = { op: 'buffer', lengthBytes: 4096 } as const;
-  const asks: [string, (on: SessionHost) => Promise<Reply<unknown>>][] = [
-    ['create', (on) => on.create(spec)],
-    ['buffer', (on) => on.apply('s', buffer)],
-    ['run', (on) => on.startRun('s', { operations: 20 })],
-  ];
-  const first = new Map<string, unknown>();
-  for (const [key, ask] of asks) {
-    const { value, replayed } = await under(key, () => ask(host));
-    assert.equal(replayed, false, key);
-    first.set(key, value);
-    if (key === 'run') await runEnd(host, 's', 'run_1');
-  }
-  const before = await accepted(host.get('s'));
-  const again = await hostOn(t, crashed(t, folder));
-  for (const each of [again, host])
+for (const replayMs of [Number.POSITIVE_INFINITY, 0])
+  test(`each kind of change is made once, before a crash and after it, ${replayMs === 0 ? 'with' : 'without'} images`, async (t) => {
+    const folder = folderFor(t);
+    const host = await hostOn(t, folder, replayMs);
+    const spec = { preset: 'thread-2008', name: 's' };
+    const buffer = { op: 'buffer', lengthBytes: 4096 } as const;
+    const asks: [string, (on: SessionHost) => Promise<Reply<unknown>>][] = [
+      ['create', (on) => on.create(spec)],
+      ['buffer', (on) => on.apply('s', buffer)],
+      ['run', (on) => on.startRun('s', { operations: 20 })],
+    ];
+    const first = new Map<string, unknown>();
     for (const [key, ask] of asks) {
-      const { value, replayed } = await under(key, () => ask(each));
-      assert.equal(replayed, true, key);
-      assert.equal((value as { id: string }).id, (first.get(key) as { id: string }).id);
-      if (key === 'buffer') assert.deepEqual(value, first.get(key));
+      const { value, replayed } = await under(key, () => ask(host));
+      assert.equal(replayed, false, key);
+      first.set(key, value);
+      if (key === 'run') await runEnd(host, 's', 'run_1');
     }
-  for (const each of [again, host]) {
-    assert.deepEqual(await accepted(each.get('s')), before);
-    assert.equal((await accepted(each.list({}))).items.length, 1);
-  }
-});
+    const before = await accepted(host.get('s'));
+    const again = await hostOn(t, crashed(t, folder));
+    for (const each of [again, host])
+      for (const [key, ask] of asks) {
+        const { value, replayed } = await under(key, () => ask(each));
+        assert.equal(replayed, true, key);
+        assert.equal((value as { id: string }).id, (first.get(key) as { id: string }).id);
+        if (key === 'buffer') assert.deepEqual(value, first.get(key));
+      }
+    for (const each of [again, host]) {
+      assert.deepEqual(await accepted(each.get('s')), before);
+      assert.equal((await accepted(each.list({}))).items.length, 1);
+    }
+  });
 
 test('a failure of the simulated kernel is told again; a refusal changed nothing and is tried again', async (t) => {
   const folder = folderFor(t);

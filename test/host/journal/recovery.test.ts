@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, type TestContext, test } from 'node:test';
 import type { SessionHost } from '../../../src/host/host.ts';
+import { JournalDatabase } from '../../../src/host/journal/database.ts';
 import { createHost, type HostOptions } from '../../../src/host/session-host.ts';
 import { LONG_NS } from '../fake-simulator.ts';
 import { accepted, bodyOf, FAKE, linesOf, Recorder, refusal, runEnd, textOf, until } from '../hosts.ts';
@@ -69,21 +70,46 @@ async function live(host: SessionHost, name: string): Promise<void> {
   await accepted(host.deleteRun(name, 'run_1'));
 }
 
+/** Without images, with one when much is to be done again, and with one after each change. */
+const IMAGES: [string, HostOptions][] = [
+  ['from its beginning', { limits: { replayMs: Number.POSITIVE_INFINITY } }],
+  ['from an image now and then', { limits: { replayMs: 0.05 } }],
+  ['from an image of each state', { limits: { replayMs: 0 } }],
+];
+
 describe('a session after a crash', () => {
-  test('is what it was at the last acknowledgement: digest, runs, ids, metrics', async (t) => {
+  for (const [how, options] of IMAGES)
+    test(`is what it was at the last acknowledgement, ${how}: digest, runs, ids, metrics`, async (t) => {
+      const folder = folderFor(t);
+      const host = await hostOn(t, folder, options);
+      await live(host, 's');
+      const before = await described(host, 's');
+      const again = await hostOn(t, crashed(t, folder), options);
+      assert.deepEqual(await described(again, 's'), before);
+      // And it goes on as the other one does.
+      for (const each of [host, again]) {
+        await accepted(each.apply('s', { op: 'buffer', lengthBytes: 4096 }));
+        await accepted(each.startRun('s', { operations: 50 }));
+        await runEnd(each, 's', 'run_5');
+      }
+      assert.deepEqual(await described(again, 's'), await described(host, 's'));
+    });
+
+  test('that has an image it cannot use is had from its beginning', async (t) => {
     const folder = folderFor(t);
-    const host = await hostOn(t, folder);
+    const host = await hostOn(t, folder, { limits: { replayMs: 0 } });
     await live(host, 's');
     const before = await described(host, 's');
-    const again = await hostOn(t, crashed(t, folder));
-    assert.deepEqual(await described(again, 's'), before);
-    // And it goes on as the other one does.
-    for (const each of [host, again]) {
-      await accepted(each.apply('s', { op: 'buffer', lengthBytes: 4096 }));
-      await accepted(each.startRun('s', { operations: 50 }));
-      await runEnd(each, 's', 'run_5');
-    }
-    assert.deepEqual(await described(again, 's'), await described(host, 's'));
+    const copy = crashed(t, folder);
+    const database = new JournalDatabase(join(copy, 'sessions.sqlite'), 'commit');
+    const number = database.sessions()[0]!.number;
+    const whole = database.image(number)!;
+    assert.equal(whole.kind, 'latest');
+    const bent = whole.body.slice();
+    bent[bent.length - 9]! ^= 1;
+    database.commit([{ do: 'image', number, kind: 'latest', body: bent }]);
+    database.close();
+    assert.deepEqual(await described(await hostOn(t, copy), 's'), before);
   });
 
   test('is what the last reset made of it', async (t) => {
@@ -154,19 +180,22 @@ describe('a session after a crash', () => {
 });
 
 describe('a run that the end of the server cut', () => {
-  test('goes on by itself and comes to the same result', async (t) => {
-    const folder = folderFor(t);
-    const host = await hostOn(t, folder);
-    await accepted(host.create({ ...SPEC, name: 's' }));
-    await accepted(host.startRun('s', { operations: 60_000 }));
-    const copy = crashed(t, folder);
-    const again = await hostOn(t, copy);
-    await runEnd(host, 's', 'run_1');
-    await until('it is back', async () => (await accepted(again.get('s'))).activeRun !== null);
-    const run = await runEnd(again, 's', 'run_1');
-    assert.equal(run.state, 'finished');
-    assert.deepEqual(await described(again, 's'), await described(host, 's'));
-  });
+  for (const [how, options] of [IMAGES[0]!, IMAGES[2]!])
+    test(`goes on by itself ${how} and comes to the same result`, async (t) => {
+      const folder = folderFor(t);
+      const host = await hostOn(t, folder, options);
+      await accepted(host.create({ ...SPEC, name: 's' }));
+      await accepted(host.startRun('s', { operations: 120_000 }));
+      // A second of computing leaves a mark, and an image there.
+      await until('a mark', async () => (await accepted(host.getRun('s', 'run_1'))).progress! > 0.6, 30_000);
+      const copy = crashed(t, folder);
+      const again = await hostOn(t, copy, options);
+      await runEnd(host, 's', 'run_1');
+      await until('it is back', async () => (await accepted(again.get('s'))).activeRun !== null);
+      const run = await runEnd(again, 's', 'run_1');
+      assert.equal(run.state, 'finished');
+      assert.deepEqual(await described(again, 's'), await described(host, 's'));
+    });
 
   test('stays at its last mark, and says so, where that was asked for', async (t) => {
     const folder = folderFor(t);
@@ -341,7 +370,6 @@ describe('what cannot be had again', () => {
     await accepted(host.create({ name: 's' }));
     await send(host, 's', `${lines(3)}\n`);
     await host.close();
-    const { JournalDatabase } = await import('../../../src/host/journal/database.ts');
     const database = new JournalDatabase(join(folder, 'sessions.sqlite'), 'commit');
     const [stored] = database.sessions();
     const status = { ...stored!.rest!.status, digest: '0'.repeat(64) };
