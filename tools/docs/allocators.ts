@@ -1,18 +1,6 @@
 /** What the pages of `docs/allocators/` show, as `curl` commands: each list of steps is one block of a page. */
+import { CREATED, create, inside, JSON_TYPE, ops, readRun, STARTED, startRun } from './commands.ts';
 import type { Shown, Step } from './curl.ts';
-
-const JSON_TYPE = "-H 'content-type: application/json'";
-
-const create = (spec: string): string => `curl -s localhost:8080/v1/sessions ${JSON_TYPE} -d '${spec}'`;
-const startRun = (session: string, request: string): string =>
-  `curl -s localhost:8080/v1/sessions/${session}/runs ${JSON_TYPE} -d '${request}'`;
-const readRun = (session: string): string => `curl -s localhost:8080/v1/sessions/${session}/runs/run_1`;
-const inside = (session: string): string => `curl -s localhost:8080/v1/sessions/${session}/allocator`;
-const ops = (session: string, lines: string[]): string =>
-  `curl -s localhost:8080/v1/sessions/${session}/ops -H 'content-type: application/x-ndjson' --data-binary @- <<'OPS'\n${lines.join('\n')}\nOPS`;
-
-const CREATED: Shown = { name: true, state: true };
-const STARTED: Shown = { id: true };
 
 /** A hole of eight pages, all that is left below 4 GiB, and a request for eight pages. */
 const hole = (name: string, kind: string): Step[] => [
