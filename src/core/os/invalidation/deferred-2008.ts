@@ -3,8 +3,9 @@
  * full or 10 ms after the first of them; only then are their IOVAs freed.
  *
  * Source: commit 5e0d2a6fc094 (Mark Gross, 2008) as it stood in Linux 3.6 `drivers/iommu/intel-iommu.c`: the 251st add flushes first,
- * freed table pages go back at once, before any flush (a hazard mended in 2014), caching-mode hardware gets one page-selective flush
- * per entry, and device TLBs one for each entry and device. Departs: one IOMMU. Pathology: everybody meets at one lock, and the flusher frees 250 addresses under it.
+ * freed table pages go back at once, before any flush (a hazard that later kernels mended), caching-mode hardware gets one page-selective
+ * flush per entry, and device TLBs one for each entry and device. Departs: one IOMMU. Pathology: everybody meets at one lock, and the
+ * flusher frees 250 addresses under it.
  */
 
 import { ROW } from '../../meter/work.ts';
