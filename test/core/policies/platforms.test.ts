@@ -45,7 +45,7 @@ function traffic(kind: string): { misdirected: number; ok: number; machine: Mach
 }
 
 describe('the lap hole', () => {
-  for (const kind of ['bitmap', 'sba-parisc', 'sparc-pools'])
+  for (const kind of ['bitmap', 'sba-parisc', 'sba-ia64', 'sparc-pools'])
     test(`${kind} has it: honest accesses reach the wrong page`, () => {
       const { misdirected, ok } = traffic(kind);
       assert.ok(misdirected > 10 && ok > 1000, `${misdirected} misdirected, ${ok} ok`);
