@@ -267,7 +267,7 @@ export const policyScenes: Record<string, Step[]> = {
     ...packets('rings', 16, '"flush-queue"', FLUSHES),
   ],
   'deferred-2008 table page': tablePage('reused', '"deferred-2008"'),
-  'flush-queue timer': [...timer('rings', '"flush-queue"'), ...timer('table', '"deferred-2008"')],
+  'flush-queue timer': [...timer('timer', '"flush-queue"'), ...timer('timer-2008', '"deferred-2008"')],
   'flush-queue single': single,
   'wrap ahead of the cursor': [
     ...lap('sparc', '"sparc-pools", "pools": 1, "largePool": false'),
