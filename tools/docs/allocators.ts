@@ -1,4 +1,9 @@
 /** What the pages of `docs/allocators/` show, as `curl` commands: each list of steps is one block of a page. */
+import { bitmapScenes } from './allocators/bitmaps.ts';
+import { keeperScenes } from './allocators/keepers.ts';
+import { poolScenes } from './allocators/pools.ts';
+import { sbaScenes } from './allocators/sba.ts';
+import { treeScenes } from './allocators/trees.ts';
 import { CREATED, create, inside, JSON_TYPE, ops, readRun, STARTED, startRun } from './commands.ts';
 import type { Shown, Step } from './curl.ts';
 
@@ -85,6 +90,11 @@ const depot: Step[] = [
 ];
 
 export const allocatorScenes: Record<string, Step[]> = {
+  ...treeScenes,
+  ...bitmapScenes,
+  ...poolScenes,
+  ...sbaScenes,
+  ...keeperScenes,
   'maple exact hole': [...hole('gap', 'maple'), { curl: inside('gap'), show: { max32AllocSize: true, levels: true } }],
   'maple the tree': hole('tree', 'rbtree'),
   'rcache cliff': [...cliff('pages-32', 131_072), ...cliff('pages-33', 135_168)],

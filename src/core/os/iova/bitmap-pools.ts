@@ -2,7 +2,7 @@
  * What SPARC and PowerPC share: one bitmap cut into pools, each with a lock and a hint of its own; the CPU's number picks the pool, so
  * that CPUs seldom meet. A large pool at the top takes requests of more than 15 pages.
  *
- * Source: Linux 6.1 `lib/iommu-common.c` of SPARC and `arch/powerpc/kernel/iommu.c`. Departs from them: of the pools that one search
+ * Source: Linux 6.1 `arch/sparc/kernel/iommu-common.c` and `arch/powerpc/kernel/iommu.c`. Departs from them: of the pools that one search
  * visits only the last one's lock is waited for.
  */
 import { NOT_FOUND } from '../../sim/bitmap.ts';

@@ -6,7 +6,9 @@
  * it: lists are laid out as everywhere here, so a device's segment boundary does not reach the search; an aperture that is full is an
  * answer, not a bad address or a panic.
  *
- * Pathology: drivers that hold a few slots for long leave holes that only the next lap finds; and an idle machine never flushes.
+ * Pathologies: drivers that hold a few slots for long leave holes that only the next lap finds; a ring that is freed in the order in
+ * which it was mapped drags the cursor back to the end for each of its pages there, and each time the next map wraps and flushes; and
+ * an idle machine never flushes.
  */
 import { NOT_FOUND } from '../../sim/bitmap.ts';
 import { type AllocatorEntry, type AllocatorSetup, NO_PFN } from './allocator.ts';
