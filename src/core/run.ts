@@ -113,6 +113,7 @@ export class Run {
     exposure.mark();
     work.contended = cpuAt.length > 1;
     cpuHolder.fill(-1);
+    simulator.cpuAsked.fill(0);
     for (let cpu = 0; cpu < cpuAt.length; cpu++) if (cpuAt[cpu]! < now) cpuAt[cpu] = now;
     this.nextCheck = now + CHECK_EVERY_PS;
     for (const workload of workloads.all()) {

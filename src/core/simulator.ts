@@ -147,6 +147,8 @@ export class Simulator implements SimulatorApi {
 
   /** [cpu]: workload whose poll holds it between two packets, -1 none. */
   readonly cpuHolder: Int32Array;
+  /** [cpu]: 1 once another workload than its holder has found it taken, and nobody has given way since. */
+  readonly cpuAsked: Uint8Array;
   /** Frames of a coherent mapping whose address search yielded; NO_FRAME otherwise. */
   coherentFrames = NO_FRAME;
 
@@ -320,6 +322,7 @@ export class Simulator implements SimulatorApi {
     this.cpuAt = new Float64Array(machine.cpus);
     this.cpuBusyPs = new Float64Array(machine.cpus);
     this.cpuHolder = new Int32Array(machine.cpus).fill(-1);
+    this.cpuAsked = new Uint8Array(machine.cpus);
     this.tenants.next = HOST_TENANT + 1;
     this.build();
   }
@@ -545,7 +548,17 @@ export class Simulator implements SimulatorApi {
   /** Whether a workload may start work on a CPU now; if not, it tries again at `cpuAt[cpu]`. */
   mayRun(cpu: number, workload: number, now: number): boolean {
     const holder = this.cpuHolder[cpu]!;
-    return this.cpuAt[cpu]! <= now && (holder < 0 || holder === workload);
+    if (this.cpuAt[cpu]! <= now && (holder < 0 || holder === workload)) return true;
+    if (holder >= 0 && holder !== workload) this.cpuAsked[cpu] = 1;
+    return false;
+  }
+
+  /** Its holder lets a CPU go. @returns whether another workload waits for it: the holder then goes behind all who do */
+  letGo(cpu: number): boolean {
+    this.cpuHolder[cpu] = -1;
+    if (this.cpuAsked[cpu] === 0) return false;
+    this.cpuAsked[cpu] = 0;
+    return true;
   }
 
   /** Tells subscribers of a verdict that is not `ok`. */

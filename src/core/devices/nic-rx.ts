@@ -19,7 +19,7 @@ import { NicRxBuffers } from './nic-rx-buffers.ts';
 import { checkReceive, needsBuffers, receiveDefaults, receiveParameters } from './receive-parameters.ts';
 import { DONE, SUSPENDED, type WorkloadEntry, type WorkloadSetup } from './workload.ts';
 
-const PHASE = { setup: 0, arrival: 1, poll: 2, refill: 3 } as const;
+const PHASE = { setup: 0, arrival: 1, poll: 2, refill: 3, turn: 4 } as const;
 /** Descriptors that one set-up event fills, so that a ring of 2^20 does not hold up a worker. */
 const SETUP_BATCH = 64;
 const FROM_DEVICE = 1;
@@ -104,6 +104,10 @@ class NicRx extends NicWorkload {
     }
     if (phase === PHASE.poll) return this.poll(queue, now);
     if (phase === PHASE.refill) return this.refillLater(queue, now);
+    if (phase === PHASE.turn) {
+      this.arm(now, PHASE.poll, queue);
+      return DONE;
+    }
     this.setUpNow = now;
     this.setUpDone = 0;
     this.stage = STAGE.setup;
@@ -288,11 +292,13 @@ class NicRx extends NicWorkload {
     this.driverNext[queue] = index + 1 === this.ringSize ? 0 : index + 1;
     this.waiting[queue]!--;
     if (this.waiting[queue]! > 0) {
-      if (++this.inPoll[queue]! >= this.napiBudget) {
+      const turnEnds = ++this.inPoll[queue]! >= this.napiBudget;
+      if (turnEnds) {
         this.inPoll[queue] = 0;
-        this.simulator.cpuHolder[cpu] = -1;
+        this.simulator.letGo(cpu);
       }
-      this.arm(end, PHASE.poll, queue);
+      // Its other queues may wait for the CPU as well: after its turn a poll goes behind them all in any case.
+      this.arm(end, turnEnds ? PHASE.turn : PHASE.poll, queue);
     } else {
       this.polling[queue] = 0;
       this.simulator.cpuHolder[cpu] = -1;
