@@ -6,13 +6,14 @@
 
 import { advanceBy } from './apply/time.ts';
 import { DONE, QUEUES, type Workload } from './devices/workload.ts';
+import { EVENT } from './event-kinds.ts';
 import { type LocksBefore, locksNow } from './look/locks.ts';
 import { deviceTlbTotals, runMetrics } from './look/metrics.ts';
 import { newRows } from './meter/work.ts';
 import type { Outcome, RunRequest } from './operations.ts';
 import { refuse } from './outcome.ts';
 import { HORIZON_NS } from './sim/clock.ts';
-import { EVENT, type Simulator } from './simulator.ts';
+import type { Simulator } from './simulator.ts';
 import { SESSION } from './truth/exposure.ts';
 
 /** How often a condition on a metric is looked at. */
@@ -113,6 +114,7 @@ export class Run {
     exposure.mark();
     work.contended = cpuAt.length > 1;
     cpuHolder.fill(-1);
+    simulator.cpuAsked.fill(0);
     for (let cpu = 0; cpu < cpuAt.length; cpu++) if (cpuAt[cpu]! < now) cpuAt[cpu] = now;
     this.nextCheck = now + CHECK_EVERY_PS;
     for (const workload of workloads.all()) {

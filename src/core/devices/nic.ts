@@ -1,4 +1,10 @@
-/** What both directions of a NIC share: rings of descriptors, the time of a frame on the wire, what a packet costs the driver. */
+/**
+ * What both directions of a NIC share: rings of descriptors, the time of a frame on the wire, what a packet costs the driver.
+ *
+ * A poll has its CPU for `napiBudget` packets and then stands behind all that wait for it, as in Linux `net_rx_action`, where a poll that
+ * has used its weight goes to the end of the list. Departs: a round of the kernel's ends after 300 packets or 2 ms, and only then do
+ * processes run; here they wait in the same line. A sender's completions give way to other workloads and not to the sender.
+ */
 import type { Simulator } from '../simulator.ts';
 import type { WorkloadSpec } from '../spec.ts';
 import { Workload, type WorkloadSetup } from './workload.ts';

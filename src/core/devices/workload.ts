@@ -1,12 +1,16 @@
 /** What every workload is: traffic of a device, driven by events, metered by itself. One file per kind, one line in `index.ts`. */
+
+import { EVENT } from '../event-kinds.ts';
 import { Histogram } from '../meter/histogram.ts';
 import { newRows } from '../meter/work.ts';
 import type { Device } from '../os/device.ts';
 import { MAP_SUSPENDED } from '../os/dma-api.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
-import { EVENT, type Simulator, sorted } from '../simulator.ts';
+import { sorted } from '../sim/sorted.ts';
+import type { Simulator } from '../simulator.ts';
 import type { WorkloadSpec } from '../spec.ts';
 import { VERDICT } from '../truth/oracle.ts';
+import { verdictNotice } from '../verdict-notice.ts';
 import type { DmaEngine } from './dma-engine.ts';
 
 export interface WorkloadSetup {
@@ -265,7 +269,7 @@ export abstract class Workload {
     this.lookups += iotlb.lookups - lookups;
     this.hits += iotlb.hits - hits;
     this.verdicts[verdict]!++;
-    if (verdict !== VERDICT.ok) this.simulator.noteVerdict(this, page, offset, lengthBytes, write, verdict, now);
+    if (verdict !== VERDICT.ok) verdictNotice(this.simulator, this, page, offset, lengthBytes, write, verdict, now);
     const walked = iommu.references * costs.tableRead + iommu.requests * costs.translationRequest;
     const latency = walked === 0 ? 0 : work.toPs(walked);
     device.lastPage = page;
