@@ -39,20 +39,20 @@ export interface Baseline {
 }
 
 export class Run {
-  private readonly simulator: Simulator;
-  readonly request: RunRequest;
+  declare private readonly simulator: Simulator;
+  declare readonly request: RunRequest;
   ended = false;
-  readonly startNs: number;
+  declare readonly startNs: number;
   /** ps of the start beyond `startNs`. */
-  readonly startPs: number;
+  declare readonly startPs: number;
   /** Whole ns at which it ends by its time rule, plus `startPs` for `forNs`; Infinity without one. */
-  private readonly endNs: number;
-  private readonly endPs: number;
-  private readonly operationsGoal: number;
-  private readonly condition: { metric: string[]; above: number; below: number } | null;
+  declare private readonly endNs: number;
+  declare private readonly endPs: number;
+  declare private readonly operationsGoal: number;
+  declare private readonly condition: { metric: string[]; above: number; below: number } | null;
   private nextCheck = 0;
   private suspended: Workload | null = null;
-  readonly baseline: Baseline;
+  declare readonly baseline: Baseline;
   /** Milli-cycles of flushes that timers did: they belong to the run, to no operation. */
   readonly timerRows = newRows();
 

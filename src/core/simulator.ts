@@ -84,48 +84,48 @@ const LOGGED: ReadonlySet<string> = new Set([
 ]);
 
 export class Simulator implements SimulatorApi {
-  readonly spec: ResolvedSpec;
-  readonly profile: CostProfile;
-  readonly costs: Costs;
-  readonly costReplies: CostReplies;
+  declare readonly spec: ResolvedSpec;
+  declare readonly profile: CostProfile;
+  declare readonly costs: Costs;
+  declare readonly costReplies: CostReplies;
   readonly clock = new Clock();
   readonly queue = new EventQueue();
-  readonly random: RandomStreams;
+  declare readonly random: RandomStreams;
   readonly counters = new Counters();
-  readonly work: Work;
+  declare readonly work: Work;
   /** What allocators are told and answer beside addresses. */
   readonly call = new AllocatorCall(this.counters);
-  readonly memory: Memory;
-  readonly tables: PageTables;
-  readonly iotlb: Iotlb;
-  readonly walkCaches: WalkCacheLevel[];
+  declare readonly memory: Memory;
+  declare readonly tables: PageTables;
+  declare readonly iotlb: Iotlb;
+  declare readonly walkCaches: WalkCacheLevel[];
   /** The walk of two stages; null in all modes but that of them. */
-  readonly nested: NestedWalk | null;
+  declare readonly nested: NestedWalk | null;
   /** What keeps guests' memory mapped; null where nobody does. */
-  readonly hypervisor: GuestMemory | null;
-  readonly faults: FaultLog;
-  readonly exposure: Exposure;
+  declare readonly hypervisor: GuestMemory | null;
+  declare readonly faults: FaultLog;
+  declare readonly exposure: Exposure;
   readonly mappings = new Mappings();
-  readonly oracle: Oracle;
-  readonly unit: InvalidationUnit;
-  readonly flush: IotlbFlush;
-  readonly mapper: PageMapper;
-  readonly allocatorEntry: AllocatorEntry;
-  readonly effective: Effective;
-  readonly policyEntry: PolicyEntry;
+  declare readonly oracle: Oracle;
+  declare readonly unit: InvalidationUnit;
+  declare readonly flush: IotlbFlush;
+  declare readonly mapper: PageMapper;
+  declare readonly allocatorEntry: AllocatorEntry;
+  declare readonly effective: Effective;
+  declare readonly policyEntry: PolicyEntry;
   /** In force in every domain but those of untrusted devices. */
-  readonly policy: InvalidationPolicy;
+  declare readonly policy: InvalidationPolicy;
   /** In force in those; the same object where an untrusted device makes no difference. */
-  readonly untrustedEntry: PolicyEntry;
-  readonly untrustedPolicy: InvalidationPolicy;
-  readonly modeEntry: ModeEntry;
+  declare readonly untrustedEntry: PolicyEntry;
+  declare readonly untrustedPolicy: InvalidationPolicy;
+  declare readonly modeEntry: ModeEntry;
   /** Whether the hardware, or the hypervisor that plays it, caches what is not present. */
-  readonly cachingMode: boolean;
-  readonly notPresent: NotPresentCache | null;
-  private readonly modeParts: Omit<ModeParts, 'dma'>;
-  readonly dma: DmaApi;
-  readonly iommuApi: IommuApi;
-  readonly iommu: Iommu<Domain>;
+  declare readonly cachingMode: boolean;
+  declare readonly notPresent: NotPresentCache | null;
+  declare private readonly modeParts: Omit<ModeParts, 'dma'>;
+  declare readonly dma: DmaApi;
+  declare readonly iommuApi: IommuApi;
+  declare readonly iommu: Iommu<Domain>;
   readonly log = new EventLog();
 
   readonly tenants = new Registry<Tenant>('ten_');
@@ -141,12 +141,12 @@ export class Simulator implements SimulatorApi {
   readonly workloadAt: (Workload | undefined)[] = [];
 
   /** [cpu]: ps after the clock's base up to which it is busy; ps it has worked since the session began. */
-  readonly cpuAt: Float64Array;
-  readonly cpuBusyPs: Float64Array;
+  declare readonly cpuAt: Float64Array;
+  declare readonly cpuBusyPs: Float64Array;
   readonly reserved: { first: number; last: number }[] = [];
 
   /** [cpu]: workload whose poll holds it between two packets, -1 none. */
-  readonly cpuHolder: Int32Array;
+  declare readonly cpuHolder: Int32Array;
   /** Frames of a coherent mapping whose address search yielded; NO_FRAME otherwise. */
   coherentFrames = NO_FRAME;
 
@@ -154,7 +154,7 @@ export class Simulator implements SimulatorApi {
   version = 0;
   searchBudget = Number.POSITIVE_INFINITY;
   run: Run | null = null;
-  private readonly dmaParts: DmaApiParts;
+  declare private readonly dmaParts: DmaApiParts;
   private pending: Operation | null = null;
   /** The next `begin` belongs to an operation whose search yielded: what it has worked so far stays booked. */
   private resuming = false;

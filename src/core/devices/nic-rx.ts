@@ -21,14 +21,14 @@ const FROM_DEVICE = 1;
 
 class NicRx extends NicWorkload {
   /** [queue * ringSize + descriptor]: ps from which the device may use it; ps at which its frame arrived. */
-  private readonly readyAt: Float64Array;
-  private readonly arrivedAt: Float64Array;
+  declare private readonly readyAt: Float64Array;
+  declare private readonly arrivedAt: Float64Array;
   /** [queue]: descriptor that the device fills next, that the driver looks at next; frames waiting between them. */
-  private readonly deviceNext: Int32Array;
-  private readonly driverNext: Int32Array;
-  private readonly waiting: Int32Array;
-  private readonly polling: Uint8Array;
-  private readonly inPoll: Int32Array;
+  declare private readonly deviceNext: Int32Array;
+  declare private readonly driverNext: Int32Array;
+  declare private readonly waiting: Int32Array;
+  declare private readonly polling: Uint8Array;
+  declare private readonly inPoll: Int32Array;
   private prepared = 0;
   private nextQueue = 0;
 

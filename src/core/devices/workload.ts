@@ -55,16 +55,16 @@ export function numberOf(phase: number, queue: number): number {
 }
 
 export abstract class Workload {
-  protected readonly simulator: Simulator;
-  readonly index: number;
-  readonly spec: WorkloadSpec;
-  readonly device: Device;
-  readonly target: Device;
-  readonly tenant: number;
+  declare protected readonly simulator: Simulator;
+  declare readonly index: number;
+  declare readonly spec: WorkloadSpec;
+  declare readonly device: Device;
+  declare readonly target: Device;
+  declare readonly tenant: number;
   /** CPUs that its queues use, in turn. */
-  readonly cpus: number[];
+  declare readonly cpus: number[];
   /** CPUs that complete what those have begun, in turn; the same ones unless it says otherwise. */
-  readonly completionCpus: number[];
+  declare readonly completionCpus: number[];
 
   // Of the run in progress, or the last one.
   operations = 0;
@@ -79,9 +79,9 @@ export abstract class Workload {
   /** Milli-cycles of all its work, the driver's own included. */
   milliCycles = 0;
   /** [cpu]: ps that it worked there, what its last operation has still to do included. */
-  readonly busyPs: Float64Array;
+  declare readonly busyPs: Float64Array;
   /** [cpu]: ps after the clock's base at which its last operation there ends. */
-  private readonly endsAt: Float64Array;
+  declare private readonly endsAt: Float64Array;
   lookups = 0;
   hits = 0;
   readonly verdicts = new Float64Array(8);

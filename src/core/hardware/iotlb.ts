@@ -27,24 +27,24 @@ const PLRU = 3;
 const POLICY: Record<Replacement, number> = { lru: LRU, fifo: FIFO, random: RANDOM, plru: PLRU };
 
 export class Iotlb {
-  readonly entries: number;
-  readonly ways: number;
-  readonly sets: number;
-  private readonly policy: number;
-  private readonly random: RandomStream;
-  private readonly setMask: number;
+  declare readonly entries: number;
+  declare readonly ways: number;
+  declare readonly sets: number;
+  declare private readonly policy: number;
+  declare private readonly random: RandomStream;
+  declare private readonly setMask: number;
   /** [entry = set * ways + way]: first 4 KiB page of the leaf, NO_PAGE when empty. */
-  readonly page: Float64Array;
-  readonly domain: Int32Array;
+  declare readonly page: Float64Array;
+  declare readonly domain: Int32Array;
   /** [entry]: 0 for 4 KiB, 1 for 2 MiB, 2 for 1 GiB. */
-  readonly size: Uint8Array;
+  declare readonly size: Uint8Array;
   /** [entry]: first frame of the leaf. */
-  readonly frame: Float64Array;
-  readonly permission: Uint8Array;
+  declare readonly frame: Float64Array;
+  declare readonly permission: Uint8Array;
   /** [entry]: use (lru) or fill (fifo) number. */
-  private readonly stamp: Float64Array;
+  declare private readonly stamp: Float64Array;
   /** [set]: bits of the pseudo-LRU tree. */
-  private readonly tree: Int32Array;
+  declare private readonly tree: Int32Array;
   /** Valid entries of 2 MiB and 1 GiB, so that sizes nobody uses are not probed. */
   private large = 0;
   private stamps = 0;
@@ -55,12 +55,12 @@ export class Iotlb {
 
   // The oracle's columns: the chip carries them and never reads them.
   /** [entry]: tenant of the frame and hand-out count when the mapping was made that the entry came from. */
-  readonly originTenant: Int32Array;
-  readonly originAge: Float64Array;
+  declare readonly originTenant: Int32Array;
+  declare readonly originAge: Float64Array;
   /** [entry]: for a leaf over frames of several tenants, the tenant of each run; else null. */
-  readonly originRuns: (TenantRuns | null)[];
+  declare readonly originRuns: (TenantRuns | null)[];
   /** [entry]: first exposure window that it keeps open, -1 none. */
-  readonly window: Int32Array;
+  declare readonly window: Int32Array;
   observer: EntryObserver | null = null;
 
   constructor(entries: number, ways: number, replacement: Replacement, random: RandomStream) {

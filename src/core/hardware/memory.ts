@@ -141,9 +141,9 @@ export class TenantRuns {
 }
 
 export class Memory {
-  readonly frames: number;
-  private readonly reuse: FrameReuse;
-  private readonly random: RandomStream;
+  declare readonly frames: number;
+  declare private readonly reuse: FrameReuse;
+  declare private readonly random: RandomStream;
   /** [frame >> 10] for frames below 2^31. */
   private readonly near: (FrameChunk | undefined)[] = [];
   /** Beyond 8 TiB: `iommu-map` takes any address below 2^52. */

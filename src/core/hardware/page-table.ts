@@ -29,7 +29,7 @@ const NEAR = 64;
 export const WALK = { leaf: 1, notPresent: 0 } as const;
 
 export class PageTables {
-  private readonly memory: Memory;
+  declare private readonly memory: Memory;
   /** [table * 512 + index]: 0 nothing; a leaf: frame * 8 + large * 4 + permission; else (child table + 1) * 8. */
   private entries = new Float64Array(16 * ENTRIES);
   /** [table]: frame that holds it. */

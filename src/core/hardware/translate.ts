@@ -47,22 +47,22 @@ export interface PieceVisitor {
 }
 
 export class Iommu<Domain extends TranslationDomain> implements Piece {
-  private readonly iotlb: Iotlb;
-  private readonly tables: PageTables;
+  declare private readonly iotlb: Iotlb;
+  declare private readonly tables: PageTables;
   /** [0] points to leaf tables (level 1), [1] to level 2, ... */
-  private readonly walkCaches: WalkCacheLevel[];
-  private readonly oracle: AccessWatcher<Domain>;
-  private readonly exposure: EntryWatcher;
-  private readonly faults: FaultLog;
-  private readonly counters: Counters;
-  private readonly clock: Clock;
-  private readonly passthrough: boolean;
-  private readonly interrupts: { first: number; last: number }[];
+  declare private readonly walkCaches: WalkCacheLevel[];
+  declare private readonly oracle: AccessWatcher<Domain>;
+  declare private readonly exposure: EntryWatcher;
+  declare private readonly faults: FaultLog;
+  declare private readonly counters: Counters;
+  declare private readonly clock: Clock;
+  declare private readonly passthrough: boolean;
+  declare private readonly interrupts: { first: number; last: number }[];
   private readonly domainAt: (index: number) => Domain;
-  private readonly notPresent: NotPresentCache | null;
+  declare private readonly notPresent: NotPresentCache | null;
   /** The walk of two stages; null where no domain has a second. */
-  private readonly nested: NestedWalk | null;
-  private readonly gate: GateReasons;
+  declare private readonly nested: NestedWalk | null;
+  declare private readonly gate: GateReasons;
   /** Called for a fault that was logged or dropped. */
   onFault: (device: Requester<Domain>) => void = () => {};
 

@@ -52,12 +52,12 @@ export interface DmaApiParts extends IovaCallParts {
 }
 
 export class DmaApi {
-  private readonly parts: DmaApiParts;
-  readonly mode: Mode | null;
-  readonly iova: IovaCalls;
-  private readonly plain: boolean;
-  private readonly byFrame: boolean;
-  private readonly keeper: Keeper | null;
+  declare private readonly parts: DmaApiParts;
+  declare readonly mode: Mode | null;
+  declare readonly iova: IovaCalls;
+  declare private readonly plain: boolean;
+  declare private readonly byFrame: boolean;
+  declare private readonly keeper: Keeper | null;
   /** Copies of the partial pages of untrusted devices; null until there is such a device. */
   partial: PartialPages | null = null;
   /** Whether the last unmap left a cached translation behind. */

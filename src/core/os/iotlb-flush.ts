@@ -29,34 +29,34 @@ export interface FlushTarget extends Pick<InvalidationUnit, 'global' | 'domain' 
 }
 
 export class IotlbFlush {
-  protected readonly unit: InvalidationUnit;
+  declare protected readonly unit: InvalidationUnit;
   /** What the commands of maps and unmaps reach. */
-  protected target: FlushTarget;
-  protected readonly work: Work;
-  protected readonly costs: Costs;
-  protected readonly counters: Counters;
+  declare protected target: FlushTarget;
+  declare protected readonly work: Work;
+  declare protected readonly costs: Costs;
+  declare protected readonly counters: Counters;
   /** `q_lock` of the invalidation queue, or the register lock; with `per-cpu` [cpu]. */
-  readonly locks: readonly Lock[];
+  declare readonly locks: readonly Lock[];
   /** Whether submissions go to the chip itself, and not to a hypervisor that plays it. */
   protected readonly reachesChip: boolean = true;
   /** Descriptors before one wait, at most. */
-  private readonly batch: number;
+  declare private readonly batch: number;
 
   /** Milli-cycles of `invalidation`: under the lock, in the hardware, and what is left. */
-  private readonly submitPart: number;
-  private readonly hardwarePart: number;
-  private readonly restPart: number;
+  declare private readonly submitPart: number;
+  declare private readonly hardwarePart: number;
+  declare private readonly restPart: number;
 
   /** Whether a submission was made among other CPUs; whether one had several commands. */
   met = false;
   batched = false;
 
   // The submission in the making. [command]: what, of which domain and device, and its pages.
-  private readonly command: Int32Array;
-  private readonly domainOf: (Domain | null)[];
-  private readonly deviceOf: (Device | null)[];
-  private readonly first: Float64Array;
-  private readonly pages: Float64Array;
+  declare private readonly command: Int32Array;
+  declare private readonly domainOf: (Domain | null)[];
+  declare private readonly deviceOf: (Device | null)[];
+  declare private readonly first: Float64Array;
+  declare private readonly pages: Float64Array;
   private pending = 0;
   private pendingDevices = 0;
   private inFlightUntil = LANDED;

@@ -27,7 +27,7 @@ export interface IovaCallParts {
 }
 
 export class IovaCalls {
-  private readonly parts: IovaCallParts;
+  declare private readonly parts: IovaCallParts;
   /** 1 once the 32-bit attempt of the allocation in progress has failed. */
   private attempt = 0;
   /** [STEP]: milli-cycles of a step, whatever it went over, and of each thing it went over. */

@@ -30,15 +30,15 @@ export interface Tree {
 }
 
 export class PageMapper {
-  protected readonly tables: PageTables;
-  private readonly work: Work;
-  private readonly costs: Costs;
-  private readonly counters: Counters;
-  private readonly has2M: boolean;
-  private readonly has1G: boolean;
-  private readonly coherent: boolean;
+  declare protected readonly tables: PageTables;
+  declare private readonly work: Work;
+  declare private readonly costs: Costs;
+  declare private readonly counters: Counters;
+  declare private readonly has2M: boolean;
+  declare private readonly has1G: boolean;
+  declare private readonly coherent: boolean;
   /** Whether each PTE is written under the domain's `tableLock`. */
-  readonly locks: boolean;
+  declare readonly locks: boolean;
   /** Whose PTEs the last call wrote. */
   private written: Tree | null = null;
   /** Leaves of 4 KiB, 2 MiB and 1 GiB written by calls since `clearSizes`. */
@@ -117,7 +117,7 @@ export class PageMapper {
   }
 
   /** Milli-cycles of the page-table part of a map call that writes one entry. */
-  readonly onePte: number;
+  declare readonly onePte: number;
 
   /** Books the page-table part of a map call that wrote `ptes` entries. */
   bookMap(ptes: number): void {

@@ -78,8 +78,8 @@ export class Exposure {
   private readonly ledger = new ExposureLedger();
   /** Workload whose unmap is in progress, SESSION an interactive one. */
   workload = SESSION;
-  readonly pending: PendingUnmap;
-  private readonly iotlb: Iotlb;
+  declare readonly pending: PendingUnmap;
+  declare private readonly iotlb: Iotlb;
   /** [domain] */
   private readonly pagesOf: (domain: number) => TruthPages;
 

@@ -57,13 +57,13 @@ export const CAUSE = {
 } as const;
 
 export class Oracle implements AccessWatcher<Domain> {
-  private readonly memory: Memory;
-  private readonly mappings: Mappings;
-  private readonly iotlb: Iotlb;
+  declare private readonly memory: Memory;
+  declare private readonly mappings: Mappings;
+  declare private readonly iotlb: Iotlb;
   /** The cache that the entry in question is in: the IOTLB or a device's. */
-  private cache: Iotlb;
-  private readonly counters: Counters;
-  private readonly clock: Clock;
+  declare private cache: Iotlb;
+  declare private readonly counters: Counters;
+  declare private readonly clock: Clock;
   /** [verdict] */
   readonly verdicts = new Float64Array(8);
   /** Bytes of unmapped buffers that a neighbour's live mapping of the same page still reaches. */

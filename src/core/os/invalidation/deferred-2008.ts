@@ -15,9 +15,9 @@ import { HeldRanges } from './held-ranges.ts';
 import type { InvalidationPolicy, PolicyEntry, PolicyParts } from './policy.ts';
 
 class Deferred2008 implements InvalidationPolicy {
-  private readonly parts: PolicyParts;
-  private readonly timeoutPs: number;
-  private readonly held: HeldRanges;
+  declare private readonly parts: PolicyParts;
+  declare private readonly timeoutPs: number;
+  declare private readonly held: HeldRanges;
   /** What the kernel calls `async_umap_flush_lock`. */
   private readonly lock = new Lock('deferred-flush');
   private timerPending = false;

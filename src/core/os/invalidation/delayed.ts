@@ -20,13 +20,13 @@ import type { InvalidationPolicy, PolicyEntry, PolicyParts } from './policy.ts';
 const POSTED_PURGE_PS = 44_000;
 
 class Delayed implements InvalidationPolicy {
-  private readonly parts: PolicyParts;
-  private readonly held: HeldRanges;
+  declare private readonly parts: PolicyParts;
+  declare private readonly held: HeldRanges;
   readonly locks: readonly Lock[] = [];
   /** [entry]: 1 once its purge has landed. CPUs post at times of their own, so purges land in no order. */
-  private readonly landed: Uint8Array;
+  declare private readonly landed: Uint8Array;
   /** [entry]: ps after the clock's base at which its purge lands by itself. */
-  private readonly landsAt: Float64Array;
+  declare private readonly landsAt: Float64Array;
   /** Number of the first range of the batch; a purge's token is its range's number. */
   private batchStart = 0;
 

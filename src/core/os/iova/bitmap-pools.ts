@@ -39,14 +39,14 @@ export interface PoolLayout {
 }
 
 export class PoolSpace extends BitmapSpace {
-  private readonly layout: PoolLayout;
-  private readonly poolSize: number;
+  declare private readonly layout: PoolLayout;
+  declare private readonly poolSize: number;
   /** Index of the large pool, also where there is none. */
-  private readonly large: number;
+  declare private readonly large: number;
   /** [pool]: first entry, where the next search begins, and the end of the searches. */
-  private readonly start: Int32Array;
-  private readonly hint: Int32Array;
-  private readonly end: Int32Array;
+  declare private readonly start: Int32Array;
+  declare private readonly hint: Int32Array;
+  declare private readonly end: Int32Array;
   private needFlush = false;
 
   constructor(layout: PoolLayout) {
@@ -69,7 +69,7 @@ export class PoolSpace extends BitmapSpace {
     );
   }
 
-  private readonly names: readonly string[];
+  declare private readonly names: readonly string[];
 
   override get lockNames(): readonly string[] {
     return this.names;

@@ -19,7 +19,7 @@ const ONE_LOCK: readonly string[] = ['iova-allocator'];
 export abstract class BitmapSpace implements IovaAllocator {
   /** Not used: the longest scan, 2^22 words, is short enough for one call. */
   budget = Number.POSITIVE_INFINITY;
-  readonly call: AllocatorCall;
+  declare readonly call: AllocatorCall;
   nodesVisited = 0;
   lastNodesVisited = 0;
   lastWordsScanned = 0;
@@ -27,9 +27,9 @@ export abstract class BitmapSpace implements IovaAllocator {
   livePages = 0;
 
   /** Entries of the map; entry i is page i. */
-  protected readonly entries: number;
-  protected readonly map: Bitmap;
-  private readonly kind: string;
+  declare protected readonly entries: number;
+  declare protected readonly map: Bitmap;
+  declare private readonly kind: string;
   private readonly reservations = new RedBlackTree();
 
   constructor(kind: string, entries: number, call = new AllocatorCall()) {

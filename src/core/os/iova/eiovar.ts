@@ -35,7 +35,7 @@ const INITIAL_CAPACITY = 64;
 
 export class Eiovar implements IovaAllocator, Cache {
   budget = Number.POSITIVE_INFINITY;
-  readonly call: AllocatorCall;
+  declare readonly call: AllocatorCall;
   readonly lockNames = ['iova-allocator'];
   wordsScanned = 0;
   lastNodesVisited = 0;
@@ -45,9 +45,9 @@ export class Eiovar implements IovaAllocator, Cache {
   cachedRanges = 0;
   cachedPages = 0;
 
-  private readonly tree: Rbtree2008;
-  private readonly behind: SearchBehindCache;
-  private readonly counters: Counters;
+  declare private readonly tree: Rbtree2008;
+  declare private readonly behind: SearchBehindCache;
+  declare private readonly counters: Counters;
   /** [order]: newest element of the list of ranges of 2^order pages. */
   private readonly newest = new Int32Array(SIZES);
   /** [element]: lowest page of a kept range; the element before it, or of an unused one the next unused. */

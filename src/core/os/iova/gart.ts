@@ -17,7 +17,7 @@ const EMERGENCY_PAGES = 32;
 
 class Gart extends BitmapSpace {
   private readonly onWrap: (() => void) | null;
-  private readonly fullFlush: boolean;
+  declare private readonly fullFlush: boolean;
   private cursor = 0;
   /** Set when the search wraps; the map that succeeds next flushes. */
   private needFlush = false;

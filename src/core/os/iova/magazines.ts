@@ -16,9 +16,9 @@ export const EMPTY = 0;
 const INITIAL_MAGAZINES = 16;
 
 export class Magazines {
-  readonly capacity: number;
+  declare readonly capacity: number;
   /** [magazine * capacity + slot]: lowest page of a freed range, below 2^45. Replaced on growth: do not hold across `make`. */
-  pfn: Float64Array;
+  declare pfn: Float64Array;
   /** [magazine]: slots in use; the top one is `fill - 1`. */
   fill = new Int32Array(INITIAL_MAGAZINES);
   /** [magazine]: the one below in the stack that it lies on, a depot or that of the dropped ones; EMPTY ends it. */

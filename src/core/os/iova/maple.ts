@@ -31,7 +31,7 @@ const FAN_OUT = 16;
 export class Maple implements TreeBehindCache {
   readonly removeStep = STEP.gapFree;
   budget = Number.POSITIVE_INFINITY;
-  readonly call: AllocatorCall;
+  declare readonly call: AllocatorCall;
   readonly lockNames = ['iova-allocator'];
   nodesVisited = 0;
   wordsScanned = 0;

@@ -32,7 +32,7 @@ export class Rbtree2008 implements TreeBehindCache {
   /** The driver holds the node when it frees. */
   readonly removeStep = STEP.treeFree;
   budget = Number.POSITIVE_INFINITY;
-  readonly call: AllocatorCall;
+  declare readonly call: AllocatorCall;
   readonly lockNames = ['iova-allocator'];
   nodesVisited = 0;
   wordsScanned = 0;

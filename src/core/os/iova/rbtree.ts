@@ -37,7 +37,7 @@ const IDLE = NONE;
 export class Rbtree implements TreeBehindCache {
   readonly removeStep = STEP.treeRemove;
   budget = Number.POSITIVE_INFINITY;
-  readonly call: AllocatorCall;
+  declare readonly call: AllocatorCall;
   readonly lockNames = ['iova-allocator'];
   nodesVisited = 0;
   wordsScanned = 0;

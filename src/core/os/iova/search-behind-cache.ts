@@ -26,8 +26,8 @@ export class SearchBehindCache {
   /** Predecessor steps of the attempt in progress, or the last one. */
   steps = 0;
   private phase = IDLE;
-  private readonly tree: TreeBehindCache;
-  private readonly cache: Cache;
+  declare private readonly tree: TreeBehindCache;
+  declare private readonly cache: Cache;
 
   constructor(tree: TreeBehindCache, cache: Cache) {
     this.tree = tree;
