@@ -5,15 +5,23 @@
  */
 
 import { advanceBy } from './apply/time.ts';
-import { DONE, QUEUES, type Workload } from './devices/workload.ts';
+import type { Workload } from './devices/workload.ts';
+import * as workloadConstants from './devices/workload.ts';
+import * as eventKindsConstants from './event-kinds.ts';
 import { type LocksBefore, locksNow } from './look/locks.ts';
 import { deviceTlbTotals, runMetrics } from './look/metrics.ts';
 import { newRows } from './meter/work.ts';
 import type { Outcome, RunRequest } from './operations.ts';
 import { refuse } from './outcome.ts';
-import { HORIZON_NS } from './sim/clock.ts';
-import { EVENT, type Simulator } from './simulator.ts';
-import { SESSION } from './truth/exposure.ts';
+import * as clockConstants from './sim/clock.ts';
+import type { Simulator } from './simulator.ts';
+import * as exposureConstants from './truth/exposure.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { DONE, QUEUES } = workloadConstants;
+const { EVENT } = eventKindsConstants;
+const { HORIZON_NS } = clockConstants;
+const { SESSION } = exposureConstants;
 
 /** How often a condition on a metric is looked at. */
 const CHECK_EVERY_PS = 100_000_000;

@@ -10,12 +10,14 @@ import { type Applied, dispatch } from './apply/index.ts';
 import { assert } from './assert.ts';
 import { actingPolicy, type Effective, effectivePolicy, inCachingMode } from './boot/effective-policy.ts';
 import type { Workload } from './devices/workload.ts';
+import * as eventKindsConstants from './event-kinds.ts';
 import { EventLog } from './event-log.ts';
 import { faultNotice } from './fault-notice.ts';
 import { FaultLog } from './hardware/fault.ts';
 import { InvalidationUnit } from './hardware/invalidation.ts';
 import { Iotlb } from './hardware/iotlb.ts';
-import { HOST_TENANT, Memory, NO_FRAME, STANDING } from './hardware/memory.ts';
+import * as memoryConstants from './hardware/memory.ts';
+import { Memory } from './hardware/memory.ts';
 import { NestedWalk } from './hardware/nested.ts';
 import { NotPresentCache } from './hardware/not-present-cache.ts';
 import { PageTables } from './hardware/page-table.ts';
@@ -36,12 +38,14 @@ import type { InvalidationPolicy, PolicyEntry } from './os/invalidation/policy.t
 import { strict } from './os/invalidation/strict.ts';
 import { IommuApi } from './os/iommu-api.ts';
 import { IotlbFlush } from './os/iotlb-flush.ts';
-import { type AllocatorEntry, TIMERS } from './os/iova/allocator.ts';
+import type { AllocatorEntry } from './os/iova/allocator.ts';
+import * as allocatorConstants from './os/iova/allocator.ts';
 import { AllocatorCall } from './os/iova/call.ts';
 import { allocators } from './os/iova/index.ts';
 import { Mappings } from './os/mappings.ts';
 import { bounce, poolDefaults } from './os/mode/bounce.ts';
-import { BouncePool, SLOT_BYTES } from './os/mode/bounce-pool.ts';
+import * as bouncePoolConstants from './os/mode/bounce-pool.ts';
+import { BouncePool } from './os/mode/bounce-pool.ts';
 import { EmulatedFlush } from './os/mode/emulated.ts';
 import type { GuestMemory } from './os/mode/guest-memory.ts';
 import { modes, parametersOf } from './os/mode/index.ts';
@@ -56,7 +60,8 @@ import type { Reading } from './reading.ts';
 
 import { Run } from './run.ts';
 import { formatAddress, parseAddress, parsed } from './sim/address.ts';
-import { Clock, REBASE_PS } from './sim/clock.ts';
+import * as clockConstants from './sim/clock.ts';
+import { Clock } from './sim/clock.ts';
 import { Digest } from './sim/digest.ts';
 import { EventQueue } from './sim/event-queue.ts';
 import type { Lock } from './sim/lock.ts';
@@ -68,8 +73,12 @@ import { Exposure } from './truth/exposure.ts';
 import { Oracle, verdictNames } from './truth/oracle.ts';
 import { coreVersion } from './version.ts';
 
-/** Kinds of events. A timer of the kernel fires on the CPU that armed it, which the kind says: `timerOnCpu` + cpu. */
-export const EVENT = { hardware: 0, timerOnCpu: 1000, allocatorOnCpu: 2000, workload: 100_000 } as const;
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { EVENT } = eventKindsConstants;
+const { HOST_TENANT, NO_FRAME, STANDING } = memoryConstants;
+const { TIMERS } = allocatorConstants;
+const { SLOT_BYTES } = bouncePoolConstants;
+const { REBASE_PS } = clockConstants;
 
 /** Operations that the event log names: those that change what the machine is made of. */
 const LOGGED: ReadonlySet<string> = new Set([

@@ -4,15 +4,22 @@
  *
  * Source: the Netperf set-ups of rIOMMU (ASPLOS 2015): 1,500-byte packets, one or two mappings each; NAPI as in Linux.
  */
-import { NO_FRAME } from '../hardware/memory.ts';
-import { MAP_SUSPENDED } from '../os/dma-api.ts';
-import { MAP_KIND } from '../os/mappings.ts';
+import * as memoryConstants from '../hardware/memory.ts';
+import * as dmaApiConstants from '../os/dma-api.ts';
+import * as mappingsConstants from '../os/mappings.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
 import type { Simulator } from '../simulator.ts';
 import { NicWorkload, nicFixedDefaults, nicParameters } from './nic.ts';
 import { NicRxBuffers } from './nic-rx-buffers.ts';
 import { checkReceive, needsBuffers, receiveDefaults, receiveParameters } from './receive-parameters.ts';
-import { DONE, SUSPENDED, type WorkloadEntry, type WorkloadSetup } from './workload.ts';
+import type { WorkloadEntry, WorkloadSetup } from './workload.ts';
+import * as workloadConstants from './workload.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { NO_FRAME } = memoryConstants;
+const { MAP_SUSPENDED } = dmaApiConstants;
+const { MAP_KIND } = mappingsConstants;
+const { DONE, SUSPENDED } = workloadConstants;
 
 const PHASE = { setup: 0, arrival: 1, poll: 2 } as const;
 /** Descriptors that one set-up event fills, so that a ring of 2^20 does not hold up a worker. */

@@ -1,13 +1,19 @@
 /** What every workload is: traffic of a device, driven by events, metered by itself. One file per kind, one line in `index.ts`. */
+import * as eventKindsConstants from '../event-kinds.ts';
 import { Histogram } from '../meter/histogram.ts';
 import { newRows } from '../meter/work.ts';
 import type { Device } from '../os/device.ts';
-import { MAP_SUSPENDED } from '../os/dma-api.ts';
+import * as dmaApiConstants from '../os/dma-api.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
-import { EVENT, type Simulator, sorted } from '../simulator.ts';
+import { type Simulator, sorted } from '../simulator.ts';
 import type { WorkloadSpec } from '../spec.ts';
-import { VERDICT } from '../truth/oracle.ts';
+import * as oracleConstants from '../truth/oracle.ts';
 import type { DmaEngine } from './dma-engine.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { EVENT } = eventKindsConstants;
+const { MAP_SUSPENDED } = dmaApiConstants;
+const { VERDICT } = oracleConstants;
 
 export interface WorkloadSetup {
   index: number;
@@ -43,7 +49,8 @@ export const DONE = true;
 export const SUSPENDED = false;
 
 /** An event's argument is phase * 2^8 + queue, below 2^31. */
-export const QUEUES = 256;
+const PER_PHASE = 256;
+export const QUEUES = PER_PHASE;
 
 /** Numbers beyond the queues: the event's phase carries their upper ten bits. */
 const NUMBER_BITS = 10;
@@ -186,12 +193,12 @@ export abstract class Workload {
   protected abstract digestState(sink: DigestSink): void;
 
   protected arm(time: number, phase: number, queue: number): void {
-    this.simulator.queue.arm(time, EVENT.workload + this.index, phase * QUEUES + queue);
+    this.simulator.queue.arm(time, EVENT.workload + this.index, phase * PER_PHASE + queue);
   }
 
   /** As `arm`, of a number up to 2^18: what `numberOf` and `phaseOf` make of the event's phase and queue. */
   protected armNumbered(time: number, phase: number, number: number): void {
-    this.arm(time, (phase << NUMBER_BITS) | (number >> 8), number & (QUEUES - 1));
+    this.arm(time, (phase << NUMBER_BITS) | (number >> 8), number & (PER_PHASE - 1));
   }
 
   /** Starts work on a CPU at its first free moment from `now` on. */

@@ -11,7 +11,8 @@ import type { RandomStream } from '../sim/random.ts';
 import type { Replacement } from '../spec.ts';
 import type { TenantRuns } from './memory.ts';
 
-export const NO_ENTRY = -1;
+const NONE = -1;
+export const NO_ENTRY = NONE;
 const NO_PAGE = -1;
 
 /** Told when an entry that the oracle marked goes away; the chip itself does nothing with the marks. */
@@ -88,13 +89,13 @@ export class Iotlb {
     return this.setMask >= 0 ? pageAtSize & this.setMask : pageAtSize % this.sets;
   }
 
-  /** Looks without counting or ageing. @returns the entry that covers the page, whatever its permission, or NO_ENTRY */
+  /** Looks without counting or ageing. @returns the entry that covers the page, whatever its permission, or NONE */
   probe(domain: number, page: number): number {
     const { page: pages, ways } = this;
     const base = this.setOf(page) * ways;
     for (let entry = base; entry < base + ways; entry++)
       if (pages[entry] === page && this.domain[entry] === domain && this.size[entry] === 0) return entry;
-    return this.large === 0 ? NO_ENTRY : this.probeLarge(domain, page);
+    return this.large === 0 ? NONE : this.probeLarge(domain, page);
   }
 
   private probeLarge(domain: number, page: number): number {
@@ -107,14 +108,14 @@ export class Iotlb {
       for (let entry = base; entry < base + ways; entry++)
         if (pages[entry] === first && this.domain[entry] === domain && this.size[entry] === size) return entry;
     }
-    return NO_ENTRY;
+    return NONE;
   }
 
-  /** @returns the entry that allows the access, or NO_ENTRY; counts one look-up */
+  /** @returns the entry that allows the access, or NONE; counts one look-up */
   lookup(domain: number, page: number, permission: number): number {
     this.lookups++;
     const entry = this.probe(domain, page);
-    if (entry === NO_ENTRY || (this.permission[entry]! & permission) === 0) return NO_ENTRY;
+    if (entry === NONE || (this.permission[entry]! & permission) === 0) return NONE;
     this.hits++;
     this.hitsOfSize[this.size[entry]!]!++;
     this.touch(entry);
@@ -169,7 +170,7 @@ export class Iotlb {
   fill(domain: number, page: number, size: number, frame: number, permission: number): number {
     const span = size === 0 ? 1 : size === 1 ? 512 : 262_144;
     const set = this.setOf(size === 0 ? page : page / span);
-    let entry = NO_ENTRY;
+    let entry = NONE;
     const { page: pages, stamp: stamps, ways } = this;
     const base = set * ways;
     // One pass: the leaf itself, or else the oldest. An empty entry has the stamp 0, older than all.
@@ -181,7 +182,7 @@ export class Iotlb {
       }
       if (stamps[i]! < stamps[oldest]!) oldest = i;
     }
-    if (entry === NO_ENTRY) {
+    if (entry === NONE) {
       entry = this.policy <= FIFO ? oldest : this.victim(set);
       if (pages[entry] !== NO_PAGE) this.evictions++;
     }

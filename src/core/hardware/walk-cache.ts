@@ -6,7 +6,10 @@
  * Source: Intel VT-d specification, paging-structure caches; F&S (SOSP 2024) for why they matter.
  */
 import type { DigestSink } from '../sim/digest-sink.ts';
-import { SPAN } from './page-table.ts';
+import * as pageTableConstants from './page-table.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { SPAN } = pageTableConstants;
 
 /** Reserved prefix value: no page number is negative. */
 const EMPTY = -1;

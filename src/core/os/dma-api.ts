@@ -4,8 +4,9 @@
  * Source: Linux `drivers/iommu/dma-iommu.c` (today's order of steps, 32-bit first) and `drivers/iommu/intel-iommu.c` of 3.6.
  */
 import type { Memory } from '../hardware/memory.ts';
-import { type PageTables, READ, WRITE } from '../hardware/page-table.ts';
-import { ROW } from '../meter/work.ts';
+import type { PageTables } from '../hardware/page-table.ts';
+import * as pageTableConstants from '../hardware/page-table.ts';
+import * as workConstants from '../meter/work.ts';
 import type { Clock } from '../sim/clock.ts';
 import type { Exposure } from '../truth/exposure.ts';
 import type { Oracle } from '../truth/oracle.ts';
@@ -13,16 +14,25 @@ import type { Device } from './device.ts';
 import type { Domain } from './domain.ts';
 import type { InvalidationPolicy } from './invalidation/policy.ts';
 import type { IotlbFlush } from './iotlb-flush.ts';
-import { NO_PFN, SUSPENDED } from './iova/allocator.ts';
-import { NO_FRAME_HINT } from './iova/call.ts';
-import { NO_KEPT } from './iova/kept-mappings.ts';
+import * as allocatorConstants from './iova/allocator.ts';
+import * as callConstants from './iova/call.ts';
+import * as keptMappingsConstants from './iova/kept-mappings.ts';
 import { type IovaCallParts, IovaCalls } from './iova-calls.ts';
 import { Keeper } from './keeper.ts';
-import { MAP_KIND, type Mappings, NO_SOURCE } from './mappings.ts';
+import type { Mappings } from './mappings.ts';
+import * as mappingsConstants from './mappings.ts';
 import type { Mode } from './mode/mode.ts';
 import type { PartialPages } from './mode/partial-pages.ts';
 import type { PageMapper } from './page-mapper.ts';
 import { frameOfRun, type InputSegment, isOneRun, layOut, mergeOutputs, runsOf } from './scatterlist.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { READ, WRITE } = pageTableConstants;
+const { ROW } = workConstants;
+const { NO_PFN, SUSPENDED } = allocatorConstants;
+const { NO_FRAME_HINT } = callConstants;
+const { NO_KEPT } = keptMappingsConstants;
+const { MAP_KIND, NO_SOURCE } = mappingsConstants;
 
 /** Results of `map` that are no slot. */
 export const MAP_FAILED = -1;

@@ -10,14 +10,21 @@
  * Source: Linux `drivers/iommu/intel/dmar.c`, `qi_submit_sync`; `drivers/iommu/intel/cache.c` for batches (6.12: up to 16 descriptors
  * before one wait) and the order of IOTLB and device TLBs. Departs: the kernel's poll takes the lock for a moment at each turn.
  */
-import { ALL_PAGES, aligned, alignRange, codeDeviceRange, type InvalidationUnit } from '../hardware/invalidation.ts';
+
+import * as invalidationConstants from '../hardware/invalidation.ts';
+import { aligned, alignRange, codeDeviceRange, type InvalidationUnit } from '../hardware/invalidation.ts';
 import type { Costs } from '../meter/cost-profile.ts';
 import type { Counters } from '../meter/counters.ts';
-import { INVALIDATION_STEP, ROW, type Work } from '../meter/work.ts';
+import type { Work } from '../meter/work.ts';
+import * as workConstants from '../meter/work.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
 import { Lock } from '../sim/lock.ts';
 import type { Device } from './device.ts';
 import type { Domain } from './domain.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { ALL_PAGES } = invalidationConstants;
+const { INVALIDATION_STEP, ROW } = workConstants;
 
 const COMMAND = { range: 0, leafRange: 1, domain: 2, global: 3, device: 4 } as const;
 const LANDED = Number.NEGATIVE_INFINITY;

@@ -6,11 +6,18 @@
  */
 import type { Costs } from '../meter/cost-profile.ts';
 import type { Counters } from '../meter/counters.ts';
-import { ROW, type Work } from '../meter/work.ts';
+import type { Work } from '../meter/work.ts';
+import * as workConstants from '../meter/work.ts';
 import type { Device } from './device.ts';
 import type { Domain } from './domain.ts';
-import { NO_PFN, SUSPENDED } from './iova/allocator.ts';
-import { type AllocatorCall, NO_FRAME_HINT, NO_LOCK, STEP, STEPS } from './iova/call.ts';
+import * as allocatorConstants from './iova/allocator.ts';
+import type { AllocatorCall } from './iova/call.ts';
+import * as callConstants from './iova/call.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { ROW } = workConstants;
+const { NO_PFN, SUSPENDED } = allocatorConstants;
+const { NO_FRAME_HINT, NO_LOCK, STEP, STEPS } = callConstants;
 
 /** Highest page below 4 GiB. */
 const LAST_32BIT = 0xfffff;

@@ -12,9 +12,13 @@
 import type { PageTables } from '../hardware/page-table.ts';
 import type { Costs } from '../meter/cost-profile.ts';
 import type { Counters } from '../meter/counters.ts';
-import { ROW, type Work } from '../meter/work.ts';
+import type { Work } from '../meter/work.ts';
+import * as workConstants from '../meter/work.ts';
 import type { Lock } from '../sim/lock.ts';
 import type { Domain } from './domain.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { ROW } = workConstants;
 
 const SPAN_2M = 512;
 const SPAN_1G = 262_144;

@@ -10,16 +10,24 @@
  * A window is booked once, when it closes, in the account of whoever unmapped; the session's figures are sums over the accounts, and
  * what is still open is added when someone asks. Booking openings too, and everything twice, took 200 ns of a packet's 1,150.
  */
-import { type Iotlb, NO_ENTRY } from '../hardware/iotlb.ts';
+import type { Iotlb } from '../hardware/iotlb.ts';
+import * as iotlbConstants from '../hardware/iotlb.ts';
 import type { Histogram } from '../meter/histogram.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
 import { ExactSum } from '../sim/exact-sum.ts';
 import { growFloat64, growInt32 } from '../sim/growable.ts';
 import { Integral } from '../sim/integral.ts';
 import { DeviceHolds, type TranslatingDevice } from './device-holds.ts';
-import { ExposureLedger, KIND, SESSION } from './exposure-ledger.ts';
+import * as exposureLedgerConstants from './exposure-ledger.ts';
+import { ExposureLedger } from './exposure-ledger.ts';
 import type { TruthPages } from './pages.ts';
-import { NO_DEVICE, PendingUnmap } from './pending-unmap.ts';
+import * as pendingUnmapConstants from './pending-unmap.ts';
+import { PendingUnmap } from './pending-unmap.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { NO_ENTRY } = iotlbConstants;
+const { KIND, SESSION } = exposureLedgerConstants;
+const { NO_DEVICE } = pendingUnmapConstants;
 
 export { SESSION };
 

@@ -7,12 +7,15 @@
  * per entry, and device TLBs one for each entry and device. Departs: one IOMMU. Pathology: everybody meets at one lock, and the flusher frees 250 addresses under it.
  */
 
-import { ROW } from '../../meter/work.ts';
+import * as workConstants from '../../meter/work.ts';
 import type { DigestSink } from '../../sim/digest-sink.ts';
 import { Lock } from '../../sim/lock.ts';
 import type { Domain } from '../domain.ts';
 import { HeldRanges } from './held-ranges.ts';
 import type { InvalidationPolicy, PolicyEntry, PolicyParts } from './policy.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { ROW } = workConstants;
 
 class Deferred2008 implements InvalidationPolicy {
   declare private readonly parts: PolicyParts;

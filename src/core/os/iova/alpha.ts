@@ -9,9 +9,14 @@
  * Pathology: traffic that frees in the order of its maps is nearly always behind the cursor and pays nothing; traffic that frees its
  * newest first pays one invalidation each time.
  */
-import { NOT_FOUND } from '../../sim/bitmap.ts';
-import { type AllocatorEntry, type AllocatorSetup, NO_PFN } from './allocator.ts';
+import * as bitmapConstants from '../../sim/bitmap.ts';
+import type { AllocatorEntry, AllocatorSetup } from './allocator.ts';
+import * as allocatorConstants from './allocator.ts';
 import { BitmapSpace, entriesOf, entriesSchema } from './bitmap-space.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { NOT_FOUND } = bitmapConstants;
+const { NO_PFN } = allocatorConstants;
 
 class Alpha extends BitmapSpace {
   private readonly onWrap: (() => void) | null;

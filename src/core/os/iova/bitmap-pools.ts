@@ -5,10 +5,14 @@
  * Source: Linux 6.1 `lib/iommu-common.c` of SPARC and `arch/powerpc/kernel/iommu.c`. Departs from them: of the pools that one search
  * visits only the last one's lock is waited for.
  */
-import { NOT_FOUND } from '../../sim/bitmap.ts';
-import { NO_PFN } from './allocator.ts';
+import * as bitmapConstants from '../../sim/bitmap.ts';
+import * as allocatorConstants from './allocator.ts';
 import { BitmapSpace } from './bitmap-space.ts';
 import type { AllocatorCall } from './call.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { NOT_FOUND } = bitmapConstants;
+const { NO_PFN } = allocatorConstants;
 
 /** The pool is searched to its own end. */
 const NO_LIMIT = -1;

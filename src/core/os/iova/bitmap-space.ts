@@ -8,9 +8,17 @@
 import { InvariantError } from '../../assert.ts';
 import { Bitmap } from '../../sim/bitmap.ts';
 import type { DigestSink } from '../../sim/digest-sink.ts';
-import { NONE, RedBlackTree } from '../../sim/red-black-tree.ts';
-import { type AllocatorSetup, type IovaAllocator, RANGE } from './allocator.ts';
-import { AllocatorCall, STEP } from './call.ts';
+import * as redBlackTreeConstants from '../../sim/red-black-tree.ts';
+import { RedBlackTree } from '../../sim/red-black-tree.ts';
+import type { AllocatorSetup, IovaAllocator } from './allocator.ts';
+import * as allocatorConstants from './allocator.ts';
+import * as callConstants from './call.ts';
+import { AllocatorCall } from './call.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { NONE } = redBlackTreeConstants;
+const { RANGE } = allocatorConstants;
+const { STEP } = callConstants;
 
 export const PAGE_BYTES = 4096;
 const { bitmapSearch, bitmapFree } = STEP;

@@ -8,7 +8,10 @@
  * fail to; memory for a magazine never runs out here.
  */
 import { growFloat64, growInt32 } from '../../sim/growable.ts';
-import { NO_PFN } from './allocator.ts';
+import * as allocatorConstants from './allocator.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { NO_PFN } = allocatorConstants;
 
 /** The handle of a magazine that was never pushed to: always empty. */
 export const EMPTY = 0;

@@ -35,12 +35,20 @@
  */
 import type { Counters } from '../../meter/counters.ts';
 import type { DigestSink } from '../../sim/digest-sink.ts';
-import { type AllocatorEntry, type AllocatorSetup, type IovaAllocator, NO_PFN, RANGE } from './allocator.ts';
-import { AllocatorCall, NO_LOCK, STEP } from './call.ts';
-import { EMPTY, Magazines } from './magazines.ts';
+import type { AllocatorEntry, AllocatorSetup, IovaAllocator } from './allocator.ts';
+import * as allocatorConstants from './allocator.ts';
+import * as callConstants from './call.ts';
+import { AllocatorCall } from './call.ts';
+import * as magazinesConstants from './magazines.ts';
+import { Magazines } from './magazines.ts';
 import { Maple } from './maple.ts';
 import { Rbtree } from './rbtree.ts';
 import { type Cache, SearchBehindCache, type TreeBehindCache } from './search-behind-cache.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { NO_PFN, RANGE } = allocatorConstants;
+const { NO_LOCK, STEP } = callConstants;
+const { EMPTY } = magazinesConstants;
 
 /** Time from a put of a magazine to the depot to the worker that may trim it. */
 const TRIM_DELAY_PS = 100_000_000_000;
