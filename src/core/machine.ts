@@ -51,50 +51,50 @@ import { Oracle } from './truth/oracle.ts';
 import { wayToTheChip } from './way-to-chip.ts';
 
 export class Machine {
-  readonly spec: ResolvedSpec;
-  readonly profile: CostProfile;
-  readonly costs: Costs;
-  readonly costReplies: CostReplies;
+  declare readonly spec: ResolvedSpec;
+  declare readonly profile: CostProfile;
+  declare readonly costs: Costs;
+  declare readonly costReplies: CostReplies;
   readonly clock = new Clock();
   readonly queue = new EventQueue();
-  readonly random: RandomStreams;
+  declare readonly random: RandomStreams;
   readonly counters = new Counters();
-  readonly work: Work;
+  declare readonly work: Work;
   /** What allocators are told and answer beside addresses. */
   readonly call = new AllocatorCall(this.counters);
-  readonly memory: Memory;
-  readonly tables: PageTables;
-  readonly iotlb: Iotlb;
-  readonly walkCaches: WalkCacheLevel[];
+  declare readonly memory: Memory;
+  declare readonly tables: PageTables;
+  declare readonly iotlb: Iotlb;
+  declare readonly walkCaches: WalkCacheLevel[];
   /** The walk of two stages; null in all modes but that of them. */
-  readonly nested: NestedWalk | null;
+  declare readonly nested: NestedWalk | null;
   /** What keeps guests' memory mapped; null where nobody does. */
-  readonly hypervisor: GuestMemory | null;
-  readonly faults: FaultLog;
-  readonly exposure: Exposure;
+  declare readonly hypervisor: GuestMemory | null;
+  declare readonly faults: FaultLog;
+  declare readonly exposure: Exposure;
   readonly mappings = new Mappings();
-  readonly oracle: Oracle;
-  readonly unit: InvalidationUnit;
-  readonly flush: IotlbFlush;
-  readonly mapper: PageMapper;
-  readonly allocatorEntry: AllocatorEntry;
-  readonly effective: Effective;
-  readonly policyEntry: PolicyEntry;
+  declare readonly oracle: Oracle;
+  declare readonly unit: InvalidationUnit;
+  declare readonly flush: IotlbFlush;
+  declare readonly mapper: PageMapper;
+  declare readonly allocatorEntry: AllocatorEntry;
+  declare readonly effective: Effective;
+  declare readonly policyEntry: PolicyEntry;
   /** In force in every domain but those of untrusted devices. */
-  readonly policy: InvalidationPolicy;
+  declare readonly policy: InvalidationPolicy;
   /** In force in those; the same object where an untrusted device makes no difference. */
-  readonly untrustedEntry: PolicyEntry;
-  readonly untrustedPolicy: InvalidationPolicy;
-  readonly modeEntry: ModeEntry;
+  declare readonly untrustedEntry: PolicyEntry;
+  declare readonly untrustedPolicy: InvalidationPolicy;
+  declare readonly modeEntry: ModeEntry;
   /** Whether the hardware, or the hypervisor that plays it, caches what is not present. */
-  readonly cachingMode: boolean;
-  readonly notPresent: NotPresentCache | null;
+  declare readonly cachingMode: boolean;
+  declare readonly notPresent: NotPresentCache | null;
   /** What a mode and the DMA API are made of, for what is made of the same later. */
-  readonly modeParts: Omit<ModeParts, 'dma'>;
-  readonly dmaParts: DmaApiParts;
-  readonly dma: DmaApi;
-  readonly iommuApi: IommuApi;
-  readonly iommu: Iommu<Domain>;
+  declare readonly modeParts: Omit<ModeParts, 'dma'>;
+  declare readonly dmaParts: DmaApiParts;
+  declare readonly dma: DmaApi;
+  declare readonly iommuApi: IommuApi;
+  declare readonly iommu: Iommu<Domain>;
   readonly log = new EventLog();
 
   readonly tenants = new Registry<Tenant>('ten_');
@@ -189,7 +189,7 @@ export class Machine {
       domains: this.domains,
       cachingMode: this.cachingMode,
       clearPtes: (domain: Domain, pfn: number, pages: number) => this.dma.clearPtes(domain, pfn, pages),
-      freeIova: (domain: Domain, pfn: number, pages: number) => this.dma.freeIova(domain, pfn, pages),
+      freeIova: (domain: Domain, pfn: number, pages: number) => this.dma.iova.free(domain, pfn, pages),
       arm: (ps: number, token: number) => this.queue.arm(ps, EVENT.timerOnCpu + this.work.cpu, token),
       armHardware: (ps: number, token: number) => this.queue.arm(ps, EVENT.hardware, token),
       cpus: machine.cpus,

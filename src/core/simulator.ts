@@ -6,22 +6,28 @@
  */
 import { type Applied, dispatch } from './apply/index.ts';
 import { assert } from './assert.ts';
-import { EVENT } from './event-kinds.ts';
+import * as eventKindsConstants from './event-kinds.ts';
 import { faultNotice } from './fault-notice.ts';
-import { HOST_TENANT, NO_FRAME } from './hardware/memory.ts';
+import * as memoryConstants from './hardware/memory.ts';
 import { look } from './look/index.ts';
 import { sessionPolicy } from './look/policy.ts';
 import { Machine } from './machine.ts';
 import type { Operation, Outcome, RunRequest } from './operations.ts';
-import { TIMERS } from './os/iova/allocator.ts';
+import * as allocatorConstants from './os/iova/allocator.ts';
 import { refuse } from './outcome.ts';
 import type { Reading } from './reading.ts';
 import { Run } from './run.ts';
-import { REBASE_PS } from './sim/clock.ts';
+import * as clockConstants from './sim/clock.ts';
 import type { Notice, SimulatorApi } from './simulator-api.ts';
 import type { ResolvedSpec } from './spec.ts';
 import { SpecError } from './spec-error.ts';
 import { digestOf, moveBase } from './state.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { EVENT } = eventKindsConstants;
+const { HOST_TENANT, NO_FRAME } = memoryConstants;
+const { TIMERS } = allocatorConstants;
+const { REBASE_PS } = clockConstants;
 
 /** Operations that the event log names: those that change what the machine is made of. */
 const LOGGED: ReadonlySet<string> = new Set([
@@ -37,12 +43,12 @@ const LOGGED: ReadonlySet<string> = new Set([
 
 export class Simulator extends Machine implements SimulatorApi {
   /** [cpu]: ps after the clock's base up to which it is busy; ps it has worked since the session began. */
-  readonly cpuAt: Float64Array;
-  readonly cpuBusyPs: Float64Array;
+  declare readonly cpuAt: Float64Array;
+  declare readonly cpuBusyPs: Float64Array;
   /** [cpu]: workload whose poll holds it between two packets, -1 none. */
-  readonly cpuHolder: Int32Array;
+  declare readonly cpuHolder: Int32Array;
   /** [cpu]: 1 once another workload than its holder has found it taken, and nobody has given way since. */
-  readonly cpuAsked: Uint8Array;
+  declare readonly cpuAsked: Uint8Array;
   /** Frames of a coherent mapping whose address search yielded; NO_FRAME otherwise. */
   coherentFrames = NO_FRAME;
 

@@ -23,7 +23,7 @@ export function newDomain(simulator: Simulator, name: string | null, tenant: num
       arm: (domain, delayPs, token) =>
         queue.arm(work.now() + delayPs, EVENT.allocatorOnCpu + work.cpu, domain.index * TIMERS + token),
       flushes: policyEntry.needsCircular,
-      exhausted: (domain) => dma.exhausted(domain),
+      exhausted: (domain) => dma.iova.exhausted(domain),
     },
     dma.mode?.standing ? [...reserved, dma.mode.standing] : reserved,
     policy,

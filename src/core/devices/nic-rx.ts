@@ -9,15 +9,22 @@
  *
  * Source: the Netperf set-ups of rIOMMU (ASPLOS 2015): 1,500-byte packets, one or two mappings each; NAPI as in Linux.
  */
-import { NO_FRAME } from '../hardware/memory.ts';
-import { MAP_SUSPENDED } from '../os/dma-api.ts';
-import { MAP_KIND } from '../os/mappings.ts';
+import * as memoryConstants from '../hardware/memory.ts';
+import * as dmaApiConstants from '../os/dma-api.ts';
+import * as mappingsConstants from '../os/mappings.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
 import type { Simulator } from '../simulator.ts';
 import { NicWorkload, nicFixedDefaults, nicParameters } from './nic.ts';
 import { NicRxBuffers } from './nic-rx-buffers.ts';
 import { checkReceive, needsBuffers, receiveDefaults, receiveParameters } from './receive-parameters.ts';
-import { DONE, SUSPENDED, type WorkloadEntry, type WorkloadSetup } from './workload.ts';
+import type { WorkloadEntry, WorkloadSetup } from './workload.ts';
+import * as workloadConstants from './workload.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { NO_FRAME } = memoryConstants;
+const { MAP_SUSPENDED } = dmaApiConstants;
+const { MAP_KIND } = mappingsConstants;
+const { DONE, SUSPENDED } = workloadConstants;
 
 const PHASE = { setup: 0, arrival: 1, poll: 2, refill: 3, turn: 4 } as const;
 /** Descriptors that one set-up event fills, so that a ring of 2^20 does not hold up a worker. */
@@ -29,18 +36,18 @@ const STAGE = { setup: 0, poll: 1, refill: 2 } as const;
 
 class NicRx extends NicWorkload {
   /** [queue * ringSize + descriptor]: ps from which the device may use it; ps at which its frame arrived. */
-  private readonly readyAt: Float64Array;
-  private readonly arrivedAt: Float64Array;
+  declare private readonly readyAt: Float64Array;
+  declare private readonly arrivedAt: Float64Array;
   /** [queue]: descriptor that the device fills next, that the driver looks at next; frames waiting between them. */
-  private readonly deviceNext: Int32Array;
-  private readonly driverNext: Int32Array;
-  private readonly waiting: Int32Array;
-  private readonly polling: Uint8Array;
-  private readonly inPoll: Int32Array;
+  declare private readonly deviceNext: Int32Array;
+  declare private readonly driverNext: Int32Array;
+  declare private readonly waiting: Int32Array;
+  declare private readonly polling: Uint8Array;
+  declare private readonly inPoll: Int32Array;
   /** [queue]: descriptor that is filled next, how many are empty from there on, whether an event is on its way to fill them. */
-  private readonly refillNext: Int32Array;
-  private readonly empty: Int32Array;
-  private readonly refilling: Uint8Array;
+  declare private readonly refillNext: Int32Array;
+  declare private readonly empty: Int32Array;
+  declare private readonly refilling: Uint8Array;
   private prepared = 0;
   private nextQueue = 0;
 

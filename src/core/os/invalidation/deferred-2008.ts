@@ -8,17 +8,20 @@
  * flusher frees 250 addresses under it.
  */
 
-import { ROW } from '../../meter/work.ts';
+import * as workConstants from '../../meter/work.ts';
 import type { DigestSink } from '../../sim/digest-sink.ts';
 import { Lock } from '../../sim/lock.ts';
 import type { Domain } from '../domain.ts';
 import { HeldRanges } from './held-ranges.ts';
 import type { InvalidationPolicy, PolicyEntry, PolicyParts } from './policy.ts';
 
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { ROW } = workConstants;
+
 class Deferred2008 implements InvalidationPolicy {
-  private readonly parts: PolicyParts;
-  private readonly timeoutPs: number;
-  private readonly held: HeldRanges;
+  declare private readonly parts: PolicyParts;
+  declare private readonly timeoutPs: number;
+  declare private readonly held: HeldRanges;
   /** What the kernel calls `async_umap_flush_lock`. */
   private readonly lock = new Lock('deferred-flush');
   private timerPending = false;

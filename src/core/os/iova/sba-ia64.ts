@@ -12,9 +12,14 @@
  * are not aligned to the size of what they hold, so a purge of 128 pages may have to cover 256; and under `wrap` a page that was just
  * freed is handed out again with no lap between.
  */
-import { type AllocatorEntry, type AllocatorSetup, NO_PFN } from './allocator.ts';
+import type { AllocatorEntry, AllocatorSetup } from './allocator.ts';
+import * as allocatorConstants from './allocator.ts';
 import { BitmapSpace, entriesOf, entriesSchema } from './bitmap-space.ts';
-import { STEP } from './call.ts';
+import * as callConstants from './call.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { NO_PFN } = allocatorConstants;
+const { STEP } = callConstants;
 
 const WORD = 64;
 
