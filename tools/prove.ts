@@ -2,7 +2,7 @@
  * The long proofs; the test run does the same short.
  *
  * `npm run prove -- strict --operations 10000000 --seed 1`
- * `npm run prove -- conformance --operations 1000 --seed 1 [--from n]`
+ * `npm run prove -- conformance --operations 1000 --seed 1 [--from n] [--restores]`
  */
 import { parseArgs } from 'node:util';
 import { proveConformance } from './prove/conformance.ts';
@@ -14,6 +14,7 @@ const { positionals, values } = parseArgs({
     operations: { type: 'string' },
     seed: { type: 'string', default: '1' },
     from: { type: 'string', default: '0' },
+    restores: { type: 'boolean', default: false },
   },
 });
 const seed = Number(values.seed);
@@ -37,7 +38,7 @@ const proofs: Record<string, () => boolean> = {
   conformance: () => {
     const started = performance.now();
     const proof = proveConformance(
-      { operations: Number(values.operations ?? 1_000), seed, from: Number(values.from) },
+      { operations: Number(values.operations ?? 1_000), seed, from: Number(values.from), restores: values.restores },
       (done, all, name) => {
         if (done % 100 === 0) console.log(`${done} of ${all}: ${name}`);
       },
@@ -52,7 +53,9 @@ const proofs: Record<string, () => boolean> = {
 
 const proof = proofs[positionals[0] ?? ''];
 if (positionals.length !== 1 || proof === undefined) {
-  console.error(`Which proof? There are: ${Object.keys(proofs).join(', ')} [--operations n] [--seed n] [--from n]`);
+  console.error(
+    `Which proof? There are: ${Object.keys(proofs).join(', ')} [--operations n] [--seed n] [--from n] [--restores]`,
+  );
   process.exit(2);
 }
 process.exit(proof() ? 0 : 1);

@@ -10,8 +10,8 @@ import { PartialPages } from './os/mode/partial-pages.ts';
 
 /** @param aligned on 2 MiB, where nothing of the machine lies yet: the pool stays mapped, in large pages */
 export function makeBouncePool(machine: Machine, aligned: boolean): BouncePool | null {
-  const { memory, spec, log, clock, work } = machine;
-  const { poolBytes, areas } = { ...poolDefaults, ...spec.policy.bounce };
+  const { memory, spec } = machine;
+  const { poolBytes } = { ...poolDefaults, ...spec.policy.bounce };
   const frames = poolBytes / 4096;
   let first = NO_FRAME;
   if (aligned) {
@@ -20,7 +20,13 @@ export function makeBouncePool(machine: Machine, aligned: boolean): BouncePool |
     memory.claim(first, frames, HOST_TENANT);
     memory.setStanding(first, frames, STANDING.pool);
   } else first = memory.allocate(frames, HOST_TENANT);
-  if (first === NO_FRAME) return null;
+  return first === NO_FRAME ? null : poolAt(machine, first);
+}
+
+/** The pool of the spec's size, from a frame on. */
+export function poolAt(machine: Machine, first: number): BouncePool {
+  const { spec, log, clock, work } = machine;
+  const { poolBytes, areas } = { ...poolDefaults, ...spec.policy.bounce };
   const pool = new BouncePool(machine, first, poolBytes / SLOT_BYTES, areas === 'one' ? 1 : spec.machine.cpus);
   machine.bouncePool = pool;
   // An operation that fails says so itself; in a run it is the workload that lives with it.
@@ -33,13 +39,17 @@ export function makeBouncePool(machine: Machine, aligned: boolean): BouncePool |
 
 /** Makes ready for a device that is not to see a byte beside its buffers. @returns false without frames for the copies */
 export function readyForUntrusted(machine: Machine): boolean {
-  const { modeEntry, dma, modeParts, dmaParts, costReplies } = machine;
+  const { modeEntry, dma, modeParts, costReplies } = machine;
   if (!modeEntry.translates || dma.partial !== null) return true;
   const pool = modeParts.bouncePool(false);
   if (pool === null) return false;
   costReplies.also([...bounce.steps, 'zeroByte']);
-  dma.partial = new PartialPages({ ...modeParts, ...dmaParts, dma }, pool);
+  copyPartialPages(machine, pool);
   return true;
+}
+
+export function copyPartialPages({ dma, modeParts, dmaParts }: Machine, pool: BouncePool): void {
+  dma.partial = new PartialPages({ ...modeParts, ...dmaParts, dma }, pool);
 }
 
 /** The lowest frame on a 2 MiB boundary, 0 excepted, from which on so many frames meet no reserved region. */

@@ -96,7 +96,14 @@ export class Run {
           '/until/metric',
         );
     }
-    return new Run(simulator, request);
+    const run = new Run(simulator, request);
+    run.begin();
+    return run;
+  }
+
+  /** One that has not begun, for a restore to lay its state over. */
+  static unarmed(simulator: Simulator): Run {
+    return new Run(simulator, {});
   }
 
   private constructor(simulator: Simulator, request: RunRequest) {
@@ -116,12 +123,16 @@ export class Run {
         }
       : null;
     this.baseline = this.takeBaseline();
-    const { exposure, workloads, cpuAt, cpuHolder, work } = simulator;
+  }
+
+  /** Arms the workloads' first events. */
+  private begin(): void {
+    const { exposure, workloads, cpuAt, cpuHolder, cpuAsked, work, clock } = this.simulator;
     const { now } = clock;
     exposure.mark();
     work.contended = cpuAt.length > 1;
     cpuHolder.fill(-1);
-    simulator.cpuAsked.fill(0);
+    cpuAsked.fill(0);
     for (let cpu = 0; cpu < cpuAt.length; cpu++) if (cpuAt[cpu]! < now) cpuAt[cpu] = now;
     this.nextCheck = now + CHECK_EVERY_PS;
     for (const workload of workloads.all()) {

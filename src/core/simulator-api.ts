@@ -46,6 +46,11 @@ export interface SimulatorApi {
   /** Completed packets' time on the wire at line rate, in seconds, of the active or last run: numerator of the real-time factor. */
   runWireSeconds(): number;
 
+  /** Whether `save` can be called now: no operation is suspended. A run may be, also in the middle of a search. */
+  readonly savable: boolean;
+  /** All of it as bytes, for `restoreSimulator`; leaves no trace. Throws an `InvariantError` when it is not `savable`. */
+  save(): Uint8Array;
+
   /** Takes what happened since the last call, oldest first, at most `limit`; `dropped` counts what did not fit the core's ring. */
   drainNotices(limit: number): { notices: Notice[]; dropped: number };
 }

@@ -21,7 +21,8 @@ import * as clockConstants from './sim/clock.ts';
 import type { Notice, SimulatorApi } from './simulator-api.ts';
 import type { ResolvedSpec } from './spec.ts';
 import { SpecError } from './spec-error.ts';
-import { digestOf, moveBase } from './state.ts';
+import { digestOf, moveBase } from './state/digest-and-base.ts';
+import { save } from './state/save.ts';
 
 /** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
 const { EVENT } = eventKindsConstants;
@@ -258,5 +259,14 @@ export class Simulator extends Machine implements SimulatorApi {
 
   digest(): string {
     return digestOf(this);
+  }
+
+  get savable(): boolean {
+    return this.pending === null;
+  }
+
+  save(): Uint8Array {
+    assert(this.savable, 'an operation is suspended: no state can be saved before it was resumed to its end');
+    return save(this);
   }
 }

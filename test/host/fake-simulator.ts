@@ -48,6 +48,10 @@ export function createSimulator(spec: ResolvedSpec): SimulatorApi {
   return new FakeSimulator(spec);
 }
 
+export function restoreSimulator(spec: ResolvedSpec, image: Uint8Array): SimulatorApi {
+  return FakeSimulator.from(spec, JSON.parse(new TextDecoder().decode(image)));
+}
+
 function ok(result: Record<string, unknown>): Outcome {
   return { status: 'ok', result };
 }
@@ -78,6 +82,21 @@ class FakeSimulator implements SimulatorApi {
   constructor(spec: ResolvedSpec) {
     this.spec = spec;
     this.fake = (spec as unknown as { fake: FakeSpec }).fake;
+  }
+
+  static from(spec: ResolvedSpec, { live, ...fields }: { live: string[] }): FakeSimulator {
+    const simulator = Object.assign(new FakeSimulator(spec), fields);
+    for (const id of live) simulator.live.add(id);
+    return simulator;
+  }
+
+  get savable(): boolean {
+    return this.suspensionsLeft < 0;
+  }
+
+  save(): Uint8Array {
+    const { spec: _spec, fake: _fake, live, ...fields } = this;
+    return new TextEncoder().encode(JSON.stringify({ ...fields, live: [...live] }));
   }
 
   get timePs(): string {

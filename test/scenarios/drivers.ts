@@ -5,6 +5,7 @@ import { createLineValidator } from '../../src/api/line-validator.ts';
 import { problemDocument } from '../../src/api/problem.ts';
 import { createSimulator, resolveSpec } from '../../src/core/index.ts';
 import type { Operation } from '../../src/core/operations.ts';
+import type { SimulatorApi } from '../../src/core/simulator-api.ts';
 import type { Reply, SessionHost } from '../../src/host/host.ts';
 import { LabelError, LabelTable } from '../../src/host/labels.ts';
 import { fromOperation, notAsContracted } from '../../src/host/problems.ts';
@@ -15,12 +16,19 @@ import { linesOf, type Metrics, type Played, type ReplyLine, type Scenario } fro
 type Line = Record<string, unknown>;
 
 const LABEL_BYTES = 1 << 20;
+const validate = createLineValidator();
 
-/** In this thread, with no host: what `ops` does with a line, in its plainest form. */
-export function playDirectly({ spec, ops }: Scenario): Played {
-  const simulator = createSimulator(resolveSpec(spec));
+/**
+ * In this thread, with no host: what `ops` does with a line, in its plainest form.
+ *
+ * @param renew before each line, the simulator to go on with
+ */
+export function playDirectly(
+  { spec, ops }: Scenario,
+  renew: (simulator: SimulatorApi, line: number) => SimulatorApi = (simulator) => simulator,
+): Played {
+  let simulator = createSimulator(resolveSpec(spec));
   const labels = new LabelTable(LABEL_BYTES);
-  const validate = createLineValidator();
   const play = (operation: Line): Omit<ReplyLine, 'line' | 'op'> => {
     try {
       labels.resolve(operation);
@@ -41,6 +49,7 @@ export function playDirectly({ spec, ops }: Scenario): Played {
   };
   const replies = linesOf(ops).map((operation, i): ReplyLine => {
     const line = i + 1;
+    simulator = renew(simulator, line);
     const { op, as } = operation;
     const reply = play(operation);
     if (typeof as === 'string') {

@@ -12,9 +12,12 @@ export interface ConformanceProof {
   packets: number;
 }
 
-/** @param from number of the first combination, to go on where a proof was broken off */
+/**
+ * @param from number of the first combination, to go on where a proof was broken off
+ * @param restores whether each history is also played by simulations that are restored one from the other
+ */
 export function proveConformance(
-  options: { operations: number; seed: number; from: number },
+  options: { operations: number; seed: number; from: number; restores?: boolean },
   progress: (done: number, all: number, name: string) => void = () => {},
 ): ConformanceProof {
   const proof: ConformanceProof = {
@@ -29,7 +32,7 @@ export function proveConformance(
   const all = allCombinations();
   for (let at = options.from; at < all.length; at++) {
     const combination = all[at]!;
-    const found = conform(combination, options.seed, options.operations);
+    const found = conform(combination, options.seed, options.operations, options.restores);
     proof.combinations++;
     if (found.refused) proof.refused++;
     proof.complaints.push(...found.complaints);

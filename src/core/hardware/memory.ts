@@ -59,7 +59,7 @@ export interface FrameWatcher {
 }
 
 /** Freed blocks of one length. */
-class FreeBlocks {
+export class FreeBlocks {
   private first = new Float64Array(16);
   private head = 0;
   count = 0;

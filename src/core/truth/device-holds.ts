@@ -5,13 +5,28 @@
  * may have asked again and been given the old translation. Only such domains have anything here; numbers of windows are those of
  * `exposure.ts`.
  */
-import type { Iotlb } from '../hardware/iotlb.ts';
+import type { EntryObserver, Iotlb } from '../hardware/iotlb.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
 
 /** A device as windows know it. */
 export interface TranslatingDevice {
   readonly index: number;
   readonly deviceTlb: Iotlb | null;
+}
+
+/** The observer of a device's TLB: passes on which device it is that an entry left. */
+export class LeavingEntries implements EntryObserver {
+  private readonly windows: { leftDevice(device: number, entry: number): void };
+  private readonly device: number;
+
+  constructor(windows: { leftDevice(device: number, entry: number): void }, device: number) {
+    this.windows = windows;
+    this.device = device;
+  }
+
+  dropped(entry: number): void {
+    this.windows.leftDevice(this.device, entry);
+  }
 }
 
 /** More than a device TLB has entries. */

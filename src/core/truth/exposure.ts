@@ -17,7 +17,7 @@ import type { DigestSink } from '../sim/digest-sink.ts';
 import { ExactSum } from '../sim/exact-sum.ts';
 import { growFloat64, growInt32 } from '../sim/growable.ts';
 import { Integral } from '../sim/integral.ts';
-import { DeviceHolds, type TranslatingDevice } from './device-holds.ts';
+import { DeviceHolds, LeavingEntries, type TranslatingDevice } from './device-holds.ts';
 import * as exposureLedgerConstants from './exposure-ledger.ts';
 import { ExposureLedger } from './exposure-ledger.ts';
 import type { TruthPages } from './pages.ts';
@@ -135,12 +135,13 @@ export class Exposure {
     this.watched++;
     this.pending.watched = true;
     this.holds.watch(index, deviceTlb!);
-    deviceTlb!.observer = {
-      dropped: (entry) => {
-        for (const window of this.holds.release(index, entry))
-          if (this.links[window * LINKS + ENTRY] === NO_ENTRY) this.closeActual(window, this.now);
-      },
-    };
+    deviceTlb!.observer = new LeavingEntries(this, index);
+  }
+
+  /** An entry left the TLB of a device. */
+  leftDevice(device: number, entry: number): void {
+    for (const window of this.holds.release(device, entry))
+      if (this.links[window * LINKS + ENTRY] === NO_ENTRY) this.closeActual(window, this.now);
   }
 
   /** A workload gets an account of its own. */

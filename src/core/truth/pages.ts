@@ -44,14 +44,15 @@ export interface IommuRange {
 
 type Block = (PageChunk | undefined)[];
 const emptyBlock = (): Block => new Array(CHUNKS).fill(undefined);
-const NO_BLOCK = emptyBlock();
 
 export class TruthPages {
+  /** Stands where there is none, and stays empty. */
+  private readonly noBlock = emptyBlock();
   /**
    * [page >>> 20][page >>> 9 modulo CHUNKS] for pages below 2^31. Arrays of full length from the start: one that is first written at its
    * far end becomes a hash table in V8, and the first page that most allocators hand out is the last one below 4 GiB.
    */
-  private readonly near: Block[] = new Array(CHUNKS).fill(NO_BLOCK);
+  private readonly near: Block[] = new Array(CHUNKS).fill(this.noBlock);
   private readonly far = new Map<number, PageChunk>();
   /** By `first`, disjoint. */
   readonly ranges: IommuRange[] = [];
@@ -73,7 +74,7 @@ export class TruthPages {
 
   private makeNear(page: number): PageChunk {
     const top = page >>> 20;
-    if (this.near[top] === NO_BLOCK) this.near[top] = emptyBlock();
+    if (this.near[top] === this.noBlock) this.near[top] = emptyBlock();
     const chunk = new PageChunk();
     this.near[top]![(page >>> 9) & (CHUNKS - 1)] = chunk;
     return chunk;
@@ -167,7 +168,7 @@ export class TruthPages {
 
   forEachChunk(visit: (firstPage: number, chunk: PageChunk) => void): void {
     this.near.forEach((block, top) => {
-      if (block === NO_BLOCK) return;
+      if (block === this.noBlock) return;
       block.forEach((chunk, at) => {
         if (chunk !== undefined) visit((top * CHUNKS + at) * PAGES, chunk);
       });

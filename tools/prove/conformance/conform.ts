@@ -1,5 +1,7 @@
 /** One combination through all it must stand: refused with a reason, or a history that keeps every invariant and one digest. */
 import { SpecError } from '../../../src/core/resolve-spec.ts';
+import type { Simulator } from '../../../src/core/simulator.ts';
+import { restore } from '../../../src/core/state/restore.ts';
 import { type Combination, impossible, nameOf } from './combinations.ts';
 import { type History, play } from './history.ts';
 
@@ -14,8 +16,27 @@ export interface Conformed {
 
 const CHANCES = [1, 2, 3, 10];
 
-/** @param operations of each history: one plain, one again in slices, and one for each failure */
-export function conform(combination: Combination, seed: number, operations: number): Conformed {
+/** Calls from one restored simulation to the next. */
+const RENEW_EVERY = 37;
+
+/** Now and then the simulation that is restored from the image of the one there was. */
+function renewing(complain: (line: string) => void): (simulator: Simulator) => Simulator {
+  let calls = 0;
+  return (simulator) => {
+    if (++calls % RENEW_EVERY !== 0) return simulator;
+    const image = simulator.save();
+    const restored = restore(simulator.spec, image);
+    const again = restored.save();
+    if (again.length !== image.length || again.some((byte, i) => byte !== image[i])) complain('another image');
+    return restored;
+  };
+}
+
+/**
+ * @param operations of each history: one plain, one again in slices, and one for each failure
+ * @param restores whether it is also played by simulations that are restored one from the other
+ */
+export function conform(combination: Combination, seed: number, operations: number, restores = false): Conformed {
   const found: Conformed = { refused: false, complaints: [], maps: 0, failures: 0, misuse: 0, packets: 0 };
   const complain = (what: string) => (line: string) =>
     found.complaints.push(`${nameOf(combination)}, ${what}: ${line}`);
@@ -34,6 +55,11 @@ export function conform(combination: Combination, seed: number, operations: numb
     if (reason !== null) complain('plain')('it was not refused');
     const sliced = attempt('in slices', { searchBudget: 3 }, 1);
     if (whole.digest !== sliced.digest) complain('in slices')('another digest');
+    if (restores) {
+      const renewed = attempt('restored', { searchBudget: 3, renew: renewing(complain('restored')) }, 50);
+      if (renewed.digest !== whole.digest || renewed.outcomes !== whole.outcomes)
+        complain('restored')('another history');
+    }
     for (const at of CHANCES)
       for (const what of ['address', 'frame'] as const)
         attempt(`${what} ${at} fails`, { failure: { of: what, at }, operations: Math.min(operations, 40 + at * 4) });

@@ -11,6 +11,7 @@ import { policies } from '../../../src/core/os/invalidation/index.ts';
 import { NO_PFN } from '../../../src/core/os/iova/allocator.ts';
 import { allocators } from '../../../src/core/os/iova/index.ts';
 import { resolveSpec } from '../../../src/core/resolve-spec.ts';
+import { Digest } from '../../../src/core/sim/digest.ts';
 import { Simulator } from '../../../src/core/simulator.ts';
 import type { Combination } from './combinations.ts';
 
@@ -22,6 +23,8 @@ export interface History {
   searchBudget?: number;
   /** The n-th allocation of an address, or of frames, fails. */
   failure?: { of: 'address' | 'frame'; at: number };
+  /** Called before each operation and between slices: the simulator to go on with, the same or one in the same state. */
+  renew?: (simulator: Simulator) => Simulator;
 }
 
 export interface Played {
@@ -31,6 +34,8 @@ export interface Played {
   failures: number;
   misuse: number;
   packets: number;
+  /** Of every outcome, and of the run's result. */
+  outcomes: string;
 }
 
 interface Live {
@@ -88,7 +93,8 @@ const STANDS = new Set(['passthrough', 'bounce', 'shadow', 'direct']);
 const COMPLAINTS_LAST = 20;
 
 class Player {
-  readonly simulator: Simulator;
+  simulator: Simulator;
+  private readonly outcomes = new Digest();
   readonly complaints: string[] = [];
   private readonly draw: (below: number) => number;
   private readonly history: History;
@@ -111,10 +117,20 @@ class Player {
     if (this.complaints.length < COMPLAINTS_LAST) this.complaints.push(`step ${this.step}: ${line}`);
   }
 
+  private renew(): void {
+    if (this.history.renew !== undefined) this.simulator = this.history.renew(this.simulator);
+  }
+
   private apply(operation: Operation): Outcome {
+    this.renew();
     let outcome = this.simulator.apply(operation);
     while (outcome === null) outcome = this.simulator.resume();
+    this.outcomes.text(JSON.stringify(outcome));
     return outcome;
+  }
+
+  heard(): string {
+    return this.outcomes.hex();
   }
 
   /** Result of an operation that nothing stands in the way of; null when the kernel ran out of something. */
@@ -151,7 +167,7 @@ class Player {
   }
 
   private map(): void {
-    const { draw, simulator } = this;
+    const { draw } = this;
     const device = 'abc'[draw(3)]!;
     const direction = (['to-device', 'from-device', 'bidirectional'] as const)[draw(3)]!;
     const cpu = draw(this.history.combination.cpus);
@@ -211,7 +227,7 @@ class Player {
                 this.complain(`${entry.iova} overlaps the live ${other.iova}: pages ${first}-${last}, ${from}-${to}`);
       if (device === 'b' && last > 0xfffff) this.complain(`${entry.iova} is beyond the 32 bits of the device`);
       if (policies[invalidation]!.reusesBeforeFlush === true) continue;
-      const truth = simulator.domains[domain]!.pages;
+      const truth = this.simulator.domains[domain]!.pages;
       for (let page = first; page <= last; page++)
         if ((truth.peek(page)?.window[page & 511] ?? -1) !== -1)
           this.complain(`${entry.iova} came back while a stale translation may answer for it`);
@@ -300,7 +316,6 @@ class Player {
 
   /** Traffic on all CPUs, in slices of so many events. */
   run(slice: number): void {
-    const { simulator } = this;
     const { cpus } = this.history.combination;
     const made = this.expect({
       op: 'workload',
@@ -313,23 +328,25 @@ class Player {
       cpus: Array.from({ length: cpus }, (_, cpu) => cpu),
     });
     if (made === null) return;
-    const started = simulator.startRun({ forNs: 40_000 });
+    this.renew();
+    const started = this.simulator.startRun({ forNs: 40_000 });
     if (started.status !== 'ok') {
       this.complain(`the run did not start: ${JSON.stringify(started)}`);
       return;
     }
-    while (!simulator.stepRun(slice));
-    this.packets = simulator.runResult().operations as number;
+    while (!this.simulator.stepRun(slice)) this.renew();
+    const result = this.simulator.runResult();
+    this.outcomes.text(JSON.stringify(result));
+    this.packets = result.operations as number;
     this.expect({ op: 'workload-remove', workload: made.id as string });
   }
 
   /** Gives everything back. What is left then is lost. */
   takeApart(): void {
-    const { simulator } = this;
     while (this.live.length > 0) this.unmap(this.live.length - 1);
     this.expect({ op: 'advance', ns: 2_000_000_000 });
     for (const device of ['a', 'b', 'c']) this.expect({ op: 'detach', device });
-    const { mappings, policy, domains } = simulator;
+    const { mappings, policy, domains } = this.simulator;
     if (mappings.count !== 0) this.complain(`${mappings.count} mappings are left`);
     if (policy.queued !== 0) this.complain(`${policy.queued} ranges are still held back`);
     for (const { allocator, id } of domains)
@@ -337,6 +354,7 @@ class Player {
         this.complain(`${allocator.liveRanges} ranges of ${id} are lost`);
     for (const device of ['a', 'b', 'c']) this.expect({ op: 'device-remove', device });
     for (const domain of ['shared', 'other']) this.expect({ op: 'domain-remove', domain });
+    const { simulator } = this;
     const metrics = simulator.read({ read: 'metrics' });
     if (metrics.status !== 'ok') throw new Error('the metrics cannot be read');
     const { exposure } = metrics.result as {
@@ -359,5 +377,5 @@ export function play(history: History, slice = 1_000): Played {
   const digest = player.simulator.digest();
   player.takeApart();
   const { complaints, maps, failures, misuse, packets } = player;
-  return { complaints, digest, maps, failures, misuse, packets };
+  return { complaints, digest, maps, failures, misuse, packets, outcomes: player.heard() };
 }

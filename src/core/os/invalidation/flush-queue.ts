@@ -26,7 +26,7 @@ const TIMEOUT_PS = 10e9;
 const SINGLE_TIMEOUT_PS = 1e12;
 
 /** One CPU's entries of one domain; one place stays empty, so that full and empty differ. */
-class Ring {
+export class Ring {
   readonly lock = new Lock('flush-queue');
   /** [place]: range, and how many flushes had begun when it was queued. */
   declare readonly pfn: Float64Array;
@@ -68,7 +68,7 @@ class Ring {
 /** Flushes whose ends are remembered: each CPU of 64 may be in the midst of one. */
 const ENDS = 128;
 
-class DomainQueue {
+export class DomainQueue {
   declare readonly domain: Domain;
   /** [cpu], or one for all; made when a CPU first unmaps here. */
   readonly rings: (Ring | undefined)[] = [];

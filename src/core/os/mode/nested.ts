@@ -84,7 +84,7 @@ export class NestedFlush extends IotlbFlush {
 const FIRST_TAG = -2;
 
 /** The tables of one guest's memory. */
-class GuestStage implements SecondStage, Tree {
+export class GuestStage implements SecondStage, Tree {
   readonly index: number;
   readonly tag: number;
   readonly levels: number;

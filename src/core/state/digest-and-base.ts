@@ -1,11 +1,11 @@
 /**
  * Where state is: what a digest covers, and which of it are times. Who adds a part with state adds it here, to both.
  */
-import { actingPolicy } from './boot/effective-policy.ts';
-import { Digest } from './sim/digest.ts';
-import { sorted } from './sim/sorted.ts';
-import type { Simulator } from './simulator.ts';
-import { coreVersion } from './version.ts';
+import { actingPolicy } from '../boot/effective-policy.ts';
+import { Digest } from '../sim/digest.ts';
+import { sorted } from '../sim/sorted.ts';
+import type { Simulator } from '../simulator.ts';
+import { coreVersion } from '../version.ts';
 
 /** 64 hex digits of all that acts: two simulations with the same go on alike. */
 export function digestOf(simulator: Simulator): string {
