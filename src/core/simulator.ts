@@ -67,6 +67,7 @@ import { EventQueue } from './sim/event-queue.ts';
 import type { Lock } from './sim/lock.ts';
 import { RandomStreams } from './sim/random.ts';
 import type { Notice, SimulatorApi } from './simulator-api.ts';
+import { sorted } from './sorted.ts';
 import type { ResolvedSpec } from './spec.ts';
 import { SpecError } from './spec-error.ts';
 import { Exposure } from './truth/exposure.ts';
@@ -746,12 +747,4 @@ function placeOfPool(frames: number, reserved: readonly { first: number; last: n
     if (way === undefined) return first;
     first = Math.ceil((way.last + 1) / 512) * 512;
   }
-}
-
-/** The same value with members in alphabetical order: how a spec was written does not act either. */
-export function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return Object.fromEntries(entries.map(([key, member]) => [key, sorted(member)]));
 }
