@@ -11,7 +11,10 @@ export class Child {
 
   private constructor(script: URL, words: readonly string[]) {
     this.script = script;
-    this.process = fork(fileURLToPath(script), words, { cwd: ROOT, execArgv: profiling() });
+    this.process = fork(fileURLToPath(script), words, {
+      cwd: ROOT,
+      execArgv: ['--import', './guard.mjs', ...profiling()],
+    });
   }
 
   /** @returns it, and what it sent when it was ready */

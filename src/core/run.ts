@@ -5,15 +5,23 @@
  */
 
 import { advanceBy } from './apply/time.ts';
-import { DONE, QUEUES, type Workload } from './devices/workload.ts';
+import type { Workload } from './devices/workload.ts';
+import * as workloadConstants from './devices/workload.ts';
+import * as eventKindsConstants from './event-kinds.ts';
 import { type LocksBefore, locksNow } from './look/locks.ts';
 import { deviceTlbTotals, runMetrics } from './look/metrics.ts';
 import { newRows } from './meter/work.ts';
 import type { Outcome, RunRequest } from './operations.ts';
 import { refuse } from './outcome.ts';
-import { HORIZON_NS } from './sim/clock.ts';
-import { EVENT, type Simulator } from './simulator.ts';
-import { SESSION } from './truth/exposure.ts';
+import * as clockConstants from './sim/clock.ts';
+import type { Simulator } from './simulator.ts';
+import * as exposureConstants from './truth/exposure.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { DONE, QUEUES } = workloadConstants;
+const { EVENT } = eventKindsConstants;
+const { HORIZON_NS } = clockConstants;
+const { SESSION } = exposureConstants;
 
 /** How often a condition on a metric is looked at. */
 const CHECK_EVERY_PS = 100_000_000;
@@ -39,22 +47,22 @@ export interface Baseline {
 }
 
 export class Run {
-  private readonly simulator: Simulator;
-  readonly request: RunRequest;
+  declare private readonly simulator: Simulator;
+  declare readonly request: RunRequest;
   ended = false;
-  readonly startNs: number;
+  declare readonly startNs: number;
   /** ps of the start beyond `startNs`. */
-  readonly startPs: number;
+  declare readonly startPs: number;
   /** Whole ns at which it ends by its time rule, plus `startPs` for `forNs`; Infinity without one. */
-  private readonly endNs: number;
-  private readonly endPs: number;
-  private readonly operationsGoal: number;
-  private readonly condition: { metric: string[]; above: number; below: number } | null;
+  declare private readonly endNs: number;
+  declare private readonly endPs: number;
+  declare private readonly operationsGoal: number;
+  declare private readonly condition: { metric: string[]; above: number; below: number } | null;
   private nextCheck = 0;
   private suspended: Workload | null = null;
   /** Handled so far, looks at the condition included: where a run stands, however it was sliced. */
   events = 0;
-  readonly baseline: Baseline;
+  declare readonly baseline: Baseline;
   /** Milli-cycles of flushes that timers did: they belong to the run, to no operation. */
   readonly timerRows = newRows();
 
@@ -121,11 +129,12 @@ export class Run {
 
   /** Arms the workloads' first events. */
   private begin(): void {
-    const { exposure, workloads, cpuAt, cpuHolder, work, clock } = this.simulator;
+    const { exposure, workloads, cpuAt, cpuHolder, cpuAsked, work, clock } = this.simulator;
     const { now } = clock;
     exposure.mark();
     work.contended = cpuAt.length > 1;
     cpuHolder.fill(-1);
+    cpuAsked.fill(0);
     for (let cpu = 0; cpu < cpuAt.length; cpu++) if (cpuAt[cpu]! < now) cpuAt[cpu] = now;
     this.nextCheck = now + CHECK_EVERY_PS;
     for (const workload of workloads.all()) {

@@ -1,77 +1,34 @@
 /**
- * One simulated machine: every part built and wired in one place, one `apply` that changes it, one queue of what is due.
+ * One simulation: a machine, one `apply` that changes it, one queue of what is due, runs.
  *
  * A session is its spec plus its operations: nothing else reaches the parts. Interactive operations are sequential: each starts at
  * session time, session time becomes its end, and what fell due meanwhile fires after it. Only runs overlap CPUs.
  */
-
-import { CostReplies } from './apply/cost.ts';
 import { type Applied, dispatch } from './apply/index.ts';
 import { assert } from './assert.ts';
-import { actingPolicy, type Effective, effectivePolicy, inCachingMode } from './boot/effective-policy.ts';
-import type { Workload } from './devices/workload.ts';
-import { EventLog } from './event-log.ts';
+import * as eventKindsConstants from './event-kinds.ts';
 import { faultNotice } from './fault-notice.ts';
-import { FaultLog } from './hardware/fault.ts';
-import { InvalidationUnit } from './hardware/invalidation.ts';
-import { Iotlb } from './hardware/iotlb.ts';
-import { HOST_TENANT, Memory, NO_FRAME, STANDING } from './hardware/memory.ts';
-import { NestedWalk } from './hardware/nested.ts';
-import { NotPresentCache } from './hardware/not-present-cache.ts';
-import { PageTables } from './hardware/page-table.ts';
-import { Iommu } from './hardware/translate.ts';
-import { WalkCacheLevel } from './hardware/walk-cache.ts';
-import type { SecondStage } from './hardware/watcher.ts';
+import * as memoryConstants from './hardware/memory.ts';
 import { look } from './look/index.ts';
 import { sessionPolicy } from './look/policy.ts';
-import { assumptionsOf, type CostProfile, type Costs, costsOf, profiles, type StepName } from './meter/cost-profile.ts';
-import { Counters } from './meter/counters.ts';
-import { Work } from './meter/work.ts';
+import { Machine } from './machine.ts';
 import type { Operation, Outcome, RunRequest } from './operations.ts';
-import type { Buffer, Tenant } from './os/buffer.ts';
-import type { Device } from './os/device.ts';
-import { DmaApi, type DmaApiParts } from './os/dma-api.ts';
-import { Domain } from './os/domain.ts';
-import { policies } from './os/invalidation/index.ts';
-import type { InvalidationPolicy, PolicyEntry } from './os/invalidation/policy.ts';
-import { strict } from './os/invalidation/strict.ts';
-import { IommuApi } from './os/iommu-api.ts';
-import { IotlbFlush } from './os/iotlb-flush.ts';
-import { type AllocatorEntry, TIMERS } from './os/iova/allocator.ts';
-import { AllocatorCall } from './os/iova/call.ts';
-import { allocators } from './os/iova/index.ts';
-import { Mappings } from './os/mappings.ts';
-import { bounce, poolDefaults } from './os/mode/bounce.ts';
-import { BouncePool, SLOT_BYTES } from './os/mode/bounce-pool.ts';
-import { EmulatedFlush } from './os/mode/emulated.ts';
-import type { GuestMemory } from './os/mode/guest-memory.ts';
-import { modes, parametersOf } from './os/mode/index.ts';
-import type { ModeEntry, ModeParts } from './os/mode/mode.ts';
-import { NestedFlush } from './os/mode/nested.ts';
-import { HostMapper, HostQueue } from './os/mode/paravirtual.ts';
-import { PartialPages } from './os/mode/partial-pages.ts';
-import { PageMapper } from './os/page-mapper.ts';
-import { Registry } from './os/registry.ts';
+import * as allocatorConstants from './os/iova/allocator.ts';
 import { refuse } from './outcome.ts';
 import type { Reading } from './reading.ts';
-
 import { Run } from './run.ts';
-import { formatAddress, parseAddress, parsed } from './sim/address.ts';
-import { Clock, REBASE_PS } from './sim/clock.ts';
-import { Digest } from './sim/digest.ts';
-import { EventQueue } from './sim/event-queue.ts';
-import type { Lock } from './sim/lock.ts';
-import { RandomStreams } from './sim/random.ts';
+import * as clockConstants from './sim/clock.ts';
 import type { Notice, SimulatorApi } from './simulator-api.ts';
 import type { ResolvedSpec } from './spec.ts';
 import { SpecError } from './spec-error.ts';
+import { digestOf, moveBase } from './state/digest-and-base.ts';
 import { save } from './state/save.ts';
-import { Exposure } from './truth/exposure.ts';
-import { Oracle, verdictNames } from './truth/oracle.ts';
-import { coreVersion } from './version.ts';
 
-/** Kinds of events. A timer of the kernel fires on the CPU that armed it, which the kind says: `timerOnCpu` + cpu. */
-export const EVENT = { hardware: 0, timerOnCpu: 1000, allocatorOnCpu: 2000, workload: 100_000 } as const;
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { EVENT } = eventKindsConstants;
+const { HOST_TENANT, NO_FRAME } = memoryConstants;
+const { TIMERS } = allocatorConstants;
+const { REBASE_PS } = clockConstants;
 
 /** Operations that the event log names: those that change what the machine is made of. */
 const LOGGED: ReadonlySet<string> = new Set([
@@ -85,78 +42,20 @@ const LOGGED: ReadonlySet<string> = new Set([
   'workload-remove',
 ]);
 
-export class Simulator implements SimulatorApi {
-  readonly spec: ResolvedSpec;
-  readonly profile: CostProfile;
-  readonly costs: Costs;
-  readonly costReplies: CostReplies;
-  readonly clock = new Clock();
-  readonly queue = new EventQueue();
-  readonly random: RandomStreams;
-  readonly counters = new Counters();
-  readonly work: Work;
-  /** What allocators are told and answer beside addresses. */
-  readonly call = new AllocatorCall(this.counters);
-  readonly memory: Memory;
-  readonly tables: PageTables;
-  readonly iotlb: Iotlb;
-  readonly walkCaches: WalkCacheLevel[];
-  /** The walk of two stages; null in all modes but that of them. */
-  readonly nested: NestedWalk | null;
-  /** What keeps guests' memory mapped; null where nobody does. */
-  readonly hypervisor: GuestMemory | null;
-  readonly faults: FaultLog;
-  readonly exposure: Exposure;
-  readonly mappings = new Mappings();
-  readonly oracle: Oracle;
-  readonly unit: InvalidationUnit;
-  readonly flush: IotlbFlush;
-  readonly mapper: PageMapper;
-  readonly allocatorEntry: AllocatorEntry;
-  readonly effective: Effective;
-  readonly policyEntry: PolicyEntry;
-  /** In force in every domain but those of untrusted devices. */
-  readonly policy: InvalidationPolicy;
-  /** In force in those; the same object where an untrusted device makes no difference. */
-  readonly untrustedEntry: PolicyEntry;
-  readonly untrustedPolicy: InvalidationPolicy;
-  readonly modeEntry: ModeEntry;
-  /** Whether the hardware, or the hypervisor that plays it, caches what is not present. */
-  readonly cachingMode: boolean;
-  readonly notPresent: NotPresentCache | null;
-  private readonly modeParts: Omit<ModeParts, 'dma'>;
-  readonly dma: DmaApi;
-  readonly iommuApi: IommuApi;
-  readonly iommu: Iommu<Domain>;
-  readonly log = new EventLog();
-
-  readonly tenants = new Registry<Tenant>('ten_');
-  /** [index]: every domain there ever was. */
-  readonly domains: Domain[] = [];
-  readonly domainNames = new Registry<Domain>('dom_');
-  readonly devices = new Registry<Device>('dev_');
-  /** [index]: every device there ever was. */
-  readonly everyDevice: Device[] = [];
-  readonly buffers = new Registry<Buffer>('buf_');
-  readonly workloads = new Registry<Workload>('wl_');
-  /** [index]: every workload there ever was; the accounts of exposure are numbered alike. */
-  readonly workloadAt: (Workload | undefined)[] = [];
-
+export class Simulator extends Machine implements SimulatorApi {
   /** [cpu]: ps after the clock's base up to which it is busy; ps it has worked since the session began. */
-  readonly cpuAt: Float64Array;
-  readonly cpuBusyPs: Float64Array;
-  readonly reserved: { first: number; last: number }[] = [];
-
+  declare readonly cpuAt: Float64Array;
+  declare readonly cpuBusyPs: Float64Array;
   /** [cpu]: workload whose poll holds it between two packets, -1 none. */
-  readonly cpuHolder: Int32Array;
+  declare readonly cpuHolder: Int32Array;
+  /** [cpu]: 1 once another workload than its holder has found it taken, and nobody has given way since. */
+  declare readonly cpuAsked: Uint8Array;
   /** Frames of a coherent mapping whose address search yielded; NO_FRAME otherwise. */
   coherentFrames = NO_FRAME;
 
   operations = 0;
   version = 0;
   searchBudget = Number.POSITIVE_INFINITY;
-  run: Run | null = null;
-  private readonly dmaParts: DmaApiParts;
   private pending: Operation | null = null;
   /** The next `begin` belongs to an operation whose search yielded: what it has worked so far stays booked. */
   private resuming = false;
@@ -165,163 +64,13 @@ export class Simulator implements SimulatorApi {
 
   /** @throws SpecError when the spec's own tenants, domains, devices or workloads cannot be made */
   constructor(spec: ResolvedSpec) {
-    this.spec = spec;
-    const { machine, iommu } = spec;
-    this.effective = effectivePolicy(spec);
-    const { policy, untrusted } = this.effective;
-    this.profile = profiles[spec.costs.profile]!;
-    this.costs = costsOf(this.profile, spec.costs.overrides);
-    this.random = new RandomStreams(spec.seed);
-    this.work = new Work(machine.cpuGhz, this.costs.lockHandoff, this.clock);
-    this.memory = new Memory(machine.memoryBytes, machine.frameReuse, this.random.stream('frames'));
-    this.tables = new PageTables(this.memory);
-    this.iotlb = new Iotlb(iommu.iotlb.entries, iommu.iotlb.ways, iommu.iotlb.replacement, this.random.stream('iotlb'));
-    // The spec counts from the root; here [0] is the cache whose entries point to leaf tables.
-    const makeWalkCaches = () =>
-      [...iommu.walkCache.entriesPerLevel].reverse().map((entries, i) => new WalkCacheLevel(i + 1, entries));
-    this.walkCaches = makeWalkCaches();
-    this.faults = new FaultLog(iommu.faultLogEntries);
-    const pagesOf = (domain: number) => this.domains[domain]!.pages;
-    this.exposure = new Exposure(this.iotlb, pagesOf, (domain) => this.domains[domain]?.deviceTlbs ?? []);
-    this.oracle = new Oracle(this.memory, this.mappings, this.iotlb, this.counters, this.clock);
-    this.cachingMode = inCachingMode(spec);
-    this.notPresent = this.cachingMode ? new NotPresentCache() : null;
-    this.unit = new InvalidationUnit(
-      iommu.invalidation,
-      machine.cpus,
-      this.iotlb,
-      this.walkCaches,
-      this.counters,
-      this.exposure,
-      this.notPresent,
-    );
-    this.modeEntry = modes[policy.mode]!;
-    this.nested =
-      this.modeEntry.kind === 'nested' ? new NestedWalk(this.tables, this.walkCaches, makeWalkCaches()) : null;
-    [this.flush, this.mapper] = this.wayToTheChip();
-    this.hypervisor =
-      this.modeEntry.hypervisor?.({
-        memory: this.memory,
-        tables: this.tables,
-        mapper: this.mapper,
-        unit: this.unit,
-        work: this.work,
-        costs: this.costs,
-        clock: this.clock,
-        levels: iommu.levels,
-        superpages: iommu.superpages,
-        coherent: iommu.coherent,
-        nested: this.nested,
-      }) ?? null;
-    this.allocatorEntry = allocators[policy.allocator.kind]!;
-    this.policyEntry = policies[policy.invalidation.kind]!;
-    this.costReplies = new CostReplies(this.profile, spec.costs.overrides, {
-      translates: this.modeEntry.allocates,
-      steps: [
-        ...(this.modeEntry.stepsWith?.(parametersOf(spec)) ?? this.modeEntry.steps),
-        ...(this.modeEntry.allocates
-          ? (this.allocatorEntry.costStepsWith?.(policy.allocator) ?? this.allocatorEntry.costSteps)
-          : []),
-      ],
-      spares: this.modeEntry.spares,
-      deferred: this.policyEntry.deferred,
-      coherent: iommu.coherent,
-    });
-    this.untrustedEntry = policies[untrusted.kind]!;
-    const policyParts = {
-      work: this.work,
-      costs: this.costs,
-      counters: this.counters,
-      flush: this.flush,
-      unit: this.unit,
-      tables: this.tables,
-      domains: this.domains,
-      cachingMode: this.cachingMode,
-      clearPtes: (domain: Domain, pfn: number, pages: number) => this.dma.clearPtes(domain, pfn, pages),
-      freeIova: (domain: Domain, pfn: number, pages: number) => this.dma.freeIova(domain, pfn, pages),
-      arm: (ps: number, token: number) => this.queue.arm(ps, EVENT.timerOnCpu + this.work.cpu, token),
-      armHardware: (ps: number, token: number) => this.queue.arm(ps, EVENT.hardware, token),
-      cpus: machine.cpus,
-    };
-    this.policy = this.policyEntry.create({ ...policyParts, parameters: policy.invalidation });
-    this.untrustedPolicy =
-      this.untrustedEntry === this.policyEntry
-        ? this.policy
-        : this.untrustedEntry.create({ ...policyParts, parameters: untrusted });
-    this.modeParts = {
-      clock: this.clock,
-      work: this.work,
-      costs: this.costs,
-      counters: this.counters,
-      memory: this.memory,
-      tables: this.tables,
-      mapper: this.mapper,
-      mappings: this.mappings,
-      oracle: this.oracle,
-      unit: this.unit,
-      flush: this.flush,
-      domains: this.domains,
-      cpus: machine.cpus,
-      bouncePool: (aligned) => this.makeBouncePool(aligned),
-      strict: strict.create({ ...policyParts, parameters: strict.defaults }),
-      parameters: parametersOf(spec),
-    };
-    const parts = {
-      clock: this.clock,
-      work: this.work,
-      costs: this.costs,
-      counters: this.counters,
-      memory: this.memory,
-      tables: this.tables,
-      mapper: this.mapper,
-      mappings: this.mappings,
-      exposure: this.exposure,
-      oracle: this.oracle,
-      flush: this.flush,
-      mode: (dma: DmaApi) => this.modeEntry.create({ ...this.modeParts, dma }),
-      plain:
-        this.modeEntry.kind === 'translate' &&
-        !this.cachingMode &&
-        !this.mapper.locks &&
-        this.allocatorEntry.keepsMappings !== true,
-      keepsMappings: this.allocatorEntry.keepsMappings === true,
-      byFrame: this.allocatorEntry.byFrame === true,
-      cachingMode: this.cachingMode,
-      always32BitFirst: this.allocatorEntry.always32BitFirst && !policy.forcedac,
-      call: this.call,
-      findCost: this.allocatorEntry.findStep === null ? 0 : this.costs[this.allocatorEntry.findStep],
-      domains: this.domains,
-    };
-    this.dmaParts = parts;
-    const interrupts: { first: number; last: number }[] = [];
-    for (const region of iommu.reservedRegions) {
-      parseAddress(region.start);
-      const first = parsed.page;
-      parseAddress(region.end);
-      this.reserved.push({ first, last: parsed.page });
-      if (region.type === 'msi') interrupts.push({ first, last: parsed.page });
-    }
-    this.dma = new DmaApi(parts);
-    this.iommuApi = new IommuApi(parts);
-    this.iommu = new Iommu({
-      iotlb: this.iotlb,
-      tables: this.tables,
-      walkCaches: this.walkCaches,
-      oracle: this.oracle,
-      exposure: this.exposure,
-      faults: this.faults,
-      counters: this.counters,
-      clock: this.clock,
-      passthrough: this.modeEntry.kind === 'passthrough',
-      interrupts,
-      domainAt: (index) => this.domains[index]!,
-      notPresent: this.notPresent,
-      nested: this.nested,
-    });
+    super(spec);
+    const { machine } = spec;
     this.iommu.onFault = () => faultNotice(this);
     this.cpuAt = new Float64Array(machine.cpus);
     this.cpuBusyPs = new Float64Array(machine.cpus);
     this.cpuHolder = new Int32Array(machine.cpus).fill(-1);
+    this.cpuAsked = new Uint8Array(machine.cpus);
     this.tenants.next = HOST_TENANT + 1;
     this.build();
   }
@@ -347,128 +96,6 @@ export class Simulator implements SimulatorApi {
 
   get timePs(): string {
     return this.clock.timePs;
-  }
-
-  /** What invalidations and table entries go through: the chip itself, or a hypervisor. */
-  private wayToTheChip(): [IotlbFlush, PageMapper] {
-    const { tables, work, costs, counters, unit, spec } = this;
-    const { superpages, coherent, pageTableLock, invalidation } = spec.iommu;
-    if (this.modeEntry.kind === 'paravirtual') {
-      const queue = new HostQueue(unit, work, costs, counters, tables, this.domains);
-      queue.cleared = (domain, first, pages, at) => this.exposure.cleared(domain.index, first, first + pages - 1, at);
-      return [queue, new HostMapper(tables, work, costs, counters, superpages, coherent, queue)];
-    }
-    const mapper = new PageMapper(tables, work, costs, counters, superpages, coherent, pageTableLock);
-    const { batchDescriptors } = invalidation;
-    if (this.modeEntry.kind === 'nested')
-      return [
-        new NestedFlush(unit, work, costs, counters, batchDescriptors, parametersOf(spec).propagate !== false),
-        mapper,
-      ];
-    if (this.modeEntry.kind !== 'emulated')
-      return [new IotlbFlush(unit, work, costs, counters, batchDescriptors), mapper];
-    const sidecore = parametersOf(spec).handling === 'sidecore';
-    return [new EmulatedFlush(unit, work, costs, counters, batchDescriptors, sidecore), mapper];
-  }
-
-  /** @param aligned on 2 MiB, where nothing of the machine lies yet: the pool stays mapped, in large pages */
-  private makeBouncePool(aligned: boolean): BouncePool | null {
-    const { memory, spec } = this;
-    const { poolBytes } = { ...poolDefaults, ...spec.policy.bounce };
-    const frames = poolBytes / 4096;
-    let first = NO_FRAME;
-    if (aligned) {
-      first = placeOfPool(frames, this.reserved);
-      if (first + frames > memory.frames) return null;
-      memory.claim(first, frames, HOST_TENANT);
-      memory.setStanding(first, frames, STANDING.pool);
-    } else first = memory.allocate(frames, HOST_TENANT);
-    return first === NO_FRAME ? null : this.poolAt(first);
-  }
-
-  /** The pool of the spec's size, from a frame on. */
-  poolAt(first: number): BouncePool {
-    const { spec } = this;
-    const { poolBytes, areas } = { ...poolDefaults, ...spec.policy.bounce };
-    this.bouncePool = new BouncePool(this, first, poolBytes / SLOT_BYTES, areas === 'one' ? 1 : spec.machine.cpus);
-    const pool = this.bouncePool;
-    // An operation that fails says so itself; in a run it is the workload that lives with it.
-    pool.onFull = () => {
-      if (this.run === null || this.run.ended) return;
-      this.log.add('bounce-pool-full', this.clock.toNs(this.work.now()), { detail: pool.complaint });
-    };
-    return pool;
-  }
-
-  /** The pool that copies are in; null until there is one. */
-  bouncePool: BouncePool | null = null;
-
-  /** Makes ready for a device that is not to see a byte beside its buffers. @returns false without frames for the copies */
-  readyForUntrusted(): boolean {
-    if (!this.modeEntry.translates || this.dma.partial !== null) return true;
-    const pool = this.modeParts.bouncePool(false);
-    if (pool === null) return false;
-    this.costReplies.also([...bounce.steps, 'zeroByte']);
-    this.copyPartialPages(pool);
-    return true;
-  }
-
-  copyPartialPages(pool: BouncePool): void {
-    this.dma.partial = new PartialPages({ ...this.modeParts, ...this.dmaParts, dma: this.dma }, pool);
-  }
-
-  /** A domain, made for a device or by itself; null when there is no frame for its root table. */
-  makeDomain(name: string | null, tenant: number, levels: number): Domain | null {
-    const { hypervisor } = this;
-    if (hypervisor !== null && !hypervisor.ready(tenant)) return null;
-    const domain = this.domainOf(name, tenant, levels, hypervisor?.secondStageOf(tenant) ?? null);
-    if (domain.root < 0) {
-      hypervisor?.settle(tenant);
-      return null;
-    }
-    if (hypervisor?.domainMade(domain) === false || this.dma.mode?.domainMade(domain) === false) {
-      this.tables.destroy(domain.root, domain.levels);
-      hypervisor?.settle(tenant);
-      return null;
-    }
-    this.domains.push(domain);
-    this.domainNames.add(domain);
-    return domain;
-  }
-
-  /** One more domain, of which nobody else knows yet. */
-  domainOf(name: string | null, tenant: number, levels: number, secondStage: SecondStage | null): Domain {
-    return new Domain(
-      this.domains.length,
-      name,
-      tenant,
-      levels,
-      this.tables,
-      this.allocatorEntry,
-      {
-        parameters: this.spec.policy.allocator,
-        call: this.call,
-        cpus: this.spec.machine.cpus,
-        frames: this.memory.frames,
-        arm: (domain, delayPs, token) =>
-          this.queue.arm(
-            this.work.now() + delayPs,
-            EVENT.allocatorOnCpu + this.work.cpu,
-            domain.index * TIMERS + token,
-          ),
-        flushes: this.policyEntry.needsCircular,
-        exhausted: (domain) => this.dma.exhausted(domain),
-      },
-      this.dma.mode?.standing ? [...this.reserved, this.dma.mode.standing] : this.reserved,
-      this.policy,
-      this.policyEntry,
-      secondStage,
-    );
-  }
-
-  /** A device by index, also one that was removed while mappings of it live on. */
-  deviceAt(index: number): Device {
-    return this.everyDevice[index]!;
   }
 
   apply(operation: Operation): Outcome | null {
@@ -562,77 +189,21 @@ export class Simulator implements SimulatorApi {
   /** Whether a workload may start work on a CPU now; if not, it tries again at `cpuAt[cpu]`. */
   mayRun(cpu: number, workload: number, now: number): boolean {
     const holder = this.cpuHolder[cpu]!;
-    return this.cpuAt[cpu]! <= now && (holder < 0 || holder === workload);
+    if (this.cpuAt[cpu]! <= now && (holder < 0 || holder === workload)) return true;
+    if (holder >= 0 && holder !== workload) this.cpuAsked[cpu] = 1;
+    return false;
   }
 
-  /** Tells subscribers of a verdict that is not `ok`. */
-  noteVerdict(
-    workload: Workload,
-    page: number,
-    offset: number,
-    lengthBytes: number,
-    write: boolean,
-    verdict: number,
-    now: number,
-  ): void {
-    if (this.log.full) return;
-    const timeNs = this.clock.toNs(now);
-    this.log.notice({
-      topic: 'verdicts',
-      timeNs,
-      data: {
-        workload: workload.id,
-        device: workload.target.id,
-        iova: formatAddress(page, offset),
-        lengthBytes,
-        access: write ? 'write' : 'read',
-        verdict: verdictNames[verdict],
-      },
-    });
+  /** Its holder lets a CPU go. @returns whether another workload waits for it: the holder then goes behind all who do */
+  letGo(cpu: number): boolean {
+    this.cpuHolder[cpu] = -1;
+    if (this.cpuAsked[cpu] === 0) return false;
+    this.cpuAsked[cpu] = 0;
+    return true;
   }
 
   rebaseWhenFar(): void {
-    if (this.clock.now < REBASE_PS) return;
-    const ps = this.clock.moveBase();
-    this.queue.rebase(ps);
-    for (let cpu = 0; cpu < this.cpuAt.length; cpu++) this.cpuAt[cpu]! -= ps;
-    this.exposure.rebase(ps);
-    this.policy.rebase(ps);
-    this.oracle.residual.rebase(ps);
-    for (const lock of this.locks()) lock.rebase(ps);
-    for (const queue of this.unit.queues) queue.rebase(ps);
-    for (const domain of this.domains) domain.inFlightUntil -= ps;
-    for (const device of this.devices.all()) {
-      device.lastEndPs -= ps;
-      device.history?.rebase(ps);
-    }
-    for (const workload of this.workloads.all()) workload.moveBase(ps);
-    this.run?.rebase(ps);
-  }
-
-  locks(): Lock[] {
-    const { pageTableLock } = this.spec.iommu;
-    return [
-      ...this.flush.locks,
-      ...this.policy.locks,
-      ...this.domains.flatMap(({ locks, tableLock }) => (pageTableLock ? [...locks, tableLock] : locks)),
-      ...(this.dma.mode?.locks ?? []),
-      ...(this.dma.partial?.pool.locks ?? []),
-    ];
-  }
-
-  /** Assumed steps of the profile that invalidations, device TLBs and lock hand-offs have taken so far. */
-  hardwareAssumptions(): StepName[] {
-    const { counters, flush } = this;
-    const used: Partial<Record<StepName, boolean>> = {
-      invalidationSubmit: flush.met,
-      invalidationHardware: flush.met,
-      invalidationDescriptor: flush.batched,
-      deviceTlbInvalidation: counters.deviceTlbInvalidations > 0,
-      translationRequest: counters.translationRequests > 0,
-      lockHandoff: this.locks().some(({ waits }) => waits > 0),
-    };
-    return assumptionsOf(this.profile, this.spec.costs.overrides).filter((step) => used[step] === true);
+    if (this.clock.now >= REBASE_PS) moveBase(this);
   }
 
   read(reading: Reading): Outcome {
@@ -690,6 +261,10 @@ export class Simulator implements SimulatorApi {
     return this.log.drain(limit);
   }
 
+  digest(): string {
+    return digestOf(this);
+  }
+
   get savable(): boolean {
     return this.pending === null;
   }
@@ -698,81 +273,4 @@ export class Simulator implements SimulatorApi {
     assert(this.savable, 'an operation is suspended: no state can be saved before it was resumed to its end');
     return save(this);
   }
-
-  digest(): string {
-    const sink = new Digest();
-    // Tenants, domains, devices and workloads are digested as they are now, by number: their names do not act. Nor does it matter how
-    // the policy in force came about: by members, by a command line, or in the place of another.
-    const {
-      name: _name,
-      title: _title,
-      kernelCommandLine: _line,
-      iommu: { deferredFlush: _deferredFlush, ...iommu },
-      tenants: _tenants,
-      domains: _domains,
-      devices: _devices,
-      workloads: _workloads,
-      ...spec
-    } = this.spec;
-    sink.text(coreVersion);
-    sink.text(JSON.stringify(sorted({ ...spec, iommu, policy: actingPolicy(this.effective) })));
-    sink.number(this.clock.baseNs + Math.floor(this.clock.now / 1000));
-    sink.number(this.clock.now % 1000);
-    this.queue.digest(sink, this.clock.baseNs);
-    this.random.digest(sink);
-    this.counters.digest(sink);
-    this.memory.digest(sink);
-    this.tables.digest(sink);
-    this.iotlb.digest(sink);
-    for (const level of this.walkCaches) level.digest(sink);
-    this.notPresent?.digest(sink);
-    this.nested?.digest(sink);
-    this.hypervisor?.digest(sink);
-    this.faults.digest(sink);
-    this.exposure.digest(sink);
-    this.oracle.digest(sink);
-    this.mappings.digest(sink);
-    this.flush.digest(sink);
-    this.policy.digest(sink);
-    this.dma.mode?.digest(sink);
-    this.dma.partial?.digest(sink);
-    for (const lock of this.dma.mode?.locks ?? []) lock.digest(sink);
-    for (const lock of this.dma.partial?.pool.locks ?? []) lock.digest(sink);
-    for (const domain of this.domains) domain.digest(sink);
-    for (const device of this.devices.all()) device.digest(sink);
-    for (const tenant of this.tenants.all()) {
-      sink.number(tenant.index);
-      sink.text(tenant.kind);
-      sink.number(tenant.memoryBytes ?? -1);
-    }
-    for (const buffer of this.buffers.all()) {
-      sink.number(buffer.index);
-      sink.number(buffer.tenant);
-      sink.number(buffer.frame);
-      sink.number(buffer.frames);
-    }
-    for (const workload of this.workloads.all()) workload.digest(sink);
-    sink.column(this.cpuAt, this.cpuAt.length);
-    sink.column(this.cpuBusyPs, this.cpuBusyPs.length);
-    return sink.hex();
-  }
-}
-
-/** The lowest frame on a 2 MiB boundary, 0 excepted, from which on so many frames meet no reserved region. */
-function placeOfPool(frames: number, reserved: readonly { first: number; last: number }[]): number {
-  let first = 512;
-  for (;;) {
-    const last = first + frames - 1;
-    const way = reserved.find((region) => region.first <= last && region.last >= first);
-    if (way === undefined) return first;
-    first = Math.ceil((way.last + 1) / 512) * 512;
-  }
-}
-
-/** The same value with members in alphabetical order: how a spec was written does not act either. */
-export function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return Object.fromEntries(entries.map(([key, member]) => [key, sorted(member)]));
 }

@@ -158,10 +158,15 @@ function orSpecProblem(build: () => unknown): Reply<unknown> {
 
 function create(id: string, number: number, input: Record<string, unknown>): CreatedSession {
   const spec = core.resolveSpec(input);
-  const session = new Session(id, number, spec, around);
+  const session = new Session(id, number, nameless(spec), around);
   sessions.set(id, session);
   const { coreVersion } = core;
   return { ...session.status(), spec: spec as unknown as Record<string, unknown>, coreVersion };
+}
+
+/** What it is called is the main thread's to know and may change; an image is of one spec. */
+function nameless({ name: _name, title: _title, ...spec }: ResolvedSpec): ResolvedSpec {
+  return spec;
 }
 
 /** Answers once the session is as it was. */
@@ -175,7 +180,7 @@ function wake(message: Call & { kind: 'wake' }, answer: (reply: Reply<unknown>) 
     );
     return;
   }
-  const spec = message.spec as unknown as ResolvedSpec;
+  const spec = nameless(message.spec as unknown as ResolvedSpec);
   revive(number, spec).then(
     (revived) => {
       if (digest !== null && revived.simulator.digest() !== digest) {

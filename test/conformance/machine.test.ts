@@ -23,6 +23,11 @@ describe('what can be combined keeps every invariant', () => {
     });
 });
 
+test('a history that once differed in slices: a ring is set up where its searches yield', () => {
+  const combination = { allocator: 'rbtree', invalidation: 'deferred-2008', mode: 'translate', cpus: 2 };
+  assert.deepEqual(conform(combination, 2, 120).complaints, []);
+});
+
 test('what cannot be combined is refused with its reason', () => {
   const refused = allCombinations().filter((combination) => impossible(combination) !== null && combination.cpus === 1);
   assert.ok(refused.length > 0);

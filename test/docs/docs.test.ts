@@ -38,6 +38,15 @@ describe('generated parts', () => {
   });
 });
 
+test('every allocator has a page with a transcript', () => {
+  const { allocators } = catalog() as Record<string, { kind: string }[]>;
+  for (const { kind } of allocators!) {
+    const page = `docs/allocators/${kind}.md`;
+    assert.ok(existsSync(page), page);
+    assert.match(readFileSync(page, 'utf8'), /<!-- generated: .+ -->\n\n```console\n\$ curl /, page);
+  }
+});
+
 test('every link to a file of the project leads to one, and to a heading that it has', () => {
   const broken = pages().flatMap((page) => {
     const text = readFileSync(page, 'utf8');

@@ -1,18 +1,11 @@
 /** What the pages of `docs/allocators/` show, as `curl` commands: each list of steps is one block of a page. */
+import { bitmapScenes } from './allocators/bitmaps.ts';
+import { keeperScenes } from './allocators/keepers.ts';
+import { poolScenes } from './allocators/pools.ts';
+import { sbaScenes } from './allocators/sba.ts';
+import { treeScenes } from './allocators/trees.ts';
+import { CREATED, create, inside, JSON_TYPE, ops, readRun, STARTED, startRun } from './commands.ts';
 import type { Shown, Step } from './curl.ts';
-
-const JSON_TYPE = "-H 'content-type: application/json'";
-
-const create = (spec: string): string => `curl -s localhost:8080/v1/sessions ${JSON_TYPE} -d '${spec}'`;
-const startRun = (session: string, request: string): string =>
-  `curl -s localhost:8080/v1/sessions/${session}/runs ${JSON_TYPE} -d '${request}'`;
-const readRun = (session: string): string => `curl -s localhost:8080/v1/sessions/${session}/runs/run_1`;
-const inside = (session: string): string => `curl -s localhost:8080/v1/sessions/${session}/allocator`;
-const ops = (session: string, lines: string[]): string =>
-  `curl -s localhost:8080/v1/sessions/${session}/ops -H 'content-type: application/x-ndjson' --data-binary @- <<'OPS'\n${lines.join('\n')}\nOPS`;
-
-const CREATED: Shown = { name: true, state: true };
-const STARTED: Shown = { id: true };
 
 /** A hole of eight pages, all that is left below 4 GiB, and a request for eight pages. */
 const hole = (name: string, kind: string): Step[] => [
@@ -97,6 +90,11 @@ const depot: Step[] = [
 ];
 
 export const allocatorScenes: Record<string, Step[]> = {
+  ...treeScenes,
+  ...bitmapScenes,
+  ...poolScenes,
+  ...sbaScenes,
+  ...keeperScenes,
   'maple exact hole': [...hole('gap', 'maple'), { curl: inside('gap'), show: { max32AllocSize: true, levels: true } }],
   'maple the tree': hole('tree', 'rbtree'),
   'rcache cliff': [...cliff('pages-32', 131_072), ...cliff('pages-33', 135_168)],

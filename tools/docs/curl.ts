@@ -128,7 +128,8 @@ function pick(value: unknown, show: Shown): unknown {
 
 const WIDTH = 118;
 
-function flat(value: unknown): string {
+/** JSON on one line, spaced as the docs have it. */
+export function flat(value: unknown): string {
   return JSON.stringify(value, null, 1)
     .replaceAll(/\n\s*/g, ' ')
     .replaceAll(/([[{]) | ([\]}])/g, '$1$2');

@@ -9,6 +9,7 @@ import { recordedParts } from '../recorded-lines/parts.ts';
 import { type Part, sceneParts, threadParts } from '../thread-2008/parts.ts';
 import { workloadParts } from '../workloads/parts.ts';
 import { fidelityParts } from './fidelity.ts';
+import { hazardParts } from './hazards.ts';
 import * as reference from './reference.ts';
 
 export const PARTS: Record<string, Part> = {
@@ -30,6 +31,7 @@ export const PARTS: Record<string, Part> = {
   ...effectivePolicyParts,
   ...workloadParts,
   ...modeParts,
+  ...hazardParts,
 };
 
 const MARKED = /(<!-- generated: (.+?) -->\n)([\s\S]*?)(<!-- end -->)/g;

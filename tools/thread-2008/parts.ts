@@ -2,6 +2,7 @@
 import { allocatorScenes } from '../docs/allocators.ts';
 import type { Step, Transcriber } from '../docs/curl.ts';
 import { startTranscriber } from '../docs/curl.ts';
+import { policyScenes } from '../docs/policies.ts';
 import { batchingTable, breakdownTable } from './batching.ts';
 import { diskTable } from './disks.ts';
 import { hostileTable } from './hostile.ts';
@@ -47,5 +48,7 @@ export const threadParts: Record<string, Part> = {
 export const sceneParts: Record<string, Part> = {
   'worked example': scene(scenes.readme),
   'bad input': scene(scenes.badInput),
-  ...Object.fromEntries(Object.entries(allocatorScenes).map(([name, steps]) => [name, scene(steps)])),
+  ...Object.fromEntries(
+    Object.entries({ ...allocatorScenes, ...policyScenes }).map(([name, steps]) => [name, scene(steps)]),
+  ),
 };

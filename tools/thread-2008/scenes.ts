@@ -1,14 +1,6 @@
 /** The story of the page as `curl` commands. Each list of steps is one block of the page. */
+import { create, JSON_TYPE, ops, readRun, startRun } from '../docs/commands.ts';
 import type { Shown, Step } from '../docs/curl.ts';
-
-const JSON_TYPE = "-H 'content-type: application/json'";
-
-const create = (spec: string): string => `curl -s localhost:8080/v1/sessions ${JSON_TYPE} -d '${spec}'`;
-const startRun = (session: string, request: string): string =>
-  `curl -s localhost:8080/v1/sessions/${session}/runs ${JSON_TYPE} -d '${request}'`;
-const readRun = (session: string): string => `curl -s localhost:8080/v1/sessions/${session}/runs/run_1`;
-const ops = (session: string, lines: string[]): string =>
-  `curl -s localhost:8080/v1/sessions/${session}/ops -H 'content-type: application/x-ndjson' --data-binary @- <<'OPS'\n${lines.join('\n')}\nOPS`;
 
 const CREATED: Shown = { name: true, state: true, timeNs: true, spec: { policy: true } };
 const STARTED: Shown = { id: true, request: true };

@@ -4,7 +4,7 @@
  * Most operations of a session cost what one shortly before cost, to the row. Replies then share one breakdown, frozen: making
  * and writing out nine members for each was a fifth of the time of an `ops` line (`bench/service.bench.ts`).
  */
-import { assumptionsOf, type CostProfile } from '../meter/cost-profile.ts';
+import { assumptionsOf, type CostProfile, type StepName } from '../meter/cost-profile.ts';
 import { callTakes, type StepTaker, stepsOfTraffic } from '../meter/steps-taken.ts';
 import { INVALIDATION_STEP, rowNames, type Work } from '../meter/work.ts';
 import type { Simulator } from '../simulator.ts';
@@ -121,4 +121,18 @@ export function assumptionsOfTraffic(simulator: Simulator): string[] {
   const { costReplies, mapper, workloads, modeEntry } = simulator;
   const ofTraffic = costReplies.ofTraffic(workloads.all(), modeEntry.taxed, modeEntry.kind !== 'passthrough');
   return [...assumptions(simulator, mapper.clearedSeveral), ...ofTraffic];
+}
+
+/** Assumed steps of the profile that invalidations, device TLBs and lock hand-offs have taken so far. */
+export function assumptionsOfHardware(simulator: Simulator): StepName[] {
+  const { counters, flush, profile, spec } = simulator;
+  const used: Partial<Record<StepName, boolean>> = {
+    invalidationSubmit: flush.met,
+    invalidationHardware: flush.met,
+    invalidationDescriptor: flush.batched,
+    deviceTlbInvalidation: counters.deviceTlbInvalidations > 0,
+    translationRequest: counters.translationRequests > 0,
+    lockHandoff: simulator.locks().some(({ waits }) => waits > 0),
+  };
+  return assumptionsOf(profile, spec.costs.overrides).filter((step) => used[step] === true);
 }

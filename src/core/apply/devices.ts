@@ -1,5 +1,6 @@
 /** Devices: attached to a domain, moved to another, removed. */
 
+import { readyForUntrusted } from '../copies.ts';
 import { deviceDocument } from '../look/documents.ts';
 import type { Outcome } from '../operations.ts';
 import { Device } from '../os/device.ts';
@@ -12,6 +13,7 @@ import { deviceTlbOf } from './device-tlb.ts';
 import { retireDomain, tenantOfOwnDomain, workloadIn } from './domains.ts';
 import type { Of } from './index.ts';
 import { refuseName } from './names.ts';
+import { newDomain } from './new-domain.ts';
 
 /** 00:02.0, 00:03.0, ...: as a root complex would number them; bus after bus when one is full. */
 function defaultBdf(index: number): string {
@@ -42,10 +44,10 @@ export function makeDevice(simulator: Simulator, operation: Of<'device'>): Outco
       'in the mode "nested" a device is a guest\'s, which does not see the port that it hangs on: nothing there is untrusted',
       '/untrusted',
     );
-  if (operation.untrusted === true && !simulator.readyForUntrusted())
+  if (operation.untrusted === true && !readyForUntrusted(simulator))
     return fail('no-frame', 'no page frames are left for the pool that an untrusted device needs');
   if (!domain) {
-    const own = simulator.makeDomain(null, tenant, simulator.spec.iommu.levels);
+    const own = newDomain(simulator, null, tenant, simulator.spec.iommu.levels);
     if (!own) return fail('no-frame', 'no page frame is left for the root table of its domain');
     domain = own;
   }

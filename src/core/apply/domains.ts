@@ -7,6 +7,7 @@ import { fail, ok, refuse } from '../outcome.ts';
 import type { Simulator } from '../simulator.ts';
 import type { Of } from './index.ts';
 import { refuseName } from './names.ts';
+import { newDomain } from './new-domain.ts';
 
 export function makeDomain(simulator: Simulator, operation: Of<'domain'>): Outcome {
   const refused = refuseName(operation.name, simulator.domainNames);
@@ -21,7 +22,7 @@ export function makeDomain(simulator: Simulator, operation: Of<'domain'>): Outco
   if (refusedTenant) return refusedTenant;
   if (simulator.modeEntry.kind === 'nested' && operation.levels === 3)
     return refuse('policy-conflict', FEW_LEVELS, '/levels');
-  const domain = simulator.makeDomain(operation.name ?? null, tenant, operation.levels ?? simulator.spec.iommu.levels);
+  const domain = newDomain(simulator, operation.name ?? null, tenant, operation.levels ?? simulator.spec.iommu.levels);
   if (!domain) return fail('no-frame', 'no page frame is left for the root table of the domain');
   return ok(domainDocument(simulator, domain));
 }

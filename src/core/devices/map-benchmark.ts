@@ -17,7 +17,7 @@ import { ExactSum } from '../sim/exact-sum.ts';
 import type { Simulator } from '../simulator.ts';
 import { DONE, SUSPENDED, Workload, type WorkloadEntry, type WorkloadSetup } from './workload.ts';
 
-const PHASE = { map: 1, unmap: 2 } as const;
+const PHASE = { turn: 0, map: 1, unmap: 2 } as const;
 const UNIT_NS = 100;
 
 /** The kernel's numbers and the tool's words for directions. */
@@ -135,6 +135,10 @@ class MapBenchmark extends Workload {
 
   event(phase: number, place: number, now: number): boolean {
     const { simulator } = this;
+    if (phase === PHASE.turn) {
+      this.arm(now, PHASE.map, place);
+      return DONE;
+    }
     const cpu = this.cpus[place]!;
     if (!simulator.mayRun(cpu, this.index, now)) {
       this.arm(simulator.cpuAt[cpu]!, phase, place);
@@ -217,12 +221,11 @@ class MapBenchmark extends Workload {
     this.operations++;
     this.bytes += this.pages * 4096;
     const end = this.finish();
-    simulator.cpuHolder[work.cpu] = -1;
-    this.nextTurn(place, end);
+    this.nextTurn(place, end, simulator.letGo(work.cpu));
   }
 
-  /** Threads of one CPU take turns, those that have ended excepted. */
-  private nextTurn(place: number, at: number): void {
+  /** Threads of one CPU take turns, those that have ended excepted; `givesWay` to other workloads before that. */
+  private nextTurn(place: number, at: number, givesWay = false): void {
     const { turn, threads } = this;
     const before = turn[place]!;
     let thread = before;
@@ -230,7 +233,7 @@ class MapBenchmark extends Workload {
       thread = thread + this.cpus.length < threads ? thread + this.cpus.length : place;
       if (this.ended[thread] === 0) {
         turn[place] = thread;
-        this.arm(at, PHASE.map, place);
+        this.arm(at, givesWay ? PHASE.turn : PHASE.map, place);
         return;
       }
     } while (thread !== before);

@@ -23,7 +23,7 @@ import { DmaEngine, hasEngine } from './dma-engine.ts';
 import { FILLED, NOT_FILLED, POSTED, ReceiveMemory, USED } from './receive-memory.ts';
 import { DONE, numberOf, phaseOf, SUSPENDED, type WorkloadSetup } from './workload.ts';
 
-const PHASE = { setup: 0, arrival: 1, poll: 2, landed: 3, refill: 4, acknowledge: 5 } as const;
+const PHASE = { setup: 0, arrival: 1, poll: 2, landed: 3, refill: 4, acknowledge: 5, turn: 6 } as const;
 const SETUP_BATCH = 64;
 const TO_DEVICE = 0;
 const PAGE_BYTES = 4096;
@@ -173,6 +173,9 @@ export class NicRxBuffers extends ReceiveMemory {
         return this.refillLater(number, now);
       case PHASE.acknowledge:
         this.readAck(number, now);
+        return DONE;
+      case PHASE.turn:
+        this.armNumbered(now, PHASE.poll, number);
         return DONE;
       default:
         this.setUpNow = now;
@@ -444,11 +447,12 @@ export class NicRxBuffers extends ReceiveMemory {
     this.bytes += this.frameBytes;
     this.waiting[queue]!--;
     if (this.waiting[queue]! > 0) {
-      if (++this.inPoll[queue]! >= this.napiBudget) {
+      const turnEnds = ++this.inPoll[queue]! >= this.napiBudget;
+      if (turnEnds) {
         this.inPoll[queue] = 0;
-        this.simulator.cpuHolder[cpu] = -1;
+        this.simulator.letGo(cpu);
       }
-      this.armNumbered(end, PHASE.poll, queue);
+      this.armNumbered(end, turnEnds ? PHASE.turn : PHASE.poll, queue);
     } else {
       this.polling[queue] = 0;
       this.simulator.cpuHolder[cpu] = -1;

@@ -15,7 +15,7 @@ import { DmaEngine, engineDefaults, engineParameters, hasEngine } from './dma-en
 import { NicWorkload, nicDefaults, nicFixedDefaults, nicParameters } from './nic.ts';
 import { DONE, numberOf, phaseOf, SUSPENDED, type WorkloadEntry, type WorkloadSetup } from './workload.ts';
 
-const PHASE = { send: 1, read: 2, clean: 3, sent: 4 } as const;
+const PHASE = { turn: 0, send: 1, read: 2, clean: 3, sent: 4 } as const;
 /** Of events that are numbered by the engine's slot. */
 const FETCHED = 1;
 const TO_DEVICE = 0;
@@ -121,6 +121,10 @@ class NicTx extends NicWorkload {
     if (phase === PHASE.read) {
       if (this.engine === null) this.read(queue, now);
       else this.wantFetch(queue, now);
+      return DONE;
+    }
+    if (phase === PHASE.turn) {
+      this.arm(now, PHASE.clean, queue);
       return DONE;
     }
     if (phase > PHASE.clean) {
@@ -302,11 +306,12 @@ class NicTx extends NicWorkload {
     this.completed[queue]!--;
     this.outstanding[queue]!--;
     const more = this.completed[queue]! > 0;
+    let givesWay = false;
     if (!more || ++this.inPoll[queue]! >= this.napiBudget) {
       this.inPoll[queue] = 0;
-      simulator.cpuHolder[cpu] = -1;
+      givesWay = simulator.letGo(cpu);
     }
-    if (more) this.arm(end, PHASE.clean, queue);
+    if (more) this.arm(end, givesWay ? PHASE.turn : PHASE.clean, queue);
     else this.cleaning[queue] = 0;
     if (this.dueAt[queue]! < end) this.dueAt[queue] = end;
     this.wakeSender(queue);

@@ -1,4 +1,10 @@
-/** What both directions of a NIC share: rings of descriptors, the time of a frame on the wire, what a packet costs the driver. */
+/**
+ * What both directions of a NIC share: rings of descriptors, the time of a frame on the wire, what a packet costs the driver.
+ *
+ * A poll has its CPU for `napiBudget` packets and then stands behind all that wait for it, as in Linux `net_rx_action`, where a poll that
+ * has used its weight goes to the end of the list. Departs: a round of the kernel's ends after 300 packets or 2 ms, and only then do
+ * processes run; here they wait in the same line. A sender's completions give way to other workloads and not to the sender.
+ */
 import type { Simulator } from '../simulator.ts';
 import type { WorkloadSpec } from '../spec.ts';
 import { Workload, type WorkloadSetup } from './workload.ts';
@@ -31,19 +37,19 @@ export function lineRate(simulator: Simulator, spec: WorkloadSpec): number {
 }
 
 export abstract class NicWorkload extends Workload {
-  protected readonly frameBytes: number;
-  protected readonly ringSize: number;
-  protected readonly queues: number;
-  protected readonly perPacket: number;
-  protected readonly napiBudget: number;
+  declare protected readonly frameBytes: number;
+  declare protected readonly ringSize: number;
+  declare protected readonly queues: number;
+  declare protected readonly perPacket: number;
+  declare protected readonly napiBudget: number;
   /** Bytes and frames of each of a packet's buffers. */
-  protected readonly partBytes: number[];
-  protected readonly partFrames: number[];
+  declare protected readonly partBytes: number[];
+  declare protected readonly partFrames: number[];
   /** Milli-cycles of the driver and the stack per packet. */
-  protected readonly packetCost: number;
+  declare protected readonly packetCost: number;
   /** [(queue * ringSize + descriptor) * perPacket + part] */
-  protected readonly slot: Int32Array;
-  protected readonly frame: Float64Array;
+  declare protected readonly slot: Int32Array;
+  declare protected readonly frame: Float64Array;
 
   constructor(simulator: Simulator, setup: WorkloadSetup) {
     super(simulator, setup);

@@ -1,13 +1,21 @@
 /** What every workload is: traffic of a device, driven by events, metered by itself. One file per kind, one line in `index.ts`. */
+import * as eventKindsConstants from '../event-kinds.ts';
 import { Histogram } from '../meter/histogram.ts';
 import { newRows } from '../meter/work.ts';
 import type { Device } from '../os/device.ts';
-import { MAP_SUSPENDED } from '../os/dma-api.ts';
+import * as dmaApiConstants from '../os/dma-api.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
-import { EVENT, type Simulator, sorted } from '../simulator.ts';
+import { sorted } from '../sim/sorted.ts';
+import type { Simulator } from '../simulator.ts';
 import type { WorkloadSpec } from '../spec.ts';
-import { VERDICT } from '../truth/oracle.ts';
+import * as oracleConstants from '../truth/oracle.ts';
+import { verdictNotice } from '../verdict-notice.ts';
 import type { DmaEngine } from './dma-engine.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { EVENT } = eventKindsConstants;
+const { MAP_SUSPENDED } = dmaApiConstants;
+const { VERDICT } = oracleConstants;
 
 export interface WorkloadSetup {
   index: number;
@@ -43,7 +51,8 @@ export const DONE = true;
 export const SUSPENDED = false;
 
 /** An event's argument is phase * 2^8 + queue, below 2^31. */
-export const QUEUES = 256;
+const PER_PHASE = 256;
+export const QUEUES = PER_PHASE;
 
 /** Numbers beyond the queues: the event's phase carries their upper ten bits. */
 const NUMBER_BITS = 10;
@@ -55,16 +64,16 @@ export function numberOf(phase: number, queue: number): number {
 }
 
 export abstract class Workload {
-  protected readonly simulator: Simulator;
-  readonly index: number;
-  readonly spec: WorkloadSpec;
-  readonly device: Device;
-  readonly target: Device;
-  readonly tenant: number;
+  declare protected readonly simulator: Simulator;
+  declare readonly index: number;
+  declare readonly spec: WorkloadSpec;
+  declare readonly device: Device;
+  declare readonly target: Device;
+  declare readonly tenant: number;
   /** CPUs that its queues use, in turn. */
-  readonly cpus: number[];
+  declare readonly cpus: number[];
   /** CPUs that complete what those have begun, in turn; the same ones unless it says otherwise. */
-  readonly completionCpus: number[];
+  declare readonly completionCpus: number[];
 
   // Of the run in progress, or the last one.
   operations = 0;
@@ -79,9 +88,9 @@ export abstract class Workload {
   /** Milli-cycles of all its work, the driver's own included. */
   milliCycles = 0;
   /** [cpu]: ps that it worked there, what its last operation has still to do included. */
-  readonly busyPs: Float64Array;
+  declare readonly busyPs: Float64Array;
   /** [cpu]: ps after the clock's base at which its last operation there ends. */
-  private readonly endsAt: Float64Array;
+  declare private readonly endsAt: Float64Array;
   lookups = 0;
   hits = 0;
   readonly verdicts = new Float64Array(8);
@@ -186,12 +195,12 @@ export abstract class Workload {
   protected abstract digestState(sink: DigestSink): void;
 
   protected arm(time: number, phase: number, queue: number): void {
-    this.simulator.queue.arm(time, EVENT.workload + this.index, phase * QUEUES + queue);
+    this.simulator.queue.arm(time, EVENT.workload + this.index, phase * PER_PHASE + queue);
   }
 
   /** As `arm`, of a number up to 2^18: what `numberOf` and `phaseOf` make of the event's phase and queue. */
   protected armNumbered(time: number, phase: number, number: number): void {
-    this.arm(time, (phase << NUMBER_BITS) | (number >> 8), number & (QUEUES - 1));
+    this.arm(time, (phase << NUMBER_BITS) | (number >> 8), number & (PER_PHASE - 1));
   }
 
   /** Starts work on a CPU at its first free moment from `now` on. */
@@ -265,7 +274,7 @@ export abstract class Workload {
     this.lookups += iotlb.lookups - lookups;
     this.hits += iotlb.hits - hits;
     this.verdicts[verdict]!++;
-    if (verdict !== VERDICT.ok) this.simulator.noteVerdict(this, page, offset, lengthBytes, write, verdict, now);
+    if (verdict !== VERDICT.ok) verdictNotice(this.simulator, this, page, offset, lengthBytes, write, verdict, now);
     const walked = iommu.references * costs.tableRead + iommu.requests * costs.translationRequest;
     const latency = walked === 0 ? 0 : work.toPs(walked);
     device.lastPage = page;

@@ -19,11 +19,11 @@ export class InvalidationQueue {
   readonly hardware = new BusyTimes();
 
   /** Whether the ring can be full at all, with as many submitters as there are and what they submit at most. */
-  private readonly canFill: boolean;
+  declare private readonly canFill: boolean;
   /** [submission]: ps after the clock's base at which it was written and its places were free again; how many. A ring, newest last. */
-  private readonly from: Float64Array;
-  private readonly until: Float64Array;
-  private readonly places: Int32Array;
+  declare private readonly from: Float64Array;
+  declare private readonly until: Float64Array;
+  declare private readonly places: Int32Array;
   private next = 0;
 
   /** @param submitters CPUs that use it; @param commands the most of one submission */

@@ -76,17 +76,17 @@ export function decodeDeviceRange(page: number, size: boolean): void {
 }
 
 export class InvalidationUnit {
-  private readonly iotlb: Iotlb;
-  private readonly walkCaches: WalkCacheLevel[];
-  private readonly counters: Counters;
-  private readonly pageSelective: boolean;
-  private readonly maxAddressMask: number;
-  observer: InvalidationObserver;
-  private readonly notPresent: NotPresentCache | null;
-  readonly register: boolean;
-  readonly perCpu: boolean;
+  declare private readonly iotlb: Iotlb;
+  declare private readonly walkCaches: WalkCacheLevel[];
+  declare private readonly counters: Counters;
+  declare private readonly pageSelective: boolean;
+  declare private readonly maxAddressMask: number;
+  declare observer: InvalidationObserver;
+  declare private readonly notPresent: NotPresentCache | null;
+  declare readonly register: boolean;
+  declare readonly perCpu: boolean;
   /** One, or with `per-cpu` [cpu]; none with `register`. */
-  readonly queues: readonly InvalidationQueue[];
+  declare readonly queues: readonly InvalidationQueue[];
   /** Of the last command: what the hardware really covered. */
   effective = { scope: 'global' as 'global' | 'domain' | 'range', domain: -1, first: 0, pages: 0 };
 

@@ -11,7 +11,8 @@ import type { RandomStream } from '../sim/random.ts';
 import type { Replacement } from '../spec.ts';
 import type { TenantRuns } from './memory.ts';
 
-export const NO_ENTRY = -1;
+const NONE = -1;
+export const NO_ENTRY = NONE;
 const NO_PAGE = -1;
 
 /** Told when an entry that the oracle marked goes away; the chip itself does nothing with the marks. */
@@ -27,24 +28,24 @@ const PLRU = 3;
 const POLICY: Record<Replacement, number> = { lru: LRU, fifo: FIFO, random: RANDOM, plru: PLRU };
 
 export class Iotlb {
-  readonly entries: number;
-  readonly ways: number;
-  readonly sets: number;
-  private readonly policy: number;
-  private readonly random: RandomStream;
-  private readonly setMask: number;
+  declare readonly entries: number;
+  declare readonly ways: number;
+  declare readonly sets: number;
+  declare private readonly policy: number;
+  declare private readonly random: RandomStream;
+  declare private readonly setMask: number;
   /** [entry = set * ways + way]: first 4 KiB page of the leaf, NO_PAGE when empty. */
-  readonly page: Float64Array;
-  readonly domain: Int32Array;
+  declare readonly page: Float64Array;
+  declare readonly domain: Int32Array;
   /** [entry]: 0 for 4 KiB, 1 for 2 MiB, 2 for 1 GiB. */
-  readonly size: Uint8Array;
+  declare readonly size: Uint8Array;
   /** [entry]: first frame of the leaf. */
-  readonly frame: Float64Array;
-  readonly permission: Uint8Array;
+  declare readonly frame: Float64Array;
+  declare readonly permission: Uint8Array;
   /** [entry]: use (lru) or fill (fifo) number. */
-  private readonly stamp: Float64Array;
+  declare private readonly stamp: Float64Array;
   /** [set]: bits of the pseudo-LRU tree. */
-  private readonly tree: Int32Array;
+  declare private readonly tree: Int32Array;
   /** Valid entries of 2 MiB and 1 GiB, so that sizes nobody uses are not probed. */
   private large = 0;
   private stamps = 0;
@@ -55,12 +56,12 @@ export class Iotlb {
 
   // The oracle's columns: the chip carries them and never reads them.
   /** [entry]: tenant of the frame and hand-out count when the mapping was made that the entry came from. */
-  readonly originTenant: Int32Array;
-  readonly originAge: Float64Array;
+  declare readonly originTenant: Int32Array;
+  declare readonly originAge: Float64Array;
   /** [entry]: for a leaf over frames of several tenants, the tenant of each run; else null. */
-  readonly originRuns: (TenantRuns | null)[];
+  declare readonly originRuns: (TenantRuns | null)[];
   /** [entry]: first exposure window that it keeps open, -1 none. */
-  readonly window: Int32Array;
+  declare readonly window: Int32Array;
   observer: EntryObserver | null = null;
 
   constructor(entries: number, ways: number, replacement: Replacement, random: RandomStream) {
@@ -88,13 +89,13 @@ export class Iotlb {
     return this.setMask >= 0 ? pageAtSize & this.setMask : pageAtSize % this.sets;
   }
 
-  /** Looks without counting or ageing. @returns the entry that covers the page, whatever its permission, or NO_ENTRY */
+  /** Looks without counting or ageing. @returns the entry that covers the page, whatever its permission, or NONE */
   probe(domain: number, page: number): number {
     const { page: pages, ways } = this;
     const base = this.setOf(page) * ways;
     for (let entry = base; entry < base + ways; entry++)
       if (pages[entry] === page && this.domain[entry] === domain && this.size[entry] === 0) return entry;
-    return this.large === 0 ? NO_ENTRY : this.probeLarge(domain, page);
+    return this.large === 0 ? NONE : this.probeLarge(domain, page);
   }
 
   private probeLarge(domain: number, page: number): number {
@@ -107,14 +108,14 @@ export class Iotlb {
       for (let entry = base; entry < base + ways; entry++)
         if (pages[entry] === first && this.domain[entry] === domain && this.size[entry] === size) return entry;
     }
-    return NO_ENTRY;
+    return NONE;
   }
 
-  /** @returns the entry that allows the access, or NO_ENTRY; counts one look-up */
+  /** @returns the entry that allows the access, or NONE; counts one look-up */
   lookup(domain: number, page: number, permission: number): number {
     this.lookups++;
     const entry = this.probe(domain, page);
-    if (entry === NO_ENTRY || (this.permission[entry]! & permission) === 0) return NO_ENTRY;
+    if (entry === NONE || (this.permission[entry]! & permission) === 0) return NONE;
     this.hits++;
     this.hitsOfSize[this.size[entry]!]!++;
     this.touch(entry);
@@ -169,7 +170,7 @@ export class Iotlb {
   fill(domain: number, page: number, size: number, frame: number, permission: number): number {
     const span = size === 0 ? 1 : size === 1 ? 512 : 262_144;
     const set = this.setOf(size === 0 ? page : page / span);
-    let entry = NO_ENTRY;
+    let entry = NONE;
     const { page: pages, stamp: stamps, ways } = this;
     const base = set * ways;
     // One pass: the leaf itself, or else the oldest. An empty entry has the stamp 0, older than all.
@@ -181,7 +182,7 @@ export class Iotlb {
       }
       if (stamps[i]! < stamps[oldest]!) oldest = i;
     }
-    if (entry === NO_ENTRY) {
+    if (entry === NONE) {
       entry = this.policy <= FIFO ? oldest : this.victim(set);
       if (pages[entry] !== NO_PAGE) this.evictions++;
     }

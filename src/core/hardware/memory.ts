@@ -14,10 +14,12 @@ import type { FrameReuse } from '../spec.ts';
 const CHUNK = 1024;
 /** The host kernel, owner of all frames that were never handed out. */
 export const HOST_TENANT = 0;
-export const NO_FRAME = -1;
+const NONE = -1;
+export const NO_FRAME = NONE;
 const FIRST_FRAME = 256;
 
-export const FRAME_STATE = { untouched: 0, inUse: 1, freed: 2 } as const;
+const STATE = { untouched: 0, inUse: 1, freed: 2 } as const;
+export const FRAME_STATE = STATE;
 
 export class FrameChunk {
   readonly state = new Uint8Array(CHUNK);
@@ -141,9 +143,9 @@ export class TenantRuns {
 }
 
 export class Memory {
-  readonly frames: number;
-  private readonly reuse: FrameReuse;
-  private readonly random: RandomStream;
+  declare readonly frames: number;
+  declare private readonly reuse: FrameReuse;
+  declare private readonly random: RandomStream;
   /** [frame >> 10] for frames below 2^31. */
   private readonly near: (FrameChunk | undefined)[] = [];
   /** Beyond 8 TiB: `iommu-map` takes any address below 2^52. */
@@ -216,7 +218,7 @@ export class Memory {
 
   /**
    * Hands out `count` contiguous frames.
-   * @returns the first, or NO_FRAME when no freed block of that length exists and the cursor has reached the end of memory
+   * @returns the first, or NONE when no freed block of that length exists and the cursor has reached the end of memory
    */
   allocate(count: number, tenant: number): number {
     const blocks = count === 1 ? this.singles : this.free.get(count);
@@ -224,18 +226,18 @@ export class Memory {
     if (blocks !== undefined && blocks.count > 0) first = blocks.take(this.reuse, this.random);
     else {
       first = this.fresh(count);
-      if (first === NO_FRAME) return NO_FRAME;
+      if (first === NONE) return NONE;
     }
-    return this.take(first, count, tenant) ? first : NO_FRAME;
+    return this.take(first, count, tenant) ? first : NONE;
   }
 
   private fresh(count: number): number {
     let first = this.cursor;
     // Frames claimed at an address of the caller's choice may lie in the way.
     for (let frame = first; frame < first + count; frame++) {
-      if (frame >= this.frames) return NO_FRAME;
+      if (frame >= this.frames) return NONE;
       const chunk = this.peek(frame);
-      if (chunk && chunk.state[frame % CHUNK] !== FRAME_STATE.untouched) first = frame + 1;
+      if (chunk && chunk.state[frame % CHUNK] !== STATE.untouched) first = frame + 1;
     }
     this.cursor = first + count;
     return first;
@@ -249,7 +251,7 @@ export class Memory {
     for (let frame = first; frame < first + count; frame++) {
       const chunk = this.chunk(frame);
       const at = frame & (CHUNK - 1);
-      chunk.state[at] = FRAME_STATE.inUse;
+      chunk.state[at] = STATE.inUse;
       chunk.owner[at] = tenant;
       chunk.handedOut[at] = sequence;
     }
@@ -266,7 +268,7 @@ export class Memory {
   available(first: number, count: number): boolean {
     if (first + count > this.frames) return false;
     for (let frame = first; frame < first + count; frame++)
-      if (this.peek(frame)?.state[frame % CHUNK] === FRAME_STATE.inUse) return false;
+      if (this.peek(frame)?.state[frame % CHUNK] === STATE.inUse) return false;
     return true;
   }
 
@@ -298,18 +300,18 @@ export class Memory {
   isHeldBy(frame: number, tenant: number): boolean {
     const chunk = this.peek(frame);
     const at = frame % CHUNK;
-    return chunk !== undefined && chunk.state[at] === FRAME_STATE.inUse && chunk.owner[at] === tenant;
+    return chunk !== undefined && chunk.state[at] === STATE.inUse && chunk.owner[at] === tenant;
   }
 
   /** Runs of frames that stand mapped for the guest of a tenant; `standing` is how. */
   forEachOfGuest(tenant: number, standing: number, visit: (first: number, count: number) => void): void {
-    let first = NO_FRAME;
-    let end = NO_FRAME;
+    let first = NONE;
+    let end = NONE;
     const scan = (base: number, chunk: FrameChunk) => {
       for (let at = 0; at < CHUNK; at++) {
         if (chunk.standing[at] !== standing || chunk.owner[at] !== tenant) continue;
         if (base + at !== end) {
-          if (first !== NO_FRAME) visit(first, end - first);
+          if (first !== NONE) visit(first, end - first);
           first = base + at;
         }
         end = base + at + 1;
@@ -319,7 +321,7 @@ export class Memory {
       if (chunk) scan(at * CHUNK, chunk);
     });
     for (const at of [...this.far.keys()].sort((a, b) => a - b)) scan(at * CHUNK, this.far.get(at)!);
-    if (first !== NO_FRAME) visit(first, end - first);
+    if (first !== NONE) visit(first, end - first);
   }
 
   private release(first: number, count: number): void {
@@ -332,8 +334,7 @@ export class Memory {
   giveBack(first: number, count: number): void {
     const chunk = this.chunk(first);
     const tenant = chunk.owner[first & (CHUNK - 1)]!;
-    for (let frame = first; frame < first + count; frame++)
-      this.chunk(frame).state[frame & (CHUNK - 1)] = FRAME_STATE.freed;
+    for (let frame = first; frame < first + count; frame++) this.chunk(frame).state[frame & (CHUNK - 1)] = STATE.freed;
     this.framesInUse -= count;
     this.tenantFrames[tenant]! -= count;
     if (count === 1) this.singles.push(first);

@@ -9,14 +9,19 @@ import { assert } from '../assert.ts';
 import { highPageBits, lowPageBits } from '../sim/address.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
 import { growFloat64, growInt32 } from '../sim/growable.ts';
-import { HOST_TENANT, type Memory, NO_FRAME } from './memory.ts';
+import type { Memory } from './memory.ts';
+import * as memoryConstants from './memory.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { HOST_TENANT, NO_FRAME } = memoryConstants;
 
 export const READ = 1;
 export const WRITE = 2;
 const LARGE = 4;
 const ENTRIES = 512;
 /** Pages that an entry of level n spans: index n, 1 to 6. */
-export const SPAN = [0, 1, 512, 512 ** 2, 512 ** 3, 512 ** 4, 512 ** 5];
+const PAGES_OF_LEVEL = [0, 1, 512, 512 ** 2, 512 ** 3, 512 ** 4, 512 ** 5];
+export const SPAN = PAGES_OF_LEVEL;
 /** Table pages a session may hold: 10 KiB of host memory each; a map beyond it fails as the kernel's would without memory. */
 export const MAX_TABLES = 65_536;
 
@@ -26,10 +31,11 @@ const ALL_DOMAINS = -1;
 const NEAR = 64;
 
 /** What a walk found. */
-export const WALK = { leaf: 1, notPresent: 0 } as const;
+const RESULT = { leaf: 1, notPresent: 0 } as const;
+export const WALK = RESULT;
 
 export class PageTables {
-  private readonly memory: Memory;
+  declare private readonly memory: Memory;
   /** [table * 512 + index]: 0 nothing; a leaf: frame * 8 + large * 4 + permission; else (child table + 1) * 8. */
   private entries = new Float64Array(16 * ENTRIES);
   /** [table]: frame that holds it. */
@@ -164,7 +170,7 @@ export class PageTables {
       const at = table * ENTRIES + this.indexAt(page, level);
       const entry = this.entries[at]!;
       if (entry === 0) {
-        const span = SPAN[level]!;
+        const span = PAGES_OF_LEVEL[level]!;
         const child = this.create(level - 1, domain, page - (page % span));
         if (child === NO_TABLE) return false;
         this.entries[at] = (child + 1) * 8;
@@ -235,7 +241,7 @@ export class PageTables {
       if (entry & 3) {
         this.entries[at] = 0;
         if (level === 1) this.remember(root, page, table);
-        return SPAN[level]!;
+        return PAGES_OF_LEVEL[level]!;
       }
       table = entry / 8 - 1;
     }
@@ -247,7 +253,7 @@ export class PageTables {
     let table = root;
     for (let level = rootLevel; level >= 1; level--) {
       const entry = this.entries[table * ENTRIES + this.indexAt(page, level)]!;
-      const span = SPAN[level]!;
+      const span = PAGES_OF_LEVEL[level]!;
       if (entry === 0) return span - (page % span);
       if (entry & 3) return 0;
       table = entry / 8 - 1;
@@ -263,7 +269,7 @@ export class PageTables {
 
   private unlinkBelow(table: number, level: number, first: number, last: number): number {
     if (level === 1) return 0;
-    const span = SPAN[level]!;
+    const span = PAGES_OF_LEVEL[level]!;
     const base = this.base[table]!;
     const from = Math.max(0, Math.floor((first - base) / span));
     const to = Math.min(ENTRIES - 1, Math.floor((last - base) / span));
@@ -352,13 +358,13 @@ export class PageTables {
 
   /** First IOVA page of the entry that a table holds for a page at the level that it was made for. */
   placeOf(table: number, index: number): number {
-    return this.base[table]! + index * SPAN[this.level[table]!]!;
+    return this.base[table]! + index * PAGES_OF_LEVEL[this.level[table]!]!;
   }
 
   /**
    * Walks from a table of `level` down to a leaf, counting one memory reference per entry read.
    *
-   * @returns WALK.leaf with `found*` set, or WALK.notPresent
+   * @returns RESULT.leaf with `found*` set, or RESULT.notPresent
    */
   walk(table: number, level: number, page: number): number {
     const { entries, path } = this;
@@ -374,7 +380,7 @@ export class PageTables {
         const entry = entries[at * ENTRIES + (from === 4 ? high & 511 : (high >>> 9) & 511)]!;
         if (entry === 0) {
           this.references = references;
-          return WALK.notPresent;
+          return RESULT.notPresent;
         }
         at = entry / 8 - 1;
         from--;
@@ -390,15 +396,15 @@ export class PageTables {
         this.references = references;
         this.foundPermission = permission;
         this.foundFrame = Math.floor(entry / 8);
-        this.foundPages = SPAN[from]!;
+        this.foundPages = PAGES_OF_LEVEL[from]!;
         this.foundOwner = this.owner[at]!;
         this.foundBase = page;
-        return WALK.leaf;
+        return RESULT.leaf;
       }
       at = entry / 8 - 1;
     }
     this.references = references;
-    return WALK.notPresent;
+    return RESULT.notPresent;
   }
 
   /**
@@ -421,16 +427,16 @@ export class PageTables {
       if (depth === 1 || (leaf && entry & LARGE)) {
         this.references = references;
         this.foundPermission = leaf ? entry & 3 : READ | WRITE;
-        this.foundPages = SPAN[depth]!;
+        this.foundPages = PAGES_OF_LEVEL[depth]!;
         this.foundFrame = target - (target % this.foundPages);
         this.foundOwner = this.owner[table]!;
-        this.foundBase = this.base[table]! + index * SPAN[this.level[table]!]!;
-        return WALK.leaf;
+        this.foundBase = this.base[table]! + index * PAGES_OF_LEVEL[this.level[table]!]!;
+        return RESULT.leaf;
       }
       at = target;
     }
     this.references = references;
-    return WALK.notPresent;
+    return RESULT.notPresent;
   }
 
   digest(sink: DigestSink): void {

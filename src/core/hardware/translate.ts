@@ -11,22 +11,26 @@
  */
 import type { Counters } from '../meter/counters.ts';
 import type { Clock } from '../sim/clock.ts';
-import { type FaultLog, type GateReasons, legacyGate, REASON, scalableGate } from './fault.ts';
-import { type Iotlb, NO_ENTRY } from './iotlb.ts';
+import * as faultConstants from './fault.ts';
+import { type FaultLog, type GateReasons, legacyGate, scalableGate } from './fault.ts';
+import type { Iotlb } from './iotlb.ts';
+import * as iotlbConstants from './iotlb.ts';
 import type { NestedWalk } from './nested.ts';
 import type { NotPresentCache } from './not-present-cache.ts';
-import { type PageTables, READ, WALK, WRITE } from './page-table.ts';
+import type { PageTables } from './page-table.ts';
+import * as pageTableConstants from './page-table.ts';
 import type { WalkCacheLevel } from './walk-cache.ts';
-import {
-  type AccessWatcher,
-  type EntryWatcher,
-  PATH,
-  type Requester,
-  type SecondStage,
-  type TranslationDomain,
-} from './watcher.ts';
+import type { AccessWatcher, EntryWatcher, Requester, SecondStage, TranslationDomain } from './watcher.ts';
+import * as watcherConstants from './watcher.ts';
 
-export const FROM = { none: 0, iotlb: 1, walkCache: 2, walk: 3, passthrough: 4, interrupt: 5, deviceTlb: 6 } as const;
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { REASON } = faultConstants;
+const { NO_ENTRY } = iotlbConstants;
+const { READ, WALK, WRITE } = pageTableConstants;
+const { PATH } = watcherConstants;
+
+const SOURCE = { none: 0, iotlb: 1, walkCache: 2, walk: 3, passthrough: 4, interrupt: 5, deviceTlb: 6 } as const;
+export const FROM = SOURCE;
 export const fromNames = ['', 'iotlb', 'walk-cache', 'walk', 'passthrough', 'interrupt', 'device-tlb'] as const;
 
 /** The last piece of an access. */
@@ -47,22 +51,22 @@ export interface PieceVisitor {
 }
 
 export class Iommu<Domain extends TranslationDomain> implements Piece {
-  private readonly iotlb: Iotlb;
-  private readonly tables: PageTables;
+  declare private readonly iotlb: Iotlb;
+  declare private readonly tables: PageTables;
   /** [0] points to leaf tables (level 1), [1] to level 2, ... */
-  private readonly walkCaches: WalkCacheLevel[];
-  private readonly oracle: AccessWatcher<Domain>;
-  private readonly exposure: EntryWatcher;
-  private readonly faults: FaultLog;
-  private readonly counters: Counters;
-  private readonly clock: Clock;
-  private readonly passthrough: boolean;
-  private readonly interrupts: { first: number; last: number }[];
+  declare private readonly walkCaches: WalkCacheLevel[];
+  declare private readonly oracle: AccessWatcher<Domain>;
+  declare private readonly exposure: EntryWatcher;
+  declare private readonly faults: FaultLog;
+  declare private readonly counters: Counters;
+  declare private readonly clock: Clock;
+  declare private readonly passthrough: boolean;
+  declare private readonly interrupts: { first: number; last: number }[];
   private readonly domainAt: (index: number) => Domain;
-  private readonly notPresent: NotPresentCache | null;
+  declare private readonly notPresent: NotPresentCache | null;
   /** The walk of two stages; null where no domain has a second. */
-  private readonly nested: NestedWalk | null;
-  private readonly gate: GateReasons;
+  declare private readonly nested: NestedWalk | null;
+  declare private readonly gate: GateReasons;
   /** Called for a fault that was logged or dropped. */
   onFault: (device: Requester<Domain>) => void = () => {};
 
@@ -175,7 +179,7 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
       }
     const permission = write ? WRITE : READ;
     if (this.passthrough) {
-      this.from = FROM.passthrough;
+      this.from = SOURCE.passthrough;
       this.frame = page;
       this.verdict = this.oracle.classify(domain, page, start, end, permission, page, NO_ENTRY, PATH.noProtection, now);
       this.cause = this.oracle.cause;
@@ -192,7 +196,7 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
     const { iotlb } = this;
     let entry = iotlb.lookup(domain.index, page, permission);
     let cause: number = PATH.iotlb;
-    if (entry !== NO_ENTRY) this.from = FROM.iotlb;
+    if (entry !== NO_ENTRY) this.from = SOURCE.iotlb;
     else {
       entry = this.miss(domain, page, permission, now);
       if (entry === NO_ENTRY) {
@@ -221,7 +225,7 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
     const { iotlb, oracle } = this;
     const held = tlb.lookup(domain.index, page, permission);
     if (held !== NO_ENTRY) {
-      this.from = FROM.deviceTlb;
+      this.from = SOURCE.deviceTlb;
       const frame = tlb.frame[held]! + (page - tlb.page[held]!);
       this.frame = frame;
       this.verdict = oracle.classifyHeld(tlb, domain, page, start, end, permission, frame, held, now);
@@ -232,7 +236,7 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
     this.counters.translationRequests++;
     let entry = iotlb.lookup(domain.index, page, permission);
     let cause: number = PATH.iotlb;
-    if (entry !== NO_ENTRY) this.from = FROM.iotlb;
+    if (entry !== NO_ENTRY) this.from = SOURCE.iotlb;
     else {
       entry = this.miss(domain, page, permission, now);
       if (entry === NO_ENTRY) {
@@ -267,13 +271,13 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
     let level = domain.levels;
     let stale = false;
     let staleFrame = 0;
-    this.from = FROM.walk;
+    this.from = SOURCE.walk;
     for (let i = 0; i < domain.levels - 1; i++) {
       const cache = walkCaches[i];
       if (cache === undefined || cache.capacity === 0) continue;
       const slot = cache.lookup(domain.index, cache.prefixOf(page));
       if (slot < 0) continue;
-      this.from = FROM.walkCache;
+      this.from = SOURCE.walkCache;
       table = cache.table[slot]!;
       level = cache.tableLevel;
       stale = tables.generationOf(table) !== cache.generation[slot];
@@ -297,7 +301,7 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
     const { tables, counters } = this;
     const nested = this.nested!;
     const found = nested.walk(domain, secondStage, page, permission);
-    this.from = nested.skipped ? FROM.walkCache : FROM.walk;
+    this.from = nested.skipped ? SOURCE.walkCache : SOURCE.walk;
     this.pieceReferences = tables.references;
     counters.memoryReferences += tables.references;
     if (nested.stale) counters.staleWalks++;
@@ -359,7 +363,7 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
       return;
     }
     this.counters.interrupts++;
-    this.from = FROM.interrupt;
+    this.from = SOURCE.interrupt;
     this.frame = page;
     this.verdict = this.oracle.interrupted();
   }
@@ -374,7 +378,7 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
     now: number,
   ): void {
     this.reason = reason;
-    this.from = FROM.none;
+    this.from = SOURCE.none;
     this.counters.faults++;
     this.verdict = this.oracle.blocked(domain, page);
     const { mappedNs, unmappedNs, direction } = this.oracle.lastTouch(domain, page);

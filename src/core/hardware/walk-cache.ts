@@ -6,25 +6,28 @@
  * Source: Intel VT-d specification, paging-structure caches; F&S (SOSP 2024) for why they matter.
  */
 import type { DigestSink } from '../sim/digest-sink.ts';
-import { SPAN } from './page-table.ts';
+import * as pageTableConstants from './page-table.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { SPAN } = pageTableConstants;
 
 /** Reserved prefix value: no page number is negative. */
 const EMPTY = -1;
 
 export class WalkCacheLevel {
   /** Level of the table that an entry points to: 1 for the cache of the last upper level. */
-  readonly tableLevel: number;
-  readonly capacity: number;
+  declare readonly tableLevel: number;
+  declare readonly capacity: number;
   /** Pages that one entry stands for. */
-  readonly span: number;
+  declare readonly span: number;
   /** [slot]: first IOVA page of the span, EMPTY when unused. */
-  readonly prefix: Float64Array;
-  readonly domain: Int32Array;
+  declare readonly prefix: Float64Array;
+  declare readonly domain: Int32Array;
   /** [slot]: the table, the frame it was in, and its generation when it was cached. */
-  readonly table: Int32Array;
-  readonly frame: Float64Array;
-  readonly generation: Int32Array;
-  private readonly lastUse: Float64Array;
+  declare readonly table: Int32Array;
+  declare readonly frame: Float64Array;
+  declare readonly generation: Int32Array;
+  declare private readonly lastUse: Float64Array;
   private uses = 0;
   private recent = 0;
   lookups = 0;

@@ -1,5 +1,5 @@
 /** `GET .../metrics` and a run's result: the same members, of the session's life and of the run. */
-import { assumptionsOfTraffic } from '../apply/cost.ts';
+import { assumptionsOfHardware, assumptionsOfTraffic } from '../apply/cost.ts';
 import type { Workload } from '../devices/workload.ts';
 import type { WalkCacheLevel } from '../hardware/walk-cache.ts';
 import { Histogram } from '../meter/histogram.ts';
@@ -202,7 +202,7 @@ export function runMetrics(simulator: Simulator, run: Run): Document {
       residualByteSeconds: Number(oracle.residual.exactAt(now) - baseline.residualBytePs) / 1e12,
     },
     verdicts: verdictCounts(oracle.verdicts, baseline.verdicts),
-    assumptions: [...assumptionsOfTraffic(simulator), ...simulator.hardwareAssumptions()],
+    assumptions: [...assumptionsOfTraffic(simulator), ...assumptionsOfHardware(simulator)],
     workloads: workloads.map((workload) => ({
       ...workloadMetrics(simulator, workload, elapsed),
       latencyHistogram: workload.latency.buckets(),
@@ -271,7 +271,7 @@ export function sessionMetrics(simulator: Simulator): Document {
       residualByteSeconds: oracle.residual.secondsAt(now),
     },
     verdicts: verdictCounts(oracle.verdicts),
-    assumptions: [...assumptionsOfTraffic(simulator), ...simulator.hardwareAssumptions()],
+    assumptions: [...assumptionsOfTraffic(simulator), ...assumptionsOfHardware(simulator)],
     workloads: [...simulator.workloads.all()].map((workload) => workloadMetrics(simulator, workload, runSeconds)),
   };
 }

@@ -47,14 +47,14 @@ export class Work {
   /** `now()` as it was asked last, and at which total: several parts of an operation ask at the same moment, and a division is 15 cycles. */
   private askedPs = 0;
   private askedTotal = Number.NaN;
-  private readonly milliGhz: number;
+  declare private readonly milliGhz: number;
   /** What it takes to hand a lock over to a CPU that waits for it. */
-  private readonly handoff: number;
-  private readonly handoffPs: number;
+  declare private readonly handoff: number;
+  declare private readonly handoffPs: number;
   /** Whether CPUs can meet at a lock: in runs with more than one CPU. Interactive operations are sequential. */
   contended = false;
   /** Where the present of the session is read; CPUs at work are ahead of it. */
-  private readonly clock: { readonly now: number };
+  declare private readonly clock: { readonly now: number };
   /** Bit set of what invalidations have taken since `begin` that no publication measures: `INVALIDATION_STEP`. */
   invalidationSteps = 0;
 

@@ -53,25 +53,25 @@ export interface DeviceTlbUse {
 }
 
 export class Device {
-  readonly index: number;
-  readonly name: string | null;
-  readonly kind: DeviceSpec['kind'];
-  readonly bdf: string;
-  domain: Domain | null;
-  readonly maskBits: number;
+  declare readonly index: number;
+  declare readonly name: string | null;
+  declare readonly kind: DeviceSpec['kind'];
+  declare readonly bdf: string;
+  declare domain: Domain | null;
+  declare readonly maskBits: number;
   /** Highest page it can address, inclusive. */
-  readonly maskLastPfn: number;
-  readonly maxSegmentBytes: number;
-  readonly segmentBoundaryBytes: number;
-  readonly untrusted: boolean;
+  declare readonly maskLastPfn: number;
+  declare readonly maxSegmentBytes: number;
+  declare readonly segmentBoundaryBytes: number;
+  declare readonly untrusted: boolean;
   removed = false;
   /** Tries 32-bit addresses first, until that fails once. */
   try32BitFirst = true;
   /** The device TLB that it has (ATS), null without; and why the kernel does not use it, null when it does. */
-  readonly deviceTlbSpec: DeviceTlbSpec | null;
-  readonly deviceTlbOff: string | null;
+  declare readonly deviceTlbSpec: DeviceTlbSpec | null;
+  declare readonly deviceTlbOff: string | null;
   /** Translations that it caches; null without a device TLB in use. */
-  readonly deviceTlb: Iotlb | null;
+  declare readonly deviceTlb: Iotlb | null;
   /** Context cache: whether the chip has its context entry. */
   contextCached = false;
   liveMappings = 0;

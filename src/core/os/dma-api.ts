@@ -4,10 +4,9 @@
  * Source: Linux `drivers/iommu/dma-iommu.c` (today's order of steps, 32-bit first) and `drivers/iommu/intel-iommu.c` of 3.6.
  */
 import type { Memory } from '../hardware/memory.ts';
-import { type PageTables, READ, WRITE } from '../hardware/page-table.ts';
-import type { Costs } from '../meter/cost-profile.ts';
-import type { Counters } from '../meter/counters.ts';
-import { ROW, type Work } from '../meter/work.ts';
+import type { PageTables } from '../hardware/page-table.ts';
+import * as pageTableConstants from '../hardware/page-table.ts';
+import * as workConstants from '../meter/work.ts';
 import type { Clock } from '../sim/clock.ts';
 import type { Exposure } from '../truth/exposure.ts';
 import type { Oracle } from '../truth/oracle.ts';
@@ -15,29 +14,33 @@ import type { Device } from './device.ts';
 import type { Domain } from './domain.ts';
 import type { InvalidationPolicy } from './invalidation/policy.ts';
 import type { IotlbFlush } from './iotlb-flush.ts';
-import { NO_PFN, SUSPENDED } from './iova/allocator.ts';
-import { type AllocatorCall, NO_FRAME_HINT, NO_LOCK, STEP, STEPS } from './iova/call.ts';
-import { NO_KEPT } from './iova/kept-mappings.ts';
+import * as allocatorConstants from './iova/allocator.ts';
+import * as callConstants from './iova/call.ts';
+import * as keptMappingsConstants from './iova/kept-mappings.ts';
+import { type IovaCallParts, IovaCalls } from './iova-calls.ts';
 import { Keeper } from './keeper.ts';
-import { MAP_KIND, type Mappings, NO_SOURCE } from './mappings.ts';
+import type { Mappings } from './mappings.ts';
+import * as mappingsConstants from './mappings.ts';
 import type { Mode } from './mode/mode.ts';
 import type { PartialPages } from './mode/partial-pages.ts';
 import type { PageMapper } from './page-mapper.ts';
 import { frameOfRun, type InputSegment, isOneRun, layOut, mergeOutputs, runsOf } from './scatterlist.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { READ, WRITE } = pageTableConstants;
+const { ROW } = workConstants;
+const { NO_PFN, SUSPENDED } = allocatorConstants;
+const { NO_FRAME_HINT } = callConstants;
+const { NO_KEPT } = keptMappingsConstants;
+const { MAP_KIND, NO_SOURCE } = mappingsConstants;
 
 /** Results of `map` that are no slot. */
 export const MAP_FAILED = -1;
 export const MAP_NO_MEMORY = -2;
 export const MAP_SUSPENDED = -3;
 
-/** Highest page below 4 GiB. */
-const LAST_32BIT = 0xfffff;
-
-export interface DmaApiParts {
+export interface DmaApiParts extends IovaCallParts {
   clock: Clock;
-  work: Work;
-  costs: Costs;
-  counters: Counters;
   memory: Memory;
   tables: PageTables;
   mapper: PageMapper;
@@ -51,12 +54,7 @@ export interface DmaApiParts {
   plain: boolean;
   /** Whether the allocator keeps mappings after their unmap. */
   keepsMappings: boolean;
-  /** Whether it gives addresses by what is mapped. */
-  byFrame: boolean;
   cachingMode: boolean;
-  always32BitFirst: boolean;
-  /** Steps of allocators, shared with them. */
-  call: AllocatorCall;
   /** Milli-cycles that an unmap takes to find its range. */
   findCost: number;
   /** [domain index] */
@@ -64,39 +62,20 @@ export interface DmaApiParts {
 }
 
 export class DmaApi {
-  private readonly parts: DmaApiParts;
-  readonly mode: Mode | null;
-  private readonly plain: boolean;
-  private readonly byFrame: boolean;
-  private readonly keeper: Keeper | null;
+  declare private readonly parts: DmaApiParts;
+  declare readonly mode: Mode | null;
+  declare readonly iova: IovaCalls;
+  declare private readonly plain: boolean;
+  declare private readonly byFrame: boolean;
+  declare private readonly keeper: Keeper | null;
   /** Copies of the partial pages of untrusted devices; null until there is such a device. */
   partial: PartialPages | null = null;
-  /** 1 once the 32-bit attempt of the allocation in progress has failed. */
-  private attempt = 0;
   /** Whether the last unmap left a cached translation behind. */
   lastExposed = false;
 
-  /** [STEP]: milli-cycles of a step, whatever it went over, and of each thing it went over. */
-  private readonly stepFixed = new Float64Array(STEPS);
-  private readonly stepEach = new Float64Array(STEPS);
-
   constructor(parts: DmaApiParts) {
     this.parts = parts;
-    const { costs } = parts;
-    const cost = (step: number, fixed: number, each: number) => {
-      this.stepFixed[step] = fixed;
-      this.stepEach[step] = each;
-    };
-    cost(STEP.treeSearch, costs.treeAllocFixed, costs.treeAllocNode);
-    cost(STEP.treeFree, 0, costs.treeFree);
-    cost(STEP.treeRemove, 0, costs.treeFind + costs.treeFree);
-    cost(STEP.bitmapSearch, costs.bitmapAllocFixed, costs.bitmapAllocWord);
-    cost(STEP.bitmapFree, 0, costs.bitmapFree);
-    cost(STEP.gapSearch, costs.gapAllocFixed, costs.gapAllocLevel);
-    cost(STEP.gapFree, 0, costs.gapFree);
-    cost(STEP.cacheAllocate, 0, costs.cacheAlloc);
-    cost(STEP.cacheFree, 0, costs.cacheFree);
-    cost(STEP.depotMove, 0, costs.depotMove);
+    this.iova = new IovaCalls(parts);
     this.plain = parts.plain;
     this.byFrame = parts.byFrame;
     const tearDown = (domain: Domain, page: number, pages: number) => this.tearDown(domain, page, pages);
@@ -116,59 +95,6 @@ export class DmaApi {
     work.add(ROW.other, costs.mapOther);
     counters.mapFailures++;
     return MAP_FAILED;
-  }
-
-  /** As a map takes an address, for modes that need one. @returns lowest page, NO_PFN or SUSPENDED */
-  takeIova(device: Device, domain: Domain, pages: number): number {
-    this.parts.call.frame = NO_FRAME_HINT;
-    return this.allocateIova(device, domain, pages);
-  }
-
-  /** @returns lowest page, NO_PFN or SUSPENDED */
-  private allocateIova(device: Device, domain: Domain, pages: number): number {
-    const { always32BitFirst } = this.parts;
-    const limit = device.maskLastPfn < domain.lastPage ? device.maskLastPfn : domain.lastPage;
-    if (this.attempt === 0 && limit > LAST_32BIT && (always32BitFirst || device.try32BitFirst) && !this.byFrame) {
-      const pfn = this.tryAllocate(domain, pages, LAST_32BIT, device, false);
-      if (pfn !== NO_PFN) return pfn;
-      this.attempt = 1;
-      if (!always32BitFirst) device.try32BitFirst = false;
-    }
-    const pfn = this.tryAllocate(domain, pages, limit, device, true);
-    if (pfn !== SUSPENDED) this.attempt = 0;
-    return pfn;
-  }
-
-  private tryAllocate(domain: Domain, pages: number, limit: number, device: Device, lastAttempt: boolean): number {
-    const { work, counters, call } = this.parts;
-    const allocator = domain.space(device.maskLastPfn);
-    call.cpu = work.cpu;
-    call.lastAttempt = lastAttempt;
-    call.count = 0;
-    const pfn = allocator.allocate(pages, limit);
-    // What a suspended attempt has done so far is booked with the steps of its first part: only a cache has any by then.
-    this.bookSteps(domain, ROW.iovaAlloc);
-    if (pfn === SUSPENDED) return SUSPENDED;
-    counters.allocationAttempts++;
-    if (pfn === NO_PFN) counters.allocationFailures++;
-    return pfn;
-  }
-
-  freeIova(domain: Domain, pfn: number, pages: number): void {
-    const { work, call } = this.parts;
-    call.cpu = work.cpu;
-    call.count = 0;
-    domain.allocator!.free(pfn, pages);
-    this.bookSteps(domain, ROW.iovaFree);
-  }
-
-  /** In the midst of a search that has failed: the policy may have something to free. */
-  exhausted(domain: Domain): void {
-    const { call } = this.parts;
-    this.bookSteps(domain, ROW.iovaAlloc);
-    call.count = 0;
-    domain.policy.exhausted?.(domain);
-    call.count = 0;
   }
 
   /** Clears PTEs that were left standing at their unmap. */
@@ -199,45 +125,11 @@ export class DmaApi {
     domain.policy.unmapped(domain, page, pages);
   }
 
-  /**
-   * Work that a domain's allocator put off is due.
-   * @returns false when the domain is gone
-   */
+  /** Work that a domain's allocator put off is due. @returns false when the domain is gone */
   allocatorTimer(domain: Domain, token: number): boolean {
-    const { work, call } = this.parts;
-    if (domain.allocator?.kept !== undefined) {
-      this.keeper!.expire(domain);
-      return true;
-    }
-    if (domain.allocator?.timer === undefined) return false;
-    call.cpu = work.cpu;
-    call.count = 0;
-    domain.allocator.timer(token);
-    this.bookSteps(domain, ROW.iovaFree);
+    if (domain.allocator?.kept === undefined) return this.iova.timer(domain, token);
+    this.keeper!.expire(domain);
     return true;
-  }
-
-  /** Books the steps of the allocator's last call, each under its lock. */
-  private bookSteps(domain: Domain, row: number): void {
-    const { work, counters, call } = this.parts;
-    const { stepFixed, stepEach } = this;
-    const { count } = call;
-    let held = NO_LOCK;
-    for (let i = 0; i < count; i++) {
-      const step = call.stepAt(i);
-      const times = call.timesAt(i);
-      const lock = call.lockAt(i);
-      if (lock !== held) {
-        if (held !== NO_LOCK) work.release(domain.locks[held]!);
-        if (lock !== NO_LOCK) work.acquire(domain.locks[lock]!);
-        held = lock;
-      }
-      work.add(row, stepFixed[step]! + times * stepEach[step]!);
-      if (step === STEP.treeSearch) counters.nodesVisited += times;
-      else if (step === STEP.bitmapSearch) counters.wordsScanned += times;
-      else if (step === STEP.gapSearch) counters.gapLevels += times;
-    }
-    if (held !== NO_LOCK) work.release(domain.locks[held]!);
   }
 
   /**
@@ -274,7 +166,7 @@ export class DmaApi {
     const found = page !== NO_KEPT;
     if (!found) {
       if (this.byFrame) parts.call.frame = frame;
-      page = this.allocateIova(device, domain, pages);
+      page = this.iova.allocate(device, domain, pages);
       if (page === SUSPENDED) return MAP_SUSPENDED;
     }
     if (keeper !== null) keeper.book(domain, page, pages, found);
@@ -320,7 +212,7 @@ export class DmaApi {
     const { work, costs, mappings } = parts;
     const domain = device.domain!;
     if (this.byFrame) parts.call.frame = frame;
-    const page = this.allocateIova(device, domain, 1);
+    const page = this.iova.allocate(device, domain, 1);
     if (page === SUSPENDED) return MAP_SUSPENDED;
     this.countCall(kind);
     if (page === NO_PFN) return this.noIova();
@@ -397,7 +289,7 @@ export class DmaApi {
       this.parts.flush.range(domain, page, done, false);
       this.parts.tables.releaseUnlinked();
     }
-    this.freeIova(domain, page, pages);
+    this.iova.free(domain, page, pages);
     this.parts.counters.mapFailures++;
     return MAP_NO_MEMORY;
   }
@@ -421,7 +313,7 @@ export class DmaApi {
     const found = page !== NO_KEPT;
     if (!found) {
       parts.call.frame = frame;
-      page = this.allocateIova(device, domain, layout.pages);
+      page = this.iova.allocate(device, domain, layout.pages);
       if (page === SUSPENDED) return MAP_SUSPENDED;
     }
     if (keeper !== null) keeper.book(domain, page, layout.pages, found);
@@ -500,11 +392,11 @@ export class DmaApi {
   private keepPages(slot: number, device: Device, domain: Domain, keeper: Keeper): void {
     const { mappings, work, costs, exposure } = this.parts;
     const page = mappings.page[slot]!;
-    exposure.beginUnmap(domain.index, page, page + mappings.pages[slot]! - 1, true);
+    exposure.pending.begin(domain.index, page, page + mappings.pages[slot]! - 1, true);
     work.add(ROW.other, domain.deferred ? costs.unmapOtherDeferred : costs.unmapOther);
     keeper.keep(domain, slot);
-    this.end(slot, device, exposure.pendingOpen);
-    exposure.endUnmap();
+    this.end(slot, device, exposure.pending.open);
+    exposure.pending.end();
   }
 
   /** PTEs, invalidation as the policy has it, the address. */
@@ -519,12 +411,12 @@ export class DmaApi {
       mapper.clear(domain, page, pages);
       mapper.bookUnmap(mapper.clearedPtes);
     }
-    exposure.beginUnmap(domain.index, page, page + pages - 1, keepsPte);
+    exposure.pending.begin(domain.index, page, page + pages - 1, keepsPte);
     work.add(ROW.other, deferred ? costs.unmapOtherDeferred : costs.unmapOther);
     policy.unmapped(domain, page, pages);
     if (mappings.source[slot] !== NO_SOURCE) this.partial!.release(slot);
-    this.end(slot, device, exposure.pendingOpen);
-    exposure.endUnmap();
+    this.end(slot, device, exposure.pending.open);
+    exposure.pending.end();
   }
 
   /**
@@ -571,14 +463,14 @@ export class DmaApi {
       if (page < first) first = page;
       if (page + pages - 1 > last) last = page + pages - 1;
     }
-    exposure.beginUnmap(domain.index, first, last);
+    exposure.pending.begin(domain.index, first, last);
     domain.policy.unmappedTogether!(domain, this.togetherPfn, this.togetherPages, count);
     this.lastExposed = false;
     for (let i = 0; i < count; i++) {
-      this.end(slots[i]!, device, exposure.pendingOpen);
+      this.end(slots[i]!, device, exposure.pending.open);
       this.forget(slots[i]!, device);
     }
-    exposure.endUnmap();
+    exposure.pending.end();
   }
 
   /** A device that was moved leaves mappings behind in the domain where it was. */
@@ -651,9 +543,9 @@ export class DmaApi {
     const chunk = domain.pages.chunk(page);
     chunk.unmappedNs[page & 511] = nowNs;
     chunk.freed[page & 511] = 0;
-    if (!mayOpen || !exposure.pendingIsOpen(page)) return;
+    if (!mayOpen || !exposure.pending.isOpen(page)) return;
     if (
-      exposure.openWindow(domain.index, page, end - start, now, exposure.pendingStands || mapper.stands(domain, page))
+      exposure.openWindow(domain.index, page, end - start, now, exposure.pending.stands || mapper.stands(domain, page))
     )
       this.lastExposed = true;
   }

@@ -28,16 +28,16 @@ export interface SpaceSetup {
 }
 
 export class Domain {
-  readonly index: number;
-  name: string | null;
+  declare readonly index: number;
+  declare name: string | null;
   /** Tenant that it was made for; it owns nothing by that. */
-  readonly tenant: number;
-  readonly levels: number;
+  declare readonly tenant: number;
+  declare readonly levels: number;
   /** Highest IOVA page, inclusive. */
-  readonly lastPage: number;
-  readonly root: number;
+  declare readonly lastPage: number;
+  declare readonly root: number;
   /** A hypervisor's tables below its own; null none. */
-  readonly secondStage: SecondStage | null;
+  declare readonly secondStage: SecondStage | null;
   pages = new TruthPages();
   /** [lock of the allocator]: one, as `iova_rbtree_lock`, or one a pool. */
   readonly locks: Lock[] = [];
@@ -53,16 +53,16 @@ export class Domain {
   inFlightUntil = Number.NEGATIVE_INFINITY;
   allocator: IovaAllocator | null = null;
   /** The session's, or the one for untrusted devices once there was one in it. */
-  policy: InvalidationPolicy;
-  policyEntry: PolicyEntry;
+  declare policy: InvalidationPolicy;
+  declare policyEntry: PolicyEntry;
   /** Of `policyEntry`, beside it for the sake of unmap. */
-  deferred: boolean;
-  gathers: boolean;
+  declare deferred: boolean;
+  declare gathers: boolean;
   /** Whether the policy leaves PTEs standing. */
-  keepsPte: boolean;
-  private readonly entry: AllocatorEntry;
-  private readonly setup: SpaceSetup;
-  private readonly reserved: { first: number; last: number }[];
+  declare keepsPte: boolean;
+  declare private readonly entry: AllocatorEntry;
+  declare private readonly setup: SpaceSetup;
+  declare private readonly reserved: { first: number; last: number }[];
 
   constructor(
     index: number,

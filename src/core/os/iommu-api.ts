@@ -100,14 +100,14 @@ export class IommuApi {
     const last = first + pages - 1;
     const unmapped = mapper.clear(domain, first, pages);
     mapper.bookUnmap(mapper.clearedPtes);
-    exposure.beginUnmap(domain.index, first, last);
+    exposure.pending.begin(domain.index, first, last);
     // Also where nothing was mapped: a table that small unmaps left empty may go, and a walk cache may point to it.
     if (invalidate && (unmapped > 0 || tables.unlinkedTables > 0))
       flush.range(domain, first, pages, tables.unlinkedTables === 0);
     tables.releaseUnlinked();
     const now = work.now();
     const nowNs = clock.toNs(now);
-    const open = exposure.pendingOpen;
+    const open = exposure.pending.open;
     const { ranges } = domain.pages;
     const allocator = domain.space(domain.lastPage);
     for (let i = domain.pages.rangeIndex(first); i < ranges.length && ranges[i]!.first <= last; ) {
@@ -123,7 +123,7 @@ export class IommuApi {
           chunk.age[page & 511] = range.age;
           chunk.mappedNs[page & 511] = range.mappedNs;
           chunk.unmappedNs[page & 511] = nowNs;
-          if (exposure.pendingIsOpen(page))
+          if (exposure.pending.isOpen(page))
             exposure.openWindow(domain.index, page, 4096, now, mapper.stands(domain, page));
         }
       const left = { ...range, last: from - 1 };
@@ -132,7 +132,7 @@ export class IommuApi {
       ranges.splice(i, 1, ...rest);
       i += rest.length;
     }
-    exposure.endUnmap();
+    exposure.pending.end();
     return unmapped;
   }
 }

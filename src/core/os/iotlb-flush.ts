@@ -10,14 +10,21 @@
  * Source: Linux `drivers/iommu/intel/dmar.c`, `qi_submit_sync`; `drivers/iommu/intel/cache.c` for batches (6.12: up to 16 descriptors
  * before one wait) and the order of IOTLB and device TLBs. Departs: the kernel's poll takes the lock for a moment at each turn.
  */
-import { ALL_PAGES, aligned, alignRange, codeDeviceRange, type InvalidationUnit } from '../hardware/invalidation.ts';
+
+import * as invalidationConstants from '../hardware/invalidation.ts';
+import { aligned, alignRange, codeDeviceRange, type InvalidationUnit } from '../hardware/invalidation.ts';
 import type { Costs } from '../meter/cost-profile.ts';
 import type { Counters } from '../meter/counters.ts';
-import { INVALIDATION_STEP, ROW, type Work } from '../meter/work.ts';
+import type { Work } from '../meter/work.ts';
+import * as workConstants from '../meter/work.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
 import { Lock } from '../sim/lock.ts';
 import type { Device } from './device.ts';
 import type { Domain } from './domain.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { ALL_PAGES } = invalidationConstants;
+const { INVALIDATION_STEP, ROW } = workConstants;
 
 const COMMAND = { range: 0, leafRange: 1, domain: 2, global: 3, device: 4 } as const;
 const LANDED = Number.NEGATIVE_INFINITY;
@@ -29,34 +36,34 @@ export interface FlushTarget extends Pick<InvalidationUnit, 'global' | 'domain' 
 }
 
 export class IotlbFlush {
-  protected readonly unit: InvalidationUnit;
+  declare protected readonly unit: InvalidationUnit;
   /** What the commands of maps and unmaps reach. */
-  protected target: FlushTarget;
-  protected readonly work: Work;
-  protected readonly costs: Costs;
-  protected readonly counters: Counters;
+  declare protected target: FlushTarget;
+  declare protected readonly work: Work;
+  declare protected readonly costs: Costs;
+  declare protected readonly counters: Counters;
   /** `q_lock` of the invalidation queue, or the register lock; with `per-cpu` [cpu]. */
-  readonly locks: readonly Lock[];
+  declare readonly locks: readonly Lock[];
   /** Whether submissions go to the chip itself, and not to a hypervisor that plays it. */
   protected readonly reachesChip: boolean = true;
   /** Descriptors before one wait, at most. */
-  private readonly batch: number;
+  declare private readonly batch: number;
 
   /** Milli-cycles of `invalidation`: under the lock, in the hardware, and what is left. */
-  private readonly submitPart: number;
-  private readonly hardwarePart: number;
-  private readonly restPart: number;
+  declare private readonly submitPart: number;
+  declare private readonly hardwarePart: number;
+  declare private readonly restPart: number;
 
   /** Whether a submission was made among other CPUs; whether one had several commands. */
   met = false;
   batched = false;
 
   // The submission in the making. [command]: what, of which domain and device, and its pages.
-  private readonly command: Int32Array;
-  private readonly domainOf: (Domain | null)[];
-  private readonly deviceOf: (Device | null)[];
-  private readonly first: Float64Array;
-  private readonly pages: Float64Array;
+  declare private readonly command: Int32Array;
+  declare private readonly domainOf: (Domain | null)[];
+  declare private readonly deviceOf: (Device | null)[];
+  declare private readonly first: Float64Array;
+  declare private readonly pages: Float64Array;
   private pending = 0;
   private pendingDevices = 0;
   private inFlightUntil = LANDED;

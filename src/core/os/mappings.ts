@@ -10,7 +10,8 @@ export const mapKinds = ['single', 'page', 'sg', 'coherent'] as const;
 export const directions = ['to-device', 'from-device', 'bidirectional'] as const;
 export const NO_MAPPING = -1;
 /** No copy: the device sees the driver's own memory. */
-export const NO_SOURCE = -1;
+const NONE = -1;
+export const NO_SOURCE = NONE;
 export const NO_HOLD = -1;
 
 /** A segment of a list whose memory the device sees a copy of. */
@@ -70,7 +71,7 @@ export class Mappings {
   /** [slot]: workload whose driver made it and unmaps it; -1 none, an operation did. */
   workload = new Int32Array(this.capacity);
   mappedNs = new Float64Array(this.capacity);
-  /** [slot]: first frame and byte of the driver's memory, where the device sees a copy of it; NO_SOURCE. */
+  /** [slot]: first frame and byte of the driver's memory, where the device sees a copy of it; NONE. */
   source = new Float64Array(this.capacity);
   sourceOffset = new Int32Array(this.capacity);
   /** [slot]: what the mode holds for the copy, in numbers of its own. */
@@ -104,7 +105,7 @@ export class Mappings {
     this.live[slot] = 1;
     this.freed[slot] = 0;
     this.ownsFrames[slot] = 0;
-    this.source[slot] = NO_SOURCE;
+    this.source[slot] = NONE;
     this.padded[slot] = 0;
     this.count++;
     if (this.count > this.countPeak) this.countPeak = this.count;
@@ -121,7 +122,7 @@ export class Mappings {
         this.segments[slot] = null;
         this.copied--;
       }
-    } else if (this.source[slot] !== NO_SOURCE) this.copied--;
+    } else if (this.source[slot] !== NONE) this.copied--;
     this.count--;
     if (this.freed[slot] === 1) this.freedCount--;
     if (this.freeCount === this.freeSlots.length) this.freeSlots = growInt32(this.freeSlots, this.freeCount * 2);
@@ -272,7 +273,7 @@ export class Mappings {
       sink.number(this.frame[slot]!);
       sink.number(this.source[slot]!);
       sink.number(this.padded[slot]!);
-      if (this.source[slot] !== NO_SOURCE) {
+      if (this.source[slot] !== NONE) {
         sink.number(this.sourceOffset[slot]!);
         sink.number(this.held[slot]!);
       }

@@ -12,9 +12,13 @@
 import type { PageTables } from '../hardware/page-table.ts';
 import type { Costs } from '../meter/cost-profile.ts';
 import type { Counters } from '../meter/counters.ts';
-import { ROW, type Work } from '../meter/work.ts';
+import type { Work } from '../meter/work.ts';
+import * as workConstants from '../meter/work.ts';
 import type { Lock } from '../sim/lock.ts';
 import type { Domain } from './domain.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { ROW } = workConstants;
 
 const SPAN_2M = 512;
 const SPAN_1G = 262_144;
@@ -30,15 +34,15 @@ export interface Tree {
 }
 
 export class PageMapper {
-  protected readonly tables: PageTables;
-  private readonly work: Work;
-  private readonly costs: Costs;
-  private readonly counters: Counters;
-  private readonly has2M: boolean;
-  private readonly has1G: boolean;
-  private readonly coherent: boolean;
+  declare protected readonly tables: PageTables;
+  declare private readonly work: Work;
+  declare private readonly costs: Costs;
+  declare private readonly counters: Counters;
+  declare private readonly has2M: boolean;
+  declare private readonly has1G: boolean;
+  declare private readonly coherent: boolean;
   /** Whether each PTE is written under the domain's `tableLock`. */
-  readonly locks: boolean;
+  declare readonly locks: boolean;
   /** Whose PTEs the last call wrote. */
   private written: Tree | null = null;
   /** Leaves of 4 KiB, 2 MiB and 1 GiB written by calls since `clearSizes`. */
@@ -117,7 +121,7 @@ export class PageMapper {
   }
 
   /** Milli-cycles of the page-table part of a map call that writes one entry. */
-  readonly onePte: number;
+  declare readonly onePte: number;
 
   /** Books the page-table part of a map call that wrote `ptes` entries. */
   bookMap(ptes: number): void {

@@ -17,9 +17,9 @@ const lowestBits = (count: number): number => ~(-2 << (count - 1));
 const lowestBit = (word: number): number => 31 - Math.clz32(word & -word);
 
 export class Bitmap {
-  readonly bits: number;
+  declare readonly bits: number;
   /** [index >> 5]: bit `index & 31` is entry `index`; bits beyond `bits` stay 0. */
-  readonly words: Int32Array;
+  declare readonly words: Int32Array;
   /** 64-bit words looked at by `findArea`, in total. */
   wordsScanned = 0;
 

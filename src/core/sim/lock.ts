@@ -8,7 +8,7 @@ import { BusyTimes } from './busy-times.ts';
 import type { DigestSink } from './digest-sink.ts';
 
 export class Lock {
-  readonly name: string;
+  declare readonly name: string;
   /** When it is held. */
   readonly held = new BusyTimes();
   /** Of the holder in progress: ps after the clock's base at which it got it, and whether it waited. */

@@ -54,10 +54,12 @@ export const found: Readonly<Record<string, readonly string[]>> = {
   Exposure: ['pagesOf', 'devicesOf'],
   ExposureLedger: [],
   DeviceHolds: [],
+  PendingUnmap: ['devicesOf'],
   Oracle: [],
   // os
   Mappings: [],
   DmaApi: [],
+  IovaCalls: [],
   Keeper: [],
   IommuApi: [],
   PageMapper: [],

@@ -18,6 +18,7 @@
  * what is in it.
  */
 import { Digest } from '../sim/digest.ts';
+import { sorted } from '../sim/sorted.ts';
 import type { Simulator } from '../simulator.ts';
 import type { ResolvedSpec } from '../spec.ts';
 import { coreVersion } from '../version.ts';
@@ -80,19 +81,8 @@ export function* firstOf({ domains, everyDevice, workloadAt }: Simulator): Gener
 /** Of everything in a spec, names and titles too: replies have them. */
 export function specDigest(spec: ResolvedSpec): string {
   const digest = new Digest();
-  digest.text(JSON.stringify(ordered(spec)));
+  digest.text(JSON.stringify(sorted(spec)));
   return digest.hex();
-}
-
-function ordered(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(ordered);
-  if (typeof value !== 'object' || value === null) return value;
-  const members = value as Record<string, unknown>;
-  return Object.fromEntries(
-    Object.keys(members)
-      .sort()
-      .map((key) => [key, ordered(members[key])]),
-  );
 }
 
 function writeAscii(into: Uint8Array, at: number, text: string): void {

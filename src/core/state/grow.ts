@@ -3,6 +3,8 @@
  * allocators, workloads, the pool for untrusted devices, the run. They are put there as operations would have put them, but for what
  * they would do: that is state, and comes with the image.
  */
+import { domainOf } from '../apply/new-domain.ts';
+import { copyPartialPages, poolAt } from '../copies.ts';
 import { workloads as kinds } from '../devices/index.ts';
 import { Device } from '../os/device.ts';
 import type { Domain } from '../os/domain.ts';
@@ -66,7 +68,7 @@ export function grow(simulator: Simulator, growth: Growth): void {
     throw new StateImageError('misfit', 'the image has less than the spec makes');
   for (const [i, { levels, space }] of growth.domains.entries()) {
     if (![3, 4, 5].includes(levels)) throw new StateImageError('misfit', 'the image has a domain that cannot be');
-    const domain = domains[i] ?? simulator.domainOf(null, 0, levels, null);
+    const domain = domains[i] ?? domainOf(simulator, null, 0, levels, null);
     if (i === domains.length) domains.push(domain);
     if (space) domain.space(FEW_PAGES);
   }
@@ -92,6 +94,6 @@ export function grow(simulator: Simulator, growth: Growth): void {
   const living = new Set(growth.workloads.map(({ index }) => index));
   for (const index of workloadAt.keys()) if (!living.has(index)) workloadAt[index] = undefined;
   if (growth.partial && simulator.dma.partial === null)
-    simulator.copyPartialPages(simulator.bouncePool ?? simulator.poolAt(0));
+    copyPartialPages(simulator, simulator.bouncePool ?? poolAt(simulator, 0));
   if (growth.run) simulator.run = Run.unarmed(simulator);
 }

@@ -5,9 +5,14 @@
  * is booked when it closes. One array instead of objects in objects, because what a packet costs is the code it runs through: of the
  * 64 KiB that a packet took, more than the processor's instruction cache holds, windows had ten.
  */
-import { BUCKETS, bucketOf, Histogram } from '../meter/histogram.ts';
+
+import * as histogramConstants from '../meter/histogram.ts';
+import { bucketOf, Histogram } from '../meter/histogram.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
 import { growFloat64 } from '../sim/growable.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { BUCKETS } = histogramConstants;
 
 export const KIND = { potential: 0, actual: 1 } as const;
 /** Workload number of everything that no workload did; as an account, the session's own. */

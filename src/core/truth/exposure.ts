@@ -10,15 +10,24 @@
  * A window is booked once, when it closes, in the account of whoever unmapped; the session's figures are sums over the accounts, and
  * what is still open is added when someone asks. Booking openings too, and everything twice, took 200 ns of a packet's 1,150.
  */
-import { type Iotlb, NO_ENTRY } from '../hardware/iotlb.ts';
+import type { Iotlb } from '../hardware/iotlb.ts';
+import * as iotlbConstants from '../hardware/iotlb.ts';
 import type { Histogram } from '../meter/histogram.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
 import { ExactSum } from '../sim/exact-sum.ts';
 import { growFloat64, growInt32 } from '../sim/growable.ts';
 import { Integral } from '../sim/integral.ts';
 import { DeviceHolds, LeavingEntries, type TranslatingDevice } from './device-holds.ts';
-import { ExposureLedger, KIND, SESSION } from './exposure-ledger.ts';
+import * as exposureLedgerConstants from './exposure-ledger.ts';
+import { ExposureLedger } from './exposure-ledger.ts';
 import type { TruthPages } from './pages.ts';
+import * as pendingUnmapConstants from './pending-unmap.ts';
+import { PendingUnmap } from './pending-unmap.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { NO_ENTRY } = iotlbConstants;
+const { KIND, SESSION } = exposureLedgerConstants;
+const { NO_DEVICE } = pendingUnmapConstants;
 
 export { SESSION };
 
@@ -77,7 +86,8 @@ export class Exposure {
   private readonly ledger = new ExposureLedger();
   /** Workload whose unmap is in progress, SESSION an interactive one. */
   workload = SESSION;
-  private readonly iotlb: Iotlb;
+  declare readonly pending: PendingUnmap;
+  declare private readonly iotlb: Iotlb;
   /** [domain] */
   private readonly pagesOf: (domain: number) => TruthPages;
 
@@ -100,23 +110,11 @@ export class Exposure {
   private domainOpen: number[] = [];
   private beyond: Beyond[] = [];
 
-  // The unmap in progress: its PTEs are cleared, it has not returned. What is invalidated before it returns opens no window.
-  private pendingDomain = NONE;
-  private pendingFirst = 0;
-  private pendingLast = 0;
-  /** Whether its PTEs are left standing: then no invalidation covers it. */
-  pendingStands = false;
-  /** [range * 2]: first and last page of what was invalidated meanwhile, short of all of it. */
-  private covered = new Float64Array(16);
-  private coveredCount = 0;
-
   // Device TLBs. Nothing of this is touched in a session without.
   private readonly devicesOf: (domain: number) => readonly TranslatingDevice[];
   private readonly holds = new DeviceHolds();
   /** Device TLBs there ever were. */
   private watched = 0;
-  /** Of the unmap in progress, where its domain has device TLBs: what was invalidated, IOTLB (NONE) and devices, in order. */
-  private pendingSteps: { device: number; first: number; last: number }[] = [];
   /** By domain, of windows that are only counted: devices that they wait for, once the IOTLB is done. */
   private readonly beyondOwed = new Map<number, number[]>();
 
@@ -128,12 +126,14 @@ export class Exposure {
     this.iotlb = iotlb;
     this.pagesOf = pagesOf;
     this.devicesOf = devicesOf;
+    this.pending = new PendingUnmap(devicesOf);
     iotlb.observer = this;
   }
 
   /** A device caches translations from now on. */
   watch({ index, deviceTlb }: TranslatingDevice): void {
     this.watched++;
+    this.pending.watched = true;
     this.holds.watch(index, deviceTlb!);
     deviceTlb!.observer = new LeavingEntries(this, index);
   }
@@ -147,46 +147,6 @@ export class Exposure {
   /** A workload gets an account of its own. */
   openAccount(workload: number): void {
     this.ledger.open(workload);
-  }
-
-  /** @param stands whether its PTEs are left as they are until `cleared` */
-  beginUnmap(domain: number, first: number, last: number, stands = false): void {
-    this.pendingDomain = domain;
-    this.pendingFirst = first;
-    this.pendingLast = last;
-    this.pendingStands = stands;
-    this.coveredCount = 0;
-    if (this.watched > 0) this.pendingSteps = [];
-  }
-
-  /** Whether pages of the unmap in progress are still without an invalidation. */
-  get pendingOpen(): boolean {
-    return this.pendingDomain !== NONE;
-  }
-
-  pendingIsOpen(page: number): boolean {
-    if (this.pendingDomain === NONE) return false;
-    const { covered } = this;
-    for (let at = 0; at < this.coveredCount * 2; at += 2)
-      if (page >= covered[at]! && page <= covered[at + 1]!) return false;
-    return this.watched === 0 || this.pendingOwed(page)?.length !== 0;
-  }
-
-  /** Devices that the unmap in progress has not told of a page since the IOTLB was; null when the IOTLB was not. */
-  private pendingOwed(page: number): number[] | null {
-    const devices = this.devicesOf(this.pendingDomain);
-    let owed: number[] | null = null;
-    for (const { device, first, last } of this.pendingSteps) {
-      if (page < first || page > last) continue;
-      if (device === NONE) owed ??= devices.map(({ index }) => index);
-      else if (owed !== null) owed = owed.filter((each) => each !== device);
-    }
-    return owed;
-  }
-
-  /** The unmap returns: what it left open becomes windows, by `openWindow`. */
-  endUnmap(): void {
-    this.pendingDomain = NONE;
   }
 
   /**
@@ -248,7 +208,7 @@ export class Exposure {
       const entry = deviceTlb!.probe(domain, page);
       if (entry !== NO_ENTRY) this.hold(window, index, entry, at);
     }
-    const owed = this.pendingOwed(page);
+    const owed = this.pending.owed(page);
     if (owed !== null) this.holds.owe(window, owed);
     return this.holds.holds(window);
   }
@@ -279,8 +239,7 @@ export class Exposure {
 
   /** PTEs that stood after their unmap are cleared at last: from now on only what is cached keeps their windows actual. */
   cleared(domain: number, first: number, last: number, at: number): void {
-    if (this.pendingDomain === domain && first <= this.pendingFirst && last >= this.pendingLast)
-      this.pendingStands = false;
+    this.pending.cleared(domain, first, last);
     if (this.standing === 0) return;
     const pages = this.pagesOf(domain);
     for (let page = first; page <= last; page++) {
@@ -460,7 +419,7 @@ export class Exposure {
     this.now = at;
     if (this.watched > 0) {
       if (domain < 0) {
-        const domains = Math.max(this.domainHead.length, this.pendingDomain + 1);
+        const domains = Math.max(this.domainHead.length, this.pending.domain + 1);
         for (let each = 0; each < domains; each++) this.invalidatedDomain(each, first, last, at);
       } else this.invalidatedDomain(domain, first, last, at);
     } else this.iotlbWasLast(domain, first, last, at);
@@ -473,7 +432,7 @@ export class Exposure {
       this.iotlbWasLast(domain, first, last, at);
       return;
     }
-    if (this.pendingDomain === domain && !this.pendingStands) this.pendingSteps.push({ device: NONE, first, last });
+    this.pending.told(NO_DEVICE, domain, first, last);
     this.forEachIn(domain, first, last, (window) => {
       if (this.links[window * LINKS + ENTRY] !== STANDS) this.holds.owe(window, devices);
     });
@@ -483,7 +442,7 @@ export class Exposure {
   /** A device has dropped what it had of pages of its domain. Call before it does. */
   deviceInvalidated(device: number, domain: number, first: number, last: number, at: number): void {
     this.now = at;
-    if (this.pendingDomain === domain && !this.pendingStands) this.pendingSteps.push({ device, first, last });
+    this.pending.told(device, domain, first, last);
     this.forEachIn(domain, first, last, (window, page) => {
       if (!this.holds.settle(window, device)) return;
       this.unlinkFromPage(window, domain, page);
@@ -511,10 +470,7 @@ export class Exposure {
 
   /** The IOTLB is all that caches: its invalidation ends windows. */
   private iotlbWasLast(domain: number, first: number, last: number, at: number): void {
-    if (this.pendingDomain !== NONE && !this.pendingStands && (domain < 0 || domain === this.pendingDomain)) {
-      if (first <= this.pendingFirst && last >= this.pendingLast) this.pendingDomain = NONE;
-      else if (first <= this.pendingLast && last >= this.pendingFirst) this.cover(first, last);
-    }
+    this.pending.iotlbWasLast(domain, first, last);
     if (this.standing > 0) {
       this.invalidatedUnderStanding(domain, first, last, at);
       return;
@@ -528,14 +484,6 @@ export class Exposure {
       return;
     }
     this.closePages(domain, first, last, at, ALL);
-  }
-
-  /** Part of the unmap in progress was invalidated. */
-  private cover(first: number, last: number): void {
-    const at = this.coveredCount++ * 2;
-    if (at === this.covered.length) this.covered = growFloat64(this.covered, at * 2);
-    this.covered[at] = first;
-    this.covered[at + 1] = last;
   }
 
   /** As `invalidated`, where windows are open whose PTE stands: those stay. */

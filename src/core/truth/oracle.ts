@@ -3,8 +3,10 @@
  *
  * It watches hardware and operating system and influences neither. Rules in order; the first that fits gives the verdict.
  */
-import { type Iotlb, NO_ENTRY } from '../hardware/iotlb.ts';
-import { isOpen, type Memory, STANDING, TenantRuns } from '../hardware/memory.ts';
+import type { Iotlb } from '../hardware/iotlb.ts';
+import * as iotlbConstants from '../hardware/iotlb.ts';
+import * as memoryConstants from '../hardware/memory.ts';
+import { isOpen, type Memory, TenantRuns } from '../hardware/memory.ts';
 import type { AccessWatcher } from '../hardware/watcher.ts';
 import type { Counters } from '../meter/counters.ts';
 import type { Domain } from '../os/domain.ts';
@@ -13,7 +15,13 @@ import type { Clock } from '../sim/clock.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
 import { Integral } from '../sim/integral.ts';
 import { ByteSet } from './byte-set.ts';
-import { NEVER, type PageChunk, type TruthPages } from './pages.ts';
+import type { PageChunk, TruthPages } from './pages.ts';
+import * as pagesConstants from './pages.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { NO_ENTRY } = iotlbConstants;
+const { STANDING } = memoryConstants;
+const { NEVER } = pagesConstants;
 
 /** In rising order: an operation's verdict is the worst of its pieces. */
 export const verdictNames = [
@@ -26,7 +34,7 @@ export const verdictNames = [
   'misdirected',
   'stale-cross-tenant',
 ] as const;
-export const VERDICT = {
+const VERDICTS = {
   ok: 0,
   fault: 1,
   subpage: 2,
@@ -36,6 +44,7 @@ export const VERDICT = {
   misdirected: 6,
   staleCrossTenant: 7,
 } as const;
+export const VERDICT = VERDICTS;
 
 export const causeNames = [
   '',
@@ -46,7 +55,7 @@ export const causeNames = [
   'freed-while-mapped',
   'no-protection',
 ] as const;
-export const CAUSE = {
+const CAUSES = {
   none: 0,
   iotlb: 1,
   walkCache: 2,
@@ -55,15 +64,16 @@ export const CAUSE = {
   freedWhileMapped: 5,
   noProtection: 6,
 } as const;
+export const CAUSE = CAUSES;
 
 export class Oracle implements AccessWatcher<Domain> {
-  private readonly memory: Memory;
-  private readonly mappings: Mappings;
-  private readonly iotlb: Iotlb;
+  declare private readonly memory: Memory;
+  declare private readonly mappings: Mappings;
+  declare private readonly iotlb: Iotlb;
   /** The cache that the entry in question is in: the IOTLB or a device's. */
-  private cache: Iotlb;
-  private readonly counters: Counters;
-  private readonly clock: Clock;
+  declare private cache: Iotlb;
+  declare private readonly counters: Counters;
+  declare private readonly clock: Clock;
   /** [verdict] */
   readonly verdicts = new Float64Array(8);
   /** Bytes of unmapped buffers that a neighbour's live mapping of the same page still reaches. */
@@ -171,12 +181,12 @@ export class Oracle implements AccessWatcher<Domain> {
       const before = (page - mappings.page[slot]!) * 4096;
       if (first * 4096 + before !== frame * 4096) return -1;
       const from = mappings.offset[slot]! - before;
-      if (start >= from && end <= from + mappings.lengthBytes[slot]!) return VERDICT.ok;
-      return mappings.padded[slot] === 1 ? VERDICT.ok : VERDICT.subpage;
+      if (start >= from && end <= from + mappings.lengthBytes[slot]!) return VERDICTS.ok;
+      return mappings.padded[slot] === 1 ? VERDICTS.ok : VERDICTS.subpage;
     }
     if (!mappings.backed(slot, page)) return -1;
     if (mappings.frameAt(slot, page) !== frame) return -1;
-    return mappings.holds(slot, page, start, end) ? VERDICT.ok : VERDICT.subpage;
+    return mappings.holds(slot, page, start, end) ? VERDICTS.ok : VERDICTS.subpage;
   }
 
   /** Rule 2: the verdict of the live mappings at a page, or -1 when none allows it. */
@@ -194,11 +204,11 @@ export class Oracle implements AccessWatcher<Domain> {
       const first = chunk.live[page & 511]!;
       if (first !== 0) {
         best = this.allows(first - 1, page, start, end, permission, frame);
-        if (best === VERDICT.ok) return best;
+        if (best === VERDICTS.ok) return best;
         if (pages.shared.size > 0)
           for (const slot of pages.shared.get(page) ?? []) {
             const verdict = this.allows(slot, page, start, end, permission, frame);
-            if (verdict === VERDICT.ok) return verdict;
+            if (verdict === VERDICTS.ok) return verdict;
             if (verdict > best) best = verdict;
           }
       }
@@ -206,7 +216,7 @@ export class Oracle implements AccessWatcher<Domain> {
     if (pages.ranges.length > 0) {
       const range = pages.rangeAt(page);
       if (range && !range.freed && range.permission & permission && range.frame + (page - range.first) === frame)
-        return VERDICT.ok;
+        return VERDICTS.ok;
     }
     return best;
   }
@@ -215,7 +225,7 @@ export class Oracle implements AccessWatcher<Domain> {
    * The verdict on a piece that was translated.
    *
    * @param entry IOTLB entry that translated it (hit, or just filled); NO_ENTRY in passthrough
-   * @param cause how it was translated, CAUSE.iotlb, walkCache, pte or noProtection
+   * @param cause how it was translated, CAUSES.iotlb, walkCache, pte or noProtection
    * @param now ps after the clock's base
    */
   classify(
@@ -230,18 +240,18 @@ export class Oracle implements AccessWatcher<Domain> {
     now: number,
   ): number {
     const { pages } = domain;
-    this.cause = CAUSE.none;
+    this.cause = CAUSES.none;
     const chunk = pages.peek(page);
     const live = this.live(pages, chunk, page, start, end, permission, frame);
-    if (live === VERDICT.ok || (live >= 0 && this.memory.standingOf(frame) !== STANDING.pool)) {
+    if (live === VERDICTS.ok || (live >= 0 && this.memory.standingOf(frame) !== STANDING.pool)) {
       this.verdicts[live]!++;
       return live;
     }
     const at = page & 511;
     // The unmap has not returned yet: until then the mapping is live.
     if (chunk !== undefined && chunk.unmappedNs[at]! > this.clock.toNs(now) && chunk.live[at] === 0) {
-      this.verdicts[VERDICT.ok]!++;
-      return VERDICT.ok;
+      this.verdicts[VERDICTS.ok]!++;
+      return VERDICTS.ok;
     }
     return this.through(pages, chunk, page, frame, entry, cause);
   }
@@ -258,7 +268,7 @@ export class Oracle implements AccessWatcher<Domain> {
     now: number,
   ): number {
     this.cache = deviceTlb;
-    const verdict = this.classify(domain, page, start, end, permission, frame, entry, CAUSE.deviceTlb, now);
+    const verdict = this.classify(domain, page, start, end, permission, frame, entry, CAUSES.deviceTlb, now);
     this.cache = this.iotlb;
     return verdict;
   }
@@ -290,40 +300,40 @@ export class Oracle implements AccessWatcher<Domain> {
     const stands = isOpen(memory.standingOf(frame));
     if (stands) {
       // The mapping that it got through stands for good: no unmap would have ended it.
-      this.cause = CAUSE.noProtection;
+      this.cause = CAUSES.noProtection;
       if (slot < 0 && chunk !== undefined && chunk.age[at] !== NEVER) this.counters.attemptsAfterUnmap++;
-      this.verdicts[VERDICT.unprotected]!++;
-      return VERDICT.unprotected;
+      this.verdicts[VERDICTS.unprotected]!++;
+      return VERDICTS.unprotected;
     }
-    this.cause = freed && cause !== CAUSE.noProtection ? CAUSE.freedWhileMapped : cause;
+    this.cause = freed && cause !== CAUSES.noProtection ? CAUSES.freedWhileMapped : cause;
     if (age !== NEVER) this.counters.attemptsAfterUnmap++;
     let verdict: number;
-    if (age !== NEVER && memory.ownerOf(frame) !== tenant) verdict = VERDICT.staleCrossTenant;
+    if (age !== NEVER && memory.ownerOf(frame) !== tenant) verdict = VERDICTS.staleCrossTenant;
     else if (
       (slot >= 0 && mappings.backed(slot, page) && mappings.frameAt(slot, page) !== frame) ||
       (range !== null && !range.freed && range.frame + (page - range.first) !== frame)
     )
-      verdict = VERDICT.misdirected;
-    else if (age !== NEVER && memory.handedOutAt(frame) > age) verdict = VERDICT.staleReused;
-    else if (age !== NEVER) verdict = VERDICT.stale;
-    else verdict = VERDICT.unprotected;
+      verdict = VERDICTS.misdirected;
+    else if (age !== NEVER && memory.handedOutAt(frame) > age) verdict = VERDICTS.staleReused;
+    else if (age !== NEVER) verdict = VERDICTS.stale;
+    else verdict = VERDICTS.unprotected;
     this.verdicts[verdict]!++;
     return verdict;
   }
 
   /** A piece was blocked. */
   blocked(domain: Domain | null, page: number): number {
-    this.verdicts[VERDICT.fault]!++;
+    this.verdicts[VERDICTS.fault]!++;
     if (domain !== null && isOver(domain.pages, page)) {
       this.counters.attemptsAfterUnmap++;
       this.counters.attemptsDetected++;
     }
-    return VERDICT.fault;
+    return VERDICTS.fault;
   }
 
   interrupted(): number {
-    this.verdicts[VERDICT.ok]!++;
-    return VERDICT.ok;
+    this.verdicts[VERDICTS.ok]!++;
+    return VERDICTS.ok;
   }
 
   lastTouch(domain: Domain | null, page: number): { mappedNs: number; unmappedNs: number; direction: number } {

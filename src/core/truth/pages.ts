@@ -6,6 +6,8 @@ import type { TenantRuns } from '../hardware/memory.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
 
 const PAGES = 512;
+/** Chunks of a block: 4 GiB of addresses. */
+const CHUNKS = 2048;
 export const NEVER = -1;
 
 export class PageChunk {
@@ -40,8 +42,17 @@ export interface IommuRange {
   freed: boolean;
 }
 
+type Block = (PageChunk | undefined)[];
+const emptyBlock = (): Block => new Array(CHUNKS).fill(undefined);
+
 export class TruthPages {
-  private readonly near: (PageChunk | undefined)[] = [];
+  /** Stands where there is none, and stays empty. */
+  private readonly noBlock = emptyBlock();
+  /**
+   * [page >>> 20][page >>> 9 modulo CHUNKS] for pages below 2^31. Arrays of full length from the start: one that is first written at its
+   * far end becomes a hash table in V8, and the first page that most allocators hand out is the last one below 4 GiB.
+   */
+  private readonly near: Block[] = new Array(CHUNKS).fill(this.noBlock);
   private readonly far = new Map<number, PageChunk>();
   /** By `first`, disjoint. */
   readonly ranges: IommuRange[] = [];
@@ -52,12 +63,8 @@ export class TruthPages {
 
   chunk(page: number): PageChunk {
     if (page < 0x80000000) {
-      const at = page >>> 9;
-      const found = this.near[at];
-      if (found !== undefined) return found;
-      const chunk = new PageChunk();
-      this.near[at] = chunk;
-      return chunk;
+      const found = this.near[page >>> 20]![(page >>> 9) & (CHUNKS - 1)];
+      return found === undefined ? this.makeNear(page) : found;
     }
     const at = Math.floor(page / PAGES);
     let chunk = this.far.get(at);
@@ -65,9 +72,19 @@ export class TruthPages {
     return chunk;
   }
 
+  private makeNear(page: number): PageChunk {
+    const top = page >>> 20;
+    if (this.near[top] === this.noBlock) this.near[top] = emptyBlock();
+    const chunk = new PageChunk();
+    this.near[top]![(page >>> 9) & (CHUNKS - 1)] = chunk;
+    return chunk;
+  }
+
   /** Looking leaves no trace. */
   peek(page: number): PageChunk | undefined {
-    return page < 0x80000000 ? this.near[page >>> 9] : this.far.get(Math.floor(page / PAGES));
+    return page < 0x80000000
+      ? this.near[page >>> 20]![(page >>> 9) & (CHUNKS - 1)]
+      : this.far.get(Math.floor(page / PAGES));
   }
 
   /** Index in `ranges` of the range that holds the page, or of the first one after it. */
@@ -150,8 +167,11 @@ export class TruthPages {
   }
 
   forEachChunk(visit: (firstPage: number, chunk: PageChunk) => void): void {
-    this.near.forEach((chunk, at) => {
-      if (chunk) visit(at * PAGES, chunk);
+    this.near.forEach((block, top) => {
+      if (block === this.noBlock) return;
+      block.forEach((chunk, at) => {
+        if (chunk !== undefined) visit((top * CHUNKS + at) * PAGES, chunk);
+      });
     });
     for (const at of [...this.far.keys()].sort((a, b) => a - b)) visit(at * PAGES, this.far.get(at)!);
   }

@@ -170,6 +170,19 @@ describe('numbers of the publications', () => {
     assert.deepEqual(profiles['riommu15-mlx']!.steps.io!.range, [6742.5, 26970]);
   });
 
+  test('the tax of a packet contains table 1’s "other" of two maps and two unmaps; its range says what is left without', () => {
+    const { range, source } = profiles['riommu15-mlx']!.steps.packetTax!;
+    // Figure 7's "other"; table 1's of a map, of an unmap.
+    const left = [
+      [2680, 44, 26],
+      [2590, 45, 25],
+      [2640, 44, 205],
+      [2640, 42, 216],
+    ].map(([all, map, unmap]) => all! - 1816 - 2 * (map! + unmap!));
+    assert.equal(range![0], Math.min(...left));
+    assert.ok(left.every((each) => source.includes(`${each}`)));
+  });
+
   test('a map and an unmap on bare metal, in a guest that traps, beside another core: each sum is as published', () => {
     const { steps, guest } = profiles['viommu11-x5570']!;
     const cycles = (name: string) => guest[name]!.cycles!;

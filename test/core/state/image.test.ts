@@ -5,6 +5,7 @@ import { InvariantError } from '../../../src/core/assert.ts';
 import {
   coreVersion,
   type ImageFault,
+  readImageHeader,
   resolveSpec,
   restoreSimulator,
   StateImageError,
@@ -242,6 +243,12 @@ describe('what is no image of this simulation is refused with the reason', () =>
       moved.set(image);
       assert.equal(fault(sim, moved), null);
     }
+  });
+
+  test('what it is of can be read without a restore', () => {
+    const header = readImageHeader(image);
+    assert.equal(header.coreVersion, coreVersion);
+    assert.ok(header.unfoldedBytes > image.length && header.unfoldedBytes < 2 ** 22);
   });
 
   test('every single byte that is another', () => {

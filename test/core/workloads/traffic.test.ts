@@ -143,15 +143,16 @@ describe('nic-rx', () => {
     assert.ok(rx.counts.offered - rx.counts.dropped - rx.operations <= 1);
   });
 
-  test('memory too small for the ring: packets are dropped, nothing breaks', () => {
+  test('memory too small for the ring: what there is of it goes round', () => {
     const machine = machineOf(
       [{ kind: 'nic-rx', gbps: 5, ringSize: 512 }],
       {},
       { machine: { memoryBytes: 2 ** 20 + 200 * 4096 } },
     );
-    const { workloads } = machine.run({ forNs: 5 * MS });
-    assert.ok(workloads[0]!.counts.mapFailures > 0);
-    assert.ok(workloads[0]!.counts.dropped > 0);
+    const { counts, operations } = machine.run({ forNs: 5 * MS }).workloads[0]!;
+    assert.ok(counts.mapFailures > 0);
+    assert.equal(counts.dropped, 0);
+    assert.ok(operations > 0.99 * counts.offered);
     machine.ok({ op: 'workload-remove', workload: 'wl_0' });
     machine.advance(20 * MS);
     assert.equal(machine.sim.memory.framesInUse, machine.sim.tables.tables);

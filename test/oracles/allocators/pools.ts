@@ -1,7 +1,7 @@
 /**
  * Slow models of the pools of SPARC and PowerPC, a state a page, each with its own list of what to try in turn.
  *
- * Sources: Linux 6.1 `lib/iommu-common.c` and `arch/powerpc/kernel/iommu.c`.
+ * Sources: Linux 6.1 `arch/sparc/kernel/iommu-common.c` and `arch/powerpc/kernel/iommu.c`.
  */
 import { PagesModel } from './bitmap.ts';
 

@@ -3,21 +3,25 @@
  * full or 10 ms after the first of them; only then are their IOVAs freed.
  *
  * Source: commit 5e0d2a6fc094 (Mark Gross, 2008) as it stood in Linux 3.6 `drivers/iommu/intel-iommu.c`: the 251st add flushes first,
- * freed table pages go back at once, before any flush (a hazard mended in 2014), caching-mode hardware gets one page-selective flush
- * per entry, and device TLBs one for each entry and device. Departs: one IOMMU. Pathology: everybody meets at one lock, and the flusher frees 250 addresses under it.
+ * freed table pages go back at once, before any flush (a hazard that later kernels mended), caching-mode hardware gets one page-selective
+ * flush per entry, and device TLBs one for each entry and device. Departs: one IOMMU. Pathology: everybody meets at one lock, and the
+ * flusher frees 250 addresses under it.
  */
 
-import { ROW } from '../../meter/work.ts';
+import * as workConstants from '../../meter/work.ts';
 import type { DigestSink } from '../../sim/digest-sink.ts';
 import { Lock } from '../../sim/lock.ts';
 import type { Domain } from '../domain.ts';
 import { HeldRanges } from './held-ranges.ts';
 import type { InvalidationPolicy, PolicyEntry, PolicyParts } from './policy.ts';
 
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { ROW } = workConstants;
+
 class Deferred2008 implements InvalidationPolicy {
-  private readonly parts: PolicyParts;
-  private readonly timeoutPs: number;
-  private readonly held: HeldRanges;
+  declare private readonly parts: PolicyParts;
+  declare private readonly timeoutPs: number;
+  declare private readonly held: HeldRanges;
   /** What the kernel calls `async_umap_flush_lock`. */
   private readonly lock = new Lock('deferred-flush');
   private timerPending = false;

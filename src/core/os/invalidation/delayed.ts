@@ -9,7 +9,7 @@
  * that vIOMMU (ATC 2011) measured for an asynchronous invalidation to take effect; no figure for the sba chip was found.
  */
 
-import { ROW } from '../../meter/work.ts';
+import * as workConstants from '../../meter/work.ts';
 import type { DigestSink } from '../../sim/digest-sink.ts';
 import type { Lock } from '../../sim/lock.ts';
 import type { Domain } from '../domain.ts';
@@ -17,16 +17,19 @@ import { DelayedIa64 } from './delayed-ia64.ts';
 import { HeldRanges } from './held-ranges.ts';
 import type { InvalidationPolicy, PolicyEntry, PolicyParts } from './policy.ts';
 
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { ROW } = workConstants;
+
 const POSTED_PURGE_PS = 44_000;
 
 class Delayed implements InvalidationPolicy {
-  private readonly parts: PolicyParts;
-  private readonly held: HeldRanges;
+  declare private readonly parts: PolicyParts;
+  declare private readonly held: HeldRanges;
   readonly locks: readonly Lock[] = [];
   /** [entry]: 1 once its purge has landed. CPUs post at times of their own, so purges land in no order. */
-  private readonly landed: Uint8Array;
+  declare private readonly landed: Uint8Array;
   /** [entry]: ps after the clock's base at which its purge lands by itself. */
-  private readonly landsAt: Float64Array;
+  declare private readonly landsAt: Float64Array;
   /** Number of the first range of the batch; a purge's token is its range's number. */
   private batchStart = 0;
 

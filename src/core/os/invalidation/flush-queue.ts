@@ -11,11 +11,14 @@
  * Pathologies: the timer frees the rings of all CPUs on the CPU that it fires on; a ring that fills up flushes without touching the
  * timer, which then flushes again; and an idle CPU's ring keeps its addresses until then.
  */
-import { ROW } from '../../meter/work.ts';
+import * as workConstants from '../../meter/work.ts';
 import type { DigestSink } from '../../sim/digest-sink.ts';
 import { Lock } from '../../sim/lock.ts';
 import type { Domain } from '../domain.ts';
 import type { InvalidationPolicy, PolicyEntry, PolicyParts } from './policy.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { ROW } = workConstants;
 
 const RING_ENTRIES = 256;
 const SINGLE_ENTRIES = 32_768;
@@ -26,12 +29,12 @@ const SINGLE_TIMEOUT_PS = 1e12;
 export class Ring {
   readonly lock = new Lock('flush-queue');
   /** [place]: range, and how many flushes had begun when it was queued. */
-  readonly pfn: Float64Array;
-  readonly pages: Int32Array;
-  readonly counter: Float64Array;
+  declare readonly pfn: Float64Array;
+  declare readonly pages: Int32Array;
+  declare readonly counter: Float64Array;
   head = 0;
   tail = 0;
-  private readonly mask: number;
+  declare private readonly mask: number;
 
   /** @param entries a power of two */
   constructor(entries: number) {
@@ -66,7 +69,7 @@ export class Ring {
 const ENDS = 128;
 
 export class DomainQueue {
-  readonly domain: Domain;
+  declare readonly domain: Domain;
   /** [cpu], or one for all; made when a CPU first unmaps here. */
   readonly rings: (Ring | undefined)[] = [];
   /** Flushes that have begun. */
@@ -93,17 +96,17 @@ export class DomainQueue {
 }
 
 class FlushQueue implements InvalidationPolicy {
-  private readonly parts: PolicyParts;
-  private readonly single: boolean;
-  private readonly entries: number;
-  private readonly timeoutPs: number;
+  declare private readonly parts: PolicyParts;
+  declare private readonly single: boolean;
+  declare private readonly entries: number;
+  declare private readonly timeoutPs: number;
   /** [domain] */
   private readonly queues: (DomainQueue | undefined)[] = [];
   /** By token: the domain whose timer it is. A queue that was drained leaves its timer without one. */
   private readonly armed = new Map<number, DomainQueue>();
   private token = 0;
   queued = 0;
-  readonly capacity: number;
+  declare readonly capacity: number;
 
   constructor(parts: PolicyParts) {
     this.parts = parts;

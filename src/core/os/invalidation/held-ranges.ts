@@ -4,11 +4,11 @@ import type { Domain } from '../domain.ts';
 import type { IotlbFlush } from '../iotlb-flush.ts';
 
 export class HeldRanges {
-  readonly capacity: number;
+  declare readonly capacity: number;
   /** [entry]: index of the domain; lowest page of the range, and how many. */
-  readonly domain: Int32Array;
-  readonly pfn: Float64Array;
-  readonly pages: Int32Array;
+  declare readonly domain: Int32Array;
+  declare readonly pfn: Float64Array;
+  declare readonly pages: Int32Array;
   count = 0;
 
   constructor(capacity: number) {

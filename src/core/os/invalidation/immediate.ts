@@ -6,7 +6,7 @@ import type { Domain } from '../domain.ts';
 import type { InvalidationPolicy, PolicyParts } from './policy.ts';
 
 export abstract class ImmediatePolicy implements InvalidationPolicy {
-  protected readonly parts: PolicyParts;
+  declare protected readonly parts: PolicyParts;
   readonly queued = 0;
   readonly capacity = 0;
   readonly locks: readonly Lock[] = [];

@@ -14,7 +14,7 @@ import type { PolicyEntry, PolicyParts } from './policy.ts';
 
 export class Strict extends ImmediatePolicy {
   /** Whether an invalidation that frees no table page keeps the walk caches. */
-  protected readonly leafOnly: boolean;
+  declare protected readonly leafOnly: boolean;
 
   constructor(parts: PolicyParts) {
     super(parts);

@@ -6,12 +6,17 @@
  * Source: Linux 3.6 `arch/alpha/kernel/pci_iommu.c`, `iommu_arena_find_pages` and `pci_unmap_single`. Departs from it: entries of one
  * page are aligned to one page (the chips' `align_entry` differs); the direct-map window is not there, so all goes through the arena.
  *
- * Pathology: traffic that frees in the order of its maps is nearly always behind the cursor and pays nothing; traffic that frees its
- * newest first pays one invalidation each time.
+ * Pathology: when the cursor has wrapped, all that is still live from the last lap lies ahead of it and pays an invalidation when it is
+ * freed: a ring of n pages pays n a lap. What is freed newest first is behind the cursor and pays nothing.
  */
-import { NOT_FOUND } from '../../sim/bitmap.ts';
-import { type AllocatorEntry, type AllocatorSetup, NO_PFN } from './allocator.ts';
+import * as bitmapConstants from '../../sim/bitmap.ts';
+import type { AllocatorEntry, AllocatorSetup } from './allocator.ts';
+import * as allocatorConstants from './allocator.ts';
 import { BitmapSpace, entriesOf, entriesSchema } from './bitmap-space.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { NOT_FOUND } = bitmapConstants;
+const { NO_PFN } = allocatorConstants;
 
 class Alpha extends BitmapSpace {
   private readonly onWrap: (() => void) | null;

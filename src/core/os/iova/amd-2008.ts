@@ -11,9 +11,14 @@
  * Pathologies: a map that fails leaves `needFlush` set, and the next unmap clears it though it has flushed no page but its own, so the
  * wrap goes by without its flush; and a device with a narrow mask that finds no room makes all 32 ranges before it gives up.
  */
-import { NOT_FOUND } from '../../sim/bitmap.ts';
-import { type AllocatorEntry, type AllocatorSetup, NO_PFN } from './allocator.ts';
+import * as bitmapConstants from '../../sim/bitmap.ts';
+import type { AllocatorEntry, AllocatorSetup } from './allocator.ts';
+import * as allocatorConstants from './allocator.ts';
 import { BitmapSpace, entriesOf, entriesSchema } from './bitmap-space.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { NOT_FOUND } = bitmapConstants;
+const { NO_PFN } = allocatorConstants;
 
 /** Pages of a range. */
 const RANGE = 32_768;

@@ -2,13 +2,17 @@
  * What SPARC and PowerPC share: one bitmap cut into pools, each with a lock and a hint of its own; the CPU's number picks the pool, so
  * that CPUs seldom meet. A large pool at the top takes requests of more than 15 pages.
  *
- * Source: Linux 6.1 `lib/iommu-common.c` of SPARC and `arch/powerpc/kernel/iommu.c`. Departs from them: of the pools that one search
+ * Source: Linux 6.1 `arch/sparc/kernel/iommu-common.c` and `arch/powerpc/kernel/iommu.c`. Departs from them: of the pools that one search
  * visits only the last one's lock is waited for.
  */
-import { NOT_FOUND } from '../../sim/bitmap.ts';
-import { NO_PFN } from './allocator.ts';
+import * as bitmapConstants from '../../sim/bitmap.ts';
+import * as allocatorConstants from './allocator.ts';
 import { BitmapSpace } from './bitmap-space.ts';
 import type { AllocatorCall } from './call.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { NOT_FOUND } = bitmapConstants;
+const { NO_PFN } = allocatorConstants;
 
 /** The pool is searched to its own end. */
 const NO_LIMIT = -1;
@@ -39,14 +43,14 @@ export interface PoolLayout {
 }
 
 export class PoolSpace extends BitmapSpace {
-  private readonly layout: PoolLayout;
-  private readonly poolSize: number;
+  declare private readonly layout: PoolLayout;
+  declare private readonly poolSize: number;
   /** Index of the large pool, also where there is none. */
-  private readonly large: number;
+  declare private readonly large: number;
   /** [pool]: first entry, where the next search begins, and the end of the searches. */
-  private readonly start: Int32Array;
-  private readonly hint: Int32Array;
-  private readonly end: Int32Array;
+  declare private readonly start: Int32Array;
+  declare private readonly hint: Int32Array;
+  declare private readonly end: Int32Array;
   private needFlush = false;
 
   constructor(layout: PoolLayout) {
@@ -69,7 +73,7 @@ export class PoolSpace extends BitmapSpace {
     );
   }
 
-  private readonly names: readonly string[];
+  declare private readonly names: readonly string[];
 
   override get lockNames(): readonly string[] {
     return this.names;

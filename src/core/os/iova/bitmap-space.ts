@@ -8,9 +8,17 @@
 import { InvariantError } from '../../assert.ts';
 import { Bitmap } from '../../sim/bitmap.ts';
 import type { DigestSink } from '../../sim/digest-sink.ts';
-import { NONE, RedBlackTree } from '../../sim/red-black-tree.ts';
-import { type AllocatorSetup, type IovaAllocator, RANGE } from './allocator.ts';
-import { AllocatorCall, STEP } from './call.ts';
+import * as redBlackTreeConstants from '../../sim/red-black-tree.ts';
+import { RedBlackTree } from '../../sim/red-black-tree.ts';
+import type { AllocatorSetup, IovaAllocator } from './allocator.ts';
+import * as allocatorConstants from './allocator.ts';
+import * as callConstants from './call.ts';
+import { AllocatorCall } from './call.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { NONE } = redBlackTreeConstants;
+const { RANGE } = allocatorConstants;
+const { STEP } = callConstants;
 
 export const PAGE_BYTES = 4096;
 const { bitmapSearch, bitmapFree } = STEP;
@@ -19,7 +27,7 @@ const ONE_LOCK: readonly string[] = ['iova-allocator'];
 export abstract class BitmapSpace implements IovaAllocator {
   /** Not used: the longest scan, 2^22 words, is short enough for one call. */
   budget = Number.POSITIVE_INFINITY;
-  readonly call: AllocatorCall;
+  declare readonly call: AllocatorCall;
   nodesVisited = 0;
   lastNodesVisited = 0;
   lastWordsScanned = 0;
@@ -27,9 +35,9 @@ export abstract class BitmapSpace implements IovaAllocator {
   livePages = 0;
 
   /** Entries of the map; entry i is page i. */
-  protected readonly entries: number;
-  protected readonly map: Bitmap;
-  private readonly kind: string;
+  declare protected readonly entries: number;
+  declare protected readonly map: Bitmap;
+  declare private readonly kind: string;
   private readonly reservations = new RedBlackTree();
 
   constructor(kind: string, entries: number, call = new AllocatorCall()) {

@@ -48,7 +48,7 @@ export class AllocatorCall {
   private readonly times = new Float64Array(CAPACITY);
 
   /** Where caches count hits, misses and magazines moved. */
-  readonly counters: Counters;
+  declare readonly counters: Counters;
 
   constructor(counters = new Counters()) {
     this.counters = counters;

@@ -21,10 +21,16 @@
 import type { Counters } from '../../meter/counters.ts';
 import type { DigestSink } from '../../sim/digest-sink.ts';
 import { growFloat64, growInt32 } from '../../sim/growable.ts';
-import { type AllocatorEntry, type IovaAllocator, NO_PFN, RANGE, SUSPENDED } from './allocator.ts';
-import { AllocatorCall, STEP } from './call.ts';
+import type { AllocatorEntry, IovaAllocator } from './allocator.ts';
+import * as allocatorConstants from './allocator.ts';
+import * as callConstants from './call.ts';
+import { AllocatorCall } from './call.ts';
 import { Rbtree2008 } from './rbtree-2008.ts';
 import { type Cache, SearchBehindCache } from './search-behind-cache.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { NO_PFN, RANGE, SUSPENDED } = allocatorConstants;
+const { STEP } = callConstants;
 
 const LOCK = 0;
 /** Sizes from 1 to 2^20 pages. */
@@ -35,7 +41,7 @@ const INITIAL_CAPACITY = 64;
 
 export class Eiovar implements IovaAllocator, Cache {
   budget = Number.POSITIVE_INFINITY;
-  readonly call: AllocatorCall;
+  declare readonly call: AllocatorCall;
   readonly lockNames = ['iova-allocator'];
   wordsScanned = 0;
   lastNodesVisited = 0;
@@ -45,9 +51,9 @@ export class Eiovar implements IovaAllocator, Cache {
   cachedRanges = 0;
   cachedPages = 0;
 
-  private readonly tree: Rbtree2008;
-  private readonly behind: SearchBehindCache;
-  private readonly counters: Counters;
+  declare private readonly tree: Rbtree2008;
+  declare private readonly behind: SearchBehindCache;
+  declare private readonly counters: Counters;
   /** [order]: newest element of the list of ranges of 2^order pages. */
   private readonly newest = new Int32Array(SIZES);
   /** [element]: lowest page of a kept range; the element before it, or of an unused one the next unused. */

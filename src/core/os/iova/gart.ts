@@ -6,18 +6,25 @@
  * it: lists are laid out as everywhere here, so a device's segment boundary does not reach the search; an aperture that is full is an
  * answer, not a bad address or a panic.
  *
- * Pathology: drivers that hold a few slots for long leave holes that only the next lap finds; and an idle machine never flushes.
+ * Pathologies: drivers that hold a few slots for long leave holes that only the next lap finds; a ring that is freed in the order in
+ * which it was mapped drags the cursor back to the end for each of its pages there, and each time the next map wraps and flushes; and
+ * an idle machine never flushes.
  */
-import { NOT_FOUND } from '../../sim/bitmap.ts';
-import { type AllocatorEntry, type AllocatorSetup, NO_PFN } from './allocator.ts';
+import * as bitmapConstants from '../../sim/bitmap.ts';
+import type { AllocatorEntry, AllocatorSetup } from './allocator.ts';
+import * as allocatorConstants from './allocator.ts';
 import { BitmapSpace, entriesOf, entriesSchema } from './bitmap-space.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { NOT_FOUND } = bitmapConstants;
+const { NO_PFN } = allocatorConstants;
 
 /** First pages kept back for mappings that must not fail. */
 const EMERGENCY_PAGES = 32;
 
 class Gart extends BitmapSpace {
   private readonly onWrap: (() => void) | null;
-  private readonly fullFlush: boolean;
+  declare private readonly fullFlush: boolean;
   private cursor = 0;
   /** Set when the search wraps; the map that succeeds next flushes. */
   private needFlush = false;

@@ -8,7 +8,10 @@
  * fail to; memory for a magazine never runs out here.
  */
 import { growFloat64, growInt32 } from '../../sim/growable.ts';
-import { NO_PFN } from './allocator.ts';
+import * as allocatorConstants from './allocator.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { NO_PFN } = allocatorConstants;
 
 /** The handle of a magazine that was never pushed to: always empty. */
 export const EMPTY = 0;
@@ -16,9 +19,9 @@ export const EMPTY = 0;
 const INITIAL_MAGAZINES = 16;
 
 export class Magazines {
-  readonly capacity: number;
+  declare readonly capacity: number;
   /** [magazine * capacity + slot]: lowest page of a freed range, below 2^45. Replaced on growth: do not hold across `make`. */
-  pfn: Float64Array;
+  declare pfn: Float64Array;
   /** [magazine]: slots in use; the top one is `fill - 1`. */
   fill = new Int32Array(INITIAL_MAGAZINES);
   /** [magazine]: the one below in the stack that it lies on, a depot or that of the dropped ones; EMPTY ends it. */

@@ -17,11 +17,20 @@
  */
 import { InvariantError } from '../../assert.ts';
 import type { DigestSink } from '../../sim/digest-sink.ts';
-import { GapTree, NO_GAP } from '../../sim/gap-tree.ts';
-import { NONE } from '../../sim/red-black-tree.ts';
-import { type AllocatorEntry, NO_PFN } from './allocator.ts';
-import { AllocatorCall, STEP } from './call.ts';
+import * as gapTreeConstants from '../../sim/gap-tree.ts';
+import { GapTree } from '../../sim/gap-tree.ts';
+import * as redBlackTreeConstants from '../../sim/red-black-tree.ts';
+import type { AllocatorEntry } from './allocator.ts';
+import * as allocatorConstants from './allocator.ts';
+import * as callConstants from './call.ts';
+import { AllocatorCall } from './call.ts';
 import type { TreeBehindCache } from './search-behind-cache.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { NO_GAP } = gapTreeConstants;
+const { NONE } = redBlackTreeConstants;
+const { NO_PFN } = allocatorConstants;
+const { STEP } = callConstants;
 
 /** First page at 4 GiB. */
 const FIRST_64BIT_PFN = 0x100000;
@@ -31,7 +40,7 @@ const FAN_OUT = 16;
 export class Maple implements TreeBehindCache {
   readonly removeStep = STEP.gapFree;
   budget = Number.POSITIVE_INFINITY;
-  readonly call: AllocatorCall;
+  declare readonly call: AllocatorCall;
   readonly lockNames = ['iova-allocator'];
   nodesVisited = 0;
   wordsScanned = 0;

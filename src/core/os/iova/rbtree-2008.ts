@@ -16,10 +16,18 @@
  */
 import { InvariantError } from '../../assert.ts';
 import type { DigestSink } from '../../sim/digest-sink.ts';
-import { NONE, RedBlackTree } from '../../sim/red-black-tree.ts';
-import { type AllocatorEntry, NO_PFN, SUSPENDED } from './allocator.ts';
-import { AllocatorCall, STEP } from './call.ts';
+import * as redBlackTreeConstants from '../../sim/red-black-tree.ts';
+import { RedBlackTree } from '../../sim/red-black-tree.ts';
+import type { AllocatorEntry } from './allocator.ts';
+import * as allocatorConstants from './allocator.ts';
+import * as callConstants from './call.ts';
+import { AllocatorCall } from './call.ts';
 import type { TreeBehindCache } from './search-behind-cache.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { NONE } = redBlackTreeConstants;
+const { NO_PFN, SUSPENDED } = allocatorConstants;
+const { STEP } = callConstants;
 
 /** Highest page below 4 GiB; only a search with exactly this limit uses and moves the cache. */
 const LAST_32BIT_PFN = 0xfffff;
@@ -32,7 +40,7 @@ export class Rbtree2008 implements TreeBehindCache {
   /** The driver holds the node when it frees. */
   readonly removeStep = STEP.treeFree;
   budget = Number.POSITIVE_INFINITY;
-  readonly call: AllocatorCall;
+  declare readonly call: AllocatorCall;
   readonly lockNames = ['iova-allocator'];
   nodesVisited = 0;
   wordsScanned = 0;

@@ -19,8 +19,12 @@ import type { DigestSink } from '../../sim/digest-sink.ts';
 import * as ranges from '../../sim/red-black-tree.ts';
 import type { AllocatorEntry } from './allocator.ts';
 import * as results from './allocator.ts';
-import { AllocatorCall, STEP } from './call.ts';
+import * as callConstants from './call.ts';
+import { AllocatorCall } from './call.ts';
 import type { TreeBehindCache } from './search-behind-cache.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { STEP } = callConstants;
 
 /** Constants of this module are folded by V8, imported ones are loaded each time. */
 const { NO_PFN, SUSPENDED } = results;
@@ -37,7 +41,7 @@ const IDLE = NONE;
 export class Rbtree implements TreeBehindCache {
   readonly removeStep = STEP.treeRemove;
   budget = Number.POSITIVE_INFINITY;
-  readonly call: AllocatorCall;
+  declare readonly call: AllocatorCall;
   readonly lockNames = ['iova-allocator'];
   nodesVisited = 0;
   wordsScanned = 0;

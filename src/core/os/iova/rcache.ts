@@ -35,12 +35,20 @@
  */
 import type { Counters } from '../../meter/counters.ts';
 import type { DigestSink } from '../../sim/digest-sink.ts';
-import { type AllocatorEntry, type AllocatorSetup, type IovaAllocator, NO_PFN, RANGE } from './allocator.ts';
-import { AllocatorCall, NO_LOCK, STEP } from './call.ts';
-import { EMPTY, Magazines } from './magazines.ts';
+import type { AllocatorEntry, AllocatorSetup, IovaAllocator } from './allocator.ts';
+import * as allocatorConstants from './allocator.ts';
+import * as callConstants from './call.ts';
+import { AllocatorCall } from './call.ts';
+import * as magazinesConstants from './magazines.ts';
+import { Magazines } from './magazines.ts';
 import { Maple } from './maple.ts';
 import { Rbtree } from './rbtree.ts';
 import { type Cache, SearchBehindCache, type TreeBehindCache } from './search-behind-cache.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { NO_PFN, RANGE } = allocatorConstants;
+const { NO_LOCK, STEP } = callConstants;
+const { EMPTY } = magazinesConstants;
 
 /** Time from a put of a magazine to the depot to the worker that may trim it. */
 const TRIM_DELAY_PS = 100_000_000_000;
@@ -54,40 +62,40 @@ const END = 2;
 
 export class Rcache implements IovaAllocator, Cache {
   budget = Number.POSITIVE_INFINITY;
-  readonly call: AllocatorCall;
-  readonly lockNames: readonly string[];
+  declare readonly call: AllocatorCall;
+  declare readonly lockNames: readonly string[];
   wordsScanned = 0;
   lastNodesVisited = 0;
   lastWordsScanned = 0;
 
-  private readonly tree: TreeBehindCache;
-  private readonly behind: SearchBehindCache;
-  private readonly counters: Counters;
-  private readonly cpus: number;
-  private readonly classes: number;
+  declare private readonly tree: TreeBehindCache;
+  declare private readonly behind: SearchBehindCache;
+  declare private readonly counters: Counters;
+  declare private readonly cpus: number;
+  declare private readonly classes: number;
   /** Requests below this many pages are rounded up. */
-  private readonly roundedBelow: number;
-  private readonly trimmed: boolean;
-  private readonly depotMax: number;
+  declare private readonly roundedBelow: number;
+  declare private readonly trimmed: boolean;
+  declare private readonly depotMax: number;
   private readonly arm: (delayPs: number, token: number) => void;
 
-  private readonly magazines: Magazines;
+  declare private readonly magazines: Magazines;
   /** What `magazines` keeps its ranges in: replaced when it grows. */
-  private pfn: Float64Array;
+  declare private pfn: Float64Array;
   /**
    * [(cpu * classes + class) * LOADED + column]: of the loaded magazine, places in `pfn`: the one that the next free takes, the first,
    * and the one after the last. While a magazine is loaded this says how full it is, not `magazines.fill`.
    */
-  private readonly loaded: Int32Array;
+  declare private readonly loaded: Int32Array;
   /** [(cpu * classes + class) * 2]: the loaded magazine; one further: prev. */
-  private readonly held: Int32Array;
+  declare private readonly held: Int32Array;
   /** [class]: newest magazine of the depot, EMPTY when it has none; how many it has; 1 while its worker waits. */
-  private readonly depotTop: Int32Array;
-  private readonly depotSize: Int32Array;
-  private readonly armed: Uint8Array;
+  declare private readonly depotTop: Int32Array;
+  declare private readonly depotSize: Int32Array;
+  declare private readonly armed: Uint8Array;
   /** [class]: allocations served and not served since the domain began. */
-  private readonly hits: Float64Array;
-  private readonly misses: Float64Array;
+  declare private readonly hits: Float64Array;
+  declare private readonly misses: Float64Array;
 
   constructor(setup: AllocatorSetup) {
     const { parameters, call = new AllocatorCall(), cpus = 1, arm = () => {} } = setup;

@@ -8,12 +8,18 @@
  * third pass that fails is an answer, not a panic; a list's segment boundary does not reach the search; a word that a device's mask
  * cuts is not used. Its platform flushes by the batch and never at a wrap; under `wrap` it does what `sba-parisc` does.
  *
- * Pathologies: 33 pages burn 64, and 65 burn 128; the last whole word is never given to a request of more than half a word; and whole
- * words are not aligned to the size of what they hold, so a purge of 128 pages may have to cover 256.
+ * Pathologies: 33 pages burn 64, and 65 burn 128; the last whole word is never given to a request of more than half a word; whole words
+ * are not aligned to the size of what they hold, so a purge of 128 pages may have to cover 256; and under `wrap` a page that was just
+ * freed is handed out again with no lap between.
  */
-import { type AllocatorEntry, type AllocatorSetup, NO_PFN } from './allocator.ts';
+import type { AllocatorEntry, AllocatorSetup } from './allocator.ts';
+import * as allocatorConstants from './allocator.ts';
 import { BitmapSpace, entriesOf, entriesSchema } from './bitmap-space.ts';
-import { STEP } from './call.ts';
+import * as callConstants from './call.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { NO_PFN } = allocatorConstants;
+const { STEP } = callConstants;
 
 const WORD = 64;
 

@@ -9,8 +9,12 @@
  * Pathology: single pages scattered over the map leave no whole word for a request of more than 32 pages, however much is free; and
  * more than 64 pages never fit.
  */
-import { type AllocatorEntry, type AllocatorSetup, NO_PFN } from './allocator.ts';
+import type { AllocatorEntry, AllocatorSetup } from './allocator.ts';
+import * as allocatorConstants from './allocator.ts';
 import { BitmapSpace, entriesOf, entriesSchema } from './bitmap-space.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { NO_PFN } = allocatorConstants;
 
 const WORD = 64;
 

@@ -3,7 +3,11 @@
  * kept back to the tree. Suspends as the tree does, with what is left of the budget.
  */
 import type { DigestSink } from '../../sim/digest-sink.ts';
-import { type IovaAllocator, NO_PFN, SUSPENDED } from './allocator.ts';
+import type { IovaAllocator } from './allocator.ts';
+import * as allocatorConstants from './allocator.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+const { NO_PFN, SUSPENDED } = allocatorConstants;
 
 /** A tree that a cache can stand in front of. Ranges that the cache keeps are allocated, as far as it knows. */
 export interface TreeBehindCache extends IovaAllocator {
@@ -26,8 +30,8 @@ export class SearchBehindCache {
   /** Predecessor steps of the attempt in progress, or the last one. */
   steps = 0;
   private phase = IDLE;
-  private readonly tree: TreeBehindCache;
-  private readonly cache: Cache;
+  declare private readonly tree: TreeBehindCache;
+  declare private readonly cache: Cache;
 
   constructor(tree: TreeBehindCache, cache: Cache) {
     this.tree = tree;

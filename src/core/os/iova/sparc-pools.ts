@@ -3,10 +3,10 @@
  * quarter, takes requests of more than 15 pages. Under `wrap` it flushes only when it hands out what lies below the hint, or after a
  * pool was started anew.
  *
- * Source: Linux 6.1 `lib/iommu-common.c` as SPARC uses it, and `arch/sparc/kernel/iommu.c`; see `bitmap-pools.ts`.
+ * Source: Linux 6.1 `arch/sparc/kernel/iommu-common.c` (in `lib/` until 2018) and `arch/sparc/kernel/iommu.c`; see `bitmap-pools.ts`.
  *
- * Pathologies: one flush flag for all pools, so a CPU that starts its pool anew makes whoever allocates next pay; a slot freed ahead of
- * a pool's hint is handed out again with no flush; and two entries of each small pool are never used.
+ * Pathologies: one flush flag for all pools, so that what a request that failed has set, whoever allocates next pays; a slot freed ahead
+ * of a pool's hint is handed out again with no flush; and two entries of each small pool are never used.
  */
 import type { AllocatorEntry } from './allocator.ts';
 import { PoolSpace } from './bitmap-pools.ts';
@@ -34,7 +34,7 @@ export const sparcPools: AllocatorEntry = {
     additionalProperties: false,
   },
   defaults: { kind: 'sparc-pools', entries: 2 ** 20, pools: 16, largePool: true, lazyFlush: true },
-  source: 'Linux 6.1 lib/iommu-common.c',
+  source: 'Linux 6.1 arch/sparc/kernel/iommu-common.c',
   searches: 'bitmap',
   costSteps: ['bitmapAllocFixed', 'bitmapAllocWord', 'bitmapFind', 'bitmapFree'],
   findStep: 'bitmapFind',

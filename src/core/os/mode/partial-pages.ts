@@ -94,7 +94,7 @@ export class PartialPages {
         if (this.waiting === NO_SLOT) return this.giveUp(domain, MAP_BOUNCE_FULL);
       }
       const pages = Math.ceil(lengthBytes / 4096);
-      const page = dma.takeIova(device, domain, pages);
+      const page = dma.iova.take(device, domain, pages);
       if (page === SUSPENDED) return MAP_SUSPENDED;
       const held = whole ? NO_HOLD : this.waiting;
       if (page === NO_PFN) return this.giveUp(domain, MAP_FAILED);
@@ -124,7 +124,7 @@ export class PartialPages {
       mapper.bookUnmap(mapper.clearedPtes);
       flush.range(domain, page, pages, tables.unlinkedTables === 0);
       tables.releaseUnlinked();
-      dma.freeIova(domain, page, pages);
+      dma.iova.free(domain, page, pages);
       if (held !== NO_HOLD) this.pool.give(held);
     }
     this.done = [];
@@ -153,7 +153,7 @@ export class PartialPages {
       work.add(ROW.iovaFind, findCost);
       mapper.clear(domain, page, pages);
       mapper.bookUnmap(mapper.clearedPtes);
-      exposure.beginUnmap(domain.index, page, page + pages - 1);
+      exposure.pending.begin(domain.index, page, page + pages - 1);
       work.add(ROW.other, domain.deferred ? costs.unmapOtherDeferred : costs.unmapOther);
       domain.policy.unmapped(domain, page, pages);
       if (held !== NO_HOLD) {
@@ -163,8 +163,8 @@ export class PartialPages {
       const now = work.now();
       const first = held === NO_HOLD ? frame : this.pool.pageOf(held);
       for (let i = 0; i < pages; i++)
-        dma.endPage(slot, domain, page + i, first + i, exposure.pendingOpen, now, clock.toNs(now));
-      exposure.endUnmap();
+        dma.endPage(slot, domain, page + i, first + i, exposure.pending.open, now, clock.toNs(now));
+      exposure.pending.end();
     }
   }
 

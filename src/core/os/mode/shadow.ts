@@ -131,12 +131,12 @@ class Shadow implements Mode {
       this.refusedBytes = bytes;
       return MAP_SHADOW_FULL;
     }
-    const page = dma.takeIova(device, domain, pages);
+    const page = dma.iova.take(device, domain, pages);
     if (page === SUSPENDED) return MAP_SUSPENDED;
     if (page === NO_PFN) return MAP_FAILED;
     const frame = memory.allocate(pages, 0);
     if (frame === NO_FRAME) {
-      dma.freeIova(domain, page, pages);
+      dma.iova.free(domain, page, pages);
       return MAP_NO_MEMORY;
     }
     if (!dma.writeRange(domain, page, frame, pages, permissionOf(direction))) {
@@ -191,7 +191,7 @@ class Shadow implements Mode {
     mapper.bookUnmap(mapper.clearedPtes);
     flush.range(domain, page, pages, tables.unlinkedTables === 0);
     tables.releaseUnlinked();
-    dma.freeIova(domain, page, pages);
+    dma.iova.free(domain, page, pages);
     this.forget(buffer);
   }
 
