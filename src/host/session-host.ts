@@ -19,7 +19,7 @@ import type {
   SessionInput,
   SessionState,
 } from './host.ts';
-import { hasIdForm, newEpoch, newSessionId } from './ids.ts';
+import { hasIdForm, LOCAL_OWNER, nameKey, newEpoch, newSessionId } from './ids.ts';
 import { DEFAULT_LIMITS, type HostLimits } from './limits.ts';
 import { type ExchangeSettings, OpsExchange } from './ops-exchange.ts';
 import { decodeCursor, encodeCursor, pageLimit } from './paging.ts';
@@ -64,6 +64,7 @@ const SILENT: HostLogger = { info() {}, warn() {}, error() {} };
 /** A session as the main thread knows it. */
 interface Entry {
   id: string;
+  owner: string;
   /** Rises with each creation; the order of the list. */
   number: number;
   handle: WorkerHandle;
@@ -94,7 +95,7 @@ class WorkerHost implements SessionHost {
   /** [index]: the worker in that place now. */
   private readonly handles: WorkerHandle[] = [];
   private readonly entries = new Map<string, Entry>();
-  /** Name -> id; null while the session is under construction. */
+  /** `nameKey` of owner and name -> id; null while the session is under construction. */
   private readonly names = new Map<string, string | null>();
   private readonly listeners: FrameListener[] = [];
   private readonly sweep: NodeJS.Timeout;
@@ -161,25 +162,26 @@ class WorkerHost implements SessionHost {
     return best;
   }
 
-  private find(session: string): Entry | undefined {
-    return this.entries.get(session) ?? this.entries.get(this.names.get(session) ?? '');
+  private find(session: string, owner: string = LOCAL_OWNER): Entry | undefined {
+    return this.entries.get(session) ?? this.entries.get(this.names.get(nameKey(owner, session)) ?? '');
   }
 
-  /** Why `name` cannot be the name of `own`, or null. */
-  private refuseName(name: string | undefined, own: string | null): HostProblem | null {
+  /** Why `name` cannot be the name of `own`, a session of `owner`, or null. */
+  private refuseName(name: string | undefined, own: string | null, owner: string): HostProblem | null {
     if (name === undefined) return null;
     if (hasIdForm(name)) return nameHasIdForm(name);
-    const holder = this.names.get(name);
+    const holder = this.names.get(nameKey(owner, name));
     return holder === undefined || (own !== null && holder === own) ? null : nameTaken(name);
   }
 
   private document(entry: Entry): SessionDocument {
-    const { id, name, title, createdAt, status, spec, failure } = entry;
+    const { id, owner, name, title, createdAt, status, spec, failure } = entry;
     const { timeNs, timePs, operations, policy } = status;
     return {
       id,
       ...(name === undefined ? {} : { name }),
       ...(title === undefined ? {} : { title }),
+      owner,
       state: failure === null ? status.state : 'failed',
       createdAt,
       timeNs,
@@ -192,9 +194,9 @@ class WorkerHost implements SessionHost {
     };
   }
 
-  async validate(input: SessionInput): Promise<Reply> {
+  async validate(input: SessionInput, owner: string = LOCAL_OWNER): Promise<Reply> {
     const handle = this.place();
-    const refusal = this.refuseNew(handle) ?? this.refuseName(textOf(input.name), null);
+    const refusal = this.refuseNew(handle) ?? this.refuseName(textOf(input.name), null, owner);
     return refusal === null ? handle!.ask({ kind: 'validate', input }) : refuse(refusal);
   }
 
@@ -211,22 +213,22 @@ class WorkerHost implements SessionHost {
     return { code: 'too-many-sessions', detail };
   }
 
-  create(input: SessionInput): Promise<Reply<SessionDocument>> {
+  create(input: SessionInput, owner: string = LOCAL_OWNER): Promise<Reply<SessionDocument>> {
     const handle = this.place();
     const name = textOf(input.name);
-    const refusal = this.refuseNew(handle) ?? this.refuseName(name, null) ?? this.refuseAnother();
+    const refusal = this.refuseNew(handle) ?? this.refuseName(name, null, owner) ?? this.refuseAnother();
     if (refusal !== null || handle === null) return Promise.resolve(refuse(refusal!));
     const id = newSessionId();
-    if (name !== undefined) this.names.set(name, null);
+    if (name !== undefined) this.names.set(nameKey(owner, name), null);
     handle.sessions.add(id);
     return new Promise((resolve) => {
       handle.call<CreatedSession>({ kind: 'create', session: id, input }, (reply) => {
         if (reply.ok && this.closing === null) {
-          resolve({ ok: true, value: this.register(id, handle, name, reply.value) });
+          resolve({ ok: true, value: this.register(id, owner, handle, name, reply.value) });
           return;
         }
         handle.sessions.delete(id);
-        if (name !== undefined) this.names.delete(name);
+        if (name !== undefined) this.names.delete(nameKey(owner, name));
         // Given up on, it may still be built.
         handle.call({ kind: 'delete', session: id }, () => {});
         resolve(reply.ok ? refuse(shuttingDown()) : reply);
@@ -236,6 +238,7 @@ class WorkerHost implements SessionHost {
 
   private register(
     id: string,
+    owner: string,
     handle: WorkerHandle,
     name: string | undefined,
     created: CreatedSession,
@@ -243,6 +246,7 @@ class WorkerHost implements SessionHost {
     const { spec, ...status } = created;
     const entry: Entry = {
       id,
+      owner,
       number: ++this.lastNumber,
       handle,
       name,
@@ -255,21 +259,21 @@ class WorkerHost implements SessionHost {
       status,
     };
     this.entries.set(id, entry);
-    if (name !== undefined) this.names.set(name, id);
+    if (name !== undefined) this.names.set(nameKey(owner, name), id);
     this.tell((listener) => listener.epoch(id, entry.epoch));
     return this.document(entry);
   }
 
-  async list(page: {
-    limit?: number;
-    cursor?: string;
-  }): Promise<Reply<{ items: SessionDocument[]; nextCursor?: string }>> {
+  async list(
+    page: { limit?: number; cursor?: string },
+    shows: (session: string) => boolean = () => true,
+  ): Promise<Reply<{ items: SessionDocument[]; nextCursor?: string }>> {
     const after = decodeCursor(page.cursor);
     if (after === null) return refuse(invalidCursor(page.cursor!));
     const limit = pageLimit(page.limit);
     const found: Entry[] = [];
     for (const entry of this.entries.values()) {
-      if (entry.number <= after) continue;
+      if (entry.number <= after || !shows(entry.id)) continue;
       if (found.length === limit) {
         const nextCursor = encodeCursor(found[limit - 1]!.number);
         return { ok: true, value: { items: await this.documents(found), nextCursor } };
@@ -308,11 +312,11 @@ class WorkerHost implements SessionHost {
     const entry = this.find(session);
     if (entry === undefined) return refuse(sessionNotFound(session));
     const { name, title } = change;
-    const refusal = this.refuseName(name, entry.id);
+    const refusal = this.refuseName(name, entry.id, entry.owner);
     if (refusal !== null) return refuse(refusal);
     if (name !== undefined) {
-      if (entry.name !== undefined) this.names.delete(entry.name);
-      this.names.set(name, entry.id);
+      if (entry.name !== undefined) this.names.delete(nameKey(entry.owner, entry.name));
+      this.names.set(nameKey(entry.owner, name), entry.id);
       entry.name = name;
       entry.spec = { ...entry.spec, name };
     }
@@ -326,9 +330,9 @@ class WorkerHost implements SessionHost {
   async delete(session: string): Promise<Reply<{ id: string }>> {
     const entry = this.find(session);
     if (entry === undefined) return refuse(sessionNotFound(session));
-    const { id, name, handle } = entry;
+    const { id, owner, name, handle } = entry;
     this.entries.delete(id);
-    if (name !== undefined) this.names.delete(name);
+    if (name !== undefined) this.names.delete(nameKey(owner, name));
     handle.sessions.delete(id);
     await handle.ask({ kind: 'delete', session: id });
     this.tell((listener) => listener.deleted(id));
@@ -503,8 +507,18 @@ class WorkerHost implements SessionHost {
 
   // The stream
 
-  resolve(session: string): string | null {
-    return this.find(session)?.id ?? null;
+  resolve(session: string, owner?: string): string | null {
+    return this.find(session, owner)?.id ?? null;
+  }
+
+  ownerOf(session: string): string | null {
+    return this.entries.get(session)?.owner ?? null;
+  }
+
+  countOf(owner: string): number {
+    let count = 0;
+    for (const entry of this.entries.values()) if (entry.owner === owner) count++;
+    return count;
   }
 
   epochOf(session: string): string | null {
