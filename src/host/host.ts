@@ -15,7 +15,7 @@ export interface HostProblem {
   errors?: { path: string; message: string }[];
   retryable?: boolean;
   /** A number that was reached. */
-  quota?: { name: string; limit: number; used: number; retryAfterSeconds: number };
+  quota?: { name: string; limit: number; used?: number; retryAfterSeconds?: number };
 }
 
 export type Reply<T = Record<string, unknown>> = { ok: true; value: T } | { ok: false; problem: HostProblem };

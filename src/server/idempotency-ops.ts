@@ -12,7 +12,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ProblemError, problemDocument, type Reason } from '../api/problem.ts';
 import type { OpsOptions, OpsResume, Reply, SessionHost } from '../host/host.ts';
-import { keyOf, markReplayed } from './idempotency.ts';
+import { keyOf, markReplayed, subjectOf } from './idempotency.ts';
 import { fingerprintOf, type IdempotencyKeys, type KeyRecord, mismatch } from './idempotency-keys.ts';
 import { isBlank, RequestLines } from './request-lines.ts';
 
@@ -63,7 +63,8 @@ export class KeyedOps {
   ): Promise<Reply<Lines>> => {
     const key = keyOf(request);
     if (key === null) return this.host.ops(session, body, options);
-    const record = this.keys.claim(key, fingerprintOf(`${request.method} ${request.url}\n${options.format}`));
+    const fingerprint = fingerprintOf(`${request.method} ${request.url}\n${options.format}`);
+    const record = this.keys.claim(key, fingerprint, subjectOf(request));
     record.inFlight = true;
     let answered: Reply<Lines>;
     try {
