@@ -95,6 +95,7 @@ export class AccessControl {
   private readonly tending: NodeJS.Timeout;
   private savedMs: number;
   private refreshFailed = false;
+  private closed = false;
 
   constructor({ host, store, settings, audit, logger, nowMs = Date.now }: AccessParts) {
     this.host = host;
@@ -124,7 +125,7 @@ export class AccessControl {
     };
     // As if this folder were not there.
     if (unlimited) this.views.set(this.local, host);
-    host.listen({ frames() {}, epoch() {}, failed() {}, deleted: (session) => this.store.forgetSession(session) });
+    host.listen({ frames() {}, epoch() {}, failed() {}, deleted: (session) => this.forgetSession(session) });
     this.tending = setInterval(() => this.tend(), SWEEP_MS);
     this.tending.unref();
   }
@@ -369,11 +370,23 @@ export class AccessControl {
     }
   }
 
+  private forgetSession(session: string): void {
+    if (this.closed) return;
+    try {
+      this.store.forgetSession(session);
+    } catch (error) {
+      // Ids are given once: what stays behind opens nothing.
+      this.logger?.warn({ err: error, session }, 'the shares of a deleted session could not be removed');
+    }
+  }
+
   record(entry: AuditEntry): void {
     if (this.required) this.audit?.append(entry);
   }
 
   close(): void {
+    if (this.closed) return;
+    this.closed = true;
     clearInterval(this.tending);
     this.saveUses(this.nowMs());
     this.store.close();

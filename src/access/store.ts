@@ -130,6 +130,10 @@ export class AccessStore {
     return [...this.tokenById.values()].map((token) => ({ ...token, lastUsedMs: this.lastUseOf(token) }));
   }
 
+  get tokenCount(): number {
+    return this.tokenById.size;
+  }
+
   lastUseOf({ id, lastUsedMs }: TokenRecord): number | null {
     return this.unsavedUses.get(id) ?? lastUsedMs;
   }

@@ -66,10 +66,10 @@ export function rotateToken(
 type Kept = Pick<TokenRecord, 'name' | 'principal' | 'scope' | 'expiresMs' | 'limits' | 'replaces'>;
 
 function add(store: AccessStore, kept: Kept, nowMs: number): MadeToken | null {
-  if (store.tokens().length >= MOST_TOKENS) {
+  if (store.tokenCount >= MOST_TOKENS) {
     // The one being made keeps the server asking for tokens, whatever is forgotten here.
     store.forgetTokens(nowMs - REMEMBERED_MS);
-    if (store.tokens().length >= MOST_TOKENS) return null;
+    if (store.tokenCount >= MOST_TOKENS) return null;
   }
   const { id, hash, text } = newCredential('token');
   const record: TokenRecord = { ...kept, id, hash, createdMs: nowMs, revokedMs: null, lastUsedMs: null };

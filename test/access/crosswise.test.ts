@@ -104,10 +104,7 @@ describe('with two tokens', () => {
   });
 
   test('there is a session of one, with something of everything in it', async () => {
-    server = await startGuarded(
-      { after: (end) => ends.push(end) },
-      { core: true, settings: { limits: { requestsPerSecond: 0 } } },
-    );
+    server = await startGuarded({ after: (end) => ends.push(end) }, { settings: { limits: { requestsPerSecond: 0 } } });
     for (const [name, principal, scope] of [
       ['alice', 'alice', 'write'],
       ['reader', 'alice', 'read'],

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { after } from 'node:test';
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
 import { AuditLog } from '../../src/access/audit.ts';
 import { AccessControl, type AccessSettings } from '../../src/access/control.ts';
@@ -13,7 +14,6 @@ import { createHost } from '../../src/host/session-host.ts';
 import { buildApp } from '../../src/server/app.ts';
 import { createStream } from '../../src/stream/hub.ts';
 import { checkReply } from '../contract/conformance.ts';
-import { FAKE } from '../host/hosts.ts';
 
 export interface Answer {
   status: number;
@@ -41,10 +41,23 @@ export interface GuardedServer {
 
 export interface GuardedOptions {
   settings?: Partial<AccessSettings>;
-  /** On the core and not on the fake simulator. */
-  core?: boolean;
   folder?: string;
-  host?: SessionHost;
+  /** Time passes by `later` only. */
+  clockStands?: boolean;
+}
+
+let shared: Promise<SessionHost> | null = null;
+after(async () => (await shared)?.close());
+
+/** One for all tests of a file, on the core: starting a worker takes longer than most tests. */
+async function hostFor(context: Ending): Promise<SessionHost> {
+  shared ??= createHost({ workers: 1 });
+  const host = await shared;
+  context.after(async () => {
+    const all = await host.list({ limit: 1000 });
+    if (all.ok) for (const { id } of all.value.items) await host.delete(id);
+  });
+  return host;
 }
 
 /** Of `TestContext`, the part that is used; a suite can stand in. */
@@ -60,10 +73,11 @@ export function temporaryFolder(context: Ending): string {
 
 export async function startGuarded(context: Ending, options: GuardedOptions = {}): Promise<GuardedServer> {
   const folder = options.folder ?? temporaryFolder(context);
-  const host = options.host ?? (await createHost({ workers: 1, ...(options.core ? {} : { simulatorModule: FAKE }) }));
+  const host = await hostFor(context);
   const store = openAccessStore(folder);
   let offsetMs = 0;
-  const nowMs = (): number => Date.now() + offsetMs;
+  const startMs = Date.now();
+  const nowMs = (): number => (options.clockStands ? startMs : Date.now()) + offsetMs;
   const settings = options.settings ?? {};
   const access = new AccessControl({ host, store, settings, audit: new AuditLog(folder), nowMs });
   const stream = createStream(host, { limits: { closeMs: 300 } });
@@ -73,7 +87,6 @@ export async function startGuarded(context: Ending, options: GuardedOptions = {}
   context.after(async () => {
     await app.close();
     access.close();
-    if (options.host === undefined) await host.close();
   });
   return {
     app,
