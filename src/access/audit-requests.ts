@@ -22,7 +22,7 @@ export function auditRequests(app: FastifyInstance, access: AccessControl): void
 
   app.addHook('onRequest', (request, reply, done) => {
     // A reply that the client does not wait for ends without `onResponse`.
-    if (!LOOKS.has(request.method)) reply.raw.once('close', () => record(request, reply));
+    if (access.required && !LOOKS.has(request.method)) reply.raw.once('close', () => record(request, reply));
     done();
   });
   app.addHook('onError', (request, _reply, error, done) => {

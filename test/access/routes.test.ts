@@ -38,6 +38,18 @@ test('from the first token on all need one, also when the last has ended', async
   assert.equal((await server.as(null)('GET', '/v1/sessions')).status, 401);
 });
 
+test('a path that there is not is a 404 only to who has a token, and a wrong method a 405', async (context) => {
+  const server = await startGuarded(context);
+  const own = server.as(server.token({ name: 'alice', scope: 'read' }).text);
+  assert.equal((await server.as(null)('GET', '/v1/nothing')).status, 401);
+  assert.equal((await own('GET', '/v1/nothing')).body.code, 'not-found');
+  assert.equal((await own('DELETE', '/v1/whoami')).body.code, 'method-not-allowed');
+  assert.equal((await server.as(null)('GET', '/metrics')).status, 401);
+  assert.equal((await own('GET', '/metrics')).status, 200);
+  const head = await server.app.inject({ method: 'HEAD', url: '/v1/sessions', headers: { host: 'localhost' } });
+  assert.equal(head.statusCode, 401);
+});
+
 test('`required` asks for a token where there is none yet', async (context) => {
   const server = await startGuarded(context, { settings: { required: true } });
   assert.equal((await server.as(null)('GET', '/v1')).status, 401);

@@ -107,6 +107,24 @@ test('of too many keys the oldest that has ended is forgotten, and none that is 
   assert.equal(keys.claim('a', 'f').reply, null);
 });
 
+test("keys are each principal's own: the same key, as many as anyone has, and room from its own replies first", () => {
+  const keys = new IdempotencyKeys({ keys: 2, bytes: 10 });
+  const reply = (subject: string, key: string, body: string): void => {
+    const record = keys.claim(key, `of ${subject}`, subject);
+    record.inFlight = false;
+    if (keys.reserve(record, body.length)) record.reply = { status: 200, headers: {}, body };
+  };
+  reply('bob', 'same', 'bob');
+  reply('alice', 'same', 'al');
+  reply('alice', 'b', 'b');
+  reply('alice', 'c', 'c');
+  assert.equal(keys.claim('same', 'of bob', 'bob').reply?.body, 'bob', 'whatever alice does');
+  reply('alice', 'large', 'x'.repeat(7));
+  assert.equal(keys.claim('same', 'of bob', 'bob').reply?.body, 'bob');
+  assert.throws(() => keys.claim('c', 'of alice', 'alice'), /was not kept/);
+  assert.equal(keys.claim('same', 'of alice', 'alice').reply, null, 'her oldest was forgotten for her third');
+});
+
 test('a key is kept for its time and no longer', () => {
   let nowMs = 0;
   const keys = new IdempotencyKeys({ keptMs: 1000 }, () => nowMs);
