@@ -1,4 +1,7 @@
-/** Puts requests on record that change something, and those that are refused for who asks or how often. */
+/**
+ * Puts requests on record that change something, those that are refused for who asks or how often, and those for a session that is not
+ * there for whoever asks: whether there is one makes no difference, here as in the reply.
+ */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ProblemError } from '../api/problem.ts';
 import type { AuditEntry } from './audit.ts';
@@ -15,9 +18,11 @@ export function auditRequests(app: FastifyInstance, access: AccessControl): void
 
   function record(request: FastifyRequest, reply: FastifyReply): void {
     const status = reply.statusCode;
-    if (recorded.has(request) || (LOOKS.has(request.method) && !REFUSALS.has(status))) return;
+    const code = codes.get(request);
+    const refused = REFUSALS.has(status) || code === 'unknown-session';
+    if (recorded.has(request) || (LOOKS.has(request.method) && !refused)) return;
     recorded.add(request);
-    access.record(entryOf(request, reply, codes.get(request)));
+    access.record(entryOf(request, reply, code));
   }
 
   app.addHook('onRequest', (request, reply, done) => {

@@ -10,16 +10,12 @@ const BEARER = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 const SUBPROTOCOL = 'bearer.';
 const TICKET = /^ilw_/;
 
-/** @throws ProblemError when there is more than one, or what is there is none */
-export function credentialOf(request: FastifyRequest): string | null {
-  const found = [fromHeader(request), ...(isUpgrade(request) ? [fromSubprotocol(request), fromQuery(request)] : [])];
+/** @param ofUpgrade of the stream, and no other request @throws ProblemError when there is more than one, or what is there is none */
+export function credentialOf(request: FastifyRequest, ofUpgrade: boolean): string | null {
+  const found = [fromHeader(request), ...(ofUpgrade ? [fromSubprotocol(request), fromQuery(request)] : [])];
   const given = found.filter((text) => text !== null);
   if (given.length <= 1) return given[0] ?? null;
   throw new ProblemError({ code: 'bad-request', detail: 'The request carries more than one token.' });
-}
-
-export function isUpgrade({ headers }: FastifyRequest): boolean {
-  return headers.upgrade?.toLowerCase() === 'websocket';
 }
 
 function fromHeader({ headers }: FastifyRequest): string | null {

@@ -9,7 +9,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { contractOperations } from '../api/contract.ts';
 import { ProblemError } from '../api/problem.ts';
 import type { AccessControl } from './control.ts';
-import { credentialOf, isUpgrade } from './credential.ts';
+import { credentialOf } from './credential.ts';
 import { SCOPES, type Scope } from './scopes.ts';
 import type { Who } from './who.ts';
 
@@ -54,13 +54,19 @@ function isOpen(request: FastifyRequest, rule: OperationRule | undefined): boole
   return request.routeOptions.url?.startsWith(OPEN_PREFIX) === true;
 }
 
+/** Of the stream: what would do for it is good for nothing else, whatever headers a request has. */
+function isUpgrade({ headers }: FastifyRequest, rule: OperationRule | undefined): boolean {
+  return rule?.operationId === 'openStream' && headers.upgrade?.toLowerCase() === 'websocket';
+}
+
 export function guard(app: FastifyInstance, access: AccessControl): void {
   app.decorateRequest('who', null);
   app.addHook('onRequest', (request, reply, done) => {
     const rule = ruleOf(request);
     if (isOpen(request, rule)) return done();
     try {
-      const who = access.identify(() => credentialOf(request), isUpgrade(request));
+      const ofUpgrade = isUpgrade(request, rule);
+      const who = access.identify(() => credentialOf(request, ofUpgrade), ofUpgrade);
       request.who = who;
       countRequest(access, who, reply);
       if (rule?.scope) access.demand(who, rule.scope);

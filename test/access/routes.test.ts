@@ -250,6 +250,7 @@ test('an admin reads who did what, newest first and in pages; secrets are not in
   await server.as(text)('GET', `/v1/sessions/${id}`);
   await server.as(text)('GET', '/v1/audit');
   await server.as('rubbish')('GET', '/v1/sessions');
+  await server.as(text)('GET', '/v1/sessions/others');
   await server.as(text)('DELETE', `/v1/sessions/${text}`);
   const made = (await admin('POST', '/v1/tokens', { name: 'x', scope: 'read' })).body;
   await admin('DELETE', `/v1/tokens/${made.id}`);
@@ -265,6 +266,7 @@ test('an admin reads who did what, newest first and in pages; secrets are not in
     ['root', 'revokeToken', 200, undefined],
     ['root', 'createToken', 201, undefined],
     ['alice', 'deleteSession', 404, 'unknown-session'],
+    ['alice', 'getSession', 404, 'unknown-session'],
     [null, 'listSessions', 401, 'unauthenticated'],
     ['alice', 'getAudit', 403, 'insufficient-scope'],
     ['alice', 'createSession', 201, undefined],

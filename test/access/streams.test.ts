@@ -77,6 +77,9 @@ test('a ticket opens one stream, once, in its time, and nothing else', async (co
   };
   const ticket = await ticketOf();
   assert.equal((await as(ticket)('GET', '/v1/sessions')).status, 401);
+  const dressedUp = { upgrade: 'websocket', connection: 'upgrade' };
+  assert.equal((await as(ticket)('POST', '/v1/sessions', undefined, dressedUp)).status, 401);
+  assert.equal((await as(null)('GET', `/v1/sessions?ticket=${ticket}`, undefined, dressedUp)).status, 401);
   assert.equal((await upgradeAnswer(port, `${stream}?ticket=${ticket}`)).status, 101);
   assert.equal((await upgradeAnswer(port, `${stream}?ticket=${ticket}`)).status, 401);
   const inProtocol = { 'sec-websocket-protocol': subprotocols(await ticketOf()).join(', ') };
