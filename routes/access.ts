@@ -67,7 +67,7 @@ export function accessHandlers(access: AccessControl): Handlers {
         limits,
         used: {
           sessions: principal === '' ? 0 : access.host.countOf(principal),
-          streams: access.leases.streamsOf(subject),
+          streams: access.leases.countOf('stream', subject),
           runs: access.runs.used(subject),
         },
       };

@@ -31,6 +31,7 @@ export interface Config {
   /** What one principal may take; null: not said, 0: no limit. See `src/access/limits.ts`. */
   requestsPerSecond: number | null;
   opsPerSecond: number | null;
+  maxOpsRequests: number | null;
   maxSessions: number | null;
   maxStreams: number | null;
   maxRuns: number | null;
@@ -159,6 +160,7 @@ const SETTINGS = {
   } satisfies Setting<'auto' | 'required'>,
   requestsPerSecond: quota('requests-per-second', 'requests', '500'),
   opsPerSecond: quota('ops-per-second', 'operations in `ops` a second', 'no limit'),
+  maxOpsRequests: quota('max-ops-requests', '`ops` requests at a time', '8'),
   maxSessions: quota('max-sessions', 'sessions', '100'),
   maxStreams: quota('max-streams', 'open streams', '100'),
   maxRuns: quota('max-runs', 'unfinished runs', '16'),

@@ -53,8 +53,9 @@ function openTokens({ data }: Config): AccessStore {
 }
 
 function accessSettings(settings: Config): AccessSettings {
-  const { auth, requestsPerSecond, opsPerSecond, maxSessions, maxStreams, maxRuns } = settings;
-  const given = { requestsPerSecond, opsPerSecond, sessions: maxSessions, streams: maxStreams, runs: maxRuns };
+  const { auth, requestsPerSecond, opsPerSecond, maxOpsRequests, maxSessions, maxStreams, maxRuns } = settings;
+  const counts = { opsRequests: maxOpsRequests, sessions: maxSessions, streams: maxStreams, runs: maxRuns };
+  const given = { requestsPerSecond, opsPerSecond, ...counts };
   const limits = Object.fromEntries(Object.entries(given).filter(([, limit]) => limit !== null));
   return { required: auth === 'required', limits };
 }

@@ -319,7 +319,7 @@ export class AccessControl {
 
   /** @throws ProblemError, 429 */
   admitStream({ limits, subject }: Who): void {
-    const used = this.leases.streamsOf(subject);
+    const used = this.leases.countOf('stream', subject);
     if (limits.streams === 0 || used < limits.streams) return;
     const quota = { name: 'streams', limit: limits.streams, used, retryAfterSeconds: QUOTA_RETRY_SECONDS };
     const detail = `${used} streams are open, and ${limits.streams} is the limit.`;

@@ -18,21 +18,20 @@ export interface Lease {
 
 export class Leases {
   private readonly open = new Set<Lease>();
-  /** Streams by subject. */
-  private readonly streams = new Map<string, number>();
+  /** By kind and subject. */
+  private readonly counts = new Map<string, number>();
 
   /** @returns to be called when it is over; more than once does no harm */
   take(lease: Lease): () => void {
     this.open.add(lease);
-    const { kind, who } = lease;
-    if (kind === 'stream') this.count(who.subject, 1);
+    this.count(lease, 1);
     return () => {
-      if (this.open.delete(lease) && kind === 'stream') this.count(who.subject, -1);
+      if (this.open.delete(lease)) this.count(lease, -1);
     };
   }
 
-  streamsOf(subject: string): number {
-    return this.streams.get(subject) ?? 0;
+  countOf(kind: LeaseKind, subject: string): number {
+    return this.counts.get(`${kind} ${subject}`) ?? 0;
   }
 
   /** Ends all for which there is a cause. */
@@ -42,14 +41,14 @@ export class Leases {
       if (cause === null) continue;
       // Before it is told, so that it is told once, however long it takes to end.
       this.open.delete(lease);
-      if (lease.kind === 'stream') this.count(lease.who.subject, -1);
+      this.count(lease, -1);
       lease.end(cause);
     }
   }
 
-  private count(subject: string, change: number): void {
-    const streams = this.streamsOf(subject) + change;
-    if (streams === 0) this.streams.delete(subject);
-    else this.streams.set(subject, streams);
+  private count({ kind, who }: Lease, change: number): void {
+    const count = this.countOf(kind, who.subject) + change;
+    if (count === 0) this.counts.delete(`${kind} ${who.subject}`);
+    else this.counts.set(`${kind} ${who.subject}`, count);
   }
 }

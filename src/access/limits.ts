@@ -10,6 +10,8 @@ export interface AccessLimits {
   opsPerSecond: number;
   /** Sessions owned. */
   sessions: number;
+  /** `ops` requests under way: the server takes only so many of all together. */
+  opsRequests: number;
   /** Open streams. */
   streams: number;
   /** Runs that have been started and have not ended, over all sessions. */
@@ -23,6 +25,7 @@ export type LimitName = keyof AccessLimits;
 export const NO_LIMITS: Readonly<AccessLimits> = {
   requestsPerSecond: 0,
   opsPerSecond: 0,
+  opsRequests: 0,
   sessions: 0,
   streams: 0,
   runs: 0,
@@ -33,6 +36,7 @@ export const NO_LIMITS: Readonly<AccessLimits> = {
 export const DEFAULT_LIMITS: Readonly<AccessLimits> = {
   requestsPerSecond: 500,
   opsPerSecond: 0,
+  opsRequests: 8,
   sessions: 100,
   streams: 100,
   runs: 16,

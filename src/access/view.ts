@@ -158,6 +158,9 @@ export class SessionView implements SessionHost {
     options: OpsOptions,
   ): Promise<Reply<AsyncIterable<Uint8Array>>> {
     const { control, who } = this;
+    const { opsRequests } = who.limits;
+    const used = control.leases.countOf('ops', who.subject);
+    if (opsRequests > 0 && used >= opsRequests) return refuse(tooMany('ops-requests', opsRequests, used));
     const ended = new AbortController();
     const release = control.leases.take({ kind: 'ops', who, session: id, end: () => ended.abort() });
     options.signal?.addEventListener('abort', release, { once: true });
@@ -205,12 +208,18 @@ export class SessionView implements SessionHost {
   }
 }
 
-function tooMany(name: 'sessions' | 'runs', limit: number, used: number): HostProblem {
-  const what = name === 'sessions' ? 'You have' : 'You have started';
-  const detail = `${what} ${used} ${name}${name === 'runs' ? ' that have not ended' : ''}, and ${limit} is the limit.`;
+/** What is counted, the code of too many, and how that is said. */
+const COUNTED = {
+  sessions: ['too-many-sessions', 'You have % sessions'],
+  runs: ['too-many-runs', 'You have started % runs that have not ended'],
+  'ops-requests': ['too-many-requests', '% of your requests of operations are open'],
+} as const;
+
+function tooMany(name: keyof typeof COUNTED, limit: number, used: number): HostProblem {
+  const [code, said] = COUNTED[name];
   return {
-    code: name === 'sessions' ? 'too-many-sessions' : 'too-many-runs',
-    detail,
+    code,
+    detail: `${said.replace('%', String(used))}, and ${limit} is the limit.`,
     retryable: true,
     quota: { name, limit, used, retryAfterSeconds: QUOTA_RETRY_SECONDS },
   };

@@ -1998,6 +1998,7 @@ export interface OpsReplyLine {
 export interface AccessLimits {
   requestsPerSecond?: AccessLimit;
   opsPerSecond?: AccessLimit;
+  opsRequests?: AccessLimit;
   sessions?: AccessLimit;
   streams?: AccessLimit;
   runs?: AccessLimit;

@@ -143,6 +143,28 @@ test('operations beyond the rate wait, and all of them are carried out', async (
   assert.equal(await operations(), 50);
 });
 
+test('`ops` requests at a time have a limit, so that nobody holds all that the server takes', async (context) => {
+  const server = await startGuarded(context, { clockStands: true });
+  const limits = { opsRequests: 1, opsPerSecond: 1, requestsPerSecond: 0 };
+  const alice = server.as(server.token({ name: 'alice', limits }).text);
+  const { id } = (await alice('POST', '/v1/sessions')).body;
+  const ops = (lines: number) =>
+    alice('POST', `/v1/sessions/${id}/ops`, '{"op":"advance","ns":1}\n'.repeat(lines), {
+      'content-type': 'application/x-ndjson',
+    });
+  // With the clock as it is, its second line waits.
+  const held = ops(2);
+  await until('it is under way', async () => server.access.leases.countOf('ops', 'alice') === 1);
+  const refused = await ops(1);
+  assert.deepEqual([refused.status, refused.body.code], [429, 'too-many-requests']);
+  assert.deepEqual(refused.body.quota, { name: 'ops-requests', limit: 1, used: 1 });
+  server.later(5_000);
+  assert.equal((await held).status, 200);
+  server.later(5_000);
+  assert.equal((await ops(1)).status, 200);
+  assert.equal(server.access.leases.countOf('ops', 'alice'), 0);
+});
+
 test('without tokens only limits that were asked for are kept', async (context) => {
   const free = await startGuarded(context);
   assert.equal((await free.as(null)('GET', '/v1')).headers.ratelimit, undefined);

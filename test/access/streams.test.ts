@@ -114,7 +114,7 @@ test('the streams of a token that is revoked end with 4503, those of others stay
   await adminOf(scene)('DELETE', `/v1/tokens/${scene.id}`);
   assert.deepEqual(await ends.closed, { code: 4503, reason: 'the token was revoked or has expired' });
   await stays.settled();
-  assert.equal(scene.access.leases.streamsOf('alice'), 1);
+  assert.equal(scene.access.leases.countOf('stream', 'alice'), 1);
 });
 
 test('so do they when another process revokes it, and when it expires', async (context) => {
@@ -190,6 +190,6 @@ test('streams have a limit for each principal, told with its numbers', async (co
   assert.equal(refused.headers['retry-after'], '30');
   first.socket.close();
   await first.closed;
-  await until('it is counted no longer', () => scene.access.leases.streamsOf('alice') === 0);
+  await until('it is counted no longer', () => scene.access.leases.countOf('stream', 'alice') === 0);
   assert.equal((await upgradeAnswer(scene.port, scene.stream, bearer(text))).status, 101);
 });
