@@ -1,7 +1,10 @@
 /** All routes of the contract but those that the server answers by itself: health, documents and the stream. */
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { AccessControl } from '../src/access/control.ts';
+import { guard, whoOf } from '../src/access/guard.ts';
 import { type ContractOperation, contractOperations } from '../src/api/contract.ts';
 import type { SessionHost } from '../src/host/host.ts';
+import { accessHandlers } from './access.ts';
 import { settleBody, takeJson, takeStreams } from './bodies.ts';
 import { bufferHandlers } from './buffers.ts';
 import { catalogHandlers } from './catalog.ts';
@@ -23,26 +26,16 @@ import { workloadHandlers } from './workloads.ts';
 export interface RouteServices {
   host: SessionHost;
   /** Stands between the route of `ops` and the host; the host itself when absent. */
-  applyOps?: ApplyOps;
+  opsOf?: (host: SessionHost) => ApplyOps;
+  /** Who sees which sessions; its guard is in place. Absent: everybody sees all. */
+  access?: AccessControl;
 }
 
 /** Registers them, and the problem replies of the whole `app`. */
-export async function registerRoutes(app: FastifyInstance, { host, applyOps }: RouteServices): Promise<void> {
-  const handlers: Handlers = {
-    ...versionHandlers(),
-    ...catalogHandlers(),
-    ...sessionHandlers(host),
-    ...tenantHandlers(host),
-    ...domainHandlers(host),
-    ...deviceHandlers(host),
-    ...bufferHandlers(host),
-    ...mappingHandlers(host),
-    ...workloadHandlers(host),
-    ...operationHandlers(host, applyOps),
-    ...runHandlers(host),
-    ...metricsHandlers(host),
-    ...inspectionHandlers(host),
-  };
+export async function registerRoutes(app: FastifyInstance, services: RouteServices): Promise<void> {
+  const { host, opsOf, access = openAccess(app, host) } = services;
+  const handlers = handlersOf(host, access, opsOf);
+
   const operations = contractOperations.filter((operation) => operation.routed);
   refuseOrphans(operations, handlers);
   const streamed = operations.filter(isStreamed);
@@ -58,6 +51,46 @@ export async function registerRoutes(app: FastifyInstance, { host, applyOps }: R
     takeStreams(scope);
     await registerContractRoutes(scope, streamed, handlers);
   });
+}
+
+/** Each request is handled on the sessions as they are for whoever asks. */
+function handlersOf(host: SessionHost, access: AccessControl, opsOf: RouteServices['opsOf']): Handlers {
+  const byView = new WeakMap<SessionHost, Handlers>();
+  const viewed = (request: FastifyRequest): Handlers => {
+    const view = access.viewOf(whoOf(request));
+    let own = byView.get(view);
+    if (own === undefined) byView.set(view, (own = sessionsOf(view, opsOf)));
+    return own;
+  };
+  const handlers: Handlers = { ...versionHandlers(), ...catalogHandlers(), ...accessHandlers(access) };
+  for (const operationId of Object.keys(sessionsOf(host, opsOf)))
+    handlers[operationId] = (request, reply) => viewed(request)[operationId]!(request, reply);
+  return handlers;
+}
+
+/** Everybody is `local` and sees all. */
+function openAccess(app: FastifyInstance, host: SessionHost): AccessControl {
+  const access = new AccessControl({ host });
+  guard(app, access);
+  app.addHook('onClose', async () => access.close());
+  return access;
+}
+
+/** Everything about sessions. */
+function sessionsOf(host: SessionHost, opsOf: RouteServices['opsOf']): Handlers {
+  return {
+    ...sessionHandlers(host),
+    ...tenantHandlers(host),
+    ...domainHandlers(host),
+    ...deviceHandlers(host),
+    ...bufferHandlers(host),
+    ...mappingHandlers(host),
+    ...workloadHandlers(host),
+    ...operationHandlers(host, opsOf?.(host)),
+    ...runHandlers(host),
+    ...metricsHandlers(host),
+    ...inspectionHandlers(host),
+  };
 }
 
 /** Bodies that are read line by line have an `x-line-schema` in the contract in the place of a schema. */

@@ -15,6 +15,7 @@ const FASTIFY_CODES: Readonly<Record<string, string>> = {
 
 /** The code for an error that has only a status. */
 const STATUS_CODES: Readonly<Record<number, string>> = {
+  401: 'unauthenticated',
   403: 'forbidden-origin',
   404: 'not-found',
   405: 'method-not-allowed',
@@ -60,5 +61,13 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, reason
   const problem = problemDocument(reason, pathOf(request));
   if (!isCatalogued(reason.code)) request.log.error({ reason }, 'a problem code that is not in the catalogue');
   if (problem.status >= 500 && problem.status !== 507) request.log.error({ err: cause, problem }, problem.title);
+  if (reason.quota !== undefined) tellQuota(reply, reason.quota);
   reply.code(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
+}
+
+/** The number that was reached, as a structured field (draft-ietf-httpapi-ratelimit-headers), and when to try again. */
+function tellQuota(reply: FastifyReply, { name, limit, retryAfterSeconds = 1 }: NonNullable<Reason['quota']>): void {
+  reply.header('retry-after', String(retryAfterSeconds));
+  if (reply.hasHeader('ratelimit')) return;
+  reply.header('ratelimit-policy', `"${name}";q=${limit}`).header('ratelimit', `"${name}";r=0;t=${retryAfterSeconds}`);
 }

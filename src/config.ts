@@ -27,14 +27,23 @@ export interface Config {
   insecure: boolean;
   /** Worker threads that hold sessions; null: as many as the machine has use for. */
   workers: number | null;
-  /** Sessions at a time. */
-  maxSessions: number;
+  /** Sessions at a time, of all principals together. */
+  maxSessionsTotal: number;
   /** Sessions in workers at a time; the others rest in their journals. */
   maxAwake: number;
   /** Seconds after which a session that nobody asks anything is put to rest. */
   restAfter: number;
   /** Names, beside the loopback ones, under which clients may address the server; lower case. */
   allowedHosts: string[];
+  /** Whether tokens are asked for also while there is none. */
+  auth: 'auto' | 'required';
+  /** What one principal may take; null: not said, 0: no limit. See `src/access/limits.ts`. */
+  requestsPerSecond: number | null;
+  opsPerSecond: number | null;
+  maxOpsRequests: number | null;
+  maxSessions: number | null;
+  maxStreams: number | null;
+  maxRuns: number | null;
   logLevel: LogLevel;
 }
 
@@ -60,12 +69,24 @@ interface Setting<T> {
 }
 
 const LARGEST_WORKERS = 256;
+const LARGEST_QUOTA = 999_999_999;
 
 function wholeNumber(low: number, high: number): (value: unknown) => Check<number> {
   return (value) => {
     const number = typeof value === 'string' && /^[0-9]{1,9}$/.test(value) ? Number(value) : value;
     const fits = typeof number === 'number' && Number.isInteger(number) && number >= low && number <= high;
     return fits ? { ok: true, value: number } : { ok: false, allowed: `a whole number from ${low} to ${high}` };
+  };
+}
+
+/** Of what one principal may take. */
+function quota(flag: string, help: string, usual: string): Setting<number | null> {
+  return {
+    flag,
+    argument: '<number>',
+    help: `${help} of one principal, 0 for no limit; tokens may have their own (default: ${usual} where tokens are asked for)`,
+    check: wholeNumber(0, LARGEST_QUOTA),
+    fallback: () => null,
   };
 }
 
@@ -81,7 +102,7 @@ const SETTINGS = {
   host: {
     flag: 'host',
     argument: '<address>',
-    help: 'address to listen on; other than loopback only with --insecure (default: 127.0.0.1)',
+    help: 'address to listen on; other than loopback only with tokens or --insecure (default: 127.0.0.1)',
     check: (value) => {
       const host = hostName(value);
       return host === null ? { ok: false, allowed: 'an IP address or a host name' } : { ok: true, value: host };
@@ -130,10 +151,10 @@ const SETTINGS = {
     check: wholeNumber(1, LARGEST_WORKERS),
     fallback: () => null,
   } satisfies Setting<number | null>,
-  maxSessions: {
-    flag: 'max-sessions',
+  maxSessionsTotal: {
+    flag: 'max-sessions-total',
     argument: '<number>',
-    help: 'sessions at a time (default: 20000)',
+    help: 'sessions at a time, of all principals together (default: 20000)',
     check: wholeNumber(1, 1_000_000),
     fallback: () => 20_000,
   } satisfies Setting<number>,
@@ -167,6 +188,20 @@ const SETTINGS = {
     },
     fallback: () => [],
   } satisfies Setting<string[]>,
+  auth: {
+    flag: 'auth',
+    argument: '<when>',
+    help: 'when requests need a token: auto, once there is one (see `token --help`), or required (default: auto)',
+    check: (value) =>
+      value === 'auto' || value === 'required' ? { ok: true, value } : { ok: false, allowed: 'auto or required' },
+    fallback: () => 'auto' as const,
+  } satisfies Setting<'auto' | 'required'>,
+  requestsPerSecond: quota('requests-per-second', 'requests', '500'),
+  opsPerSecond: quota('ops-per-second', 'operations in `ops` a second', 'no limit'),
+  maxOpsRequests: quota('max-ops-requests', '`ops` requests at a time', '8'),
+  maxSessions: quota('max-sessions', 'sessions', '100'),
+  maxStreams: quota('max-streams', 'open streams', '100'),
+  maxRuns: quota('max-runs', 'unfinished runs', '16'),
   logLevel: {
     flag: 'log-level',
     argument: '<level>',
@@ -202,8 +237,13 @@ function stateFolder(environment: Environment): string {
  * Reads all settings and changes nothing.
  *
  * @param flags the command line after the program's name
+ * @param hasTokens whether there are tokens in a data folder; throws when that cannot be known
  */
-export function readConfig(flags: readonly string[], environment: Environment): ConfigReading {
+export function readConfig(
+  flags: readonly string[],
+  environment: Environment,
+  hasTokens: (folder: string) => boolean = () => false,
+): ConfigReading {
   const line = readFlags(flags);
   if (line.text !== null) return { kind: 'text', text: line.text };
   const problems = [...line.problems];
@@ -230,14 +270,28 @@ export function readConfig(flags: readonly string[], environment: Environment): 
     else problems.push(`${place} is ${shown(value)}; allowed is ${checked.allowed}.`);
   }
 
-  const { host, insecure } = config as Partial<Config>;
-  if (host !== undefined && insecure === false && !isLoopbackName(host)) {
-    problems.push(
-      `${hostPlace} is "${host}", which can be reached from other machines, and the server asks nobody who they are: anyone there could use and delete every session. Stay on 127.0.0.1, or add --insecure if that network is trusted.`,
-    );
+  const { host, insecure, auth, data } = config as Partial<Config>;
+  if (host !== undefined && insecure === false && auth === 'auto' && data !== undefined && !isLoopbackName(host)) {
+    const problem = openToOthers(hostPlace, host, data, hasTokens);
+    if (problem !== null) problems.push(problem);
   }
   if (problems.length > 0) return { kind: 'problems', problems };
   return { kind: 'config', config: config as unknown as Config, warnings };
+}
+
+/** Why a server that others can reach may not be started like that, or null. */
+function openToOthers(
+  place: string,
+  host: string,
+  data: string,
+  hasTokens: (folder: string) => boolean,
+): string | null {
+  try {
+    if (hasTokens(data)) return null;
+  } catch (error) {
+    return (error as Error).message;
+  }
+  return `${place} is "${host}", which can be reached from other machines, and the server asks nobody who they are: anyone there could use and delete every session. Stay on 127.0.0.1, make a token first (token create --name <name> --scope admin), or add --insecure if that network is trusted.`;
 }
 
 interface FlagReading {
@@ -281,7 +335,7 @@ function readFlags(flags: readonly string[]): FlagReading {
 function commandLine(write: (text: string) => void): Command {
   const program = new Command('iommu-lab')
     .description('A server of deterministic simulation sessions of an IOMMU and of the OS code that drives it.')
-    .usage('[flags]   (through npm: npm start -- [flags])')
+    .usage('[flags] | token <command>   (through npm: npm start -- [flags])')
     .helpOption('--help', 'show this')
     .allowExcessArguments(true)
     .exitOverride()

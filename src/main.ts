@@ -1,6 +1,10 @@
 /** The server, from its settings to its end. */
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
+import { AuditLog } from './access/audit.ts';
+import { tokenCommand } from './access/command-line.ts';
+import { AccessControl, type AccessSettings } from './access/control.ts';
+import { type AccessStore, folderHasTokens, openAccessStore } from './access/store.ts';
 import { type Config, readConfig } from './config.ts';
 import type { SessionHost } from './host/host.ts';
 import { JournalError } from './host/journal/database.ts';
@@ -13,20 +17,26 @@ import { listen } from './server/listen.ts';
 import { createLogger } from './server/request-log.ts';
 import { createStream } from './stream/hub.ts';
 
+// `npm start -- token ...` works on the data folder, whether or not a server runs there, and starts none.
+if (process.argv[2] === 'token') process.exit(tokenCommand(process.argv.slice(3), process.env));
+
 const config = settings();
 const folder = takeDataFolder(config);
+const store = openTokens(config);
 const logger = createLogger(config.logLevel);
 const lifecycle: Lifecycle = { closing: false };
 const host = await openHost(config);
 const stream = createStream(host);
-const app = await buildApp({ config, host, stream, lifecycle, logger });
+const audit = new AuditLog(config.data, {}, (error) => logger.error({ err: error }, 'the audit log cannot be written'));
+const access = new AccessControl({ host, store, audit, logger, settings: accessSettings(config) });
+const app = await buildApp({ config, host, stream, lifecycle, access, logger });
 const address = await open(app);
 folder.announce(address);
-closeOnSignals({ lifecycle, app, host, logger, release: () => folder.release() });
+closeOnSignals({ lifecycle, app, host, logger, release });
 greet(address);
 
 function settings(): Config {
-  const reading = readConfig(process.argv.slice(2), process.env);
+  const reading = readConfig(process.argv.slice(2), process.env, folderHasTokens);
   if (reading.kind === 'text') {
     process.stdout.write(reading.text);
     process.exit(0);
@@ -34,6 +44,28 @@ function settings(): Config {
   if (reading.kind === 'problems') return refuse(...reading.problems);
   for (const warning of reading.warnings) console.error(`iommu-lab: ${warning}`);
   return reading.config;
+}
+
+function openTokens({ data }: Config): AccessStore {
+  try {
+    return openAccessStore(data);
+  } catch (error) {
+    folder.release();
+    return refuse((error as Error).message);
+  }
+}
+
+function accessSettings(settings: Config): AccessSettings {
+  const { auth, requestsPerSecond, opsPerSecond, maxOpsRequests, maxSessions, maxStreams, maxRuns } = settings;
+  const counts = { opsRequests: maxOpsRequests, sessions: maxSessions, streams: maxStreams, runs: maxRuns };
+  const given = { requestsPerSecond, opsPerSecond, ...counts };
+  const limits = Object.fromEntries(Object.entries(given).filter(([, limit]) => limit !== null));
+  return { required: auth === 'required', limits };
+}
+
+function release(): void {
+  access.close();
+  folder.release();
 }
 
 function takeDataFolder({ data, port }: Config): DataFolder {
@@ -48,7 +80,7 @@ function takeDataFolder({ data, port }: Config): DataFolder {
 }
 
 async function openHost(settings: Config): Promise<SessionHost> {
-  const { data, sync, workers, maxSessions: sessions, maxAwake: awakeSessions, restAfter } = settings;
+  const { data, sync, workers, maxSessionsTotal: sessions, maxAwake: awakeSessions, restAfter } = settings;
   try {
     const journal = { path: join(data, 'sessions.sqlite'), sync };
     const limits = { sessions, awakeSessions, idleMs: restAfter * 1000 };
@@ -70,7 +102,8 @@ async function open(server: FastifyInstance): Promise<string> {
 }
 
 function greet(at: string): void {
-  console.log(`iommu-lab listens on ${at} and keeps its data in ${config.data}
+  const tokens = access.required ? '\nRequests need a token: add -H "authorization: Bearer $TOKEN".' : '';
+  console.log(`iommu-lab listens on ${at} and keeps its data in ${config.data}${tokens}
 Create a session, then run a millisecond of its traffic:
   ${firstCurl(at)}
   ${secondCurl(at)}

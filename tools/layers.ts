@@ -73,7 +73,13 @@ const RULES: Rule[] = [
     reason: 'routes and streams reach sessions only through the host; what the core offers is in its catalog',
   },
   {
-    files: /^(routes|src\/(api|host|lab|stream|core))\//,
+    files: /^src\/(host|stream|core|lab)\//,
+    mayNot: /^src\/access\//,
+    typesToo: true,
+    reason: 'who may see a session is decided before it is reached',
+  },
+  {
+    files: /^(routes\/|src\/((api|host|lab|stream|core)\/|access\/(?!command-line)))/,
     mayNot: /^src\/(server\/|main\.ts|config\.ts)/,
     typesToo: true,
     reason: 'the server stands around the parts, none of which knows it',

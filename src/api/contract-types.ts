@@ -288,6 +288,10 @@ export type BusOverheadBytes = number;
  */
 export type DomainType = 'DMA' | 'DMA-FQ' | 'identity';
 /**
+ * Whom tokens act for, and whom sessions belong to. `local` on a server without tokens.
+ */
+export type Principal = string;
+/**
  * Absent on the last page.
  */
 export type NextCursor = string;
@@ -347,6 +351,27 @@ export type OperationLine =
   | SyncLine
   | InvalidateLine
   | AdvanceLine;
+/**
+ * What people call it.
+ */
+export type TokenName = string;
+/**
+ * Each includes the one before.
+ */
+export type Scope = 'read' | 'write' | 'admin';
+export type ShareScope = 'read' | 'write';
+/**
+ * From now; at most 100 years.
+ */
+export type Seconds = number;
+/**
+ * Wall clock; null for never, or not yet.
+ */
+export type Instant = string | null;
+/**
+ * 0 is no limit.
+ */
+export type AccessLimit = number;
 
 export interface Machine {
   cpus?: number;
@@ -931,6 +956,7 @@ export interface Session {
   id: Id;
   name?: Name;
   title?: Title;
+  owner?: Principal;
   state: SessionState;
   /**
    * Wall clock.
@@ -1559,6 +1585,14 @@ export interface Problem {
     path: string;
     message: string;
   }[];
+  /**
+   * A number of the principal's or the server's that was reached.
+   */
+  quota?: {
+    name: string;
+    limit: Count;
+    used?: Count;
+  };
 }
 export interface RunPage {
   items: Run[];
@@ -1961,6 +1995,193 @@ export interface OpsReplyLine {
     [k: string]: unknown;
   };
   problem?: Problem;
+}
+/**
+ * What one principal may take.
+ */
+export interface AccessLimits {
+  requestsPerSecond?: AccessLimit;
+  opsPerSecond?: AccessLimit;
+  opsRequests?: AccessLimit;
+  sessions?: AccessLimit;
+  streams?: AccessLimit;
+  runs?: AccessLimit;
+  storedBytes?: AccessLimit;
+}
+export interface TokenInput {
+  name: TokenName;
+  /**
+   * The name, made to fit, when absent.
+   */
+  principal?: Principal;
+  scope: Scope;
+  expiresInSeconds?: Seconds;
+  limits?: AccessLimits;
+}
+export interface TokenRotation {
+  /**
+   * The old token ends after it. Absent - it stays until it is revoked.
+   */
+  overlapSeconds?: number;
+  expiresInSeconds?: Seconds;
+}
+export interface Token {
+  id: Id;
+  name: TokenName;
+  principal: Principal;
+  scope: Scope;
+  state: 'active' | 'expired' | 'revoked';
+  createdAt: Instant;
+  expiresAt: Instant;
+  revokedAt: Instant;
+  lastUsedAt: Instant;
+  limits?: AccessLimits;
+  replaces?: Id;
+}
+export interface NewToken {
+  id: Id;
+  name: TokenName;
+  principal: Principal;
+  scope: Scope;
+  state: 'active' | 'expired' | 'revoked';
+  createdAt: Instant;
+  expiresAt: Instant;
+  revokedAt: Instant;
+  lastUsedAt: Instant;
+  limits?: AccessLimits;
+  replaces?: Id;
+  /**
+   * For `Authorization`. Nobody can tell it again.
+   */
+  token: string;
+}
+export interface TokenPage {
+  items: Token[];
+  nextCursor?: NextCursor;
+}
+export interface WhoAmI {
+  /**
+   * `local`: anybody, on a server without tokens.
+   */
+  kind: 'local' | 'token' | 'link';
+  principal?: Principal;
+  scope: Scope;
+  credential?: Id;
+  name?: TokenName;
+  session?: Id;
+  expiresAt: Instant;
+  limits: AccessLimits;
+  /**
+   * Of the limits that are numbers of something.
+   */
+  used: {
+    sessions: Count;
+    streams: Count;
+    /**
+     * Started and not known to have ended.
+     */
+    runs: Count;
+  };
+}
+export interface GrantInput {
+  principal: Principal;
+  scope: ShareScope;
+}
+export interface Grant {
+  id: Id;
+  session: Id;
+  principal: Principal;
+  scope: ShareScope;
+  createdAt: Instant;
+  createdBy: Principal;
+}
+export interface GrantPage {
+  items: Grant[];
+  nextCursor?: NextCursor;
+}
+export interface LinkInput {
+  /**
+   * 7 days when absent, a year at most.
+   */
+  expiresInSeconds?: number;
+  title?: Title;
+}
+export interface Link {
+  id: Id;
+  session: Id;
+  title?: Title;
+  state: 'active' | 'expired';
+  createdAt: Instant;
+  expiresAt: Instant;
+  createdBy: Principal;
+}
+export interface NewLink {
+  id: Id;
+  session: Id;
+  title?: Title;
+  state: 'active' | 'expired';
+  createdAt: Instant;
+  expiresAt: Instant;
+  createdBy: Principal;
+  /**
+   * Stands where a token would. Nobody can tell it again.
+   */
+  link: string;
+}
+export interface LinkPage {
+  items: Link[];
+  nextCursor?: NextCursor;
+}
+export interface Ticket {
+  ticket: string;
+  expiresAt: Instant;
+  expiresInSeconds: Seconds;
+}
+export interface AuditLine {
+  time: Instant;
+  /**
+   * null where nobody could be made out, and of the command line.
+   */
+  principal?: string | null;
+  /**
+   * Id of the token or link.
+   */
+  credential?: string | null;
+  /**
+   * `operationId` of this document; `token create` and its like on the command line.
+   */
+  action?: string;
+  /**
+   * As the client named it.
+   */
+  session?: string;
+  /**
+   * What else the path names.
+   */
+  target?: string;
+  /**
+   * Where what was created is.
+   */
+  created?: string;
+  /**
+   * Of the reply; 0 on the command line.
+   */
+  status?: number;
+  /**
+   * Of the problem.
+   */
+  code?: string;
+  requestId?: string;
+  address?: string;
+  /**
+   * So many lines could not be written before this one.
+   */
+  missing?: Count;
+  [k: string]: unknown;
+}
+export interface AuditPage {
+  items: AuditLine[];
+  nextCursor?: NextCursor;
 }
 export interface Version {
   name: 'iommu-lab';

@@ -45,6 +45,17 @@ export const ERRORS: Readonly<Record<string, CatalogueEntry>> = {
   'forbidden-host': refusal(403, 'The server does not answer to this Host'),
   'forbidden-origin': refusal(403, 'The server does not answer to this Origin'),
 
+  // Who may do it.
+  unauthenticated: refusal(401, 'The request carries no token that the server knows'),
+  'insufficient-scope': refusal(403, 'The token does not reach so far'),
+  'not-permitted': refusal(403, 'Another principal decides about this'),
+  'unknown-token': refusal(404, 'No such token'),
+  'unknown-grant': refusal(404, 'No such grant'),
+  'unknown-link': refusal(404, 'No such link'),
+  'token-ended': refusal(409, 'The token was revoked or has expired'),
+  'too-many-tokens': refusal(409, 'There are as many tokens as there may be'),
+  'too-many-shares': refusal(409, 'The session is shared as often as it may be'),
+
   // Idempotency keys.
   'invalid-idempotency-key': refusal(400, 'The Idempotency-Key cannot be used'),
   'idempotency-in-flight': passing(409, 'The first request with this Idempotency-Key is still in flight'),
@@ -111,7 +122,9 @@ export const ERRORS: Readonly<Record<string, CatalogueEntry>> = {
   'storage-unavailable': passing(503, 'Nothing can be written to the data folder'),
   'run-interrupted': passing(500, 'The end of the server interrupted the run'),
   'session-busy': passing(503, 'Too much work waits for this session'),
-  'too-many-sessions': passing(429, 'The server holds as many sessions as it may'),
+  'too-many-sessions': passing(429, 'There are as many sessions as there may be'),
+  'too-many-streams': passing(429, 'There are as many streams as there may be'),
+  'too-many-runs': passing(429, 'There are as many runs as there may be'),
   'too-many-requests': passing(429, 'Too many requests'),
   'shutting-down': passing(503, 'The server is shutting down'),
   overloaded: passing(503, 'The server is overloaded'),

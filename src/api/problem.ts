@@ -19,6 +19,8 @@ export interface Reason {
   path?: string;
   errors?: readonly Violation[];
   retryable?: boolean;
+  /** A number that was reached. */
+  quota?: { name: string; limit: number; used?: number; retryAfterSeconds?: number };
 }
 
 export interface ProblemDocument {
@@ -32,6 +34,7 @@ export interface ProblemDocument {
   instance?: string;
   path?: string;
   errors?: Violation[];
+  quota?: { name: string; limit: number; used?: number };
 }
 
 /** A reason on its way to the error handler. */
@@ -71,6 +74,10 @@ export function problemDocument(reason: Reason, instance?: string): ProblemDocum
   if (path !== undefined) document.path = path;
   if (reason.errors !== undefined && reason.errors.length > 0) document.errors = [...reason.errors];
   else if (path !== undefined) document.errors = [{ path, message: reason.detail }];
+  if (reason.quota !== undefined) {
+    const { retryAfterSeconds: _, ...quota } = reason.quota;
+    document.quota = quota;
+  }
   return document;
 }
 

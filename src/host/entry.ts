@@ -122,7 +122,7 @@ export function rowOf(entry: Entry): SessionRow {
 }
 
 export function documentOf(entry: Entry): SessionDocument {
-  const { id, name, title, createdAt, status, spec, failure, handle, moving, current } = entry;
+  const { id, owner, name, title, createdAt, status, spec, failure, handle, moving, current } = entry;
   const { timeNs, timePs, operations, policy } = status;
   const resting = handle === null && moving === null;
   const state = failure !== null ? 'failed' : resting ? 'hibernated' : moving !== null ? 'recovering' : status.state;
@@ -131,6 +131,7 @@ export function documentOf(entry: Entry): SessionDocument {
     id,
     ...(name === undefined ? {} : { name }),
     ...(title === undefined ? {} : { title }),
+    owner,
     state,
     createdAt,
     timeNs,

@@ -14,6 +14,8 @@ export interface HostProblem {
   path?: string;
   errors?: { path: string; message: string }[];
   retryable?: boolean;
+  /** A number that was reached. */
+  quota?: { name: string; limit: number; used?: number; retryAfterSeconds?: number };
 }
 
 /** `replayed`: it is what an earlier request with the same `Idempotency-Key` was told. */
@@ -30,6 +32,8 @@ export interface SessionDocument {
   id: string;
   name?: string;
   title?: string;
+  /** The principal that it belongs to; `local` on a server without tokens. */
+  owner?: string;
   state: SessionState;
   /** ISO 8601, wall clock. */
   createdAt: string;
@@ -112,11 +116,15 @@ export interface OpsResume {
 
 export interface SessionHost {
   /** Resolves and checks the spec and changes nothing: the resolved spec, whose `policy` says too what would be in force. */
-  validate(input: SessionInput): Promise<Reply>;
-  /** @param owner the principal it belongs to */
+  validate(input: SessionInput, owner?: string): Promise<Reply>;
+  /** @param owner principal, kept with the session for good; `local` when absent. Names are unique within an owner. */
   create(input: SessionInput, owner?: string): Promise<Reply<SessionDocument>>;
-  list(page: { limit?: number; cursor?: string }): Promise<Reply<{ items: SessionDocument[]; nextCursor?: string }>>;
-  /** `session` is an id or a name, here and below. */
+  /** @param shows whether a session, by its id, is on the list at all; all are when absent */
+  list(
+    page: { limit?: number; cursor?: string },
+    shows?: (session: string) => boolean,
+  ): Promise<Reply<{ items: SessionDocument[]; nextCursor?: string }>>;
+  /** `session` is an id, here and below, or the name of a session of `local`; other owners' names: see `resolve`. */
   get(session: string): Promise<Reply<SessionDocument>>;
   rename(session: string, change: { name?: string; title?: string }): Promise<Reply<SessionDocument>>;
   /** An active run is cancelled first. */
@@ -145,8 +153,12 @@ export interface SessionHost {
   /** What was answered under this key, before a restart, too. */
   answered(session: string, key: string): Promise<Reply<AnsweredLines>>;
 
-  /** The id of a session by id or name, or null; synchronous, for the stream's upgrade. */
-  resolve(session: string): string | null;
+  /** The id of a session by id, whoever owns it, or by its name among those of `owner` (`local` when absent); or null. Synchronous. */
+  resolve(session: string, owner?: string): string | null;
+  /** Who owns a session, by id. */
+  ownerOf(session: string): string | null;
+  /** How many sessions someone owns. */
+  countOf(owner: string): number;
   /** The current epoch and simulated time of a session; synchronous. */
   epochOf(session: string): string | null;
   listen(listener: FrameListener): void;

@@ -26,6 +26,14 @@ export function newEpoch(): string {
   return randomCharacters(RANDOM_CHARACTERS);
 }
 
+/** Who owns what is made without saying for whom: on a server without tokens, everything. */
+export const LOCAL_OWNER = 'local';
+
+/** Names are unique within an owner, so that a name that is taken tells nobody of the sessions of others. */
+export function nameKey(owner: string, name: string): string {
+  return `${owner}/${name}`;
+}
+
 export function hasIdForm(name: string): boolean {
   return ID_FORM.test(name);
 }

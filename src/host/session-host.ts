@@ -21,7 +21,7 @@ import type {
   SessionInput,
   SessionState,
 } from './host.ts';
-import { newEpoch, newSessionId } from './ids.ts';
+import { LOCAL_OWNER, newEpoch, newSessionId } from './ids.ts';
 import type { Sync } from './journal/database.ts';
 import { Journal } from './journal/journal.ts';
 import { DEFAULT_LIMITS, type HostLimits } from './limits.ts';
@@ -215,9 +215,9 @@ class WorkerHost implements SessionHost {
     return best;
   }
 
-  async validate(input: SessionInput): Promise<Reply> {
+  async validate(input: SessionInput, owner: string = LOCAL_OWNER): Promise<Reply> {
     const handle = this.place();
-    const refusal = this.refuseNew(handle) ?? this.registry.refuseName(textOf(input.name), null);
+    const refusal = this.refuseNew(handle) ?? this.registry.refuseName(textOf(input.name), null, owner);
     return refusal === null ? handle!.ask({ kind: 'validate', input }) : refuse(refusal);
   }
 
@@ -234,16 +234,16 @@ class WorkerHost implements SessionHost {
     return { code: 'too-many-sessions', detail };
   }
 
-  async create(input: SessionInput, owner = 'local'): Promise<Reply<SessionDocument>> {
+  async create(input: SessionInput, owner: string = LOCAL_OWNER): Promise<Reply<SessionDocument>> {
     const retry = currentRetry();
     const earlier = retry === null ? null : this.createdBefore(retry);
     if (earlier !== null) return earlier;
     const handle = this.place();
     const name = textOf(input.name);
-    const refusal = this.refuseNew(handle) ?? this.registry.refuseName(name, null) ?? this.refuseAnother();
+    const refusal = this.refuseNew(handle) ?? this.registry.refuseName(name, null, owner) ?? this.refuseAnother();
     if (refusal !== null || handle === null) return refuse(refusal!);
     const id = newSessionId();
-    this.registry.takeName(name, null);
+    this.registry.takeName(owner, name, null);
     handle.sessions.add(id);
     this.underConstruction++;
     try {
@@ -254,7 +254,7 @@ class WorkerHost implements SessionHost {
         return { ok: true, value: documentOf(built.value) };
       }
       this.registry.remove(id);
-      this.registry.releaseName(name);
+      this.registry.releaseName(owner, name);
       if (built.ok) this.tell((listener) => listener.deleted(id));
       handle.sessions.delete(id);
       // Given up on, it may still be built.
@@ -308,13 +308,13 @@ class WorkerHost implements SessionHost {
     return failure === null ? null : storageUnavailable(failure);
   }
 
-  async list(page: {
-    limit?: number;
-    cursor?: string;
-  }): Promise<Reply<{ items: SessionDocument[]; nextCursor?: string }>> {
+  async list(
+    page: { limit?: number; cursor?: string },
+    shows: (session: string) => boolean = () => true,
+  ): Promise<Reply<{ items: SessionDocument[]; nextCursor?: string }>> {
     const after = decodeCursor(page.cursor);
     if (after === null) return refuse(invalidCursor(page.cursor!));
-    const { entries, more } = this.registry.page(after, pageLimit(page.limit));
+    const { entries, more } = this.registry.page(after, pageLimit(page.limit), shows);
     const items = await this.documents(entries);
     return { ok: true, value: more ? { items, nextCursor: encodeCursor(entries.at(-1)!.number) } : { items } };
   }
@@ -382,19 +382,19 @@ class WorkerHost implements SessionHost {
     const entry = this.registry.find(session);
     if (entry === undefined) return refuse(sessionNotFound(session));
     const { name = entry.name, title = entry.title } = change;
-    const refusal = this.registry.refuseName(change.name, entry.id);
+    const refusal = this.registry.refuseName(change.name, entry.id, entry.owner);
     if (refusal !== null) return refuse(refusal);
     const before = entry.name;
     // At once, so that nobody else takes it meanwhile.
-    this.registry.takeName(name, entry.id);
+    this.registry.takeName(entry.owner, name, entry.id);
     const spec = { ...entry.spec, ...(name === undefined ? {} : { name }), ...(title === undefined ? {} : { title }) };
     const renamed: Entry = { ...entry, name, title, spec };
     const failure = (await this.journal?.write({ do: 'change', session: rowOf(renamed) })) ?? null;
     if (failure !== null) {
-      if (name !== before) this.registry.releaseName(name);
+      if (name !== before) this.registry.releaseName(entry.owner, name);
       return refuse(storageUnavailable(failure));
     }
-    if (before !== name) this.registry.releaseName(before);
+    if (before !== name) this.registry.releaseName(entry.owner, before);
     Object.assign(entry, { name, title, spec });
     return this.documentNow(entry);
   }
@@ -410,7 +410,7 @@ class WorkerHost implements SessionHost {
       this.registry.add(entry);
       return refuse(storageUnavailable(failure));
     }
-    this.registry.releaseName(name);
+    this.registry.releaseName(entry.owner, name);
     this.waker?.forget(entry);
     if (entry.moving !== null) await entry.moving;
     const { handle } = entry;
@@ -503,8 +503,16 @@ class WorkerHost implements SessionHost {
 
   // The stream
 
-  resolve(session: string): string | null {
-    return this.registry.find(session)?.id ?? null;
+  resolve(session: string, owner: string = LOCAL_OWNER): string | null {
+    return this.registry.find(session, owner)?.id ?? null;
+  }
+
+  ownerOf(session: string): string | null {
+    return this.registry.entries.get(session)?.owner ?? null;
+  }
+
+  countOf(owner: string): number {
+    return this.registry.countOf(owner);
   }
 
   epochOf(session: string): string | null {

@@ -5,6 +5,10 @@ import { HEALTH_PATHS, registerHealth } from '../../routes/health.ts';
 import { registerRoutes } from '../../routes/index.ts';
 import { reasonOf, sendProblem } from '../../routes/problem-replies.ts';
 import { registerStream } from '../../routes/stream.ts';
+import { auditRequests } from '../access/audit-requests.ts';
+import { AccessControl } from '../access/control.ts';
+import { guard } from '../access/guard.ts';
+import { streamDoor } from '../access/stream-door.ts';
 import { LIMITS } from '../api/limits.ts';
 import { ProblemError } from '../api/problem.ts';
 import type { Config } from '../config.ts';
@@ -27,6 +31,8 @@ export interface AppServices {
   config: Pick<Config, 'host' | 'allowedHosts'>;
   host: SessionHost;
   lifecycle: Lifecycle;
+  /** Absent: everybody may do everything, and nothing is put on record. */
+  access?: AccessControl;
   /** Absent: no logs. */
   logger?: FastifyBaseLogger;
   /** Absent: no streams. */
@@ -49,23 +55,27 @@ const LONGEST_PATH_PARAMETER = 512;
 const CHECK_MS = 1_000;
 
 export async function buildApp(services: AppServices): Promise<FastifyInstance> {
-  const { config, host, lifecycle, stream } = services;
+  const { config, host, lifecycle, stream, access = new AccessControl({ host }) } = services;
   const limits = { ...DEFAULT_LIMITS, ...services.limits };
   const app = createServer(services, limits);
   const metrics = createMetrics(host, stream);
   const keys = new IdempotencyKeys();
+  // One that was given has an end of its own.
+  if (services.access === undefined) app.addHook('onClose', async () => access.close());
 
   // Before all that may refuse an upgrade: it ends the connection of a refused one, which nobody else does.
   if (stream !== undefined) await app.register(fastifyWebsocket, websocketOptions(stream));
   logRequests(app);
   measureRequests(app, metrics);
+  auditRequests(app, access);
   refuseWhenClosing(app, lifecycle);
   checkHosts(app, config);
+  guard(app, access);
   limitBodyTime(app, limits.bodyMs);
   answerRetries(app, keys);
-  if (stream !== undefined) await registerStream(app, stream);
+  if (stream !== undefined) await registerStream(app, stream, streamDoor(access));
   // Before what follows: routes of the root keep the error handler that is set when they come to be.
-  await registerRoutes(app, { host, applyOps: new KeyedOps(host, keys).apply });
+  await registerRoutes(app, { host, access, opsOf: (view) => new KeyedOps(view, keys).apply });
   registerHealth(app, { host, metrics, lifecycle, frontPage });
   await serveDocuments(app);
   await app.ready();

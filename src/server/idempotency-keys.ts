@@ -1,9 +1,10 @@
 /**
- * What the server remembers under each `Idempotency-Key`: 24 hours, at most 10,000 keys, and a bounded number of bytes. In memory; what
- * a session was changed by outlives a restart in its journal, with its keys.
+ * What the server remembers under each `Idempotency-Key`: 24 hours, at most 10,000 keys a principal, and a bounded number of bytes. In
+ * memory; what a session was changed by outlives a restart in its journal, with its keys.
  *
- * Too many keys: the oldest whose request has ended is forgotten. Too many bytes: the replies of the oldest are dropped and the key
- * stays, so that a retry is refused and not carried out a second time.
+ * Keys of two principals never meet. Too many keys: the principal's oldest whose request has ended is forgotten. Too many bytes: the
+ * replies of the oldest are dropped, those of whoever brings more first, and the key stays, so that a retry is refused and not carried
+ * out a second time.
  */
 import { hash } from 'node:crypto';
 import { ProblemError } from '../api/problem.ts';
@@ -22,6 +23,8 @@ export interface KeyedLine {
 
 export interface KeyRecord {
   readonly key: string;
+  /** Whose it is. */
+  readonly subject: string;
   /** Method, address and, but for `ops`, body of the first request. */
   readonly fingerprint: string;
   readonly firstMs: number;
@@ -36,6 +39,7 @@ export interface KeyRecord {
 }
 
 export interface KeyLimits {
+  /** Of one principal. */
   keys: number;
   keptMs: number;
   /** Of all replies together. */
@@ -51,8 +55,9 @@ const KEY_FORM = /^[\x21-\x7e]{1,255}$/;
 export class IdempotencyKeys {
   private readonly limits: KeyLimits;
   private readonly nowMs: () => number;
-  /** In order of first use. */
+  /** Subject and key -> record, in order of first use. */
   private readonly records = new Map<string, KeyRecord>();
+  private readonly countBySubject = new Map<string, number>();
   private bytes = 0;
 
   constructor(limits: Partial<KeyLimits> = {}, nowMs: () => number = Date.now) {
@@ -64,9 +69,10 @@ export class IdempotencyKeys {
    * The record of `key`, in flight from now on if it is new, else as the first request left it.
    *
    * @param fingerprint of this request; another one than that of the first is 422
+   * @param subject whose key it is
    * @throws ProblemError when the key cannot be used, or not now
    */
-  claim(key: string, fingerprint: string): KeyRecord {
+  claim(key: string, fingerprint: string, subject = ''): KeyRecord {
     if (!KEY_FORM.test(key)) {
       throw new ProblemError({
         code: 'invalid-idempotency-key',
@@ -74,8 +80,8 @@ export class IdempotencyKeys {
       });
     }
     this.expire();
-    const known = this.records.get(key);
-    if (known === undefined) return this.add(key, fingerprint);
+    const known = this.records.get(placeOf(subject, key));
+    if (known === undefined) return this.add(key, fingerprint, subject);
     if (known.fingerprint !== fingerprint) throw mismatch('method, path or body');
     if (known.inFlight) {
       throw new ProblemError({
@@ -93,12 +99,17 @@ export class IdempotencyKeys {
     record.bytes += bytes;
     this.bytes += bytes;
     if (record.bytes > this.limits.bytesOfKey) this.drop(record);
-    for (const other of this.records.values()) {
-      if (this.bytes <= this.limits.bytes) break;
-      if (!other.inFlight && other.bytes > 0) this.drop(other);
-    }
+    this.makeRoom((other) => other.subject === record.subject);
+    this.makeRoom(() => true);
     if (this.bytes > this.limits.bytes) this.drop(record);
     return !record.dropped;
+  }
+
+  private makeRoom(mayGo: (record: KeyRecord) => boolean): void {
+    for (const record of this.records.values()) {
+      if (this.bytes <= this.limits.bytes) return;
+      if (!record.inFlight && record.bytes > 0 && mayGo(record)) this.drop(record);
+    }
   }
 
   /** Forgets the replies of a record, and remembers that there were some. */
@@ -112,19 +123,28 @@ export class IdempotencyKeys {
 
   /** As if the key had never been used: its request changed nothing. */
   forget(record: KeyRecord): void {
-    if (this.records.get(record.key) !== record) return;
+    const place = placeOf(record.subject, record.key);
+    if (this.records.get(place) !== record) return;
     this.bytes -= record.bytes;
     record.bytes = 0;
-    this.records.delete(record.key);
+    this.records.delete(place);
+    const left = this.countOf(record.subject) - 1;
+    if (left === 0) this.countBySubject.delete(record.subject);
+    else this.countBySubject.set(record.subject, left);
   }
 
-  private add(key: string, fingerprint: string): KeyRecord {
-    for (const record of this.records.values()) {
-      if (this.records.size < this.limits.keys) break;
-      if (!record.inFlight) this.forget(record);
+  private countOf(subject: string): number {
+    return this.countBySubject.get(subject) ?? 0;
+  }
+
+  private add(key: string, fingerprint: string, subject: string): KeyRecord {
+    for (const record of this.countOf(subject) < this.limits.keys ? [] : this.records.values()) {
+      if (this.countOf(subject) < this.limits.keys) break;
+      if (!record.inFlight && record.subject === subject) this.forget(record);
     }
     const record: KeyRecord = {
       key,
+      subject,
       fingerprint,
       firstMs: this.nowMs(),
       inFlight: true,
@@ -133,7 +153,8 @@ export class IdempotencyKeys {
       dropped: false,
       bytes: 0,
     };
-    this.records.set(key, record);
+    this.records.set(placeOf(subject, key), record);
+    this.countBySubject.set(subject, this.countOf(subject) + 1);
     return record;
   }
 
@@ -150,8 +171,13 @@ export function replyDropped(): ProblemError {
   return new ProblemError({
     code: 'idempotency-reply-dropped',
     detail:
-      'The first request with this Idempotency-Key was carried out, but its reply was too large to keep. Read the session to see what it did.',
+      'The first request with this Idempotency-Key was carried out, but its reply was not kept: it was too large, or holds a secret. Read what it changed to see what it did.',
   });
+}
+
+/** Keys have no spaces. */
+function placeOf(subject: string, key: string): string {
+  return `${key} ${subject}`;
 }
 
 export function mismatch(what: string): ProblemError {

@@ -12,7 +12,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ProblemError, problemDocument, type Reason } from '../api/problem.ts';
 import type { OpsOptions, OpsResume, Reply, SessionHost } from '../host/host.ts';
-import { keyOf, markReplayed } from './idempotency.ts';
+import { keptKey, keyOf, markReplayed, subjectOf } from './idempotency.ts';
 import { fingerprintOf, type IdempotencyKeys, type KeyRecord, mismatch, replyDropped } from './idempotency-keys.ts';
 import { isBlank, RequestLines } from './request-lines.ts';
 
@@ -63,7 +63,8 @@ export class KeyedOps {
   ): Promise<Reply<Lines>> => {
     const key = keyOf(request);
     if (key === null) return this.host.ops(session, body, options);
-    const record = this.keys.claim(key, fingerprintOf(`${request.method} ${request.url}\n${options.format}`));
+    const fingerprint = fingerprintOf(`${request.method} ${request.url}\n${options.format}`);
+    const record = this.keys.claim(key, fingerprint, subjectOf(request));
     record.inFlight = true;
     let answered: Reply<Lines>;
     try {
@@ -83,7 +84,7 @@ export class KeyedOps {
 
   /** What the host knows of the key from before a restart. */
   private async recall(session: string, key: string, record: KeyRecord): Promise<void> {
-    const known = await this.host.answered(session, key);
+    const known = await this.host.answered(session, keptKey(record.subject, key));
     // The request itself will be told what is wrong with the session.
     if (!known.ok) return;
     if (known.value.dropped) this.keys.drop(record);
@@ -192,7 +193,7 @@ export class KeyedOps {
     const hostOptions: OpsOptions = {
       onError,
       format: 'ndjson',
-      key: record.key,
+      key: keptKey(record.subject, record.key),
       ...(resume === undefined ? {} : { resume }),
     };
     const answered = await this.host.ops(session, sending(lines, first, sent), hostOptions);

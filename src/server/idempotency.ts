@@ -6,6 +6,7 @@
  * nobody can tell (500, 504).
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type {} from '../access/guard.ts';
 import { type Retry, underRetry } from '../host/retry.ts';
 import { fingerprintOf, type IdempotencyKeys, type KeyRecord, type StoredReply } from './idempotency-keys.ts';
 
@@ -26,14 +27,14 @@ export function answerRetries(app: FastifyInstance, keys: IdempotencyKeys): void
     try {
       // The body as parsed: another order of members is another body, other white space is not.
       const content = JSON.stringify(request.body) ?? '';
-      record = keys.claim(key, fingerprintOf(`${request.method} ${request.url}\n${content}`));
+      record = keys.claim(key, fingerprintOf(`${request.method} ${request.url}\n${content}`), subjectOf(request));
     } catch (error) {
       return done(error as Error);
     }
     // A reply ends the request here: `done` is not called.
     if (record.reply !== null) return replay(reply, record.reply);
     // After a restart the record is a new one; then the host knows the key, where the first request changed something.
-    const retry: Retry = { key, print: record.fingerprint, replayed: false };
+    const retry: Retry = { key: keptKey(subjectOf(request), key), print: record.fingerprint, replayed: false };
     claimed.set(request, { record, retry });
     underRetry(retry, done);
   });
@@ -47,7 +48,8 @@ export function answerRetries(app: FastifyInstance, keys: IdempotencyKeys): void
     record.inFlight = false;
     const status = reply.statusCode;
     if ((status >= 400 && status < 500) || status === NOT_NOW) keys.forget(record);
-    else if (typeof payload !== 'string') keys.drop(record);
+    // What may not be stored by anyone holds a secret: it is shown once and kept nowhere.
+    else if (typeof payload !== 'string' || reply.getHeader('cache-control') === 'no-store') keys.drop(record);
     else if (keys.reserve(record, payload.length))
       record.reply = { status, headers: keptHeaders(reply), body: payload };
   });
@@ -57,6 +59,16 @@ export function answerRetries(app: FastifyInstance, keys: IdempotencyKeys): void
 export function keyOf(request: FastifyRequest): string | null {
   const key = request.headers[KEY_HEADER];
   return request.method === 'POST' && typeof key === 'string' ? key : null;
+}
+
+/** Keys are each principal's own. */
+export function subjectOf(request: FastifyRequest): string {
+  return request.who?.subject ?? '';
+}
+
+/** Under which the host keeps a key: sessions may be shared, keys are not. */
+export function keptKey(subject: string, key: string): string {
+  return `${key} ${subject}`;
 }
 
 export function markReplayed(reply: FastifyReply): void {

@@ -3,6 +3,8 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import { destination, type Logger, pino } from 'pino';
+import type {} from '../access/guard.ts';
+import { withoutSecrets } from '../access/secrets.ts';
 import type { LogLevel } from '../config.ts';
 
 /**
@@ -19,7 +21,14 @@ const SECRET_HEADERS = ['authorization', 'sec-websocket-protocol', 'cookie'];
 export function createLogger(level: LogLevel): Logger {
   const redact = SECRET_HEADERS.flatMap((name) => [`req.headers["${name}"]`, `headers["${name}"]`]);
   return pino(
-    { level, redact, base: { pid: process.pid }, timestamp: timestamp() },
+    {
+      level,
+      redact,
+      base: { pid: process.pid },
+      timestamp: timestamp(),
+      // Whatever a token stands in, a path or a message, it ends here.
+      hooks: { streamWrite: withoutSecrets },
+    },
     destination({ dest: 2, sync: false, minLength: BLOCK_BYTES, periodicFlush: FLUSH_MS }),
   );
 }
@@ -57,6 +66,7 @@ export function logRequests(app: FastifyInstance): void {
       path: request.url,
       status,
       ms: Math.round(reply.elapsedTime * 1000) / 1000,
+      ...(request.who?.credential ? { principal: request.who.principal, credential: request.who.credential } : {}),
     };
     if (status >= 500 && status !== 507) request.log.error(line, 'request');
     else request.log.info(line, 'request');

@@ -13,6 +13,8 @@ export const CLOSE = {
   sessionDeleted: { code: 4500, reason: 'the session was deleted' },
   badMessages: { code: 4501, reason: 'too many messages that are none of the stream' },
   sessionFailed: { code: 4502, reason: 'the session failed' },
+  credentialEnded: { code: 4503, reason: 'the token was revoked or has expired' },
+  shareEnded: { code: 4504, reason: 'the session is no longer shared with you' },
 } as const;
 
 export type CloseCause = (typeof CLOSE)[keyof typeof CLOSE];

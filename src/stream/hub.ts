@@ -127,19 +127,20 @@ export class StreamHub implements FrameListener {
    *
    * @param session id
    * @param wire the connection under the socket
+   * @returns ends it from outside
    */
-  open(session: string, socket: WebSocket, wire: Socket): void {
+  open(session: string, socket: WebSocket, wire: Socket): (cause: CloseCause) => void {
     const epoch = this.host.epochOf(session);
     if (epoch === null || this.closed !== null) {
       // Deleted, or the server asked to stop, between the check and the upgrade.
       const { code, reason } = epoch === null ? CLOSE.sessionDeleted : CLOSE.goingAway;
       socket.close(code, reason);
-      return;
+      return () => {};
     }
     const stream = this.streamOf(session, epoch);
     if (stream.failed) {
       socket.close(CLOSE.sessionFailed.code, CLOSE.sessionFailed.reason);
-      return;
+      return () => {};
     }
     const { counters, limits, nowMs } = this;
     const subscriber = new Subscriber(socket, wire, { history: stream.history, counters, limits, nowMs });
@@ -151,6 +152,7 @@ export class StreamHub implements FrameListener {
       this.sockets--;
       if (this.sockets === 0) this.whenEmpty?.();
     });
+    return (cause) => subscriber.close(cause);
   }
 
   status(): StreamStatus {

@@ -6,6 +6,8 @@ import { ProblemError } from '../api/problem.ts';
 import type { StreamHub } from './hub.ts';
 
 export const SUBPROTOCOL = 'iommu-lab.v1';
+/** Beside it, in base64url and without padding: the token of a client that can set no header, as browsers cannot. */
+export const BEARER_SUBPROTOCOL = 'bearer.';
 
 /** 16 bytes in base64. */
 const KEY_FORM = /^[+/0-9A-Za-z]{22}==$/;
@@ -65,6 +67,10 @@ function checkSubprotocols(header: string | undefined): void {
     throw new ProblemError({ code: 'invalid-header', detail });
   }
   if (offered.includes(SUBPROTOCOL)) return;
-  const detail = `The server speaks the subprotocol ${SUBPROTOCOL}, not ${offered.join(', ')}.`;
+  const others = offered.filter((token) => !token.startsWith(BEARER_SUBPROTOCOL));
+  const detail =
+    others.length === 0
+      ? `A token in the subprotocols stands beside ${SUBPROTOCOL}, which is the one that is answered.`
+      : `The server speaks the subprotocol ${SUBPROTOCOL}, not ${others.join(', ')}.`;
   throw new ProblemError({ code: 'unsupported-subprotocol', detail });
 }

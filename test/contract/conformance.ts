@@ -62,7 +62,10 @@ export function checkReply(reply: SeenReply): void {
   const operation = operationAt(method === 'head' ? 'get' : method, path);
   if (operation === undefined) {
     // A path or method that the contract does not have: refused, and with a problem.
-    assert.ok([400, 403, 404, 405].includes(reply.status), `${where}, but the contract has no such operation`);
+    assert.ok(
+      [400, 401, 403, 404, 405, 429].includes(reply.status),
+      `${where}, but the contract has no such operation`,
+    );
     checkBody(where, 'application/problem+json', problemContent(), reply);
     if (reply.status === 405) assert.ok(reply.headers.allow, `${where} without Allow`);
     return;

@@ -253,10 +253,13 @@ describe('a session on the real core', () => {
   it('and the server told its version and its catalogue: with that, every operation of the contract has succeeded', async () => {
     await call(200, 'GET', '/v1');
     await call(200, 'GET', '/v1/catalog');
+    // Those of access have succeeded in test/access/routes.test.ts.
     const missing = contractOperations
       .filter(
-        ({ routed, method, path }) =>
-          routed && !succeeded.has(`${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, ':$1')}`),
+        ({ routed, method, path, definition }) =>
+          routed &&
+          !(definition.tags as string[]).includes('access') &&
+          !succeeded.has(`${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, ':$1')}`),
       )
       .map(({ operationId }) => operationId);
     assert.deepEqual(missing, []);

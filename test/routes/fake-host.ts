@@ -247,6 +247,12 @@ export class FakeHost implements SessionHost {
   resolve(session: string) {
     return session === 'ses_1' || session === 'lab' ? 'ses_1' : null;
   }
+  ownerOf() {
+    return 'local';
+  }
+  countOf() {
+    return 1;
+  }
   epochOf() {
     return 'epoch-1';
   }

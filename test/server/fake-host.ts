@@ -93,6 +93,8 @@ export function fakeHost(): FakeHost {
     ops: async (session, body, options) =>
       sessions.has(session) ? { ok: true, value: opsOf(host, body, options) } : unknown,
     resolve: (session) => sessions.get(session)?.id ?? null,
+    ownerOf: () => 'local',
+    countOf: () => new Set(sessions.values()).size,
     epochOf: () => null,
     answered: async () => ({ ok: true, value: host.told }),
     listen: () => {},

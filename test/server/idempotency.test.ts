@@ -107,6 +107,24 @@ test('of too many keys the oldest that has ended is forgotten, and none that is 
   assert.equal(keys.claim('a', 'f').reply, null);
 });
 
+test("keys are each principal's own: the same key, as many as anyone has, and room from its own replies first", () => {
+  const keys = new IdempotencyKeys({ keys: 2, bytes: 10 });
+  const reply = (subject: string, key: string, body: string): void => {
+    const record = keys.claim(key, `of ${subject}`, subject);
+    record.inFlight = false;
+    if (keys.reserve(record, body.length)) record.reply = { status: 200, headers: {}, body };
+  };
+  reply('bob', 'same', 'bob');
+  reply('alice', 'same', 'al');
+  reply('alice', 'b', 'b');
+  reply('alice', 'c', 'c');
+  assert.equal(keys.claim('same', 'of bob', 'bob').reply?.body, 'bob', 'whatever alice does');
+  reply('alice', 'large', 'x'.repeat(7));
+  assert.equal(keys.claim('same', 'of bob', 'bob').reply?.body, 'bob');
+  assert.throws(() => keys.claim('c', 'of alice', 'alice'), /was not kept/);
+  assert.equal(keys.claim('same', 'of alice', 'alice').reply, null, 'her oldest was forgotten for her third');
+});
+
 test('a key is kept for its time and no longer', () => {
   let nowMs = 0;
   const keys = new IdempotencyKeys({ keptMs: 1000 }, () => nowMs);
@@ -120,9 +138,9 @@ test('a key is kept for its time and no longer', () => {
 test('a reply that there was no room to keep makes a retry a refusal, never a second execution', () => {
   const keys = new IdempotencyKeys({ bytes: 10, bytesOfKey: 8 });
   ended(keys, 'large', 'x'.repeat(9));
-  assert.throws(() => keys.claim('large', 'f'), /too large to keep/);
+  assert.throws(() => keys.claim('large', 'f'), /was not kept/);
   ended(keys, 'old', 'x'.repeat(6));
   ended(keys, 'new', 'x'.repeat(6));
-  assert.throws(() => keys.claim('old', 'f'), /too large to keep/);
+  assert.throws(() => keys.claim('old', 'f'), /was not kept/);
   assert.equal(keys.claim('new', 'f').reply?.body, 'xxxxxx');
 });
