@@ -9,7 +9,8 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { buildah, CACHE, type ImageConfig, imageConfig } from './buildah.ts';
 import { type Outcome, outcomeOf } from './programs.ts';
@@ -66,13 +67,15 @@ const POLL_MS = 50;
 export class Container {
   private readonly child: ChildProcess;
   private readonly config: ImageConfig;
+  private readonly volume: string;
   stdout = '';
   stderr = '';
 
   constructor({ folder, config }: Unpacked, volume: string, environment: Record<string, string>, flags: string[] = []) {
     this.config = config;
+    this.volume = volume;
     const command = [...asUser(config, environment), ...config.Entrypoint, ...(config.Cmd ?? []), ...flags];
-    const namespaces = ['--mount', '--pid', '--fork', '--kill-child', '--ipc', '--uts'];
+    const namespaces = ['--mount', '--pid', '--fork', '--ipc', '--uts'];
     this.child = spawn(
       'unshare',
       [...namespaces, 'sh', '-c', ENTER, 'sh', folder, volume, onlyVolume(config), ...command],
@@ -82,10 +85,12 @@ export class Container {
     this.child.stderr?.on('data', (bytes) => (this.stderr += bytes));
   }
 
-  /** Process 1 of the container, by the machine's number. */
-  get pid(): number {
+  /** Process 1 of the container, by the machine's number; null before there is one, and after. */
+  get pid(): number | null {
     const outer = this.child.pid as number;
-    return Number(readFileSync(`/proc/${outer}/task/${outer}/children`, 'utf8').trim());
+    const children = `/proc/${outer}/task/${outer}/children`;
+    // 0 would be this process' own group.
+    return existsSync(children) ? Number(readFileSync(children, 'utf8')) || null : null;
   }
 
   /** Its line of /proc/.../status, for example `CapEff`. */
@@ -96,6 +101,7 @@ export class Container {
 
   /** Runs a command in it, as `docker exec` does: same user, same rights. */
   execute(...command: string[]): Outcome {
+    if (this.pid === null) return { code: null, text: 'the container does not run' };
     return outcomeOf('nsenter', [
       ...['--target', String(this.pid), '--mount', '--pid', '--root', '--wd'],
       ...asUser(this.config, {}),
@@ -117,25 +123,26 @@ export class Container {
     }
   }
 
-  /** Where it listens, from what it says at its start. */
+  /** Where it listens, as it says itself in its volume. */
   get address(): string {
-    const match = /listens on (http:\S+)/.exec(this.stdout);
-    if (match === null) throw new Error(`the server has not said where it listens:\n${this.stdout}\n${this.stderr}`);
-    return match[1] as string;
+    return JSON.parse(readFileSync(join(this.volume, 'server.json'), 'utf8')).address;
   }
 
+  /** To process 1, which the kernel spares what it has not asked for, but for SIGKILL. */
   signal(name: NodeJS.Signals): void {
-    process.kill(this.pid, name);
+    if (this.pid !== null) process.kill(this.pid, name);
   }
 
-  /** The exit code of process 1, as the engine would tell. */
-  async ended(): Promise<number | null> {
-    if (this.child.exitCode === null && this.child.signalCode === null) await once(this.child, 'close');
-    return this.child.exitCode;
+  /** The exit code of process 1, as the engine would tell: 128 and the signal's number where one ended it. */
+  async ended(): Promise<number> {
+    const { child } = this;
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'close');
+    return child.exitCode ?? 128 + constants.signals[child.signalCode as NodeJS.Signals];
   }
 
   async remove(): Promise<void> {
-    this.child.kill('SIGKILL');
+    // Not `unshare`, which the kernel no longer ties to a process that has changed its user.
+    this.signal('SIGKILL');
     await this.ended();
   }
 }
