@@ -133,7 +133,7 @@ export class Container {
     if (this.pid !== null) process.kill(this.pid, name);
   }
 
-  /** The exit code of process 1, as the engine would tell: 128 and the signal's number where one ended it. */
+  /** The exit code of process 1; some code other than 0 where a signal ended it (`unshare` 2.38 says 1 of SIGKILL). */
   async ended(): Promise<number> {
     const { child } = this;
     if (child.exitCode === null && child.signalCode === null) await once(child, 'close');
