@@ -11,6 +11,7 @@ const LIMIT_MS = 60_000;
 const POLL_MS = 200;
 
 export interface Prometheus {
+  address: string;
   /** Samples of an instant query; throws when it is none. */
   query(expression: string): Promise<unknown[]>;
   /** Waits until the query has an answer. */
@@ -48,6 +49,7 @@ export async function startPrometheus(server: string, sessions: string[]): Promi
     return (data as { result: unknown[] }).result;
   }
   return {
+    address: `http://${address}`,
     query,
     async until(expression) {
       const deadline = performance.now() + LIMIT_MS;
