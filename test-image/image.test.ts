@@ -204,8 +204,10 @@ describe('beside Prometheus', () => {
       await prometheus.until('count(up == 1 and count_over_time(up[1m]) > 3) == 2');
       // For the panels of replies that are problems, of runs, and of what a session does.
       await post(address, '/v1/sessions/first/runs', { forNs: 2_000_000 });
-      await fetch(`${address}/v1/sessions/nobody`);
-      await prometheus.until('sum(rate(iommu_lab_http_request_duration_seconds_count{status="404"}[1m])) > 0');
+      // Again and again: a series that begins with 1 has not risen.
+      await prometheus.until('sum(rate(iommu_lab_http_request_duration_seconds_count{status="404"}[1m])) > 0', () =>
+        fetch(`${address}/v1/sessions/nobody`),
+      );
       await prometheus.until('sum(rate(iommu_iotlb_lookups_total[1m])) > 0');
       const queries = dashboardQueries('first');
       assert.ok(queries.length > 30);

@@ -14,8 +14,8 @@ export interface Prometheus {
   address: string;
   /** Samples of an instant query; throws when it is none. */
   query(expression: string): Promise<unknown[]>;
-  /** Waits until the query has an answer. */
-  until(expression: string): Promise<void>;
+  /** Waits until the query has an answer; `meanwhile` is done before it is asked each time. */
+  until(expression: string, meanwhile?: () => Promise<unknown>): Promise<void>;
   /** What there is in the way of health among alerts that were evaluated. */
   alertHealth(): Promise<string[]>;
   stop(): Promise<void>;
@@ -51,9 +51,10 @@ export async function startPrometheus(server: string, sessions: string[]): Promi
   return {
     address: `http://${address}`,
     query,
-    async until(expression) {
+    async until(expression, meanwhile) {
       const deadline = performance.now() + LIMIT_MS;
       for (;;) {
+        await meanwhile?.();
         // It refuses connections at first.
         const answer = await query(expression).catch((error: Error) => error);
         if (Array.isArray(answer) && answer.length > 0) return;
