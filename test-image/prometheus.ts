@@ -11,7 +11,6 @@ const LIMIT_MS = 60_000;
 const POLL_MS = 200;
 
 export interface Prometheus {
-  address: string;
   /** Samples of an instant query; throws when it is none. */
   query(expression: string): Promise<unknown[]>;
   /** Waits until the query has an answer; `meanwhile` is done before it is asked each time. */
@@ -49,7 +48,6 @@ export async function startPrometheus(server: string, sessions: string[]): Promi
     return (data as { result: unknown[] }).result;
   }
   return {
-    address: `http://${address}`,
     query,
     async until(expression, meanwhile) {
       const deadline = performance.now() + LIMIT_MS;
