@@ -226,6 +226,25 @@ function memberOf(flag: string): string {
   return flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
+/** A setting as the docs list it. */
+export interface SettingRow {
+  /** `--port <number>` */
+  flag: string;
+  variable: string;
+  /** Of the configuration file. */
+  member: string;
+  help: string;
+}
+
+export function settingRows(): SettingRow[] {
+  return ROWS.map(([, { flag, argument, help }]) => ({
+    flag: argument === undefined ? `--${flag}` : `--${flag} ${argument}`,
+    variable: variableOf(flag),
+    member: memberOf(flag),
+    help,
+  }));
+}
+
 /** The XDG base directory rule: a relative `XDG_STATE_HOME` is to be ignored. */
 function stateFolder(environment: Environment): string {
   const given = environment.XDG_STATE_HOME;

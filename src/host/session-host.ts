@@ -141,8 +141,8 @@ class WorkerHost implements SessionHost {
       frameEveryMs,
       replayMs,
     };
-    // Half of the machine's memory for all heaps together; typed arrays lie outside them.
-    const heapMb = Math.floor(totalmem() / 2 / workers / MIB);
+    // Half of the memory for all heaps together; typed arrays lie outside them.
+    const heapMb = Math.floor(memoryBytes() / 2 / workers / MIB);
     this.heap = { maxOldGenerationSizeMb: Math.min(Math.max(heapMb, 256), 4096), maxYoungGenerationSizeMb: 64 };
     tuneCompiler();
     for (let index = 0; index < workers; index++) this.handles.push(this.startWorker(index));
@@ -642,6 +642,12 @@ class WorkerHost implements SessionHost {
 function noteReplay<T>(retry: Retry, reply: Reply<T>): Reply<T> {
   if (reply.replayed === true) retry.replayed = true;
   return reply;
+}
+
+/** What this process may have: the limit of its control group, as containers set one, else all that the machine has. */
+function memoryBytes(): number {
+  const limit = process.constrainedMemory();
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
 }
 
 function textOf(value: unknown): string | undefined {

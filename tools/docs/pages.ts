@@ -15,6 +15,7 @@ import * as reference from './reference.ts';
 export const PARTS: Record<string, Part> = {
   errors: reference.errorTable,
   limits: reference.limitTable,
+  settings: reference.settingTable,
   routes: reference.routeTable,
   steps: reference.stepTable,
   profiles: reference.profileTable,

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { ERRORS } from '../../src/api/errors.ts';
 import { LIMITS } from '../../src/api/limits.ts';
+import { settingRows } from '../../src/config.ts';
 import { workloads } from '../../src/core/devices/index.ts';
 import {
   type CostProfile,
@@ -33,6 +34,16 @@ export function errorTable(): string {
 export function limitTable(): string {
   const rows = Object.entries(LIMITS).map(([name, value]) => [code(name), figure(value)]);
   return table(['limit', 'value'], rows);
+}
+
+export function settingTable(): string {
+  const rows = settingRows().map(({ flag, variable, member, help }) => [
+    code(flag),
+    code(variable),
+    code(member),
+    help,
+  ]);
+  return table(['flag', 'variable', 'in the file', 'what it is'], rows);
 }
 
 /** Every step, as the profile has it that all others inherit from. */
