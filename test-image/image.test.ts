@@ -171,6 +171,7 @@ describe('a container', () => {
 
   it('ends cleanly on SIGTERM, within the time that engines give, and starts again on its volume, after a kill, too', async () => {
     const volume = newVolume(image);
+    const ids: string[] = [];
     for (const signal of ['SIGTERM', 'SIGKILL', 'SIGTERM'] as const) {
       const container = start(volume);
       await container.healthy(START_MS);
@@ -178,6 +179,13 @@ describe('a container', () => {
       const session = await post(address, '/v1/sessions', { preset: 'thread-2008' });
       assert.equal(session.status, 201);
       const { id } = (await session.json()) as { id: string };
+      ids.push(id);
+      const { items } = (await (await fetch(`${address}/v1/sessions`)).json()) as { items: { id: string }[] };
+      assert.deepEqual(
+        items.map((each) => each.id),
+        ids,
+        'those of before are there',
+      );
       // A run of a simulated minute, so that it ends in the middle of work.
       assert.equal((await post(address, `/v1/sessions/${id}/runs`, { forNs: 60_000_000_000 })).status, 202);
       container.signal(signal);
