@@ -606,10 +606,10 @@ export class Exposure {
       for (let window = head; window !== NONE; window = links[window * LINKS + NEXT_IN_DOMAIN]!) {
         if (workload >= 0 && links[window * LINKS + WORKLOAD] !== workload) continue;
         if (kind === 'actual' && !this.cached(window)) continue;
-        // Below 0 where a CPU's unmap returns later than now: it counts backwards until then, as the level does.
-        const length = now - times[window * TIMES + since]!;
+        // A CPU's unmap may return later than now: the window is counted as open, and has not begun.
+        const length = Math.max(0, now - times[window * TIMES + since]!);
         const size = times[window * TIMES + BYTES]!;
-        if (Math.abs(length) * 4096 < EXACT) {
+        if (length * 4096 < EXACT) {
           pages.add(length);
           bytes.add(length * size);
         } else {
@@ -621,8 +621,8 @@ export class Exposure {
     if (kind === 'potential')
       for (const rest of this.beyond) {
         if (workload >= 0 && rest.workload !== workload) continue;
-        hugePages += rest.pages.exactAt(now);
-        hugeBytes += rest.bytes.exactAt(now);
+        hugePages += atLeastNone(rest.pages.exactAt(now));
+        hugeBytes += atLeastNone(rest.bytes.exactAt(now));
         if (now - rest.oldest > longestPs) longestPs = now - rest.oldest;
       }
     return { pagePs: pages.toBigInt() + hugePages, bytePs: bytes.toBigInt() + hugeBytes, longestPs };
@@ -699,4 +699,8 @@ export class Exposure {
     this.times = growFloat64(this.times, length * TIMES);
     this.links = growInt32(this.links, length * LINKS);
   }
+}
+
+function atLeastNone(sum: bigint): bigint {
+  return sum < 0n ? 0n : sum;
 }
