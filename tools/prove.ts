@@ -13,6 +13,7 @@ import { proveConformance } from './prove/conformance.ts';
 import { proveDamage } from './prove/damage.ts';
 import { proveKills } from './prove/kills.ts';
 import { proveSessions } from './prove/sessions.ts';
+import type { ProofSettings } from './prove/settings.ts';
 import { proveStrict, strictArms } from './prove/strict.ts';
 
 const { positionals, values } = parseArgs({
@@ -66,13 +67,7 @@ const proofs: Record<string, () => boolean | Promise<boolean>> = {
 /** A proof of many independent cases in a folder of its own. */
 async function long<Proof extends { complaints: string[] }>(
   name: string,
-  prove: (settings: {
-    count: number;
-    from: number;
-    seed: number;
-    folder: string;
-    progress(done: number, proof: Proof): void;
-  }) => Promise<Proof>,
+  prove: (settings: ProofSettings<Proof>) => Promise<Proof>,
   most: number,
 ): Promise<boolean> {
   const started = performance.now();

@@ -9,6 +9,7 @@ import type { Operation } from '../../src/core/operations.ts';
 import { JournalError } from '../../src/host/journal/database.ts';
 import { createHost } from '../../src/host/session-host.ts';
 import { type Dice, diceOf } from './dice.ts';
+import type { ProofSettings } from './settings.ts';
 
 export interface DamageProof {
   cases: number;
@@ -21,14 +22,6 @@ export interface DamageProof {
   complaints: string[];
 }
 
-export interface DamageSettings {
-  count: number;
-  from: number;
-  seed: number;
-  folder: string;
-  progress?(done: number, proof: DamageProof): void;
-}
-
 const SESSIONS = 6;
 const OPERATIONS = 120;
 const FILE = 'sessions.sqlite';
@@ -36,7 +29,13 @@ const FILE = 'sessions.sqlite';
 /** Digest of each session after each number of operations. */
 type Expected = Map<string, string[]>;
 
-export async function proveDamage({ count, from, seed, folder, progress }: DamageSettings): Promise<DamageProof> {
+export async function proveDamage({
+  count,
+  from,
+  seed,
+  folder,
+  progress,
+}: ProofSettings<DamageProof>): Promise<DamageProof> {
   const proof: DamageProof = { cases: 0, refused: 0, told: 0, harmless: 0, complaints: [] };
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });

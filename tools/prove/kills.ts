@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { diceOf } from './dice.ts';
 import { Churn, type Client, Runs, SingleOperations, Streams, type Tally } from './kills/clients.ts';
 import { ServerProcess } from './server.ts';
+import type { ProofSettings } from './settings.ts';
 
 export interface KillProof extends Tally {
   kills: number;
@@ -16,23 +17,19 @@ export interface KillProof extends Tally {
   complaints: string[];
 }
 
-export interface KillSettings {
-  count: number;
-  /** Number of the first kill, to go on where an earlier proof ended. */
-  from: number;
-  seed: number;
-  /** A folder on a disk. */
-  folder: string;
-  progress?(done: number, proof: KillProof): void;
-}
-
 /** A new world of sessions every so many kills, so that the histories that are compared stay short. */
 const KILLS_A_WORLD = 10;
 const LONGEST_LIFE_MS = 1500;
 /** `f_type` of a file system in memory. */
 const TMPFS = 0x01021994;
 
-export async function proveKills({ count, from, seed, folder, progress }: KillSettings): Promise<KillProof> {
+export async function proveKills({
+  count,
+  from,
+  seed,
+  folder,
+  progress,
+}: ProofSettings<KillProof>): Promise<KillProof> {
   mkdirSync(folder, { recursive: true });
   if (statfsSync(folder).type === TMPFS) throw new Error(`${folder} lies in memory; the proof needs a disk`);
   const proof: KillProof = {
@@ -59,7 +56,7 @@ async function liveAndDie(
   kills: number,
   seed: number,
   proof: KillProof,
-  progress: KillSettings['progress'],
+  progress: ProofSettings<KillProof>['progress'],
 ): Promise<void> {
   rmSync(data, { recursive: true, force: true });
   const kinds = [SingleOperations, SingleOperations, Streams, Streams, Runs, Churn];

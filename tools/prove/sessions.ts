@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { diceOf } from './dice.ts';
 import { ServerProcess } from './server.ts';
+import type { ProofSettings } from './settings.ts';
 
 export interface SessionsProof {
   sessions: number;
@@ -30,20 +31,17 @@ interface Quantiles {
   max: number;
 }
 
-export interface SessionsSettings {
-  count: number;
-  from: number;
-  seed: number;
-  folder: string;
-  progress?(done: number, proof: SessionsProof): void;
-}
-
 const ACTIVE = 100;
 const LONG_OPERATIONS = 10_000;
 const LARGEST_RESIDENT = 4 * 2 ** 30;
 const NONE: Quantiles = { p50: 0, p99: 0, max: 0 };
 
-export async function proveSessions({ count, seed, folder, progress }: SessionsSettings): Promise<SessionsProof> {
+export async function proveSessions({
+  count,
+  seed,
+  folder,
+  progress,
+}: ProofSettings<SessionsProof>): Promise<SessionsProof> {
   const complaints: string[] = [];
   const proof: SessionsProof = {
     sessions: 0,
