@@ -60,6 +60,8 @@ export class Run {
   declare private readonly condition: { metric: string[]; above: number; below: number } | null;
   private nextCheck = 0;
   private suspended: Workload | null = null;
+  /** How far it had come when it ended: all of the way, or where it was cancelled. */
+  private reachedShare: number | null = 1;
   /** Handled so far, looks at the condition included: where a run stands, however it was sliced. */
   events = 0;
   declare readonly baseline: Baseline;
@@ -269,6 +271,7 @@ export class Run {
       // It may be what the run waited for.
       if (this.reached(workload)) return;
     }
+    this.reachedShare = this.progress();
     this.close();
   }
 
@@ -292,7 +295,7 @@ export class Run {
   private finalResult: Record<string, unknown> | null = null;
 
   progress(): number | null {
-    if (this.ended) return 1;
+    if (this.ended) return this.reachedShare;
     const { simulator } = this;
     if (this.endNs !== NEVER_NS)
       return this.endNs === this.startNs

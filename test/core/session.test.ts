@@ -176,7 +176,10 @@ test('a run may be cancelled anywhere, and another one goes on from there', () =
   const simulator = make({ preset: 'thread-2008' });
   result(simulator.startRun({ forNs: 1_000_000_000 }));
   simulator.stepRun(1234);
+  const share = simulator.runProgress()!;
+  assert.ok(share > 0 && share < 1);
   simulator.cancelRun();
+  assert.equal(simulator.runProgress(), share, 'it came no further');
   assert.ok(simulator.timeNs > 0 && simulator.timeNs < 1_000_000_000);
   result(simulator.apply({ op: 'advance', ns: 1000 }));
   const before = simulator.timeNs;
