@@ -46,14 +46,24 @@ export abstract class PagesModel implements AllocatorModel {
     this.pages[0] = RESERVED;
   }
 
+  /** Stretches of one state, but for what is free. Each state is looked for once from end to end: spaces have millions of pages. */
   ranges(): Range[] {
+    const { pages } = this;
+    const next = [-1, -1, -1];
+    const first = (state: number, from: number): number => {
+      if (next[state]! < from) {
+        const found = pages.indexOf(state, from);
+        next[state] = found === -1 ? pages.length : found;
+      }
+      return next[state]!;
+    };
+    const taken = (from: number): number => Math.min(first(ALLOCATED, from), first(RESERVED, from));
     const found: Range[] = [];
-    for (let pfn = 0; pfn < this.pages.length; pfn++) {
-      const page = this.pages[pfn];
-      if (page === FREE) continue;
-      const top = found.at(-1);
-      if (top !== undefined && top.hi === pfn - 1 && this.pages[pfn - 1] === page) top.hi = pfn;
-      else found.push({ lo: pfn, hi: pfn, reserved: page === RESERVED });
+    for (let lo = taken(0); lo < pages.length; ) {
+      const reserved = pages[lo] === RESERVED;
+      const hi = Math.min(first(FREE, lo), first(reserved ? ALLOCATED : RESERVED, lo)) - 1;
+      found.push({ lo, hi, reserved });
+      lo = taken(hi + 1);
     }
     return found;
   }
