@@ -77,8 +77,8 @@ async function long<Proof extends { complaints: string[] }>(
     from: Number(values.from),
     seed,
     folder: resolve(values.folder, name),
-    progress: (done, { complaints, ...figures }) => {
-      if (done % Math.ceil(count / 20) === 0) console.log(`${done}: ${JSON.stringify(figures)}`);
+    progress: (done) => {
+      if (done % Math.ceil(count / 20) === 0) console.log(`${done} of ${count}`);
     },
   });
   const { complaints, ...figures } = proof;
