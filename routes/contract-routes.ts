@@ -27,6 +27,12 @@ export async function registerContractRoutes(
   handlers: Handlers,
 ): Promise<void> {
   const schemas = new Map(operations.map((operation) => [operation.operationId, requestSchemas(operation)]));
+  const largestBodies = new Map(
+    operations.map(({ operationId, definition }) => [
+      operationId,
+      definition['x-max-body-bytes'] as number | undefined,
+    ]),
+  );
   app.setValidatorCompiler(compilerOf());
   // Replies are what the handlers say. A serializer made from a schema would silently leave out what the schema does not know; that
   // replies fit the contract is checked by the tests instead.
@@ -35,6 +41,8 @@ export async function registerContractRoutes(
     const id = (route.schema as { operationId?: string } | undefined)?.operationId;
     const own = id === undefined ? undefined : schemas.get(id);
     if (own !== undefined) route.schema = own;
+    const largest = id === undefined ? undefined : largestBodies.get(id);
+    if (largest !== undefined) route.bodyLimit = largest;
   });
   await app.register(fastifyOpenapiGlue, {
     specification: bareDocument(operations),

@@ -19,6 +19,7 @@ import { type ApplyOps, operationHandlers } from './operations.ts';
 import { answerProblems } from './problem-replies.ts';
 import { runHandlers } from './runs.ts';
 import { sessionHandlers } from './sessions.ts';
+import { snapshotHandlers } from './snapshots.ts';
 import { tenantHandlers } from './tenants.ts';
 import { versionHandlers } from './version.ts';
 import { workloadHandlers } from './workloads.ts';
@@ -88,6 +89,7 @@ function sessionsOf(host: SessionHost, opsOf: RouteServices['opsOf']): Handlers 
     ...workloadHandlers(host),
     ...operationHandlers(host, opsOf?.(host)),
     ...runHandlers(host),
+    ...snapshotHandlers(host),
     ...metricsHandlers(host),
     ...inspectionHandlers(host),
   };

@@ -28,7 +28,9 @@ export class RunSlots {
     return { slot, used: own.size };
   }
 
-  started(slot: Slot, run: string): void {
+  /** @param session of a run that came with its session */
+  started(slot: Slot, run: string, session = slot.session): void {
+    slot.session = session;
     slot.run = run;
   }
 

@@ -17,8 +17,9 @@ import type {
   SessionDocument,
   SessionHost,
   SessionInput,
+  SnapshotDocument,
 } from '../host/host.ts';
-import { invalidCursor, refuse } from '../host/problems.ts';
+import { invalidCursor, refuse, snapshotNotFound } from '../host/problems.ts';
 import type { AccessControl, Act } from './control.ts';
 import { QUOTA_RETRY_SECONDS } from './limits.ts';
 import { metered } from './metered-body.ts';
@@ -67,7 +68,8 @@ export class SessionView implements SessionHost {
     if (limits.sessions > 0 && used >= limits.sessions) return refuse(tooMany('sessions', limits.sessions, used));
     making.set(principal, begun + 1);
     try {
-      const reply = await this.host.create(input, principal);
+      const { fromSnapshot } = input;
+      const reply = await (fromSnapshot === undefined ? this.host.create(input, principal) : this.createFrom(input));
       if (reply.ok || reply.problem.code !== 'too-many-sessions') return reply;
       // The host's own words count the sessions of all.
       return refuse({ ...reply.problem, detail: 'The server holds as many sessions as it may.' });
@@ -76,6 +78,26 @@ export class SessionView implements SessionHost {
       if (left === 0) making.delete(principal);
       else making.set(principal, left);
     }
+  }
+
+  /** As `create`, of a session that may go on with a run. */
+  private async createFrom(input: SessionInput): Promise<Reply<SessionDocument>> {
+    const { host, control } = this;
+    const { principal, subject, limits } = this.who;
+    const { fromSnapshot } = input;
+    let { activeRun } = fromSnapshot as { activeRun?: unknown };
+    if (typeof fromSnapshot === 'string') {
+      const snapshot = await this.findSnapshot(fromSnapshot);
+      if (snapshot === null) return refuse({ ...snapshotNotFound(fromSnapshot), path: '/fromSnapshot' });
+      ({ activeRun } = snapshot);
+    }
+    if (limits.runs === 0 || activeRun === null) return host.create(input, principal);
+    const { slot, used } = await control.runs.take(host, subject, '', limits.runs);
+    if (slot === null) return refuse(tooMany('runs', limits.runs, used));
+    const reply = await host.create(input, principal);
+    if (reply.ok && reply.value.activeRun !== null) control.runs.started(slot, reply.value.activeRun, reply.value.id);
+    else control.runs.release(subject, slot);
+    return reply;
   }
 
   async list({ limit, cursor }: { limit?: number; cursor?: string }): Promise<Reply<SessionsPage>> {
@@ -142,6 +164,23 @@ export class SessionView implements SessionHost {
   }
   deleteRun(session: string, run: string): Promise<Reply<RunDocument>> {
     return this.with(session, 'write', (id) => this.host.deleteRun(id, run));
+  }
+
+  takeSnapshot(session: string, given: { title?: string }): Promise<Reply<SnapshotDocument>> {
+    return this.with(session, 'write', (id) => this.host.takeSnapshot(id, given));
+  }
+  listSnapshots(session: string, page: { limit?: number; cursor?: string }): ReturnType<SessionHost['listSnapshots']> {
+    return this.with(session, 'read', (id) => this.host.listSnapshots(id, page));
+  }
+  downloadSnapshot(session: string, snapshot: string, state: boolean): Promise<Reply<AsyncIterable<Uint8Array>>> {
+    return this.with(session, 'read', (id) => this.host.downloadSnapshot(id, snapshot, state));
+  }
+  deleteSnapshot(session: string, snapshot: string): Promise<Reply<SnapshotDocument>> {
+    return this.with(session, 'write', (id) => this.host.deleteSnapshot(id, snapshot));
+  }
+  async findSnapshot(snapshot: string): Promise<SnapshotDocument | null> {
+    const found = await this.host.findSnapshot(snapshot);
+    return found !== null && this.control.may(this.who, found.session, 'read') ? found : null;
   }
 
   ops(

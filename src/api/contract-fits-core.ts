@@ -58,6 +58,6 @@ export type SpecParts = [
   Fits<Plain<Contract.InvalidationInput>, Partial<InvalidationSpec>>,
   Fits<NonNullable<Contract.PolicyInput['mode']>, PolicySpec['mode']>,
   Fits<Contract.Costs, Partial<CostsSpec>>,
-  Fits<Exclude<keyof Contract.SessionInput, 'preset'>, keyof ResolvedSpec>,
+  Fits<Exclude<keyof Contract.SessionInput, 'preset' | 'fromSnapshot'>, keyof ResolvedSpec>,
   Fits<keyof ResolvedSpec, keyof Contract.SessionSpec>,
 ];

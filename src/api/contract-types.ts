@@ -284,6 +284,10 @@ export type BusGbps = number;
  */
 export type BusOverheadBytes = number;
 /**
+ * Id of a snapshot, or a document that was downloaded. Beside it only `name` and `title` may stand.
+ */
+export type FromSnapshot = string | SnapshotFile;
+/**
  * What `/sys/kernel/iommu_groups/N/type` would say.
  */
 export type DomainType = 'DMA' | 'DMA-FQ' | 'identity';
@@ -604,6 +608,7 @@ export interface SessionInput {
   workloads?: WorkloadInput[];
   kernelCommandLine?: KernelCommandLine;
   costs?: Costs;
+  fromSnapshot?: FromSnapshot;
 }
 export interface TenantInput {
   name?: Name;
@@ -853,6 +858,31 @@ export interface HostileWorkload {
   delayAfterUnmapNs?: number;
 }
 /**
+ * A snapshot to be kept elsewhere. What it was and where it was taken is for people; it is not looked at again.
+ */
+export interface SnapshotFile {
+  format: 'iommu-lab/snapshot';
+  formatVersion: 1;
+  coreVersion: string;
+  digest: string;
+  spec: SessionSpec;
+  /**
+   * What was done since creation or the last reset, in order: operations as in `ops`; `run`, a run began; `mark`, it had handled so many events; `end`, how and after how many events it ended; `forget`, the record of a run was deleted.
+   */
+  records: {}[];
+  state?: {
+    /**
+     * HMAC-SHA-256 of the state under the key of the server.
+     */
+    seal: string;
+    /**
+     * The state, gzip, in base 64.
+     */
+    data: string;
+  };
+  [k: string]: unknown;
+}
+/**
  * A resolved spec - every member is there.
  */
 export interface SessionSpec {
@@ -982,6 +1012,48 @@ export interface Session {
    */
   activeRun: string | null;
   [k: string]: unknown;
+}
+export interface SnapshotInput {
+  title?: Title;
+}
+export interface Snapshot {
+  id: Id;
+  session: Id;
+  title?: Title;
+  /**
+   * Wall clock.
+   */
+  createdAt: string;
+  timeNs: TimeNs;
+  /**
+   * Simulated time, exact, in picoseconds.
+   */
+  timePs: string;
+  /**
+   * Hash over all simulated state.
+   */
+  digest: string;
+  /**
+   * Operations applied since creation or the last reset.
+   */
+  operations: number;
+  /**
+   * Of the core that simulated; another one may come to another digest, and refuses it.
+   */
+  coreVersion: string;
+  /**
+   * Id of the run that was active, or null.
+   */
+  activeRun: string | null;
+  /**
+   * Of its state.
+   */
+  lengthBytes: number;
+  [k: string]: unknown;
+}
+export interface SnapshotPage {
+  items: Snapshot[];
+  nextCursor?: NextCursor;
 }
 export interface SessionPage {
   items: Session[];

@@ -71,6 +71,7 @@ export const ERRORS: Readonly<Record<string, CatalogueEntry>> = {
   'unknown-mapping': refusal(404, 'No such live mapping'),
   'unknown-workload': refusal(404, 'No such workload'),
   'unknown-run': refusal(404, 'No such run'),
+  'unknown-snapshot': refusal(404, 'No such snapshot'),
   'unknown-metric': refusal(400, 'No such metric'),
 
   // The state does not allow it.
@@ -81,6 +82,8 @@ export const ERRORS: Readonly<Record<string, CatalogueEntry>> = {
   'device-detached': refusal(409, 'The device is attached to no domain'),
   'no-workload': refusal(409, 'The session has no workload to run'),
   'policy-conflict': refusal(400, 'The policy does not allow it'),
+  'invalid-snapshot': refusal(400, 'The snapshot cannot be restored'),
+  'too-many-snapshots': refusal(409, 'The session has as many snapshots as it may have'),
   'invalid-name': refusal(400, 'The name has the form of an id'),
   'invalid-address': refusal(400, 'The address cannot be used here'),
   'address-width': refusal(400, "The range lies beyond the domain's address width"),

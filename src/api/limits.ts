@@ -2,6 +2,8 @@
 export const LIMITS = {
   /** Largest JSON body; `ops` has no such limit. */
   bodyBytes: 1_048_576,
+  /** Of a session that is created: a snapshot may be in it. */
+  sessionBodyBytes: 16_777_216,
   opsLineBytes: 65_536,
   opsArrayOperations: 10_000,
   /** Replies of one `ops` request kept for a client that does not read yet. */

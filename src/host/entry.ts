@@ -80,6 +80,27 @@ export function newEntry(
   };
 }
 
+/** One that begins in the journal. */
+export function restingEntry(
+  facts: Pick<Entry, 'id' | 'number' | 'owner' | 'made' | 'coreVersion' | 'spec' | 'status'>,
+): Entry {
+  return {
+    ...facts,
+    handle: null,
+    name: textOf(facts.spec.name),
+    title: textOf(facts.spec.title),
+    createdAt: new Date().toISOString(),
+    epoch: newEpoch(),
+    state: 'hibernated',
+    failure: null,
+    current: true,
+    moving: null,
+    openStreams: 0,
+    touchedMs: performance.now(),
+    deaths: 0,
+  };
+}
+
 export function storedEntry(stored: StoredSession): Entry {
   const { id, number, owner, name, title, createdAt, made = null, coreVersion, spec, rest, damage } = stored;
   const failure = damage === null ? null : { code: 'session-lost', detail: damage };

@@ -61,6 +61,24 @@ export interface RunDocument {
   problem?: HostProblem;
 }
 
+export interface SnapshotDocument {
+  id: string;
+  /** Id of the session. */
+  session: string;
+  title?: string;
+  /** ISO 8601, wall clock. */
+  createdAt: string;
+  timeNs: number;
+  timePs: string;
+  digest: string;
+  operations: number;
+  coreVersion: string;
+  /** Id of the run that was active, or null. */
+  activeRun: string | null;
+  /** Of its state. */
+  lengthBytes: number;
+}
+
 /** One frame of a session's history, see `src/stream/`. `data` is JSON text, serialised once, in the worker. */
 export interface SessionFrame {
   type: 'metrics' | 'events' | 'faults' | 'verdicts' | 'runs';
@@ -143,6 +161,22 @@ export interface SessionHost {
   getRun(session: string, run: string): Promise<Reply<RunDocument>>;
   /** Of an active run: cancels it at a slice boundary and answers the time reached; of an ended one: removes the record. */
   deleteRun(session: string, run: string): Promise<Reply<RunDocument>>;
+
+  /** Allowed while a run is active. */
+  takeSnapshot(session: string, given: { title?: string }): Promise<Reply<SnapshotDocument>>;
+  listSnapshots(
+    session: string,
+    page: { limit?: number; cursor?: string },
+  ): Promise<Reply<{ items: SnapshotDocument[]; nextCursor?: string }>>;
+  /**
+   * The document that `fromSnapshot` takes, here and elsewhere, as JSON text in pieces: spec, operations and runs, digest.
+   *
+   * @param state whether the state is in it, too
+   */
+  downloadSnapshot(session: string, snapshot: string, state: boolean): Promise<Reply<AsyncIterable<Uint8Array>>>;
+  deleteSnapshot(session: string, snapshot: string): Promise<Reply<SnapshotDocument>>;
+  /** A snapshot by its id alone, whosever it is; null when there is none. */
+  findSnapshot(snapshot: string): Promise<SnapshotDocument | null>;
 
   /**
    * Many operations in order. Bytes in, bytes out: lines are split, checked, applied and answered in the session's worker.

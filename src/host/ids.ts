@@ -21,6 +21,10 @@ export function newSessionId(nowMs: number = Date.now()): string {
   return `ses_${time}${randomCharacters(RANDOM_CHARACTERS)}`;
 }
 
+export function newSnapshotId(): string {
+  return `snap_${randomCharacters(RANDOM_CHARACTERS)}`;
+}
+
 /** Names one stretch of a session's history, from creation or a reset to the next reset. */
 export function newEpoch(): string {
   return randomCharacters(RANDOM_CHARACTERS);

@@ -28,6 +28,12 @@ export interface HostLimits {
   queuedWrites: number;
   /** Least time between two batches of frames of a session. */
   frameEveryMs: number;
+  /** Snapshots that one session may have. */
+  snapshots: number;
+  /** What may be computed to see whether a snapshot from elsewhere is what it says it is. */
+  rehearsalMs: number;
+  /** What the state of a snapshot from elsewhere may unfold to. */
+  snapshotBytes: number;
   /** Longest wait for the workers when the host closes. */
   closeMs: number;
 }
@@ -49,5 +55,8 @@ export const DEFAULT_LIMITS: HostLimits = {
   runRecords: 1000,
   queuedWrites: 1000,
   frameEveryMs: 100,
+  snapshots: 100,
+  rehearsalMs: 20_000,
+  snapshotBytes: 256 * MIB,
   closeMs: 3000,
 };

@@ -14,6 +14,10 @@ export function runNotFound(run: string): HostProblem {
   return { code: 'unknown-run', detail: `The session has no record of a run "${run}".` };
 }
 
+export function snapshotNotFound(snapshot: string): HostProblem {
+  return { code: 'unknown-snapshot', detail: `There is no snapshot "${snapshot}".` };
+}
+
 export function runActive(run: string): HostProblem {
   return {
     code: 'run-active',

@@ -10,6 +10,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Operation, RunRequest } from '../core/operations.ts';
 import type { Reading } from '../core/reading.ts';
 import type { HostProblem, OpsResume, Reply, SessionFrame, SessionState } from './host.ts';
+import type { SnapshotRow } from './journal/database.ts';
 import type { KeyMark } from './retry.ts';
 
 /** What a worker is started with (`workerData`). All times in milliseconds of wall time. */
@@ -28,6 +29,8 @@ export interface WorkerSettings {
   queuedWrites: number;
   /** Least time between two batches of frames of one session. */
   frameEveryMs: number;
+  /** What may be computed to see whether a snapshot from elsewhere is what it says it is. */
+  rehearsalMs: number;
   /** A session whose journal would take about so long to do again gets an image. */
   replayMs: number;
   /** To the journal's thread; null: sessions end with the server. */
@@ -51,6 +54,19 @@ export interface CreatedSession extends SessionStatus {
   coreVersion: string;
 }
 
+/** What the main thread knows of a snapshot that is to be taken. */
+export type SnapshotBegun = Pick<SnapshotRow, 'id' | 'session' | 'title' | 'createdAt' | 'coreVersion' | 'made'>;
+
+/** What a snapshot from elsewhere comes to. */
+export interface Rehearsed {
+  spec: Record<string, unknown>;
+  status: SessionStatus;
+  /** What was done, as the journal has it. */
+  records: Uint8Array;
+  /** What came of it, packed. */
+  image: Uint8Array;
+}
+
 /** How a session was left: to answer for it while it rests. */
 export interface RestedSession {
   session: string;
@@ -71,6 +87,21 @@ export type CallBody =
       coreVersion: string;
       digest: string | null;
     }
+  /**
+   * Whether a snapshot from elsewhere can be had here: what it says is checked, and done again, or its state is taken where that can be
+   * trusted. Nothing is created.
+   */
+  | {
+      kind: 'rehearse';
+      spec: Record<string, unknown>;
+      coreVersion: string;
+      digest: string;
+      records: unknown[];
+      /** As it was packed; null: it is not there, or cannot be trusted. */
+      state: Uint8Array | null;
+    }
+  /** Of the session as it is, whatever it is doing; behind an operation in progress. */
+  | { kind: 'snapshot'; session: string; facts: SnapshotBegun }
   /** Back to its journal; `rested` false when it is in the middle of something. */
   | { kind: 'rest'; session: string }
   | { kind: 'status'; session: string }

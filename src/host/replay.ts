@@ -35,6 +35,8 @@ export interface ReplayParts {
   /** Entries up to this one are in it. */
   after: number;
   read(after: number): Promise<Stretch>;
+  /** For a rehearsal: an active run is taken to where it had come, and all of it may take so long. Milliseconds of computing. */
+  rehearsal?: { mostMs: number };
 }
 
 export class Replay implements TurnTaker {
@@ -44,12 +46,16 @@ export class Replay implements TurnTaker {
   private lines: string[] = [];
   private next = 0;
   private after: number | null;
+  /** The lines are those of the session that this one was forked of. */
+  private inherited = false;
+  private computedMs = 0;
   private active: RunRecord | null;
   private mark = 0;
+  private atMark = false;
   /** An operation in the middle of a long search. */
   private suspended = false;
   /** Where the run is taken next, and how it ends there; null: to its end. */
-  private goal: { events: number | null; end: RunEnd } | null = null;
+  private goal: { events: number | null; end: RunEnd | null } | null = null;
   private added: JournalRecord | null = null;
   private readonly keyed: KeyedReplies;
   /** What was told of the last record. */
@@ -82,11 +88,12 @@ export class Replay implements TurnTaker {
 
   private fetch(): void {
     this.parts.read(this.after!).then(
-      ({ bodies, after }) => {
+      ({ bodies, inherited, after }) => {
         const decoder = new TextDecoder();
         this.lines = bodies.flatMap((body) => decoder.decode(body).split('\n').slice(0, -1));
         this.next = 0;
         this.after = after;
+        this.inherited = inherited;
         this.parts.scheduler.request(this);
       },
       (error: Error) => this.reject(error),
@@ -94,7 +101,10 @@ export class Replay implements TurnTaker {
   }
 
   takeTurn(deadline: number): boolean {
+    const begin = performance.now();
     try {
+      const mostMs = this.parts.rehearsal?.mostMs ?? Number.POSITIVE_INFINITY;
+      this.expect(this.computedMs <= mostMs, `it takes more than ${mostMs / 1000} s to do again what was done`);
       do {
         if (this.suspended) this.finished(this.simulator.resume());
         else if (this.goal !== null) this.advanceRun(this.goal);
@@ -102,7 +112,10 @@ export class Replay implements TurnTaker {
         else if (this.after !== null) {
           this.fetch();
           return false;
-        } else if (this.active?.request.onRestart === 'interrupt') {
+        } else if (this.parts.rehearsal !== undefined && this.active !== null && !this.atMark) {
+          this.atMark = true;
+          this.goal = { events: this.mark, end: null };
+        } else if (this.parts.rehearsal === undefined && this.active?.request.onRestart === 'interrupt') {
           this.goal = { events: this.mark, end: 'interrupted' };
           this.added = { end: 'interrupted', events: this.mark, computedMs: 0 };
         } else {
@@ -114,6 +127,8 @@ export class Replay implements TurnTaker {
     } catch (error) {
       this.reject(new Error(`record ${this.next} of its journal: ${messageOf(error)}`));
       return false;
+    } finally {
+      this.computedMs += performance.now() - begin;
     }
   }
 
@@ -130,6 +145,8 @@ export class Replay implements TurnTaker {
       this.operation = record as Operation;
       this.finished(this.simulator.apply(this.operation));
     } else if ('run' in record) this.begin(record.run);
+    // Replies are of the session that gave them.
+    else if (this.inherited && ('key' in record || 'line' in record)) return;
     else if ('key' in record) this.keyed.add(record, record.at, this.told);
     else if ('line' in record) this.addLine(record);
     else if ('mark' in record) this.mark = record.mark;
@@ -173,15 +190,16 @@ export class Replay implements TurnTaker {
     this.expect(startRun(this.simulator, request).status === 'ok', 'a run that began is refused');
   }
 
-  private advanceRun({ events, end }: { events: number | null; end: RunEnd }): void {
+  private advanceRun({ events, end }: { events: number | null; end: RunEnd | null }): void {
     const { simulator } = this;
     const record = this.active!;
     const left = events === null ? EVENTS_A_LOOK : events - simulator.runEvents;
     const ended = left > 0 && simulator.stepRun(Math.min(left, EVENTS_A_LOOK));
     if (!ended && left > 0) return;
     this.expect(ended === (events === null), 'a run does not end as it did');
-    if (!ended) simulator.cancelRun();
     this.goal = null;
+    if (end === null) return;
+    if (!ended) simulator.cancelRun();
     this.active = null;
     endRun(record, end, simulator);
   }

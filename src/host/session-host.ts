@@ -3,10 +3,11 @@
  * all else is asked of the session's worker. Nothing computes here and no call waits for a run.
  */
 import { availableParallelism, totalmem } from 'node:os';
+import { dirname, join } from 'node:path';
 import type { Operation, RunRequest } from '../core/operations.ts';
 import type { Reading } from '../core/reading.ts';
 import { tuneCompiler } from './compiler.ts';
-import { documentOf, type Entry, newEntry, rowOf, storedEntry } from './entry.ts';
+import { documentOf, type Entry, newEntry, restingEntry, rowOf, storedEntry } from './entry.ts';
 import type {
   AnsweredLines,
   FrameListener,
@@ -20,6 +21,7 @@ import type {
   SessionHost,
   SessionInput,
   SessionState,
+  SnapshotDocument,
 } from './host.ts';
 import { LOCAL_OWNER, newEpoch, newSessionId } from './ids.ts';
 import type { Sync } from './journal/database.ts';
@@ -27,10 +29,20 @@ import { Journal } from './journal/journal.ts';
 import { DEFAULT_LIMITS, type HostLimits } from './limits.ts';
 import { OpsRequests } from './ops-requests.ts';
 import { decodeCursor, encodeCursor, pageLimit } from './paging.ts';
-import { invalidCursor, refuse, sessionFailed, sessionNotFound, shuttingDown, storageUnavailable } from './problems.ts';
+import {
+  invalidCursor,
+  messageOf,
+  refuse,
+  sessionFailed,
+  sessionNotFound,
+  shuttingDown,
+  storageUnavailable,
+} from './problems.ts';
 import type { CallBody, CreatedSession, RestedSession, SessionStatus, WorkerSettings } from './protocol.ts';
 import { Registry } from './registry.ts';
 import { currentRetry, type KeyMark, markOf, type Retry } from './retry.ts';
+import { SnapshotSeal } from './snapshot-seal.ts';
+import { type Beginning, Snapshots } from './snapshots.ts';
 import { Waker } from './waker.ts';
 import { within } from './within.ts';
 import { type HeapLimits, type WorkerEvents, WorkerHandle } from './worker-handle.ts';
@@ -64,7 +76,7 @@ const REPLACE_AFTER_MS = 1000;
 /** How the reason begins for which a worker ends when its sessions' changes cannot be kept: see `worker.ts`. */
 const JOURNAL_FAILED = 'The journal cannot be written: ';
 /** What is refused while nothing can be written. */
-const CHANGING: ReadonlySet<CallBody['kind']> = new Set(['apply', 'run-start', 'run-delete']);
+const CHANGING: ReadonlySet<CallBody['kind']> = new Set(['apply', 'run-start', 'run-delete', 'snapshot']);
 
 const SILENT: HostLogger = { info() {}, warn() {}, error() {} };
 
@@ -104,6 +116,7 @@ class WorkerHost implements SessionHost {
   private readonly journal: Journal | null;
   private readonly storeTrouble: StoreTrouble;
   private readonly waker: Waker | null;
+  private readonly snapshots: Snapshots | null;
   private readonly heap: HeapLimits;
   private readonly logger: HostLogger;
   /** [index]: the worker in that place now. */
@@ -128,9 +141,11 @@ class WorkerHost implements SessionHost {
     this.storeTrouble = storeTrouble;
     storeTrouble.logger = this.logger;
     this.waker = journal === null ? null : this.takeUp(journal);
+    this.snapshots = journal === null ? null : this.keepSnapshots(journal, options.journal!.path);
     const workers = Math.max(1, options.workers ?? availableParallelism() - 1);
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const { opsOutputBytes, opsLabelBytes, runRecords, queuedWrites, frameEveryMs, replayMs } = this.limits;
+    const { opsOutputBytes, opsLabelBytes, runRecords, queuedWrites, frameEveryMs, rehearsalMs, replayMs } =
+      this.limits;
     this.settings = {
       simulatorModule: options.simulatorModule ?? new URL(`../core/index.${extension}`, import.meta.url).href,
       sliceMs: options.sliceMs ?? DEFAULT_SLICE_MS,
@@ -139,6 +154,7 @@ class WorkerHost implements SessionHost {
       runRecords,
       queuedWrites,
       frameEveryMs,
+      rehearsalMs,
       replayMs,
     };
     // Half of the memory for all heaps together; typed arrays lie outside them.
@@ -170,6 +186,18 @@ class WorkerHost implements SessionHost {
       get storeTrouble() {
         return storeTrouble.reason;
       },
+    });
+  }
+
+  private keepSnapshots(journal: Journal, path: string): Snapshots {
+    const { entries } = this.registry;
+    return new Snapshots({
+      journal,
+      seal: new SnapshotSeal(join(dirname(path), 'snapshot.key')),
+      limits: this.limits,
+      ask: (entry, body) => this.ask(entry, body),
+      askAny: (body) => this.place()?.ask(body) ?? Promise.resolve(refuse(noWorker())),
+      entryOf: (session) => entries.get(session),
     });
   }
 
@@ -218,13 +246,16 @@ class WorkerHost implements SessionHost {
   async validate(input: SessionInput, owner: string = LOCAL_OWNER): Promise<Reply> {
     const handle = this.place();
     const refusal = this.refuseNew(handle) ?? this.registry.refuseName(textOf(input.name), null, owner);
-    return refusal === null ? handle!.ask({ kind: 'validate', input }) : refuse(refusal);
+    if (refusal !== null) return refuse(refusal);
+    if (!('fromSnapshot' in input)) return handle!.ask({ kind: 'validate', input });
+    const beginning = await this.beginningOf(input);
+    return beginning.ok ? handle!.ask({ kind: 'validate', input: beginning.value.spec }) : beginning;
   }
 
   private refuseNew(handle: WorkerHandle | null): HostProblem | null {
     if (this.closing !== null) return shuttingDown();
     if (this.storeTrouble.reason !== null) return storageUnavailable(this.storeTrouble.reason);
-    return handle === null ? { code: 'overloaded', detail: 'No session worker is up.', retryable: true } : null;
+    return handle === null ? noWorker() : null;
   }
 
   private refuseAnother(): HostProblem | null {
@@ -244,8 +275,10 @@ class WorkerHost implements SessionHost {
     if (refusal !== null || handle === null) return refuse(refusal!);
     const id = newSessionId();
     this.registry.takeName(owner, name, null);
-    handle.sessions.add(id);
     this.underConstruction++;
+    if ('fromSnapshot' in input)
+      return this.createFrom(id, owner, markOf(retry), input).finally(() => this.underConstruction--);
+    handle.sessions.add(id);
     try {
       const built = await this.build(id, owner, markOf(retry), handle, input);
       const problem = built.ok ? await this.keep(built.value) : built.problem;
@@ -263,6 +296,46 @@ class WorkerHost implements SessionHost {
     } finally {
       this.underConstruction--;
     }
+  }
+
+  private beginningOf(input: SessionInput): Promise<Reply<Beginning>> {
+    const refusal = Snapshots.refuseBeside(input);
+    if (refusal !== null) return Promise.resolve(refuse(refusal));
+    if (this.snapshots === null) return Promise.resolve(refuse(nothingKept()));
+    return this.snapshots.beginningOf(input.fromSnapshot);
+  }
+
+  /** In the journal first, and then as any session that rests there. */
+  private async createFrom(
+    id: string,
+    owner: string,
+    made: KeyMark | null,
+    input: SessionInput,
+  ): Promise<Reply<SessionDocument>> {
+    const name = textOf(input.name);
+    const title = textOf(input.title);
+    const beginning = await this.beginningOf(input);
+    if (!beginning.ok) {
+      this.registry.releaseName(owner, name);
+      return beginning;
+    }
+    const { spec, coreVersion, status, changes } = beginning.value;
+    const named = { ...spec, ...(name === undefined ? {} : { name }), ...(title === undefined ? {} : { title }) };
+    const number = this.registry.nextNumber();
+    const entry = restingEntry({ id, number, owner, made, coreVersion, spec: named, status });
+    const failure = await this.journal!.write(...changes(rowOf(entry)));
+    if (failure !== null) {
+      this.registry.releaseName(owner, name);
+      return refuse(storageUnavailable(failure));
+    }
+    this.registry.add(entry);
+    this.tell((listener) => listener.epoch(id, entry.epoch));
+    await this.waker!.wake(entry);
+    if (entry.failure === null) return { ok: true, value: documentOf(entry) };
+    // Its snapshot went while it was made, or is of other code.
+    const { detail } = entry.failure;
+    await this.delete(id);
+    return refuse({ code: 'invalid-snapshot', detail, path: '/fromSnapshot' });
   }
 
   /** The session that an earlier request with this key created, or null. */
@@ -484,6 +557,46 @@ class WorkerHost implements SessionHost {
     return this.askBy(session, (id) => ({ kind: 'run-delete', session: id, run }));
   }
 
+  // Snapshots
+
+  takeSnapshot(session: string, given: { title?: string }): Promise<Reply<SnapshotDocument>> {
+    return this.ofSnapshots(session, (snapshots, entry) => snapshots.take(entry, given));
+  }
+
+  listSnapshots(
+    session: string,
+    page: { limit?: number; cursor?: string },
+  ): Promise<Reply<{ items: SnapshotDocument[]; nextCursor?: string }>> {
+    return this.ofSnapshots(session, (snapshots, entry) => snapshots.list(entry, page));
+  }
+
+  downloadSnapshot(session: string, snapshot: string, state: boolean): Promise<Reply<AsyncIterable<Uint8Array>>> {
+    return this.ofSnapshots(session, (snapshots, entry) => snapshots.download(entry, snapshot, state));
+  }
+
+  deleteSnapshot(session: string, snapshot: string): Promise<Reply<SnapshotDocument>> {
+    return this.ofSnapshots(session, (snapshots, entry) => snapshots.delete(entry, snapshot));
+  }
+
+  findSnapshot(snapshot: string): Promise<SnapshotDocument | null> {
+    return this.snapshots?.find(snapshot) ?? Promise.resolve(null);
+  }
+
+  private async ofSnapshots<T>(
+    session: string,
+    then: (snapshots: Snapshots, entry: Entry) => Promise<Reply<T>>,
+  ): Promise<Reply<T>> {
+    const entry = this.registry.find(session);
+    if (entry === undefined) return refuse(sessionNotFound(session));
+    if (this.snapshots === null) return refuse(nothingKept());
+    try {
+      return await then(this.snapshots, entry);
+    } catch (error) {
+      // What the journal holds of it is not as it was written.
+      return refuse({ code: 'session-lost', detail: messageOf(error) });
+    }
+  }
+
   // Many operations
 
   async ops(
@@ -642,6 +755,14 @@ class WorkerHost implements SessionHost {
 function noteReplay<T>(retry: Retry, reply: Reply<T>): Reply<T> {
   if (reply.replayed === true) retry.replayed = true;
   return reply;
+}
+
+function noWorker(): HostProblem {
+  return { code: 'overloaded', detail: 'No session worker is up.', retryable: true };
+}
+
+function nothingKept(): HostProblem {
+  return { code: 'storage-unavailable', detail: 'This server keeps nothing, and so no snapshots.', retryable: false };
 }
 
 /** What this process may have: the limit of its control group, as containers set one, else all that the machine has. */

@@ -8,6 +8,8 @@ export interface StoredKeys {
   lines: [string, AnsweredLines & { size: number }][];
 }
 
+export const NO_KEYS: StoredKeys = { told: [], lines: [] };
+
 export interface HostPart {
   runs: { last: number; records: RunRecord[] };
   /** Number of the active run, or null. */

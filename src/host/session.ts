@@ -15,6 +15,7 @@ import type { SimulatorApi } from '../core/simulator-api.ts';
 import type { ResolvedSpec } from '../core/spec.ts';
 import { type FrameClock, FrameRecorder, type FrameSource } from './frames.ts';
 import type { AnsweredLines, HostProblem, Reply, RunDocument, SessionFrame, SessionState, ToldLine } from './host.ts';
+import type { SnapshotRow } from './journal/database.ts';
 import type { JournalRecord } from './journal/records.ts';
 import type { SessionJournal } from './journal/session-journal.ts';
 import { KeyedReplies, type Told } from './keyed-replies.ts';
@@ -31,12 +32,12 @@ import {
   sessionFailed,
   sessionNotFound,
 } from './problems.ts';
-import type { FromWorker, SessionStatus, WorkerSettings } from './protocol.ts';
+import type { FromWorker, SessionStatus, SnapshotBegun, WorkerSettings } from './protocol.ts';
 import type { Revived } from './replay.ts';
 import type { KeyMark } from './retry.ts';
 import { endRun, type RunRecord, RunRecords, resultOf, runId, startRun } from './run-records.ts';
 import type { Scheduler, TurnTaker } from './scheduler.ts';
-import { pack } from './session-image.ts';
+import { NO_KEYS, pack } from './session-image.ts';
 
 /**
  * Steps of a linear search before the core yields. A step to a node that is not in the cache costs up to 100 ns, so one call
@@ -68,7 +69,8 @@ export interface Surroundings {
 type Write =
   | { kind: 'apply'; call: number; operation: Operation; retry: KeyMark | null; answer: Answer }
   | { kind: 'run'; call: number; request: RunRequest; retry: KeyMark | null; answer: Answer }
-  | { kind: 'reset'; call: number; retry: KeyMark | null; answer: Answer };
+  | { kind: 'reset'; call: number; retry: KeyMark | null; answer: Answer }
+  | { kind: 'snapshot'; call: number; facts: SnapshotBegun; retry: null; answer: Answer };
 
 export class Session implements TurnTaker, FrameSource, LineWriter {
   readonly id: string;
@@ -155,6 +157,30 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     if (image !== null) this.around.journal!.image(this.number, image);
   }
 
+  private takeSnapshot(facts: SnapshotBegun): Reply<SnapshotRow> {
+    const { simulator, active } = this;
+    if (active !== null) this.mark(active);
+    let image: Uint8Array;
+    let digest: string;
+    try {
+      image = pack({ runs: this.runs.stored(), active: active?.number ?? null, keys: NO_KEYS }, simulator.save());
+      digest = simulator.digest();
+    } catch (error) {
+      return refuse(this.fail(error));
+    }
+    const snapshot: SnapshotRow = {
+      ...facts,
+      timeNs: simulator.timeNs,
+      timePs: simulator.timePs,
+      digest,
+      operations: simulator.operations,
+      activeRun: active === null ? null : runId(active.number),
+      lengthBytes: image.length,
+    };
+    this.around.journal!.snapshot(this.number, snapshot, image);
+    return { ok: true, value: snapshot };
+  }
+
   private build(): SimulatorApi {
     const simulator = this.around.createSimulator(this.spec);
     simulator.searchBudget = SEARCH_BUDGET;
@@ -210,6 +236,10 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     this.write({ kind: 'reset', call, retry, answer });
   }
 
+  snapshot(call: number, facts: SnapshotBegun, answer: Answer): void {
+    this.write({ kind: 'snapshot', call, facts, retry: null, answer });
+  }
+
   /** Drops a write that still waits; one that has begun goes on. */
   withdraw(call: number): void {
     const index = this.waiting.findIndex((write) => write.call === call);
@@ -229,7 +259,8 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
       answer(told);
       return;
     }
-    const refusal = this.refusal();
+    // A snapshot changes nothing: a run may be active.
+    const refusal = write.kind === 'snapshot' ? this.failure : this.refusal();
     if (refusal !== null) {
       answer(refuse(refusal));
       return;
@@ -250,6 +281,9 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
         break;
       case 'reset':
         answer(this.rebuild(retry));
+        break;
+      case 'snapshot':
+        answer(this.takeSnapshot(write.facts));
         break;
     }
     this.settled();

@@ -14,13 +14,14 @@ import { LARGEST_ARRAY, OpsStream } from './ops.ts';
 import { Outbox } from './outbox.ts';
 import { internal, messageOf, refuse, sessionNotFound, shuttingDown, specProblem } from './problems.ts';
 import type { Call, CreatedSession, FromWorker, RestedSession, ToWorker, WorkerSettings } from './protocol.ts';
+import { rehearse } from './rehearsal.ts';
 import { Replay, type ReplayParts, type Revived } from './replay.ts';
 import { RunRecords, runId } from './run-records.ts';
 import { Scheduler } from './scheduler.ts';
 import { SEARCH_BUDGET, Session, type Surroundings } from './session.ts';
 import { unpack } from './session-image.ts';
 
-interface SimulatorModule {
+export interface SimulatorModule {
   createSimulator(spec: ResolvedSpec): SimulatorApi;
   resolveSpec(input: Record<string, unknown>): ResolvedSpec;
   restoreSimulator(spec: ResolvedSpec, image: Uint8Array): SimulatorApi;
@@ -97,6 +98,9 @@ function carryOut(message: Call, answer: (reply: Reply<unknown>) => void): void 
     case 'wake':
       wake(message, answer);
       return;
+    case 'rehearse':
+      rehearse(message, { ...around, ...core, validate }, answer);
+      return;
     case 'close':
       answer({ ok: true, value: close() });
       return;
@@ -118,6 +122,9 @@ function carryOut(message: Call, answer: (reply: Reply<unknown>) => void): void 
       return;
     case 'reset':
       session.reset(message.call, message.retry, answer);
+      return;
+    case 'snapshot':
+      session.snapshot(message.call, message.facts, answer);
       return;
     case 'rest':
       answer({ ok: true, value: session.running ? { session: session.id, status: null } : rest(session) });
@@ -201,12 +208,10 @@ async function revive(number: number, spec: ResolvedSpec): Promise<Revived> {
   if (latest !== null)
     try {
       return await replay(number, fromImage(spec, latest.body), latest.seq);
-    } catch (error) {
-      // An image is of the code that took it. What it began with may be one, too, and then there is nothing else.
-      if (latest.kind === 'origin') throw error;
+    } catch {
+      // An image is of the code that took it.
     }
-  const origin = await journal!.read({ of: 'image', number, kind: 'origin' });
-  return replay(number, origin === null ? fresh(spec) : fromImage(spec, origin.body), origin?.seq ?? 0);
+  return replay(number, fresh(spec), 0);
 }
 
 type Beginning = Pick<ReplayParts, 'simulator' | 'runs' | 'keyed' | 'active'>;

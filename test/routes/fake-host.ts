@@ -4,7 +4,15 @@
  */
 import type { Operation, RunRequest } from '../../src/core/operations.ts';
 import type { Reading } from '../../src/core/reading.ts';
-import type { HostProblem, OpsOptions, Reply, RunDocument, SessionDocument, SessionHost } from '../../src/host/host.ts';
+import type {
+  HostProblem,
+  OpsOptions,
+  Reply,
+  RunDocument,
+  SessionDocument,
+  SessionHost,
+  SnapshotDocument,
+} from '../../src/host/host.ts';
 
 export const SPEC = {
   seed: 1,
@@ -95,6 +103,19 @@ const RESULTS: Record<Operation['op'], Record<string, unknown>> = {
   advance: { timeNs: 5, fired: 0 },
   workload: { id: 'wl_1' },
   'workload-remove': {},
+};
+
+const SNAPSHOT: SnapshotDocument = {
+  id: 'snap_1',
+  session: 'ses_1',
+  createdAt: '2026-01-01T00:00:00.000Z',
+  timeNs: 0,
+  timePs: '0',
+  digest: '0'.repeat(64),
+  operations: 0,
+  coreVersion: '1',
+  activeRun: null,
+  lengthBytes: 8192,
 };
 
 /** What `read` answers, where it is not an empty list. */
@@ -206,6 +227,28 @@ export class FakeHost implements SessionHost {
   }
   async deleteRun(session: string) {
     return this.known(session, { ...RUN, state: 'cancelled' as const });
+  }
+
+  async takeSnapshot(session: string, given: { title?: string }) {
+    return this.known(session, { ...SNAPSHOT, ...given });
+  }
+  async listSnapshots(session: string) {
+    return this.known(session, { items: [SNAPSHOT] });
+  }
+  async downloadSnapshot(session: string, snapshot: string) {
+    if (snapshot === 'snap_1') return this.known(session, this.written());
+    return { ok: false, problem: { code: 'unknown-snapshot', detail: `no snapshot \`${snapshot}\`` } } as const;
+  }
+  private async *written(): AsyncIterable<Uint8Array> {
+    const { coreVersion, digest } = SNAPSHOT;
+    const file = { format: 'iommu-lab/snapshot', formatVersion: 1, coreVersion, digest, spec: SPEC, records: [] };
+    yield Buffer.from(JSON.stringify(file));
+  }
+  async deleteSnapshot(session: string) {
+    return this.known(session, SNAPSHOT);
+  }
+  async findSnapshot(snapshot: string) {
+    return snapshot === 'snap_1' ? SNAPSHOT : null;
   }
 
   /** Echoes: each line of the body as the result of a reply line. */

@@ -12,6 +12,7 @@ import type {
   RunDocument,
   SessionDocument,
   SessionHost,
+  SnapshotDocument,
 } from '../../src/host/host.ts';
 
 export interface FakeHost extends SessionHost {
@@ -90,6 +91,11 @@ export function fakeHost(): FakeHost {
     listRuns: none as () => Promise<Reply<{ items: RunDocument[] }>>,
     getRun: none,
     deleteRun: none,
+    takeSnapshot: none,
+    listSnapshots: none as () => Promise<Reply<{ items: SnapshotDocument[] }>>,
+    downloadSnapshot: none,
+    deleteSnapshot: none,
+    findSnapshot: async () => null,
     ops: async (session, body, options) =>
       sessions.has(session) ? { ok: true, value: opsOf(host, body, options) } : unknown,
     resolve: (session) => sessions.get(session)?.id ?? null,

@@ -21,7 +21,7 @@ export class JournalClient {
   }
 
   /** @param settle called once: null when the disk has it, else why it does not */
-  write(changes: Change[], settle: Settle): void {
+  send(changes: Change[], settle: Settle): void {
     const ticket = ++this.lastTicket;
     this.writes.set(ticket, settle);
     if (this.writes.size === 1) this.port.ref();
@@ -31,8 +31,8 @@ export class JournalClient {
   }
 
   /** @returns why it is not durable, or null */
-  writeOne(change: Change): Promise<string | null> {
-    return new Promise((resolve) => this.write([change], resolve));
+  write(changes: Change[]): Promise<string | null> {
+    return new Promise((resolve) => this.send(changes, resolve));
   }
 
   /** Rejects when what is asked for is not as it was written. */

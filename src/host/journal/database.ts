@@ -48,17 +48,16 @@ export type Change =
   | { do: 'append'; number: number; body: Uint8Array; reset: boolean }
   | { do: 'rest'; number: number; status: Record<string, unknown> }
   /** How it is after all that was appended: it need not be done again. */
-  | { do: 'image'; number: number; kind: ImageKind; body: Uint8Array }
+  | { do: 'image'; number: number; body: Uint8Array }
+  /** The same, to be kept under a name; `body` is as that of an image. */
   | { do: 'snapshot'; number: number; snapshot: SnapshotRow; body: Uint8Array }
+  /** A session that begins as a snapshot has it. Nothing when that is gone. */
+  | { do: 'fork'; session: SessionRow; of: string }
   | { do: 'forget-snapshot'; id: string }
   /** Writes so much in the place of what the last one wrote, to see whether that is possible. */
   | { do: 'probe'; bytes: number };
 
-/** `origin`: what a session that came of a snapshot begins with, until it is reset. `latest`: what saves it from doing all again. */
-export type ImageKind = 'origin' | 'latest';
-
 export interface StoredImage {
-  kind: ImageKind;
   /** Entries up to this one are in it. */
   seq: number;
   body: Uint8Array;
@@ -66,6 +65,8 @@ export interface StoredImage {
 
 export interface SnapshotRow {
   id: string;
+  /** Id of the session. */
+  session: string;
   title?: string;
   /** ISO 8601. */
   createdAt: string;
@@ -74,13 +75,25 @@ export interface SnapshotRow {
   digest: string;
   operations: number;
   coreVersion: string;
+  /** Id of the run that was active, or null. */
+  activeRun: string | null;
   /** Of the state, packed. */
   lengthBytes: number;
+  /** The `Idempotency-Key` under which it was taken. */
+  made?: KeyMark & { at: number };
+}
+
+/** With its place in the order in which all were taken, from 1. */
+export interface PlacedSnapshot {
+  place: number;
+  snapshot: SnapshotRow;
 }
 
 /** Entries of a session since its last reset, in order. */
 export interface Stretch {
   bodies: Uint8Array[];
+  /** They are those of the session that this one was forked of. */
+  inherited: boolean;
   /** Where the next one goes on; null at the end. */
   after: number | null;
 }
@@ -89,7 +102,7 @@ export interface Stretch {
 export class JournalError extends Error {}
 
 const APPLICATION_ID = 0x696f6d6d;
-const FORMAT = 1;
+const FORMAT = 2;
 /** Bytes of entries that one read gives, or a little more. */
 const STRETCH_BYTES = 4 << 20;
 
@@ -98,13 +111,28 @@ CREATE TABLE sessions (number INTEGER PRIMARY KEY, facts TEXT NOT NULL, sum INTE
 CREATE TABLE heads (session INTEGER PRIMARY KEY, base INTEGER NOT NULL, last INTEGER NOT NULL, chain INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT;
 CREATE TABLE entries (session INTEGER NOT NULL, seq INTEGER NOT NULL, chain INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (session, seq)) STRICT;
 CREATE TABLE rests (session INTEGER PRIMARY KEY, seq INTEGER NOT NULL, status TEXT NOT NULL, sum INTEGER NOT NULL) STRICT;
-CREATE TABLE images (session INTEGER NOT NULL, kind TEXT NOT NULL, seq INTEGER NOT NULL, blob TEXT NOT NULL, PRIMARY KEY (session, kind)) STRICT, WITHOUT ROWID;
-CREATE TABLE snapshots (id TEXT PRIMARY KEY, session INTEGER NOT NULL, facts TEXT NOT NULL, sum INTEGER NOT NULL, blob TEXT NOT NULL) STRICT;
 CREATE TABLE blobs (hash TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
+CREATE TABLE life (open INTEGER NOT NULL, probe BLOB) STRICT;
+`;
+
+/** `snapshots` has the stretch of entries that leads to each; `forks` whose entries, up to which, a session begins with. */
+const SCHEMA_OF_SNAPSHOTS = `
+CREATE TABLE images (session INTEGER PRIMARY KEY, seq INTEGER NOT NULL, blob TEXT NOT NULL) STRICT;
+CREATE TABLE snapshots (id TEXT PRIMARY KEY, session INTEGER NOT NULL, base INTEGER NOT NULL, seq INTEGER NOT NULL, facts TEXT NOT NULL, sum INTEGER NOT NULL, blob TEXT NOT NULL) STRICT;
+CREATE TABLE forks (session INTEGER PRIMARY KEY, parent INTEGER NOT NULL, last INTEGER NOT NULL) STRICT;
+CREATE INDEX forks_of ON forks (parent);
 CREATE INDEX snapshots_of ON snapshots (session);
 CREATE INDEX images_with ON images (blob);
 CREATE INDEX snapshots_with ON snapshots (blob);
-CREATE TABLE life (open INTEGER NOT NULL, probe BLOB) STRICT;
+`;
+
+/** Format 1 had images of two kinds, of which one was never written, and no snapshots. */
+const FROM_FORMAT_1 = `
+ALTER TABLE images RENAME TO old_images;
+DROP INDEX snapshots_of; DROP INDEX images_with; DROP INDEX snapshots_with; DROP TABLE snapshots;
+${SCHEMA_OF_SNAPSHOTS}
+INSERT INTO images SELECT session, seq, blob FROM old_images WHERE kind = 'latest';
+DROP TABLE old_images;
 `;
 
 /** Where the entries of a session begin and end, and the sum that the last one's chain has. */
@@ -112,6 +140,12 @@ interface Head {
   base: number;
   last: number;
   chain: number;
+}
+
+/** Entries up to `last` are those of `parent`. */
+interface Fork {
+  parent: number;
+  last: number;
 }
 
 interface HeadRow extends Head {
@@ -125,6 +159,8 @@ export class JournalDatabase {
   private readonly path: string;
   private readonly database: DatabaseSync;
   private readonly heads = new Map<number, Head>();
+  /** Of sessions that are gone, too, while others begin with their entries. */
+  private readonly forks = new Map<number, Fork>();
   private readonly insertSession: StatementSync;
   private readonly updateSession: StatementSync;
   private readonly putHead: StatementSync;
@@ -158,8 +194,8 @@ export class JournalDatabase {
       this.putRest = this.database.prepare(
         'INSERT OR REPLACE INTO rests (session, seq, status, sum) VALUES (?, ?, ?, ?)',
       );
-      this.insertImage = this.database.prepare('INSERT INTO images (session, kind, seq, blob) VALUES (?, ?, ?, ?)');
-      this.deleteImage = this.database.prepare('DELETE FROM images WHERE session = ? AND kind = ?');
+      this.insertImage = this.database.prepare('INSERT INTO images (session, seq, blob) VALUES (?, ?, ?)');
+      this.deleteImage = this.database.prepare('DELETE FROM images WHERE session = ?');
       this.insertBlob = this.database.prepare('INSERT OR IGNORE INTO blobs (hash, body) VALUES (?, ?)');
       this.selectEntries = this.database.prepare(
         'SELECT seq, chain, body FROM entries WHERE session = ? AND seq > ? ORDER BY seq',
@@ -178,20 +214,22 @@ export class JournalDatabase {
     const empty = Number(database.prepare('SELECT count(*) AS n FROM sqlite_schema').get()!.n) === 0;
     if (empty && id === 0) {
       database.exec(
-        `BEGIN; ${SCHEMA} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT}; INSERT INTO life VALUES (0, NULL); COMMIT;`,
+        `BEGIN; ${SCHEMA} ${SCHEMA_OF_SNAPSHOTS} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT}; INSERT INTO life VALUES (0, NULL); COMMIT;`,
       );
       return;
     }
     if (id !== APPLICATION_ID) throw new JournalError(`${path} is not a journal of iommu-lab.`);
-    if (format !== FORMAT)
-      throw new JournalError(`${path} has format ${format}; this version reads format ${FORMAT} only.`);
+    if (format !== FORMAT && format !== 1)
+      throw new JournalError(`${path} has format ${format}; this version reads formats 1 and ${FORMAT}.`);
     // After a stop in good order the log is gone, and nothing has touched the file since it was whole.
     const open = database.prepare('SELECT open FROM life').get()!.open !== 0;
     if (open && !logged)
       throw new JournalError(`${path} was not closed, and the log that belongs to it, ${path}-wal, is gone or empty.`);
-    if (!open && !logged) return;
-    const found = String(Object.values(database.prepare('PRAGMA quick_check(1)').get()!)[0]);
-    if (found !== 'ok') throw new JournalError(`${path} is damaged: ${found}.`);
+    if (open || logged) {
+      const found = String(Object.values(database.prepare('PRAGMA quick_check(1)').get()!)[0]);
+      if (found !== 'ok') throw new JournalError(`${path} is damaged: ${found}.`);
+    }
+    if (format === 1) database.exec(`BEGIN; ${FROM_FORMAT_1} PRAGMA user_version = ${FORMAT}; COMMIT;`);
   }
 
   private pragma(name: string): number {
@@ -217,7 +255,14 @@ export class JournalDatabase {
     }
   }
 
+  private readForks(): void {
+    this.forks.clear();
+    for (const row of this.database.prepare('SELECT session, parent, last FROM forks').all())
+      this.forks.set(Number(row.session), { parent: Number(row.parent), last: Number(row.last) });
+  }
+
   private readSessions(): StoredSession[] {
+    this.readForks();
     const sessions: StoredSession[] = [];
     const rests = new Map(
       (this.database.prepare('SELECT session, seq, status, sum FROM rests').all() as unknown as RestRow[]).map(
@@ -273,6 +318,7 @@ export class JournalDatabase {
       }
       // SQLite has rolled back already where it had to.
       if (this.database.isTransaction) this.database.exec('ROLLBACK');
+      this.readForks();
       throw error;
     }
   }
@@ -281,9 +327,7 @@ export class JournalDatabase {
     switch (change.do) {
       case 'add': {
         const { session } = change;
-        const facts = JSON.stringify(session);
-        this.insertSession.run(session.number, facts, sumOf(session.number, facts));
-        this.moveHead(session.number, { base: 1, last: 0, chain: session.number });
+        this.addSession(session, { base: 1, last: 0, chain: session.number });
         return;
       }
       case 'change': {
@@ -295,29 +339,34 @@ export class JournalDatabase {
       case 'image': {
         const head = this.heads.get(change.number);
         if (head === undefined) return;
-        this.removeImage(change.number, change.kind);
-        const blob = this.putBlob(change.body);
-        this.insertImage.run(change.number, change.kind, head.last, blob);
+        this.removeImage(change.number);
+        this.insertImage.run(change.number, head.last, this.putBlob(change.body));
         return;
       }
       case 'snapshot': {
-        if (!this.heads.has(change.number)) return;
         const { snapshot, number, body } = change;
+        const head = this.heads.get(number);
+        if (head === undefined) return;
         const facts = JSON.stringify(snapshot);
+        const { base, last } = head;
         this.database
-          .prepare('INSERT INTO snapshots (id, session, facts, sum, blob) VALUES (?, ?, ?, ?, ?)')
-          .run(snapshot.id, number, facts, sumOf(number, facts), this.putBlob(body));
+          .prepare('INSERT INTO snapshots (id, session, base, seq, facts, sum, blob) VALUES (?, ?, ?, ?, ?, ?, ?)')
+          .run(snapshot.id, number, base, last, facts, sumOf(number, `${base} ${last} ${facts}`), this.putBlob(body));
         return;
       }
+      case 'fork':
+        this.fork(change.session, change.of);
+        return;
       case 'forget-snapshot':
         this.database.prepare('DELETE FROM snapshots WHERE id = ?').run(change.id);
         this.collectBlobs();
         return;
       case 'remove':
-        for (const table of ['entries', 'heads', 'rests', 'images', 'snapshots'])
+        for (const table of ['heads', 'rests', 'images', 'snapshots'])
           this.database.prepare(`DELETE FROM ${table} WHERE session = ?`).run(change.number);
         this.database.prepare('DELETE FROM sessions WHERE number = ?').run(change.number);
         this.heads.delete(change.number);
+        this.removeEntries(change.number);
         this.collectBlobs();
         return;
       case 'append': {
@@ -328,9 +377,7 @@ export class JournalDatabase {
         const chain = crc32(change.body, crc32(`${change.number} ${seq}`, head.chain));
         this.insertEntry.run(change.number, seq, chain, change.body);
         this.moveHead(change.number, { base: change.reset ? seq : head.base, last: seq, chain });
-        if (!change.reset) return;
-        this.removeImage(change.number, 'origin');
-        this.removeImage(change.number, 'latest');
+        if (change.reset) this.removeImage(change.number);
         return;
       }
       case 'rest': {
@@ -346,6 +393,38 @@ export class JournalDatabase {
     }
   }
 
+  private addSession(session: SessionRow, head: Head): void {
+    const facts = JSON.stringify(session);
+    this.insertSession.run(session.number, facts, sumOf(session.number, facts));
+    this.moveHead(session.number, head);
+  }
+
+  /** It shares the entries and the image of what it comes of. */
+  private fork(session: SessionRow, of: string): void {
+    const row = this.database.prepare('SELECT session, base, seq, blob FROM snapshots WHERE id = ?').get(of);
+    if (row === undefined) return;
+    const { session: parent, base, seq, blob } = row as unknown as SnapshotPlace;
+    const { number } = session;
+    const chain = seq === 0 ? number : this.chainAt(parent, seq);
+    this.addSession(session, { base, last: seq, chain });
+    if (seq > 0) {
+      this.database.prepare('INSERT INTO forks (session, parent, last) VALUES (?, ?, ?)').run(number, parent, seq);
+      this.forks.set(number, { parent, last: seq });
+    }
+    this.insertImage.run(number, seq, blob);
+  }
+
+  /** Of a session that is gone: but for those with which others begin. */
+  private removeEntries(number: number): void {
+    const kept = this.database.prepare('SELECT max(last) AS last FROM forks WHERE parent = ?').get(number)!.last;
+    this.database.prepare('DELETE FROM entries WHERE session = ? AND seq > ?').run(number, kept ?? 0);
+    const fork = this.forks.get(number);
+    if (kept !== null || fork === undefined) return;
+    this.database.prepare('DELETE FROM forks WHERE session = ?').run(number);
+    this.forks.delete(number);
+    if (!this.heads.has(fork.parent)) this.removeEntries(fork.parent);
+  }
+
   /** By its hash, so that a fork and what it came of share it. */
   private putBlob(body: Uint8Array): string {
     const key = hash('sha256', body);
@@ -353,8 +432,8 @@ export class JournalDatabase {
     return key;
   }
 
-  private removeImage(number: number, kind: ImageKind): void {
-    if (this.deleteImage.run(number, kind).changes > 0) this.collectBlobs();
+  private removeImage(number: number): void {
+    if (this.deleteImage.run(number).changes > 0) this.collectBlobs();
   }
 
   /** Those that nothing refers to. */
@@ -365,18 +444,14 @@ export class JournalDatabase {
   }
 
   /**
-   * The image of a session that saves most of its journal, or with `kind` that one; null without.
+   * What saves a session from doing all again; null when nothing does.
    *
    * @throws JournalError when it is not as it was written
    */
-  image(number: number, kind?: ImageKind): StoredImage | null {
+  image(number: number): StoredImage | null {
     return this.named(() => {
-      const rows = this.database.prepare('SELECT kind, seq, blob FROM images WHERE session = ?').all(number);
-      const images = rows as unknown as { kind: ImageKind; seq: number; blob: string }[];
-      const found =
-        images.find((image) => image.kind === (kind ?? 'latest')) ?? (kind === undefined ? images[0] : undefined);
-      if (found === undefined) return null;
-      return { kind: found.kind, seq: found.seq, body: this.blob(found.blob) };
+      const row = this.database.prepare('SELECT seq, blob FROM images WHERE session = ?').get(number);
+      return row === undefined ? null : { seq: Number(row.seq), body: this.blob(row.blob as string) };
     });
   }
 
@@ -390,18 +465,46 @@ export class JournalDatabase {
   }
 
   /** Oldest first; @throws JournalError when one is not as it was written */
-  snapshots(number: number): SnapshotRow[] {
+  snapshots(number: number): PlacedSnapshot[] {
     return this.named(() =>
       this.database
-        .prepare('SELECT facts, sum FROM snapshots WHERE session = ? ORDER BY rowid')
+        .prepare(
+          'SELECT rowid AS place, session, base, seq, facts, sum FROM snapshots WHERE session = ? ORDER BY rowid',
+        )
         .all(number)
-        .map((row) => {
-          const facts = row.facts as string;
-          if (row.sum !== sumOf(number, facts))
-            throw new JournalError(`${this.path}: a snapshot of session number ${number} does not match its sum.`);
-          return JSON.parse(facts) as SnapshotRow;
-        }),
+        .map((row) => ({
+          place: Number(row.place),
+          snapshot: this.snapshotOf(row as unknown as SnapshotFacts),
+        })),
     );
+  }
+
+  /** @throws JournalError when it is not as it was written */
+  snapshot(id: string): SnapshotRow | null {
+    return this.named(() => {
+      const row = this.database.prepare('SELECT session, base, seq, facts, sum FROM snapshots WHERE id = ?').get(id);
+      return row === undefined ? null : this.snapshotOf(row as unknown as SnapshotFacts);
+    });
+  }
+
+  private snapshotOf({ session, base, seq, facts, sum }: SnapshotFacts): SnapshotRow {
+    if (sum !== sumOf(session, `${base} ${seq} ${facts}`))
+      throw new JournalError(`${this.path}: a snapshot of session number ${session} does not match its sum.`);
+    return JSON.parse(facts) as SnapshotRow;
+  }
+
+  /**
+   * Entries that lead to a snapshot, after entry `after` (0: from the first).
+   *
+   * @throws JournalError when there is none, or one of them is not as it was written
+   */
+  snapshotStretch(id: string, after: number): Stretch {
+    return this.named(() => {
+      const row = this.database.prepare('SELECT session, base, seq FROM snapshots WHERE id = ?').get(id);
+      if (row === undefined) throw new JournalError(`${this.path}: there is no snapshot ${id}.`);
+      const { session, base, seq } = row as unknown as SnapshotPlace;
+      return this.readStretch(session, after, { base, last: seq });
+    });
   }
 
   private blob(key: string): Uint8Array {
@@ -423,40 +526,61 @@ export class JournalDatabase {
    * @throws JournalError when one of them is not as it was written
    */
   stretch(number: number, after: number): Stretch {
-    return this.named(() => this.readStretch(number, after));
+    return this.named(() => {
+      const head = this.heads.get(number);
+      if (head === undefined) throw new JournalError(`${this.path}: there is no session number ${number}.`);
+      const stretch = this.readStretch(number, after, head);
+      if (stretch.after === null && this.chainAt(number, head.last) !== head.chain)
+        throw new JournalError(`${this.path}: the last entry of session number ${number} is not the one it had.`);
+      return stretch;
+    });
   }
 
-  private readStretch(number: number, after: number): Stretch {
-    const head = this.heads.get(number);
-    if (head === undefined) throw new JournalError(`${this.path}: there is no session number ${number}.`);
-    const from = Math.max(after, head.base - 1);
-    let seq = from;
-    let chain: number | null = from === 0 ? number : this.chainAt(number, from);
+  /** Up to the end, or as much as one read gives; all of one holder. */
+  private readStretch(number: number, after: number, { base, last }: { base: number; last: number }): Stretch {
+    let seq = Math.max(after, base - 1);
+    const { holder, end } = this.holderOf(number, seq + 1, last);
+    const inherited = holder !== number;
     const bodies: Uint8Array[] = [];
+    let chain = this.chainAt(number, seq);
     let bytes = 0;
-    for (const row of this.selectEntries.iterate(number, from)) {
+    for (const row of seq < end ? this.selectEntries.iterate(holder, seq) : []) {
       const entry = row as unknown as { seq: number; chain: number; body: Uint8Array };
+      if (seq === end) break;
       seq++;
-      const expected = chain === null ? null : crc32(entry.body, crc32(`${number} ${seq}`, chain));
-      if (entry.seq !== seq || (expected !== null && expected !== entry.chain))
+      chain = crc32(entry.body, crc32(`${holder} ${seq}`, chain));
+      if (entry.seq !== seq || chain !== entry.chain)
         throw new JournalError(
-          `${this.path}: entry ${seq} of session number ${number} is missing or does not match its sum.`,
+          `${this.path}: entry ${seq} of session number ${holder} is missing or does not match its sum.`,
         );
-      chain = entry.chain;
       bodies.push(entry.body);
       bytes += entry.body.byteLength;
-      if (bytes >= STRETCH_BYTES && seq < head.last) return { bodies, after: seq };
+      if (bytes >= STRETCH_BYTES && seq < last) return { bodies, inherited, after: seq };
     }
-    if (seq !== head.last || (chain !== null && chain !== head.chain))
+    if (seq < end)
       throw new JournalError(
-        `${this.path}: session number ${number} has ${head.last} entries, and those after ${seq} are missing.`,
+        `${this.path}: session number ${holder} has ${end} entries, and those after ${seq} are missing.`,
       );
-    return { bodies, after: null };
+    return { bodies, inherited, after: seq < last ? seq : null };
   }
 
-  private chainAt(number: number, seq: number): number | null {
-    const row = this.database.prepare('SELECT chain FROM entries WHERE session = ? AND seq = ?').get(number, seq);
-    if (row === undefined) throw new JournalError(`${this.path}: entry ${seq} of session number ${number} is missing.`);
+  /** Who has entry `seq` of a session, and up to which one, at most `last`. */
+  private holderOf(number: number, seq: number, last: number): { holder: number; end: number } {
+    let holder = number;
+    let end = last;
+    for (let fork = this.forks.get(holder); fork !== undefined && seq <= fork.last; fork = this.forks.get(holder)) {
+      holder = fork.parent;
+      end = Math.min(end, fork.last);
+    }
+    return { holder, end };
+  }
+
+  /** Of the entry before the first one, what its chain begins with. */
+  private chainAt(number: number, seq: number): number {
+    const { holder } = this.holderOf(number, Math.max(seq, 1), seq);
+    if (seq === 0) return holder;
+    const row = this.database.prepare('SELECT chain FROM entries WHERE session = ? AND seq = ?').get(holder, seq);
+    if (row === undefined) throw new JournalError(`${this.path}: entry ${seq} of session number ${holder} is missing.`);
     return Number(row.chain);
   }
 
@@ -465,6 +589,18 @@ export class JournalDatabase {
     this.database.exec('UPDATE life SET open = 0');
     this.database.close();
   }
+}
+
+interface SnapshotPlace {
+  session: number;
+  base: number;
+  seq: number;
+  blob: string;
+}
+
+interface SnapshotFacts extends SnapshotPlace {
+  facts: string;
+  sum: number;
 }
 
 interface RestRow {
@@ -478,6 +614,7 @@ function numberOf(change: Change): number | null {
   switch (change.do) {
     case 'add':
     case 'change':
+    case 'fork':
       return change.session.number;
     case 'probe':
     case 'forget-snapshot':

@@ -64,9 +64,9 @@ export class Journal {
     return port2;
   }
 
-  /** @returns why it is not durable, or null */
-  async write(change: Change): Promise<string | null> {
-    const failure = await this.client.writeOne(change);
+  /** All of it or nothing. @returns why it is not durable, or null */
+  async write(...changes: Change[]): Promise<string | null> {
+    const failure = await this.client.write(changes);
     if (failure !== null) this.noteTrouble(failure);
     return failure;
   }
@@ -84,8 +84,8 @@ export class Journal {
 
   private async probe(): Promise<void> {
     const failure =
-      (await this.client.writeOne({ do: 'probe', bytes: PROBE_BYTES })) ??
-      (await this.client.writeOne({ do: 'probe', bytes: 0 }));
+      (await this.client.write([{ do: 'probe', bytes: PROBE_BYTES }])) ??
+      (await this.client.write([{ do: 'probe', bytes: 0 }]));
     this.troubled = null;
     if (failure !== null) this.noteTrouble(failure);
     else this.events.trouble(null);

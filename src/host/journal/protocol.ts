@@ -1,6 +1,6 @@
 /** The words between the journal's thread and those who write: the main thread and each session worker, over a port each. */
 import type { MessagePort } from 'node:worker_threads';
-import type { Change, ImageKind, SnapshotRow, StoredImage, StoredSession, Stretch, Sync } from './database.ts';
+import type { Change, PlacedSnapshot, SnapshotRow, StoredImage, StoredSession, Stretch, Sync } from './database.ts';
 
 /** What the thread is started with. */
 export interface JournalSettings {
@@ -16,14 +16,18 @@ export type ToJournal =
 /** What can be read; each is a method of the database. */
 export type Ask =
   | { of: 'stretch'; number: number; after: number }
-  | { of: 'image'; number: number; kind?: ImageKind }
+  | { of: 'image'; number: number }
   | { of: 'snapshots'; number: number }
+  | { of: 'snapshot'; id: string }
+  | { of: 'snapshot-stretch'; id: string; after: number }
   | { of: 'snapshot-body'; id: string };
 
 export interface Answers {
   stretch: Stretch;
   image: StoredImage | null;
-  snapshots: SnapshotRow[];
+  snapshots: PlacedSnapshot[];
+  snapshot: SnapshotRow | null;
+  'snapshot-stretch': Stretch;
   'snapshot-body': Uint8Array;
 }
 

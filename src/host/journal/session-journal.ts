@@ -4,11 +4,11 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import { JournalClient } from './client.ts';
-import type { Change } from './database.ts';
+import type { Change, SnapshotRow } from './database.ts';
 import type { Answers, Ask } from './protocol.ts';
 import type { JournalRecord } from './records.ts';
 
-type Gathered = { text: string; reset: boolean } | { image: Uint8Array };
+type Gathered = { text: string; reset: boolean } | { image: Uint8Array; snapshot?: SnapshotRow };
 
 export class SessionJournal {
   private readonly client: JournalClient;
@@ -37,6 +37,13 @@ export class SessionJournal {
     else entries.push({ image });
   }
 
+  /** How the session is after what was appended, to be kept. */
+  snapshot(number: number, snapshot: SnapshotRow, image: Uint8Array): void {
+    const entries = this.gathered.get(number);
+    if (entries === undefined) this.gathered.set(number, [{ image, snapshot }]);
+    else entries.push({ image, snapshot });
+  }
+
   get pending(): boolean {
     return this.gathered.size > 0;
   }
@@ -47,12 +54,14 @@ export class SessionJournal {
     for (const [number, entries] of this.gathered)
       for (const each of entries)
         changes.push(
-          'image' in each
-            ? { do: 'image', number, kind: 'latest', body: each.image }
-            : { do: 'append', number, body: this.encoder.encode(each.text), reset: each.reset },
+          'text' in each
+            ? { do: 'append', number, body: this.encoder.encode(each.text), reset: each.reset }
+            : each.snapshot === undefined
+              ? { do: 'image', number, body: each.image }
+              : { do: 'snapshot', number, snapshot: each.snapshot, body: each.image },
         );
     this.gathered.clear();
-    this.client.write(changes, settle);
+    this.client.send(changes, settle);
   }
 
   read<A extends Ask>(ask: A): Promise<Answers[A['of']]> {

@@ -72,9 +72,13 @@ function read(from: JournalDatabase, ask: Ask): Answers[keyof Answers] {
     case 'stretch':
       return from.stretch(ask.number, ask.after);
     case 'image':
-      return from.image(ask.number, ask.kind);
+      return from.image(ask.number);
     case 'snapshots':
       return from.snapshots(ask.number);
+    case 'snapshot':
+      return from.snapshot(ask.id);
+    case 'snapshot-stretch':
+      return from.snapshotStretch(ask.id, ask.after);
     case 'snapshot-body':
       return from.snapshotBody(ask.id);
   }
