@@ -33,7 +33,23 @@ export type RehearseCall = CallBody & { kind: 'rehearse' };
 
 const ENDS: ReadonlySet<unknown> = new Set<RunEnd>(['finished', 'cancelled', 'interrupted']);
 
-let runRequests: Validator | null = null;
+/** Operations that have a path of their own and are no lines of `ops`: what each removes. */
+const REMOVALS: Readonly<Record<string, string>> = {
+  'tenant-remove': 'tenant',
+  'domain-remove': 'domain',
+  'device-remove': 'device',
+  'workload-remove': 'workload',
+};
+
+/** Compiled when they are first needed. */
+const validators = new Map<string, Validator>();
+
+function checked(schema: string, value: unknown): string | null {
+  let validator = validators.get(schema);
+  if (validator === undefined)
+    validators.set(schema, (validator = new Validators(false).compile(contractSchema(schema))));
+  return said(validator(value));
+}
 
 function unusable(detail: string, path = ''): HostProblem {
   return { code: 'invalid-snapshot', detail, path: `/fromSnapshot${path}` };
@@ -125,11 +141,10 @@ function problemOf(record: unknown, validate: LineValidator): string | null {
   if (typeof record !== 'object' || record === null || Array.isArray(record)) return 'is not an object';
   const members = Object.keys(record).sort().join();
   const { op, run, mark, end, events, computedMs, forget } = record as Record<string, unknown>;
-  if (op !== undefined) return 'as' in record ? 'has a label' : said(validate({ ...record }));
+  if (op !== undefined) return problemOfOperation(record as Record<string, unknown>, validate);
   switch (members) {
     case 'run':
-      runRequests ??= new Validators(false).compile(contractSchema('RunRequest'));
-      return said(runRequests(run));
+      return checked('RunRequest', run);
     case 'mark':
       return isCount(mark) ? null : 'has a `mark` that is no count of events';
     case 'forget':
@@ -141,6 +156,18 @@ function problemOf(record: unknown, validate: LineValidator): string | null {
     default:
       return `is none: it has ${members === '' ? 'no members' : members}`;
   }
+}
+
+function problemOfOperation(record: Record<string, unknown>, validate: LineValidator): string | null {
+  const { op, ...members } = record;
+  if (op === 'workload') return checked('WorkloadInput', members);
+  const removed = typeof op === 'string' && Object.hasOwn(REMOVALS, op) ? REMOVALS[op]! : null;
+  if (removed !== null) {
+    const { [removed]: id, ...more } = members;
+    if (Object.keys(more).length > 0) return `has more than a \`${removed}\``;
+    return checked('Reference', id);
+  }
+  return 'as' in record ? 'has a label' : said(validate(record));
 }
 
 function said(violations: { path: string; message: string }[] | null): string | null {

@@ -37,7 +37,7 @@ const BODIES: Readonly<Record<string, unknown>> = {
 };
 const QUERIES: Readonly<Record<string, string>> = { getPageTable: '?domain=shared&iova=0x1000' };
 /** Of the names in paths, in the session that is tried; `token` is no part of a session. */
-const NAMES: Readonly<Record<string, string>> = {
+const NAMES: Record<string, string> = {
   tenant: 'host',
   domain: 'shared',
   device: 'nic0',
@@ -124,6 +124,9 @@ describe('with two tokens', () => {
     const at = `/v1/sessions/${id}`;
     assert.equal((await alice('POST', `${at}/buffers`, { name: 'skb', lengthBytes: 4096 })).status, 201);
     assert.equal((await alice('POST', `${at}/runs`, { forNs: 1_000_000 })).status, 202);
+    const kept = await alice('POST', `${at}/snapshots`, { title: 'kept' });
+    assert.equal(kept.status, 201);
+    NAMES.snapshot = kept.body.id;
     const bobs = await server.as(tokens.bob)('POST', '/v1/sessions', { name: 'own' });
     tokens.otherLink = (await server.as(tokens.bob)('POST', `/v1/sessions/${bobs.body.id}/links`)).body.link;
   });
@@ -223,10 +226,39 @@ describe('with two tokens', () => {
     const bob = server.as(tokens.bob);
     await bob('POST', '/v1/sessions', { title: 'second' });
     const { nextCursor } = (await bob('GET', '/v1/sessions?limit=1')).body;
-    assert.doesNotMatch(Buffer.from(nextCursor, 'base64url').toString('latin1'), /after|[0-9]{1,3}$/);
+    assert.doesNotMatch(Buffer.from(nextCursor, 'base64url').toString('latin1'), /after|:[0-9]+$/);
     assert.equal((await bob('GET', `/v1/sessions?limit=1&cursor=${nextCursor}`)).body.items[0].title, 'second');
     const plain = Buffer.from('after:1').toString('base64url');
     assert.equal((await bob('GET', `/v1/sessions?cursor=${plain}`)).body.code, 'invalid-cursor');
+  });
+
+  test('a snapshot of another cannot be forked, in the words for one that there is not; a document is whose it is', async () => {
+    const snapshot = NAMES.snapshot!;
+    const fork = (text: string, from: unknown) =>
+      server.as(text)('POST', '/v1/sessions', { fromSnapshot: from, name: 'forked' });
+    for (const text of [tokens.bob, tokens.admin]) {
+      const [foreign, unknown] = [await fork(text, snapshot), await fork(text, 'snap_0000000000000000')];
+      const plain = (value: unknown, named: string) => JSON.stringify(value).replaceAll(named, '<snapshot>');
+      assert.deepEqual([foreign.status, foreign.body.code], [400, 'unknown-snapshot']);
+      assert.equal(plain(foreign.body, snapshot), plain(unknown.body, 'snap_0000000000000000'));
+    }
+    assert.equal((await fork(tokens.reader, snapshot)).status, 403);
+    const own = await fork(tokens.alice, snapshot);
+    assert.deepEqual([own.status, own.body.owner], [201, 'alice']);
+    const file = (await server.as(tokens.reader)('GET', `/v1/sessions/${id}/snapshots/${snapshot}`)).body;
+    const bobs = await fork(tokens.bob, file);
+    assert.deepEqual([bobs.status, bobs.body.owner, bobs.body.digest], [201, 'bob', own.body.digest]);
+    for (const [text, made] of [
+      [tokens.alice, own],
+      [tokens.bob, bobs],
+    ] as const)
+      assert.equal((await server.as(text)('DELETE', `/v1/sessions/${made.body.id}`)).status, 200);
+    await server.as(tokens.alice)('POST', `/v1/sessions/${id}/grants`, { principal: 'bob', scope: 'read' });
+    const granted = await fork(tokens.bob, snapshot);
+    assert.deepEqual([granted.status, granted.body.owner], [201, 'bob']);
+    const [grant] = (await server.as(tokens.alice)('GET', `/v1/sessions/${id}/grants`)).body.items;
+    await server.as(tokens.alice)('DELETE', `/v1/sessions/${id}/grants/${grant.id}`);
+    await server.as(tokens.bob)('DELETE', `/v1/sessions/${granted.body.id}`);
   });
 
   test('an Idempotency-Key of another is no key', async () => {

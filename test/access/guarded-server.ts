@@ -47,11 +47,16 @@ export interface GuardedOptions {
 }
 
 let shared: Promise<SessionHost> | null = null;
-after(async () => (await shared)?.close());
+let sharedFolder: string | null = null;
+after(async () => {
+  await (await shared)?.close();
+  if (sharedFolder !== null) rmSync(sharedFolder, { recursive: true, force: true });
+});
 
 /** One for all tests of a file, on the core: starting a worker takes longer than most tests. */
 async function hostFor(context: Ending): Promise<SessionHost> {
-  shared ??= createHost({ workers: 1 });
+  sharedFolder ??= mkdtempSync(join(tmpdir(), 'iommu-lab-test-'));
+  shared ??= createHost({ workers: 1, journal: { path: join(sharedFolder, 'sessions.sqlite'), sync: 'never' } });
   const host = await shared;
   context.after(async () => {
     const all = await host.list({ limit: 1000 });

@@ -39,6 +39,10 @@ const QUESTIONS: Readonly<Record<string, (view: SessionHost, session: string) =>
   listRuns: (view, session) => view.listRuns(session, {}),
   getRun: (view, session) => view.getRun(session, 'run_1'),
   deleteRun: (view, session) => view.deleteRun(session, 'run_1'),
+  takeSnapshot: (view, session) => view.takeSnapshot(session, {}),
+  listSnapshots: (view, session) => view.listSnapshots(session, {}),
+  downloadSnapshot: (view, session) => view.downloadSnapshot(session, 'snap_1', true),
+  deleteSnapshot: (view, session) => view.deleteSnapshot(session, 'snap_1'),
   ops: (view, session) => view.ops(session, bodyOf('{"op":"advance","ns":1}\n'), OPTIONS),
 };
 

@@ -47,6 +47,8 @@ describe('schemas', () => {
       for (const [where, { schema: body }] of mediaOf(definition)) {
         if (!where.startsWith('request')) continue;
         for (const { schema, place } of schemasIn(body, operationId)) {
+          // As in `ops`, these are checked one by one in a worker: see test/host/snapshots.test.ts.
+          if (place.endsWith('/records/items')) continue;
           assert.notEqual(schema.additionalProperties, true, `${place} takes anything`);
         }
       }

@@ -1,6 +1,6 @@
 /** Snapshots: what goes on from one, here or elsewhere, is as the session was. */
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { cpSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, type TestContext, test } from 'node:test';
@@ -135,14 +135,14 @@ describe('a fork', () => {
   test('of a session with an active run goes on with it and comes to the same end', async (t) => {
     const host = await hostOn(t, folderFor(t));
     await accepted(host.create({ ...SPEC, name: 's' }));
-    await accepted(host.startRun('s', { operations: 200_000 }));
+    await accepted(host.startRun('s', { operations: 60_000 }));
     await until('the run has begun', async () => (await accepted(host.get('s'))).timeNs > 0);
     const kept = await accepted(host.takeSnapshot('s', {}));
     assert.equal(kept.activeRun, 'run_1');
     const fork = await accepted(host.create({ fromSnapshot: kept.id, name: 'f' }));
     assert.equal(fork.state, 'running');
-    await runEnd(host, 'f', 'run_1');
-    await runEnd(host, 's', 'run_1');
+    for (const session of ['f', 's'])
+      await until('the run has ended', async () => (await accepted(host.get(session))).state === 'idle', 60_000);
     assert.deepEqual(await stateOf(host, 'f'), await stateOf(host, 's'));
     const { items } = await accepted(host.listRuns('f', {}));
     assert.equal(items[0]!.state, 'finished');
@@ -292,18 +292,21 @@ describe('a document', () => {
   test('of a session in the middle of a run gives one that comes to the same end', async (t) => {
     const host = await hostOn(t, folderFor(t));
     await accepted(host.create({ ...SPEC, name: 's' }));
-    await accepted(host.startRun('s', { operations: 100_000, onRestart: 'interrupt' }));
+    await accepted(host.startRun('s', { operations: 40_000, onRestart: 'interrupt' }));
     await until('the run has begun', async () => (await accepted(host.get('s'))).timeNs > 0);
     const { id } = await accepted(host.takeSnapshot('s', {}));
     const file = await fileOf(host, 's', id, false);
     const elsewhere = await hostOn(t, folderFor(t));
     const { records } = file as { records: object[] };
     assert.deepEqual(Object.keys(records.at(-1)!), ['mark']);
-    file.records = records.map((record) => ('run' in record ? { run: { operations: 100_000 } } : record));
+    file.records = records.map((record) => ('run' in record ? { run: { operations: 40_000 } } : record));
     const made = await accepted(elsewhere.create({ fromSnapshot: file }));
     assert.equal(made.state, 'running');
-    await runEnd(elsewhere, made.id, 'run_1');
-    await runEnd(host, 's', 'run_1');
+    for (const [on, session] of [
+      [elsewhere, made.id],
+      [host, 's'],
+    ] as const)
+      await until('the run has ended', async () => (await accepted(on.get(session))).state === 'idle', 60_000);
     assert.equal((await accepted(elsewhere.get(made.id))).digest, (await accepted(host.get('s'))).digest);
   });
 
@@ -379,6 +382,25 @@ describe('a document', () => {
     assert.equal((await refused({ state, records: [{ op: 'explode' }] }))[0], '/fromSnapshot/records/0');
     assert.equal((await accepted(host.list({}))).items.length, 4);
   });
+});
+
+test('the state of a document is taken where its seal is ours, and nothing is done again', async (t) => {
+  const folder = folderFor(t);
+  const host = await hostOn(t, folder, { limits: { rehearsalMs: -1 } });
+  await accepted(host.create({ ...SPEC, name: 's' }));
+  await work(host, 's');
+  const before = await stateOf(host, 's');
+  const { id } = await accepted(host.takeSnapshot('s', {}));
+  const file = await fileOf(host, 's', id);
+  const { id: made } = await accepted(host.create({ fromSnapshot: file }));
+  assert.deepEqual(await stateOf(host, made), before);
+  assert.equal(await refusal(host.create({ fromSnapshot: { ...file, state: undefined } })), 'invalid-snapshot');
+  // Another server with the same key.
+  const other = folderFor(t);
+  cpSync(join(folder, 'snapshot.key'), join(other, 'snapshot.key'));
+  const elsewhere = await hostOn(t, other, { limits: { rehearsalMs: -1 } });
+  assert.deepEqual(await stateOf(elsewhere, (await accepted(elsewhere.create({ fromSnapshot: file }))).id), before);
+  assert.equal(statSync(join(folder, 'snapshot.key')).mode & 0o777, 0o600);
 });
 
 describe('a journal', () => {

@@ -1,5 +1,8 @@
 /** Every operation of the contract once against the real core in its worker, every reply checked against the contract. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type FastifyInstance, fastify } from 'fastify';
@@ -10,13 +13,15 @@ import { createHost } from '../../src/host/session-host.ts';
 import { type CheckedInject, checkedInject } from '../contract/conformance.ts';
 
 let host: SessionHost;
+let folder: string;
 let app: FastifyInstance;
 let inject: CheckedInject;
 /** Method and pattern of each route that succeeded. */
 const succeeded = new Set<string>();
 
 before(async () => {
-  host = await createHost({ workers: 1 });
+  folder = mkdtempSync(join(tmpdir(), 'iommu-lab-'));
+  host = await createHost({ workers: 1, journal: { path: join(folder, 'sessions.sqlite'), sync: 'never' } });
   app = fastify();
   app.addHook('onResponse', async (request, reply) => {
     if (reply.statusCode < 300) succeeded.add(`${request.method} ${request.routeOptions.url}`);
@@ -28,6 +33,7 @@ before(async () => {
 after(async () => {
   await app.close();
   await host.close();
+  rmSync(folder, { recursive: true, force: true });
 });
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -233,6 +239,29 @@ describe('a session on the real core', () => {
     await call(200, 'GET', `${at}/metrics`);
     await call(200, 'DELETE', `${at}/runs/${id}`);
     assert.equal((await call(404, 'GET', `${at}/runs/${id}`)).code, 'unknown-run');
+  });
+
+  it('is kept, listed, downloaded, gone on with, and done again from what was downloaded', async () => {
+    const kept = await call(201, 'POST', `${at}/snapshots`, { title: 'here' });
+    const snapshot = `${at}/snapshots/${kept.id}`;
+    assert.deepEqual((await call(200, 'GET', `${at}/snapshots`)).items, [kept]);
+    const file = await call(200, 'GET', snapshot);
+    for (const fromSnapshot of [kept.id, file, await call(200, 'GET', `${snapshot}?state=false`)]) {
+      const made = await call(201, 'POST', '/v1/sessions', { fromSnapshot, title: 'again' });
+      assert.equal(made.digest, kept.digest);
+      await call(200, 'DELETE', `/v1/sessions/${made.id}`);
+    }
+    const { spec, ...rest } = file;
+    const bad = await call(400, 'POST', '/v1/sessions', { fromSnapshot: { ...rest, spec: { ...spec, seed: -1 } } });
+    assert.equal(bad.errors[0].path, '/fromSnapshot/spec/seed');
+    // More than the body of anything else may have.
+    const padded = { ...file, state: { ...file.state, data: 'A'.repeat(2_000_000) } };
+    const large = await call(201, 'POST', '/v1/sessions', { fromSnapshot: padded });
+    await call(200, 'DELETE', `/v1/sessions/${large.id}`);
+    padded.state.data = 'A'.repeat(17_000_000);
+    assert.equal((await call(413, 'POST', '/v1/sessions', { fromSnapshot: padded })).code, 'body-too-large');
+    assert.deepEqual(await call(200, 'DELETE', snapshot), kept);
+    await call(404, 'GET', snapshot);
   });
 
   it('moves a device, gives everything back, is reset and deleted', async () => {

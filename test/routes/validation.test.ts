@@ -59,11 +59,11 @@ describe('bodies', () => {
     assert.deepEqual(
       Object.keys(
         await errorsOf('/v1/sessions', {
-          fromSnapshot: 's',
+          fromExport: 's',
           policy: { mode: 'damn', allocator: { kind: 'buddy' } },
         }),
       ).sort(),
-      ['/fromSnapshot', '/policy/allocator/kind', '/policy/mode'],
+      ['/fromExport', '/policy/allocator/kind', '/policy/mode'],
     );
   });
 

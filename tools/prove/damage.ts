@@ -6,6 +6,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, truncateSync, writ
 import { join } from 'node:path';
 import { createSimulator, resolveSpec } from '../../src/core/index.ts';
 import type { Operation } from '../../src/core/operations.ts';
+import type { SessionHost } from '../../src/host/host.ts';
 import { JournalError } from '../../src/host/journal/database.ts';
 import { createHost } from '../../src/host/session-host.ts';
 import { type Dice, diceOf } from './dice.ts';
@@ -81,9 +82,27 @@ async function live(folder: string, seed: number): Promise<Expected> {
     }
     expected.set(`s${i}`, digests);
   }
+  expected.set('fork', await forked(host));
   cpSync(data, join(folder, 'killed'), { recursive: true });
   await host.close();
   return expected;
+}
+
+/** A session that begins with the records of another. @returns its digests, which are known from where it was made */
+async function forked(host: SessionHost): Promise<string[]> {
+  const taken = await host.takeSnapshot('s0', {});
+  if (!taken.ok) throw new Error(taken.problem.detail);
+  const made = await host.create({ fromSnapshot: taken.value.id, name: 'fork' });
+  if (!made.ok) throw new Error(made.problem.detail);
+  const digests: string[] = [];
+  digests[OPERATIONS] = taken.value.digest;
+  for (let n = 1; n <= OPERATIONS / 4; n++) {
+    const reply = await host.apply('fork', { op: 'advance', ns: n });
+    const read = await host.get('fork');
+    if (!reply.ok || !read.ok) throw new Error('the fork does not go on');
+    digests[OPERATIONS + n] = read.value.digest!;
+  }
+  return digests;
 }
 
 /** Flips or cuts one file. @returns what was done */
