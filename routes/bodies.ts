@@ -1,6 +1,7 @@
 /** Which bodies requests may have: JSON, or for `ops` a stream. Everything else is 415. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { parseJson } from '../src/api/json-text.ts';
+import { LIMITS } from '../src/api/limits.ts';
 import { ProblemError } from '../src/api/problem.ts';
 import { OPS_FORMATS } from './operations.ts';
 
@@ -14,12 +15,22 @@ export function takeJson(app: FastifyInstance): void {
     try {
       // Most bodies begin with a brace: only the others can be empty.
       if (body.charCodeAt(0) === BRACE || body.trim() !== '') value = parseJson(body);
+      // Where a body may be larger, it is for a snapshot in it.
+      if (body.length > LIMITS.bodyBytes && !hasSnapshot(value))
+        throw new ProblemError({
+          code: 'body-too-large',
+          detail: `The body is larger than ${LIMITS.bodyBytes} bytes.`,
+        });
     } catch (error) {
       done(error as Error);
       return;
     }
     done(null, value);
   });
+}
+
+function hasSnapshot(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && 'fromSnapshot' in body;
 }
 
 /** The types of `ops`, as the bare stream: lines are read as they come, and the array in the session's worker. */
