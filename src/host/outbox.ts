@@ -12,37 +12,29 @@ export interface Poster {
 /** What must be durable before anyone is told of it. */
 export interface Sealed {
   readonly pending: boolean;
-  /** @param settle null once all that was pending is durable, else why it is not */
-  seal(settle: (failure: string | null) => void): void;
+  /** Sends what is pending. @returns the number of the seal, which rises by one each time */
+  seal(): number;
 }
 
-interface Batch<M> {
+/** What travels: messages, and the seal that must be durable before they are taken; 0: none. */
+export interface Batch<M> {
+  seal: number;
   messages: M[];
-  transfer: ArrayBuffer[];
 }
 
 export class Outbox<M> {
   private readonly port: Poster;
   private readonly journal: Sealed | null;
-  private readonly failed: (reason: string) => void;
   private messages: M[] = [];
   private transfer: ArrayBuffer[] = [];
   private armed = false;
-  /** Of the journal: sealed so far, and durable so far. */
   private sealed = 0;
-  private durable = 0;
-  /** Collected and held, with the seal that each waits for; in order. */
-  private readonly held: (Batch<M> & { seal: number })[] = [];
   private readonly post = (): void => this.flush();
 
-  /**
-   * @param journal holds each batch until what was pending when it was collected is durable
-   * @param failed told when it cannot be made so; what is held is never posted then
-   */
-  constructor(port: Poster, journal: Sealed | null = null, failed: (reason: string) => void = () => {}) {
+  /** @param journal what was pending there when a batch was collected belongs under its seal */
+  constructor(port: Poster, journal: Sealed | null = null) {
     this.port = port;
     this.journal = journal;
-    this.failed = failed;
   }
 
   push(message: M, bytes?: ArrayBuffer): void {
@@ -61,27 +53,11 @@ export class Outbox<M> {
   /** Posts at once what was collected; for the end of a turn whose length the caller knows. */
   flush(): void {
     this.armed = false;
-    if (this.journal?.pending === true) {
-      const seal = ++this.sealed;
-      this.journal.seal((failure) => this.written(seal, failure));
-    }
+    if (this.journal?.pending === true) this.sealed = this.journal.seal();
     if (this.messages.length === 0) return;
-    const { messages, transfer } = this;
+    const { messages, transfer, sealed: seal } = this;
     this.messages = [];
     this.transfer = [];
-    if (this.durable === this.sealed) this.port.postMessage(messages, transfer);
-    else this.held.push({ messages, transfer, seal: this.sealed });
-  }
-
-  private written(seal: number, failure: string | null): void {
-    if (failure !== null) {
-      this.held.length = 0;
-      this.failed(failure);
-      return;
-    }
-    this.durable = seal;
-    let ready = 0;
-    while (ready < this.held.length && this.held[ready]!.seal <= seal) ready++;
-    for (const { messages, transfer } of this.held.splice(0, ready)) this.port.postMessage(messages, transfer);
+    this.port.postMessage({ seal, messages } satisfies Batch<M>, transfer);
   }
 }

@@ -73,8 +73,6 @@ const SWEEP_MS = 1000;
 /** A worker that dies before it ever took a call is not replaced at once: its successor would die of the same. */
 const REPLACE_AFTER_MS = 1000;
 
-/** How the reason begins for which a worker ends when its sessions' changes cannot be kept: see `worker.ts`. */
-const JOURNAL_FAILED = 'The journal cannot be written: ';
 /** What is refused while nothing can be written. */
 const CHANGING: ReadonlySet<CallBody['kind']> = new Set(['apply', 'run-start', 'run-delete', 'snapshot']);
 
@@ -215,8 +213,10 @@ class WorkerHost implements SessionHost {
   }
 
   private startWorker(index: number): WorkerHandle {
-    const settings = { ...this.settings, journal: this.journal?.port() ?? null };
-    return new WorkerHandle(index, settings, this.heap, this.limits.callTimeoutMs, this.events);
+    const journal = this.journal?.port((seal, failure) => handle.settled(seal, failure)) ?? null;
+    const settings = { ...this.settings, journal };
+    const handle = new WorkerHandle(index, settings, this.heap, this.limits.callTimeoutMs, this.events);
+    return handle;
   }
 
   private expire(): void {
@@ -680,7 +680,6 @@ class WorkerHost implements SessionHost {
         this.lose(entry, sessionFailed(`The worker that held this session died (${reason}), and the session with it.`));
       else this.setAside(entry, this.waker);
     }
-    if (reason.startsWith(JOURNAL_FAILED)) this.journal?.noteTrouble(reason.slice(JOURNAL_FAILED.length));
     const replace = (): void => {
       if (this.closing !== null) return;
       this.handles[handle.index] = this.startWorker(handle.index);

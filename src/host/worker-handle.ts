@@ -1,8 +1,9 @@
 /** One session worker as the main thread sees it: calls with numbers and a time limit, byte streams, and its death. */
 import { Worker } from 'node:worker_threads';
 import type { HostProblem, Reply, SessionFrame, SessionState } from './host.ts';
+import { Inbox } from './inbox.ts';
 import type { OpsExchange } from './ops-exchange.ts';
-import { Outbox } from './outbox.ts';
+import { type Batch, Outbox } from './outbox.ts';
 import { messageOf, refuse, sessionFailed, workerDied } from './problems.ts';
 import type { CallBody, FromWorker, Note, ToWorker, WorkerSettings } from './protocol.ts';
 
@@ -42,6 +43,7 @@ export class WorkerHandle {
   started = false;
   private readonly worker: Worker;
   private readonly outbox: Outbox<ToWorker>;
+  private readonly inbox = new Inbox<FromWorker>((message) => this.take(message));
   private readonly events: WorkerEvents;
   private readonly callTimeoutMs: number;
   /** Whether its sessions outlive it. */
@@ -70,12 +72,19 @@ export class WorkerHandle {
       execArgv: [],
     });
     this.outbox = new Outbox(this.worker);
-    this.worker.on('message', (messages: FromWorker[]) => {
-      for (const message of messages) this.take(message);
-    });
+    this.worker.on('message', (batch: Batch<FromWorker>) => this.inbox.receive(batch));
     this.worker.on('messageerror', (error) => this.die(messageOf(error)));
     this.worker.on('error', (error) => this.die(messageOf(error)));
     this.worker.on('exit', (code) => this.die(`it exited with code ${code}`));
+  }
+
+  /** The journal has what the worker sealed, up to this seal; or it has not, and what the worker did since must not be known. */
+  settled(seal: number, failure: string | null): void {
+    if (failure === null) this.inbox.settled(seal);
+    else {
+      this.die(`the journal cannot be written: ${failure}`);
+      void this.worker.terminate();
+    }
   }
 
   get pendingCalls(): number {
@@ -182,6 +191,7 @@ export class WorkerHandle {
 
   private bury(reason: string): void {
     this.alive = false;
+    this.inbox.close();
     this.settleReady(reason);
     for (const pending of this.pending.values()) pending.settle(refuse(this.epitaph));
     this.pending.clear();

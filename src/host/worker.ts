@@ -11,7 +11,7 @@ import type { HostProblem, Reply } from './host.ts';
 import { SessionJournal } from './journal/session-journal.ts';
 import { KeyedReplies } from './keyed-replies.ts';
 import { LARGEST_ARRAY, OpsStream } from './ops.ts';
-import { Outbox } from './outbox.ts';
+import { type Batch, Outbox } from './outbox.ts';
 import { internal, messageOf, refuse, sessionNotFound, shuttingDown, specProblem } from './problems.ts';
 import type { Call, CreatedSession, FromWorker, RestedSession, ToWorker, WorkerSettings } from './protocol.ts';
 import { rehearse } from './rehearsal.ts';
@@ -35,10 +35,7 @@ const core = (await import(settings.simulatorModule)) as SimulatorModule;
 const validate = createLineValidator();
 
 const journal = settings.journal === null ? null : new SessionJournal(settings.journal);
-const outbox = new Outbox<FromWorker>(port, journal, (reason) => {
-  // What was done since cannot be kept: the sessions are had again as the journal has them.
-  throw new Error(`The journal cannot be written: ${reason}`);
-});
+const outbox = new Outbox<FromWorker>(port, journal);
 const sessions = new Map<string, Session>();
 const streams = new Map<number, OpsStream>();
 const around: Surroundings = {
@@ -52,7 +49,7 @@ const around: Surroundings = {
 
 // Replies leave in a later phase of the loop, not here: Node goes on reading a port as long as it finds messages, and a quick
 // partner that is answered here keeps it reading for up to 1,000 of them, while no session has its turn.
-port.on('message', (messages: ToWorker[]) => {
+port.on('message', ({ messages }: Batch<ToWorker>) => {
   for (const message of messages) take(message);
 });
 outbox.push({ kind: 'ready', coreVersion: core.coreVersion });

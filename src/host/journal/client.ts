@@ -1,4 +1,4 @@
-/** One end of a port to the journal's thread: writes with tickets that become durable in order, and reads. */
+/** One end of a port to the journal's thread: writes that become durable in order, and reads. */
 import type { MessagePort, Transferable } from 'node:worker_threads';
 import type { Change } from './database.ts';
 import type { Answers, Ask, FromJournal, ToJournal } from './protocol.ts';
@@ -20,19 +20,21 @@ export class JournalClient {
     port.unref();
   }
 
-  /** @param settle called once: null when the disk has it, else why it does not */
-  send(changes: Change[], settle: Settle): void {
+  /** Of a writer's port. @returns its ticket: the main thread is told when it is durable */
+  send(changes: Change[]): number {
     const ticket = ++this.lastTicket;
-    this.writes.set(ticket, settle);
-    if (this.writes.size === 1) this.port.ref();
     const transfer: Transferable[] = [];
     for (const change of changes) if ('body' in change) transfer.push(change.body.buffer as ArrayBuffer);
     this.port.postMessage({ kind: 'write', ticket, changes } satisfies ToJournal, transfer);
+    return ticket;
   }
 
   /** @returns why it is not durable, or null */
   write(changes: Change[]): Promise<string | null> {
-    return new Promise((resolve) => this.send(changes, resolve));
+    return new Promise((resolve) => {
+      this.writes.set(this.send(changes), resolve);
+      this.port.ref();
+    });
   }
 
   /** Rejects when what is asked for is not as it was written. */

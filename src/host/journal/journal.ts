@@ -13,6 +13,9 @@ const PROBE_MS = 1000;
 /** A disk with less room than this would be full again at once. */
 const PROBE_BYTES = 1 << 18;
 
+/** Of a writer's tickets, in order: null when the disk has it, else why it does not. */
+export type Settled = (ticket: number, failure: string | null) => void;
+
 export interface JournalEvents {
   /** Nothing can be written, for this reason; null: it can be again. */
   trouble(reason: string | null): void;
@@ -26,6 +29,8 @@ export class Journal {
   private readonly thread: Worker;
   private readonly events: JournalEvents;
   private readonly client: JournalClient;
+  private lastWriter = 0;
+  private readonly writers = new Map<number, Settled>();
   private troubled: NodeJS.Timeout | null = null;
   private closing = false;
 
@@ -50,18 +55,37 @@ export class Journal {
     this.sessions = opened.sessions;
     this.warnings = opened.warnings;
     this.events = events;
+    thread.on('message', (message: FromThread) => {
+      if (message.kind === 'settled') this.settle(message);
+    });
     thread.on('error', (error) => events.died(error));
     thread.on('exit', (code) => {
       if (!this.closing) events.died(new Error(`the journal's thread exited with code ${code}`));
     });
-    this.client = new JournalClient(this.port());
+    this.client = new JournalClient(this.portFor(null));
   }
 
-  /** A port for one more writer. */
-  port(): MessagePort {
+  private portFor(writer: number | null): MessagePort {
     const { port1, port2 } = new MessageChannel();
-    this.thread.postMessage({ kind: 'port', port: port1 } satisfies ToThread, [port1]);
+    this.thread.postMessage({ kind: 'port', port: port1, writer } satisfies ToThread, [port1]);
     return port2;
+  }
+
+  /** A port for one more writer, in another thread. @param settled told of each of its writes, here */
+  port(settled: Settled): MessagePort {
+    const writer = ++this.lastWriter;
+    this.writers.set(writer, settled);
+    return this.portFor(writer);
+  }
+
+  private settle({ writer, ticket, failure }: FromThread & { kind: 'settled' }): void {
+    const settled = this.writers.get(writer);
+    // It is told of one failure, which is its end.
+    if (failure !== null) {
+      this.writers.delete(writer);
+      this.noteTrouble(failure);
+    }
+    settled?.(ticket, failure);
   }
 
   /** All of it or nothing. @returns why it is not durable, or null */
@@ -75,8 +99,8 @@ export class Journal {
     return this.client.read(ask);
   }
 
-  /** A writer was told that its changes are not durable. Until they could be, nothing more should be asked. */
-  noteTrouble(reason: string): void {
+  /** Until something could be written, nothing more should be asked. */
+  private noteTrouble(reason: string): void {
     if (this.troubled !== null || this.closing) return;
     this.events.trouble(reason);
     this.troubled = setTimeout(() => void this.probe(), PROBE_MS);
@@ -96,7 +120,9 @@ export class Journal {
     this.closing = true;
     if (this.troubled !== null) clearTimeout(this.troubled);
     await new Promise<void>((resolve) => {
-      this.thread.once('message', () => resolve());
+      this.thread.on('message', (message: FromThread) => {
+        if (message.kind === 'closed') resolve();
+      });
       this.thread.once('exit', () => resolve());
       this.thread.postMessage({ kind: 'close' } satisfies ToThread);
     });

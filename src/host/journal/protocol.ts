@@ -32,16 +32,18 @@ export interface Answers {
 }
 
 export type FromJournal =
-  /** All tickets up to this one are durable; or, with a reason, this one and what came with it is not. */
+  /** It is durable; or, with a reason, it is not. */
   | { kind: 'written'; ticket: number; failure: string | null }
   | { kind: 'answer'; call: number; answer: Answers[keyof Answers] }
   | { kind: 'unreadable'; call: number; reason: string };
 
-/** To the thread itself, from the main thread. */
-export type ToThread = { kind: 'port'; port: MessagePort } | { kind: 'close' };
+/** To the thread itself, from the main thread. `writer`: a worker's, of whose writes the main thread is told, and not the worker. */
+export type ToThread = { kind: 'port'; port: MessagePort; writer: number | null } | { kind: 'close' };
 
 /** From the thread itself. */
 export type FromThread =
   | { kind: 'open'; sessions: StoredSession[]; warnings: string[] }
   | { kind: 'refused'; reason: string }
+  /** Of a writer, in the order of its tickets. After one failure there are only failures. */
+  | { kind: 'settled'; writer: number; ticket: number; failure: string | null }
   | { kind: 'closed' };

@@ -1,6 +1,6 @@
 /**
  * The journal in a session worker. Records gather until the worker's outbox seals them; a message that leaves after that, replies and
- * frames alike, is held until they are durable, so that nobody ever sees what a restart could take back.
+ * frames alike, is held by the main thread until they are durable, so that nobody ever sees what a restart could take back.
  */
 import type { MessagePort } from 'node:worker_threads';
 import { JournalClient } from './client.ts';
@@ -48,8 +48,8 @@ export class SessionJournal {
     return this.gathered.size > 0;
   }
 
-  /** Sends what was gathered. @param settle null once it is durable, else why it is not */
-  seal(settle: (failure: string | null) => void): void {
+  /** Sends what was gathered. @returns the number of the seal */
+  seal(): number {
     const changes: Change[] = [];
     for (const [number, entries] of this.gathered)
       for (const each of entries)
@@ -61,7 +61,7 @@ export class SessionJournal {
               : { do: 'snapshot', number, snapshot: each.snapshot, body: each.image },
         );
     this.gathered.clear();
-    this.client.send(changes, settle);
+    return this.client.send(changes);
   }
 
   read<A extends Ask>(ask: A): Promise<Answers[A['of']]> {

@@ -13,6 +13,7 @@ const { path, sync } = workerData as JournalSettings;
 
 interface Waiting {
   port: MessagePort;
+  writer: number | null;
   ticket: number;
 }
 
@@ -20,6 +21,8 @@ let database: JournalDatabase | null = null;
 let changes: Change[] = [];
 let waiting: Waiting[] = [];
 let armed = false;
+/** Writers of which something was lost: what they did next goes on from that, and may not be kept either. Why it was lost. */
+const broken = new Map<number, string>();
 
 try {
   database = new JournalDatabase(path, sync);
@@ -32,8 +35,9 @@ try {
 
 parent.on('message', (message: ToThread) => {
   if (message.kind === 'port') {
-    const { port } = message;
-    port.on('message', (asked: ToJournal) => take(port, asked));
+    const { port, writer } = message;
+    port.on('message', (asked: ToJournal) => take(port, writer, asked));
+    port.on('close', () => writer !== null && broken.delete(writer));
     return;
   }
   commit();
@@ -46,10 +50,15 @@ parent.on('message', (message: ToThread) => {
   tell({ kind: 'closed' });
 });
 
-function take(port: MessagePort, message: ToJournal): void {
+function take(port: MessagePort, writer: number | null, message: ToJournal): void {
   if (message.kind === 'write') {
+    const lost = writer === null ? undefined : broken.get(writer);
+    if (lost !== undefined) {
+      settle({ port, writer, ticket: message.ticket }, lost);
+      return;
+    }
     for (const change of message.changes) changes.push(change);
-    waiting.push({ port, ticket: message.ticket });
+    waiting.push({ port, writer, ticket: message.ticket });
     if (armed) return;
     armed = true;
     setImmediate(commit);
@@ -98,7 +107,16 @@ function commit(): void {
   } catch (error) {
     failure = messageOf(error);
   }
-  for (const { port, ticket } of told) port.postMessage({ kind: 'written', ticket, failure } satisfies FromJournal);
+  for (const each of told) settle(each, failure);
+}
+
+function settle({ port, writer, ticket }: Waiting, failure: string | null): void {
+  if (writer === null) {
+    port.postMessage({ kind: 'written', ticket, failure } satisfies FromJournal);
+    return;
+  }
+  if (failure !== null) broken.set(writer, failure);
+  tell({ kind: 'settled', writer, ticket, failure });
 }
 
 function messageOf(error: unknown): string {
