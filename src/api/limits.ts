@@ -3,6 +3,8 @@ export const LIMITS = {
   /** Largest JSON body; `ops` has no such limit. */
   bodyBytes: 1_048_576,
   opsLineBytes: 65_536,
+  /** Of an `ops` body that comes in gzip, unpacked; one that comes as it is has no such limit, as its sender pays for each byte. */
+  opsUnpackedBytes: 268_435_456,
   opsArrayOperations: 10_000,
   /** Replies of one `ops` request kept for a client that does not read yet. */
   opsBufferedReplyBytes: 67_108_864,

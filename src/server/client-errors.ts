@@ -2,10 +2,11 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { PROBLEM_TYPE, problemDocument } from '../api/problem.ts';
+import { HEADER_BYTES } from './connections.ts';
 
 /** Error codes of Node's HTTP server that are not simply a bad request. */
 const CODES: Readonly<Record<string, [code: string, detail: string]>> = {
-  HPE_HEADER_OVERFLOW: ['header-too-large', 'The request line and headers are larger than 16 KiB.'],
+  HPE_HEADER_OVERFLOW: ['header-too-large', `The request line and headers are larger than ${HEADER_BYTES / 1024} KiB.`],
   ERR_HTTP_REQUEST_TIMEOUT: ['request-timeout', 'The request headers took too long to arrive.'],
 };
 
