@@ -30,7 +30,12 @@ const STATUS_CODES: Readonly<Record<number, string>> = {
   503: 'overloaded',
 };
 
+const MARK = 'answersProblems';
+
+/** Before the first route: those of the root keep the error handler that is set when they come to be. A second call does nothing. */
 export function answerProblems(app: FastifyInstance): void {
+  if (app.hasDecorator(MARK)) return;
+  app.decorate(MARK, true);
   app.setErrorHandler((error: FastifyError, request, reply) => {
     if (error instanceof ProblemError) reply.headers(error.headers);
     sendProblem(request, reply, reasonOf(error), error);

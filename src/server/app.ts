@@ -9,7 +9,7 @@ import fastify, {
 } from 'fastify';
 import { HEALTH_PATHS, registerHealth } from '../../routes/health.ts';
 import { registerRoutes } from '../../routes/index.ts';
-import { reasonOf, sendProblem } from '../../routes/problem-replies.ts';
+import { answerProblems, reasonOf, sendProblem } from '../../routes/problem-replies.ts';
 import { registerStream } from '../../routes/stream.ts';
 import { auditRequests } from '../access/audit-requests.ts';
 import { AccessControl } from '../access/control.ts';
@@ -81,6 +81,7 @@ export async function buildApp(services: AppServices): Promise<FastifyInstance> 
   // One that was given has an end of its own.
   if (services.access === undefined) app.addHook('onClose', async () => access.close());
 
+  answerProblems(app);
   // Before all that may refuse an upgrade: it ends the connection of a refused one, which nobody else does.
   if (stream !== undefined) await app.register(fastifyWebsocket, websocketOptions(stream));
   logRequests(app);
@@ -95,7 +96,6 @@ export async function buildApp(services: AppServices): Promise<FastifyInstance> 
   answerRetries(app, keys);
   await compressReplies(app);
   if (stream !== undefined) await registerStream(app, stream, streamDoor(access));
-  // Before what follows: routes of the root keep the error handler that is set when they come to be.
   await registerRoutes(app, { host, access, basePath, opsOf: (view) => new KeyedOps(view, keys).apply });
   registerHealth(app, { host, metrics, lifecycle, frontPage, basePath });
   await serveDocuments(app, basePath);

@@ -10,9 +10,13 @@ const CODES: Readonly<Record<string, [code: string, detail: string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: ['request-timeout', 'The request headers took too long to arrive.'],
 };
 
-export function answerClientError(error: Error & { code?: string; reason?: string }, socket: Socket): void {
-  // A reset has nobody to answer, and a socket already written to is in the middle of another reply.
-  if (error.code === 'ECONNRESET' || !socket.writable || socket.bytesWritten > 0) {
+export function answerClientError(
+  error: Error & { code?: string; reason?: string },
+  socket: Socket & { secureConnecting?: boolean },
+): void {
+  // A reset has nobody to answer, a socket already written to is in the middle of another reply, and before TLS stands there is nothing
+  // to answer in.
+  if (error.code === 'ECONNRESET' || !socket.writable || socket.bytesWritten > 0 || socket.secureConnecting === true) {
     socket.destroy();
     return;
   }
