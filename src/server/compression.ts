@@ -9,7 +9,9 @@ import type { FastifyInstance } from 'fastify';
 
 /** A shorter body fits one packet either way. */
 const THRESHOLD_BYTES = 1_024;
-/** A third of the time of zlib's own choice, 6, and 5 % more bytes, for the JSON of this server. */
+/** Compressed where it stands, some 0.1 ms of the main thread; what is larger, in a thread of libuv's. */
+const SYNC_BYTES = 16_384;
+/** 2.3 to 3.7 times as fast as zlib's own choice, 6, and an eighth more bytes: 200 kB of a list of mappings, and the contract (Node 24). */
 const LEVEL = 3;
 const TYPES = /^(?:text\/|application\/(?:[a-z0-9.-]+\+)?(?:json|yaml|javascript|openmetrics-text)(?:;|$))/i;
 
@@ -24,6 +26,7 @@ export async function compressReplies(app: FastifyInstance): Promise<void> {
     globalDecompression: false,
     encodings: ['gzip'],
     threshold: THRESHOLD_BYTES,
+    syncThreshold: SYNC_BYTES,
     zlibOptions: { level: LEVEL },
     customTypes: TYPES,
   });

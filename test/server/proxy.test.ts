@@ -1,7 +1,5 @@
 /** What a proxy says is believed if it stands in --trust-proxy, and from nobody else. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
 import { clientAddress } from '../../src/access/client-address.ts';
