@@ -25,7 +25,7 @@ import { answerOutside, belowBasePath } from './base-path.ts';
 import { limitBodyTime } from './body-timeout.ts';
 import { answerClientError } from './client-errors.ts';
 import { compressReplies } from './compression.ts';
-import { HEADER_BYTES, limitConnections } from './connections.ts';
+import { limitConnections } from './connections.ts';
 import { allowOrigins } from './cors.ts';
 import { serveDocuments } from './documents.ts';
 import { frontPage } from './front-page.ts';
@@ -34,6 +34,7 @@ import { answerRetries } from './idempotency.ts';
 import { IdempotencyKeys } from './idempotency-keys.ts';
 import { KeyedOps } from './idempotency-ops.ts';
 import type { Lifecycle } from './lifecycle.ts';
+import { HEADER_BYTES, SERVER_LIMITS, type ServerLimits } from './limits.ts';
 import { addConnectionFigures, createMetrics, measureRequests } from './metrics.ts';
 import { logRequests, requestId } from './request-log.ts';
 import type { TlsCertificate } from './tls.ts';
@@ -50,20 +51,9 @@ export interface AppServices {
   logger?: FastifyBaseLogger;
   /** Absent: no streams. */
   stream?: StreamHub;
-  limits?: Partial<AppLimits>;
+  limits?: Partial<ServerLimits>;
 }
 
-interface AppLimits {
-  headersMs: number;
-  /** Of everything but `ops`. */
-  bodyMs: number;
-  /** A client that does not read what waits for it. */
-  stallMs: number;
-  /** A connection between two requests; longer than the usual minute of proxies, so that they are the ones who close it. */
-  keepAliveMs: number;
-}
-
-const DEFAULT_LIMITS: AppLimits = { headersMs: 10_000, bodyMs: 30_000, stallMs: 60_000, keepAliveMs: 65_000 };
 /** Ids and names have at most 128 characters; a longer one is looked up, too, and then not found. */
 const LONGEST_PATH_PARAMETER = 512;
 /** How often Node looks for connections that took too long. */
@@ -72,7 +62,7 @@ const CHECK_MS = 1_000;
 export async function buildApp(services: AppServices): Promise<FastifyInstance> {
   const { config, host, lifecycle, stream, tls = null, access = new AccessControl({ host }) } = services;
   const { basePath = '', corsOrigins = [], maxConnections = Number.POSITIVE_INFINITY } = config;
-  const limits = { ...DEFAULT_LIMITS, ...services.limits };
+  const limits = { ...SERVER_LIMITS, ...services.limits };
   const app = createServer(services, limits);
   const connections = limitConnections(app, { connections: maxConnections, stallMs: limits.stallMs });
   const metrics = createMetrics(host, stream);
@@ -104,7 +94,7 @@ export async function buildApp(services: AppServices): Promise<FastifyInstance> 
   return app;
 }
 
-function createServer({ config, logger, tls }: AppServices, limits: AppLimits): FastifyInstance {
+function createServer({ config, logger, tls }: AppServices, limits: ServerLimits): FastifyInstance {
   const { trustProxy = [], basePath = '' } = config;
   // A request without Host is answered by us, as a problem.
   const http = {

@@ -2,7 +2,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { PROBLEM_TYPE, problemDocument } from '../api/problem.ts';
-import { HEADER_BYTES } from './connections.ts';
+import { HEADER_BYTES } from './limits.ts';
 
 /** Error codes of Node's HTTP server that are not simply a bad request. */
 const CODES: Readonly<Record<string, [code: string, detail: string]>> = {

@@ -3,10 +3,8 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { ProblemError } from '../api/problem.ts';
+import { HEADER_FIELDS } from './limits.ts';
 
-/** All of a request's header fields, and its request line. What is larger is refused by Node's parser: see `client-errors.ts`. */
-export const HEADER_BYTES = 16_384;
-export const HEADER_FIELDS = 100;
 /** When there are too many connections, those that wait for a next request are closed, this often at most. */
 const MAKE_ROOM_MS = 1_000;
 

@@ -37,17 +37,29 @@ test('bombs are cut at the limits and do not fill the memory', { skip }, () =>
     const zeros = bomb(Buffer.alloc(16 * MIB));
     assert.ok(zeros.length < 1_100_000, 'a thousand to one');
     const json = await post('/v1/sessions', 'application/json', zeros.subarray(0, MIB - 1));
-    assert.deepEqual([json.status, (await json.json()).code], [413, 'body-too-large']);
+    assert.deepEqual(
+      [json.status, ((await json.json()) as { code: string; detail: string }).code],
+      [413, 'body-too-large'],
+    );
 
     const ops = '/v1/sessions/s/ops?onError=continue';
     // One line without an end; then blank ones, each as long as a line may be.
     const endless = await post(ops, 'application/x-ndjson', zeros);
     assert.equal(endless.status, 413);
-    assert.match((await endless.json()).detail, /more than 268435456 bytes when unpacked/);
+    assert.match(
+      ((await endless.json()) as { code: string; detail: string }).detail,
+      /more than 268435456 bytes when unpacked/,
+    );
     const blanks = await post(ops, 'application/x-ndjson', bomb(Buffer.from(`${' '.repeat(65_535)}\n`.repeat(256))));
-    assert.deepEqual([blanks.status, (await blanks.json()).code], [413, 'body-too-large']);
+    assert.deepEqual(
+      [blanks.status, ((await blanks.json()) as { code: string; detail: string }).code],
+      [413, 'body-too-large'],
+    );
     const array = await post(ops, 'application/json', zeros);
-    assert.deepEqual([array.status, (await array.json()).code], [413, 'body-too-large']);
+    assert.deepEqual(
+      [array.status, ((await array.json()) as { code: string; detail: string }).code],
+      [413, 'body-too-large'],
+    );
 
     const grown = peakKib(server.child.pid as number) - before;
     assert.ok(grown < ALLOWED_KIB, `${grown} KiB more`);

@@ -66,7 +66,7 @@ test('a JSON body in gzip is the same body, with and without a length', async ()
     body: Readable.toWeb(Readable.from([body.subarray(0, 9), body.subarray(9)])) as ReadableStream,
     duplex: 'half',
   } as RequestInit);
-  assert.deepEqual([chunked.status, (await chunked.json()).code], [409, 'name-taken']);
+  assert.deepEqual([chunked.status, ((await chunked.json()) as { code: string }).code], [409, 'name-taken']);
 });
 
 test('other encodings are refused, with the one that is not', async () => {

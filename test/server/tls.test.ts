@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { type AddressInfo, connect as connectTcp } from 'node:net';
-import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { connect as connectTls, type PeerCertificate, type TLSSocket } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
@@ -14,15 +13,7 @@ import { createStream } from '../../src/stream/hub.ts';
 import { temporaryFolder } from '../access/guarded-server.ts';
 import { certificate, type TestCertificate } from './certificates.ts';
 import { fakeHost } from './fake-host.ts';
-
-/** Writes a pair where a server looks for it. */
-function filesWith(t: TestContext, pair: Pick<TestCertificate, 'cert' | 'key'>): TlsFiles {
-  const folder = temporaryFolder(t);
-  const files = { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') };
-  writeFileSync(files.cert, pair.cert);
-  writeFileSync(files.key, pair.key);
-  return files;
-}
+import { filesWith } from './tls-files.ts';
 
 function problemsOf(files: TlsFiles): string[] {
   const reading = readTlsFiles(files);
@@ -40,7 +31,7 @@ interface TlsServer {
 
 async function start(t: TestContext, lookMs?: number): Promise<TlsServer> {
   const pair = certificate('first');
-  const files = filesWith(t, pair);
+  const files = filesWith(temporaryFolder(t), pair);
   const host = fakeHost();
   await host.create({ name: 'one' });
   host.epochOf = () => 'epo_1';
@@ -87,22 +78,25 @@ test('what is wrong with a certificate or its key is said of both at once', (t) 
     problemsOf(none).map((text) => text.split(':')[0]),
     ['/nowhere/cert.pem cannot be read', '/nowhere/key.pem cannot be read'],
   );
-  const swapped = filesWith(t, { cert: pair.key, key: pair.cert });
+  const swapped = filesWith(temporaryFolder(t), { cert: pair.key, key: pair.cert });
   assert.deepEqual(problemsOf(swapped), [
     `${swapped.cert} holds no certificate in PEM form.`,
     `${swapped.key} holds no private key in PEM form.`,
   ]);
-  const strangers = filesWith(t, { cert: pair.cert, key: certificate('b').key });
+  const strangers = filesWith(temporaryFolder(t), { cert: pair.cert, key: certificate('b').key });
   assert.match(String(problemsOf(strangers)), /^The key in .* is not that of the certificate in/);
   const locked = pair.privateKey.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x' });
-  assert.match(String(problemsOf(filesWith(t, { cert: pair.cert, key: locked as string }))), /has a passphrase/);
+  assert.match(
+    String(problemsOf(filesWith(temporaryFolder(t), { cert: pair.cert, key: locked as string }))),
+    /has a passphrase/,
+  );
 });
 
 test('a certificate that has expired is warned of, and used', (t) => {
-  const reading = readTlsFiles(filesWith(t, certificate('old', -2)));
+  const reading = readTlsFiles(filesWith(temporaryFolder(t), certificate('old', -2)));
   assert.ok(reading.ok);
   assert.match(String(reading.warnings), /expired on 2/);
-  const good = readTlsFiles(filesWith(t, certificate('new')));
+  const good = readTlsFiles(filesWith(temporaryFolder(t), certificate('new')));
   assert.deepEqual(good.ok && good.warnings, []);
 });
 
