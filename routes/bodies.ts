@@ -1,14 +1,16 @@
-/** Which bodies requests may have: JSON, or for `ops` a stream. Everything else is 415. */
+/** Which bodies requests may have: JSON, or for `ops` a stream, each perhaps in gzip. Everything else is 415. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { parseJson } from '../src/api/json-text.ts';
 import { LIMITS } from '../src/api/limits.ts';
 import { ProblemError } from '../src/api/problem.ts';
 import { OPS_FORMATS } from './operations.ts';
+import { unpackBodies } from './packed-bodies.ts';
 
 const BRACE = '{'.charCodeAt(0);
 
 /** JSON only; an empty body is no body. */
 export function takeJson(app: FastifyInstance): void {
+  app.addHook('preParsing', unpackBodies(LIMITS.bodyBytes));
   app.removeAllContentTypeParsers();
   app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (_request, body, done) => {
     let value: unknown;
@@ -35,6 +37,7 @@ function hasSnapshot(body: unknown): boolean {
 
 /** The types of `ops`, as the bare stream: lines are read as they come, and the array in the session's worker. */
 export function takeStreams(app: FastifyInstance): void {
+  app.addHook('preParsing', unpackBodies(LIMITS.opsUnpackedBytes));
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(
     Object.keys(OPS_FORMATS),
@@ -49,7 +52,10 @@ export function settleBody(request: FastifyRequest, _reply: FastifyReply, done: 
     if (body === undefined) request.body = {};
     done();
   } else if (isEmpty(body)) done();
-  else done(new ProblemError({ code: 'unexpected-body', detail: `${request.method} ${request.url} takes no body` }));
+  else
+    done(
+      new ProblemError({ code: 'unexpected-body', detail: `${request.method} ${request.originalUrl} takes no body` }),
+    );
 }
 
 function isEmpty(body: unknown): boolean {

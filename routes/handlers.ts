@@ -56,15 +56,18 @@ export function created(request: FastifyRequest, reply: FastifyReply, id: string
   reply.code(201).header('location', `${pathOf(request)}/${encodeURIComponent(id)}`);
 }
 
-/** The path of a request without its query. */
+/** The path of a request as the client knows it, with `--base-path` and without the query. */
 export function pathOf(request: FastifyRequest): string {
-  const { url } = request;
+  return withoutQuery(request.originalUrl);
+}
+
+export function withoutQuery(url: string): string {
   const query = url.indexOf('?');
   return query < 0 ? url : url.slice(0, query);
 }
 
 /** Adds the `Link` to the next page, when there is one. */
 export function linked<T extends Page>(request: FastifyRequest, reply: FastifyReply, page: T): T {
-  if (page.nextCursor !== undefined) reply.header('link', nextLink(request.url, page.nextCursor));
+  if (page.nextCursor !== undefined) reply.header('link', nextLink(request.originalUrl, page.nextCursor));
   return page;
 }

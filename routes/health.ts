@@ -1,7 +1,7 @@
 /** What the server says of itself: health, readiness, metrics, the contract and two pages. */
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Registry } from 'prom-client';
-import { contractText } from '../src/api/contract.ts';
+import { contractAt } from '../src/api/contract.ts';
 import type { SessionHost } from '../src/host/host.ts';
 
 export interface HealthServices {
@@ -9,14 +9,18 @@ export interface HealthServices {
   metrics: Registry;
   /** Read at each request. */
   lifecycle: { readonly closing: boolean };
-  /** The front page, for a client that knows the server by this address. */
-  frontPage(address: string): string;
+  /** The front page, for a client that knows the server by this origin. */
+  frontPage(origin: string, basePath: string): string;
+  basePath: string;
 }
 
 /** Paths that are answered while the server closes, too. */
 export const HEALTH_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics']);
 
-export function registerHealth(app: FastifyInstance, { host, metrics, lifecycle, frontPage }: HealthServices): void {
+export function registerHealth(
+  app: FastifyInstance,
+  { host, metrics, lifecycle, frontPage, basePath }: HealthServices,
+): void {
   app.get('/healthz', (_request, reply) => reply.header('cache-control', 'no-store').send({ status: 'alive' }));
 
   app.get('/readyz', (_request, reply) => {
@@ -37,9 +41,15 @@ export function registerHealth(app: FastifyInstance, { host, metrics, lifecycle,
 
   app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()));
 
-  app.get('/openapi.yaml', (_request, reply) => reply.type('application/yaml; charset=utf-8').send(contractText));
+  const contract = contractAt(basePath);
+  app.get('/openapi.yaml', (_request, reply) => reply.type('application/yaml; charset=utf-8').send(contract));
 
   app.get('/', (request, reply) =>
-    reply.type('text/html; charset=utf-8').send(frontPage(`${request.protocol}://${request.host}`)),
+    reply.type('text/html; charset=utf-8').send(frontPage(`${protocolOf(request)}://${request.host}`, basePath)),
   );
+}
+
+/** What a trusted proxy says is its own text. */
+function protocolOf({ protocol }: FastifyRequest): string {
+  return protocol === 'https' ? 'https' : 'http';
 }

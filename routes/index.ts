@@ -30,12 +30,14 @@ export interface RouteServices {
   opsOf?: (host: SessionHost) => ApplyOps;
   /** Who sees which sessions; its guard is in place. Absent: everybody sees all. */
   access?: AccessControl;
+  /** What clients have to put before all paths; the request has it in `originalUrl` only. */
+  basePath?: string;
 }
 
 /** Registers them, and the problem replies of the whole `app`. */
 export async function registerRoutes(app: FastifyInstance, services: RouteServices): Promise<void> {
-  const { host, opsOf, access = openAccess(app, host) } = services;
-  const handlers = handlersOf(host, access, opsOf);
+  const { host, opsOf, access = openAccess(app, host), basePath = '' } = services;
+  const handlers: Handlers = { ...versionHandlers(basePath), ...handlersOf(host, access, opsOf) };
 
   const operations = contractOperations.filter((operation) => operation.routed);
   refuseOrphans(operations, handlers);
@@ -63,7 +65,7 @@ function handlersOf(host: SessionHost, access: AccessControl, opsOf: RouteServic
     if (own === undefined) byView.set(view, (own = sessionsOf(view, opsOf)));
     return own;
   };
-  const handlers: Handlers = { ...versionHandlers(), ...catalogHandlers(), ...accessHandlers(access) };
+  const handlers: Handlers = { ...catalogHandlers(), ...accessHandlers(access) };
   for (const operationId of Object.keys(sessionsOf(host, opsOf)))
     handlers[operationId] = (request, reply) => viewed(request)[operationId]!(request, reply);
   return handlers;

@@ -4,6 +4,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ProblemError } from '../src/api/problem.ts';
 import type { OpsOptions, Reply, SessionHost } from '../src/host/host.ts';
 import { apply, type Handlers, orProblem } from './handlers.ts';
+import { UnpackedBody } from './packed-bodies.ts';
+import { PackedLines } from './packed-lines.ts';
 
 interface SessionPath {
   session: string;
@@ -48,10 +50,13 @@ export function operationHandlers(host: SessionHost, applyOps?: ApplyOps): Handl
           detail: `ops takes ${Object.keys(OPS_FORMATS).join(', ')}`,
         });
       }
-      // A host that stops early must not take the connection down with it: the reply is still to be sent there.
-      const body = request.body.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>;
       const options: OpsOptions = { onError, format, signal: abortedBy(reply) };
-      const lines = orProblem(await applyLines(request, reply, session, body, options));
+      const packed = request.body instanceof UnpackedBody ? new PackedLines(request.body, options) : null;
+      // A host that stops early must not take the connection down with it: the reply is still to be sent there.
+      const body =
+        packed?.requests() ?? (request.body.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>);
+      const answers = orProblem(await applyLines(request, reply, session, body, options));
+      const lines = packed === null ? answers : await packed.replies(answers);
       // An error in the middle destroys the connection, so that a reply cut short is never taken for a whole one.
       return reply.type(type).send(Readable.from(lines, { objectMode: false }));
     },

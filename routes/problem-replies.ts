@@ -3,7 +3,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { methodsAt } from '../src/api/contract.ts';
 import { isCatalogued } from '../src/api/errors.ts';
 import { PROBLEM_TYPE, ProblemError, problemDocument, type Reason } from '../src/api/problem.ts';
-import { pathOf } from './handlers.ts';
+import { pathOf, withoutQuery } from './handlers.ts';
 
 /** Codes of Fastify (`FST_ERR_...`) that say more than their status. */
 const FASTIFY_CODES: Readonly<Record<string, string>> = {
@@ -30,7 +30,12 @@ const STATUS_CODES: Readonly<Record<number, string>> = {
   503: 'overloaded',
 };
 
+const MARK = 'answersProblems';
+
+/** Before the first route: those of the root keep the error handler that is set when they come to be. A second call does nothing. */
 export function answerProblems(app: FastifyInstance): void {
+  if (app.hasDecorator(MARK)) return;
+  app.decorate(MARK, true);
   app.setErrorHandler((error: FastifyError, request, reply) => {
     if (error instanceof ProblemError) reply.headers(error.headers);
     sendProblem(request, reply, reasonOf(error), error);
@@ -38,7 +43,7 @@ export function answerProblems(app: FastifyInstance): void {
 
   app.setNotFoundHandler((request, reply) => {
     const path = pathOf(request);
-    const methods = methodsAt(path);
+    const methods = methodsAt(withoutQuery(request.url));
     if (methods.length === 0) {
       sendProblem(request, reply, { code: 'not-found', detail: `there is nothing at ${path}` });
     } else {

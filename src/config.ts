@@ -3,13 +3,23 @@
  * Every setting is one row of `SETTINGS`; what is wrong is reported all at once, each with the place it came from and what is
  * allowed there.
  */
-import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { isAbsolute, join, resolve } from 'node:path';
-import { Command, CommanderError } from 'commander';
-import { parse as parseYaml } from 'yaml';
+import { isAbsolute, join } from 'node:path';
+import {
+  CONFIG_FLAG,
+  type Environment,
+  memberOf,
+  nonEmpty,
+  readFile,
+  readFlags,
+  type Source,
+  unknownVariables,
+  variableOf,
+} from './config-sources.ts';
+import { basePath, type Check, hostName, listOf, network, origin, pathOf, wholeNumber } from './config-values.ts';
 import type { Sync } from './host/journal/database.ts';
 import { isLoopbackName } from './server/host-names.ts';
+import { readTlsFiles, type TlsFiles, type TlsReading } from './server/tls.ts';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -35,6 +45,15 @@ export interface Config {
   restAfter: number;
   /** Names, beside the loopback ones, under which clients may address the server; lower case. */
   allowedHosts: string[];
+  /** Files with the certificate (and its chain) and its key, absolute; both or neither. Null: plain HTTP. */
+  tlsCert: string | null;
+  tlsKey: string | null;
+  /** Addresses and networks of proxies, whose `X-Forwarded-*` is believed. */
+  trustProxy: string[];
+  /** Before all paths, `/lab`; '' for none. */
+  basePath: string;
+  /** Origins of foreign pages that may use the server, as browsers write them. */
+  corsOrigins: string[];
   /** Whether tokens are asked for also while there is none. */
   auth: 'auto' | 'required';
   /** What one principal may take; null: not said, 0: no limit. See `src/access/limits.ts`. */
@@ -44,6 +63,10 @@ export interface Config {
   maxSessions: number | null;
   maxStreams: number | null;
   maxRuns: number | null;
+  /** Requests of one address that failed to say who asks; 0: no limit. */
+  failedAuthPerMinute: number;
+  /** Connections at a time, streams included. */
+  maxConnections: number;
   logLevel: LogLevel;
 }
 
@@ -53,16 +76,7 @@ export type ConfigReading =
   | { kind: 'text'; text: string }
   | { kind: 'problems'; problems: string[] };
 
-type Environment = Readonly<Record<string, string | undefined>>;
-type Check<T> = { ok: true; value: T } | { ok: false; allowed: string };
-
-interface Setting<T> {
-  flag: string;
-  /** As `--help` shows it: `<port>`; absent for a switch. */
-  argument?: string;
-  /** May be given more than once. */
-  repeatable?: true;
-  help: string;
+interface Setting<T> extends Source {
   /** Text from a flag or variable; anything from a file. */
   check(value: unknown): Check<T>;
   fallback(environment: Environment): T;
@@ -70,14 +84,6 @@ interface Setting<T> {
 
 const LARGEST_WORKERS = 256;
 const LARGEST_QUOTA = 999_999_999;
-
-function wholeNumber(low: number, high: number): (value: unknown) => Check<number> {
-  return (value) => {
-    const number = typeof value === 'string' && /^[0-9]{1,9}$/.test(value) ? Number(value) : value;
-    const fits = typeof number === 'number' && Number.isInteger(number) && number >= low && number <= high;
-    return fits ? { ok: true, value: number } : { ok: false, allowed: `a whole number from ${low} to ${high}` };
-  };
-}
 
 /** Of what one principal may take. */
 function quota(flag: string, help: string, usual: string): Setting<number | null> {
@@ -88,14 +94,6 @@ function quota(flag: string, help: string, usual: string): Setting<number | null
     check: wholeNumber(0, LARGEST_QUOTA),
     fallback: () => null,
   };
-}
-
-const HOST_FORM = /^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253})|[0-9A-Fa-f:.]{2,45}(?:%[A-Za-z0-9]+)?)$/;
-
-function hostName(value: unknown): string | null {
-  if (typeof value !== 'string') return null;
-  const bare = value.startsWith('[') && value.endsWith(']') ? value.slice(1, -1) : value;
-  return HOST_FORM.test(bare) ? bare.toLowerCase() : null;
 }
 
 const SETTINGS = {
@@ -120,10 +118,7 @@ const SETTINGS = {
     flag: 'data',
     argument: '<folder>',
     help: "where the server keeps its data; one server at a time (default: iommu-lab in the user's state folder)",
-    check: (value) =>
-      typeof value === 'string' && value !== '' && !value.includes('\0')
-        ? { ok: true, value: resolve(value) }
-        : { ok: false, allowed: 'the path of a folder' },
+    check: pathOf('folder'),
     fallback: stateFolder,
   } satisfies Setting<string>,
   sync: {
@@ -177,15 +172,44 @@ const SETTINGS = {
     argument: '<name>',
     repeatable: true,
     help: 'host name, beside the loopback ones, that clients may use in Host and Origin; repeat or separate by commas',
-    check: (value) => {
-      const given = (Array.isArray(value) ? value : [value]).flatMap((item) =>
-        typeof item === 'string' ? item.split(',').map((name) => name.trim()) : [item],
-      );
-      const names = given.map(hostName);
-      return names.length > 0 && names.every((name) => name !== null)
-        ? { ok: true, value: names }
-        : { ok: false, allowed: 'host names without scheme and port' };
-    },
+    check: listOf(hostName, 'host names without scheme and port'),
+    fallback: () => [],
+  } satisfies Setting<string[]>,
+  tlsCert: {
+    flag: 'tls-cert',
+    argument: '<file>',
+    help: 'PEM file with the certificate of the server and its chain: with it and --tls-key the server speaks HTTPS and WSS only; read again when it changes and at SIGHUP',
+    check: pathOf('file'),
+    fallback: () => null,
+  } satisfies Setting<string | null>,
+  tlsKey: {
+    flag: 'tls-key',
+    argument: '<file>',
+    help: 'PEM file with the key of that certificate, without a passphrase',
+    check: pathOf('file'),
+    fallback: () => null,
+  } satisfies Setting<string | null>,
+  trustProxy: {
+    flag: 'trust-proxy',
+    argument: '<address>',
+    repeatable: true,
+    help: "address or network (10.0.0.0/8) of a proxy, whose X-Forwarded-For, -Proto and -Host are believed; repeat or separate by commas (default: nobody's)",
+    check: listOf(network, 'addresses and networks such as 127.0.0.1 or 10.0.0.0/8, not all of them'),
+    fallback: () => [],
+  } satisfies Setting<string[]>,
+  basePath: {
+    flag: 'base-path',
+    argument: '<path>',
+    help: 'what stands before all paths, as where a proxy gives the server a part of a host name: /lab (default: nothing)',
+    check: basePath,
+    fallback: () => '',
+  } satisfies Setting<string>,
+  corsOrigins: {
+    flag: 'cors-origin',
+    argument: '<origin>',
+    repeatable: true,
+    help: 'origin of pages elsewhere that may use the server: https://app.example.org; repeat or separate by commas (default: none)',
+    check: listOf(origin, 'origins such as https://app.example.org, each named in full'),
     fallback: () => [],
   } satisfies Setting<string[]>,
   auth: {
@@ -202,6 +226,20 @@ const SETTINGS = {
   maxSessions: quota('max-sessions', 'sessions', '100'),
   maxStreams: quota('max-streams', 'open streams', '100'),
   maxRuns: quota('max-runs', 'unfinished runs', '16'),
+  failedAuthPerMinute: {
+    flag: 'failed-auth-per-minute',
+    argument: '<number>',
+    help: 'requests of one address without a valid token that are answered 401, the rest 429; 0 for no limit (default: 60)',
+    check: wholeNumber(0, LARGEST_QUOTA),
+    fallback: () => 60,
+  } satisfies Setting<number>,
+  maxConnections: {
+    flag: 'max-connections',
+    argument: '<number>',
+    help: 'connections at a time, streams included (default: 12000)',
+    check: wholeNumber(1, 1_000_000),
+    fallback: () => 12_000,
+  } satisfies Setting<number>,
   logLevel: {
     flag: 'log-level',
     argument: '<level>',
@@ -215,16 +253,7 @@ const SETTINGS = {
 } satisfies { [name in keyof Config]: Setting<Config[name]> };
 
 const ROWS = Object.entries(SETTINGS) as [keyof Config, Setting<unknown>][];
-const CONFIG_FLAG = 'config';
-
-/** `allowed-host` -> `IOMMU_LAB_ALLOWED_HOST`. */
-function variableOf(flag: string): string {
-  return `IOMMU_LAB_${flag.toUpperCase().replaceAll('-', '_')}`;
-}
-/** `allowed-host` -> `allowedHost`: the member of the file. */
-function memberOf(flag: string): string {
-  return flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
-}
+const SOURCES = ROWS.map(([, setting]) => setting);
 
 /** A setting as the docs list it. */
 export interface SettingRow {
@@ -257,20 +286,22 @@ function stateFolder(environment: Environment): string {
  *
  * @param flags the command line after the program's name
  * @param hasTokens whether there are tokens in a data folder; throws when that cannot be known
+ * @param readTls checks a certificate and its key
  */
 export function readConfig(
   flags: readonly string[],
   environment: Environment,
   hasTokens: (folder: string) => boolean = () => false,
+  readTls: (files: TlsFiles) => TlsReading = readTlsFiles,
 ): ConfigReading {
-  const line = readFlags(flags);
+  const line = readFlags(flags, SOURCES);
   if (line.text !== null) return { kind: 'text', text: line.text };
   const problems = [...line.problems];
-  const warnings = unknownVariables(environment);
-  const file = readFile(line.values[CONFIG_FLAG] ?? nonEmpty(environment[variableOf(CONFIG_FLAG)]), problems);
+  const warnings = unknownVariables(environment, SOURCES);
+  const file = readFile(line.values[CONFIG_FLAG] ?? nonEmpty(environment[variableOf(CONFIG_FLAG)]), SOURCES, problems);
 
   const config: Record<string, unknown> = {};
-  let hostPlace = '';
+  const placeOf = new Map<keyof Config, string>();
   for (const [name, setting] of ROWS) {
     const { flag } = setting;
     const places: [string, unknown][] = [
@@ -283,7 +314,7 @@ export function readConfig(
       config[name] = setting.fallback(environment);
       continue;
     }
-    if (name === 'host') hostPlace = place;
+    placeOf.set(name, place);
     const checked = setting.check(value);
     if (checked.ok) config[name] = checked.value;
     else problems.push(`${place} is ${shown(value)}; allowed is ${checked.allowed}.`);
@@ -291,8 +322,18 @@ export function readConfig(
 
   const { host, insecure, auth, data } = config as Partial<Config>;
   if (host !== undefined && insecure === false && auth === 'auto' && data !== undefined && !isLoopbackName(host)) {
-    const problem = openToOthers(hostPlace, host, data, hasTokens);
+    const problem = openToOthers(placeOf.get('host') as string, host, data, hasTokens);
     if (problem !== null) problems.push(problem);
+  }
+  const { tlsCert, tlsKey } = config as Partial<Config>;
+  if (tlsCert && tlsKey) {
+    const reading = readTls({ cert: tlsCert, key: tlsKey });
+    if (reading.ok) warnings.push(...reading.warnings);
+    else problems.push(...reading.problems);
+  } else if (tlsCert && tlsKey === null) {
+    problems.push(`${placeOf.get('tlsCert')} is given without the key of the certificate, --tls-key <file>.`);
+  } else if (tlsKey && tlsCert === null) {
+    problems.push(`${placeOf.get('tlsKey')} is given without the certificate, --tls-cert <file>.`);
   }
   if (problems.length > 0) return { kind: 'problems', problems };
   return { kind: 'config', config: config as unknown as Config, warnings };
@@ -311,120 +352,6 @@ function openToOthers(
     return (error as Error).message;
   }
   return `${place} is "${host}", which can be reached from other machines, and the server asks nobody who they are: anyone there could use and delete every session. Stay on 127.0.0.1, make a token first (token create --name <name> --scope admin), or add --insecure if that network is trusted.`;
-}
-
-interface FlagReading {
-  values: Record<string, unknown>;
-  problems: string[];
-  text: string | null;
-}
-
-/** Commander stops at the first flag that it does not know: that one is noted and taken out, and the rest read again. */
-function readFlags(flags: readonly string[]): FlagReading {
-  // `--prot=1` as two words, so that what is not known can be compared with what is.
-  const rest = flags.flatMap((word) =>
-    /^--[^=]+=/.test(word) ? [word.slice(0, word.indexOf('=')), word.slice(word.indexOf('=') + 1)] : [word],
-  );
-  const problems: string[] = [];
-  for (;;) {
-    let text = '';
-    const program = commandLine((written) => {
-      text += written;
-    });
-    try {
-      program.parse(rest, { from: 'user' });
-      // What follows a flag that is not known may be its value, and would be complained of for nothing.
-      if (problems.length === 0 && program.args.length > 0) {
-        problems.push(`"${program.args[0]}" is not understood: settings are given as flags, see --help.`);
-      }
-      return { values: program.opts(), problems, text: null };
-    } catch (error) {
-      if (!(error instanceof CommanderError)) throw error;
-      if (error.exitCode === 0) return { values: {}, problems, text };
-      problems.push(sentence(error.message));
-      const unknown =
-        error.code === 'commander.unknownOption' ? /unknown option '([^']*)'/.exec(error.message)?.[1] : undefined;
-      const at = unknown === undefined ? -1 : rest.indexOf(unknown);
-      if (at === -1) return { values: {}, problems, text: null };
-      rest.splice(at, 1);
-    }
-  }
-}
-
-function commandLine(write: (text: string) => void): Command {
-  const program = new Command('iommu-lab')
-    .description('A server of deterministic simulation sessions of an IOMMU and of the OS code that drives it.')
-    .usage('[flags] | token <command>   (through npm: npm start -- [flags])')
-    .helpOption('--help', 'show this')
-    .allowExcessArguments(true)
-    .exitOverride()
-    .configureOutput({ writeOut: write, writeErr: () => {} });
-  for (const [, { flag, argument, repeatable, help }] of ROWS) {
-    const shape = argument === undefined ? `--${flag}` : `--${flag} ${argument}`;
-    const text = `${help} [${variableOf(flag)}]`;
-    if (repeatable)
-      program.option(shape, text, (value: string, earlier: string[] | undefined) => [...(earlier ?? []), value]);
-    else program.option(shape, text);
-  }
-  program.option(
-    `--${CONFIG_FLAG} <file>`,
-    `JSON or YAML file with these settings, named like the flags in camelCase [${variableOf(CONFIG_FLAG)}]`,
-  );
-  return program;
-}
-
-/** "error: unknown option '--prot'\n(Did you mean --port?)" -> "Unknown flag '--prot' (did you mean --port?)." */
-function sentence(message: string): string {
-  const text = message
-    .replace(/^error: /, '')
-    .replace('unknown option', 'unknown flag')
-    .replace(/\n\(Did you mean /, ' (did you mean ');
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
-}
-
-interface FileReading {
-  path: string;
-  members: Record<string, unknown>;
-}
-
-function readFile(path: unknown, problems: string[]): FileReading {
-  const none = { path: '', members: {} };
-  if (typeof path !== 'string') return none;
-  let content: unknown;
-  try {
-    content = parseYaml(readFileSync(path, 'utf8')) ?? {};
-  } catch (error) {
-    const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
-    problems.push(`The configuration file ${path} cannot be read: ${reason}.`);
-    return none;
-  }
-  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
-    problems.push(`The configuration file ${path} must hold one object of settings.`);
-    return none;
-  }
-  const known = ROWS.map(([, { flag }]) => memberOf(flag));
-  for (const member of Object.keys(content)) {
-    if (!known.includes(member)) {
-      problems.push(`"${member}" in ${path} is not a setting; settings are ${known.join(', ')}.`);
-    }
-  }
-  return { path, members: content as Record<string, unknown> };
-}
-
-/**
- * Only warned of, because others set variables too: Kubernetes gives each container `<SERVICE>_SERVICE_HOST` and the like of every
- * service, one named `iommu-lab` included.
- */
-function unknownVariables(environment: Environment): string[] {
-  const known = [...ROWS.map(([, { flag }]) => variableOf(flag)), variableOf(CONFIG_FLAG)];
-  return Object.keys(environment)
-    .filter((name) => name.startsWith('IOMMU_LAB_') && !known.includes(name))
-    .map((name) => `${name} is not a setting and is ignored; settings are ${known.join(', ')}.`);
-}
-
-/** A variable set to nothing counts as not set, as shells and compose files leave them. */
-function nonEmpty(value: string | undefined): string | undefined {
-  return value === '' ? undefined : value;
 }
 
 function shown(value: unknown): string {

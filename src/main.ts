@@ -15,6 +15,7 @@ import { firstCurl, secondCurl } from './server/front-page.ts';
 import { closeOnSignals, type Lifecycle } from './server/lifecycle.ts';
 import { listen } from './server/listen.ts';
 import { createLogger } from './server/request-log.ts';
+import { TlsCertificate } from './server/tls.ts';
 import { createStream } from './stream/hub.ts';
 
 // `npm start -- token ...` works on the data folder, whether or not a server runs there, and starts none.
@@ -29,10 +30,11 @@ const host = await openHost(config);
 const stream = createStream(host);
 const audit = new AuditLog(config.data, {}, (error) => logger.error({ err: error }, 'the audit log cannot be written'));
 const access = new AccessControl({ host, store, audit, logger, settings: accessSettings(config) });
-const app = await buildApp({ config, host, stream, lifecycle, access, logger });
+const tls = certificate(config);
+const app = await buildApp({ config, host, stream, lifecycle, access, logger, tls });
 const address = await open(app);
 folder.announce(address);
-closeOnSignals({ lifecycle, app, host, logger, release });
+closeOnSignals({ lifecycle, app, host, logger, release, ...(tls === null ? {} : { hangUp: () => tls.reload() }) });
 greet(address);
 
 function settings(): Config {
@@ -55,12 +57,18 @@ function openTokens({ data }: Config): AccessStore {
   }
 }
 
+/** Was checked with the settings. */
+function certificate({ tlsCert, tlsKey }: Config): TlsCertificate | null {
+  return tlsCert === null || tlsKey === null ? null : new TlsCertificate({ cert: tlsCert, key: tlsKey });
+}
+
 function accessSettings(settings: Config): AccessSettings {
   const { auth, requestsPerSecond, opsPerSecond, maxOpsRequests, maxSessions, maxStreams, maxRuns } = settings;
+  const { failedAuthPerMinute } = settings;
   const counts = { opsRequests: maxOpsRequests, sessions: maxSessions, streams: maxStreams, runs: maxRuns };
   const given = { requestsPerSecond, opsPerSecond, ...counts };
   const limits = Object.fromEntries(Object.entries(given).filter(([, limit]) => limit !== null));
-  return { required: auth === 'required', limits };
+  return { required: auth === 'required', limits, failedAuthPerMinute };
 }
 
 function release(): void {
@@ -73,7 +81,7 @@ function takeDataFolder({ data, port }: Config): DataFolder {
   if (opening.ok) return opening.folder;
   const { problem, holder } = opening;
   if (holder === null) return refuse(`${problem} Choose another one with --data <folder>.`);
-  const samePort = port !== 0 && holder.address?.endsWith(`:${port}`);
+  const samePort = port !== 0 && new RegExp(`:${port}(/|$)`).test(holder.address ?? '');
   return refuse(
     `${problem} ${samePort ? `Port ${port} is taken by it, too. ` : ''}Use that server, stop it, or start this one with --data <another folder> --port <another port>.`,
   );

@@ -5,6 +5,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ProblemError } from '../api/problem.ts';
 import type { AuditEntry } from './audit.ts';
+import { clientAddress } from './client-address.ts';
 import type { AccessControl } from './control.ts';
 import { ruleOf } from './guard.ts';
 
@@ -20,7 +21,7 @@ export function auditRequests(app: FastifyInstance, access: AccessControl): void
     const status = reply.statusCode;
     const code = codes.get(request);
     const refused = REFUSALS.has(status) || code === 'unknown-session';
-    if (recorded.has(request) || (LOOKS.has(request.method) && !refused)) return;
+    if (request.unrecorded || recorded.has(request) || (LOOKS.has(request.method) && !refused)) return;
     recorded.add(request);
     access.record(entryOf(request, reply, code));
   }
@@ -56,6 +57,6 @@ function entryOf(request: FastifyRequest, reply: FastifyReply, code: string | un
     status: reply.statusCode,
     ...(code === undefined ? {} : { code }),
     requestId: request.id,
-    address: request.ip,
+    address: clientAddress(request),
   };
 }

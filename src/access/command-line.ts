@@ -202,13 +202,22 @@ function record(folder: string, action: string, target: string, terminal: Termin
   audit.close();
 }
 
+const NO_BYTES = Buffer.alloc(0);
+
 /** The data folder by the server's own rules, of which nothing else matters here. */
 function folderOf({ data, config }: FolderOptions, environment: Environment): string {
   const flags = [
     ...(data === undefined ? [] : ['--data', data]),
     ...(config === undefined ? [] : ['--config', config]),
   ];
-  const reading = readConfig(flags, environment, () => true);
+  // Nor need the files of the server's certificate be readable to whoever makes tokens.
+  const certificate = { ok: true as const, cert: NO_BYTES, key: NO_BYTES, expiresMs: 0, warnings: [] };
+  const reading = readConfig(
+    flags,
+    environment,
+    () => true,
+    () => certificate,
+  );
   if (reading.kind === 'config') return reading.config.data;
   throw new Refused(reading.kind === 'problems' ? reading.problems.join('\n') : reading.text);
 }

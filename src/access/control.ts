@@ -12,6 +12,7 @@ import { LOCAL_OWNER } from '../host/ids.ts';
 import { sessionNotFound } from '../host/problems.ts';
 import type { AuditEntry, AuditLog } from './audit.ts';
 import { SealedCursors } from './cursor.ts';
+import { FailedAttempts } from './failed-attempts.ts';
 import { type EndCause, type Lease, Leases } from './leases.ts';
 import {
   type AccessLimits,
@@ -41,6 +42,8 @@ export interface AccessSettings {
   required: boolean;
   /** What settings say; the rest is as in `limits.ts`. */
   limits: Partial<AccessLimits>;
+  /** Of one address; 0: no limit. */
+  failedAuthPerMinute: number;
 }
 
 export interface AccessParts {
@@ -83,6 +86,8 @@ export class AccessControl {
   /** By principal: sessions that are being made and that the host does not count yet. */
   readonly making = new Map<string, number>();
   readonly cursors: SealedCursors;
+  /** Of those who could not say who they are. */
+  readonly failures: FailedAttempts;
   readonly nowMs: () => number;
   private readonly settings: AccessSettings;
   private readonly logger: AccessLogger | undefined;
@@ -100,7 +105,8 @@ export class AccessControl {
   constructor({ host, store, settings, audit, logger, nowMs = Date.now }: AccessParts) {
     this.host = host;
     this.store = store ?? new AccessStore(':memory:');
-    this.settings = { required: false, limits: {}, ...settings };
+    this.settings = { required: false, limits: {}, failedAuthPerMinute: 0, ...settings };
+    this.failures = new FailedAttempts(this.settings.failedAuthPerMinute);
     this.audit = audit ?? null;
     this.logger = logger;
     this.nowMs = nowMs;
@@ -347,6 +353,7 @@ export class AccessControl {
     for (const [id, { expiresMs }] of this.tickets) if (expiresMs <= now) this.tickets.delete(id);
     this.requestRates.dropFull(now);
     this.opsRates.dropFull(now);
+    this.failures.dropFull(now);
     if (now - this.savedMs >= SAVE_USES_MS) this.saveUses(now);
   }
 

@@ -8,6 +8,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { contractOperations } from '../api/contract.ts';
 import { ProblemError } from '../api/problem.ts';
+import { clientAddress } from './client-address.ts';
 import type { AccessControl } from './control.ts';
 import { credentialOf } from './credential.ts';
 import { SCOPES, type Scope } from './scopes.ts';
@@ -17,6 +18,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Null until the request has passed the guard, and where none is needed. */
     who: Who | null;
+    /** One of many of its kind, and not put on record: see `failed-attempts.ts`. */
+    unrecorded: boolean;
   }
 }
 
@@ -61,6 +64,7 @@ function isUpgrade({ headers }: FastifyRequest, rule: OperationRule | undefined)
 
 export function guard(app: FastifyInstance, access: AccessControl): void {
   app.decorateRequest('who', null);
+  app.decorateRequest('unrecorded', false);
   app.addHook('onRequest', (request, reply, done) => {
     const rule = ruleOf(request);
     if (isOpen(request, rule)) return done();
@@ -71,10 +75,23 @@ export function guard(app: FastifyInstance, access: AccessControl): void {
       countRequest(access, who, reply);
       if (rule?.scope) access.demand(who, rule.scope);
     } catch (error) {
-      return done(error as Error);
+      return done(heldBack(access, request, error as Error));
     }
     done();
   });
+}
+
+/** What a request that does not say who asks is told: how it failed, or, after many from its address, to wait. */
+function heldBack(access: AccessControl, request: FastifyRequest, error: Error): Error {
+  if (!(error instanceof ProblemError) || error.reason.code !== 'unauthenticated') return error;
+  const { failures } = access;
+  const held = failures.count(clientAddress(request), access.nowMs());
+  if (held === null) return error;
+  request.unrecorded = !held.recorded;
+  const { retryAfterSeconds } = held;
+  const quota = { name: 'failed-auth-per-minute', limit: failures.perMinute, retryAfterSeconds };
+  const detail = `More than ${failures.perMinute} requests a minute came from your address without a valid token. One with a valid token is answered at any time.`;
+  return new ProblemError({ code: 'too-many-requests', detail, quota });
 }
 
 /** Of a request that has passed the guard. @throws when it has not: nobody is let in by a hook that is missing */

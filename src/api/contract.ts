@@ -39,6 +39,14 @@ function findPackageRoot(): string {
 /** What `GET /openapi.yaml` answers. */
 export const contractText = readFileSync(join(packageRoot, 'openapi.yaml'), 'utf8');
 
+/** The server in the contract. */
+const SERVER = /^servers:\n {2}- url: \/$/m;
+
+/** The contract of a server whose paths all begin with `basePath`. */
+export function contractAt(basePath: string): string {
+  return basePath === '' ? contractText : contractText.replace(SERVER, `servers:\n  - url: ${basePath}`);
+}
+
 /** The document as written, references and all. */
 export const contractDocument = parse(contractText) as Record<string, unknown>;
 

@@ -5,6 +5,8 @@ export const LIMITS = {
   /** Of a session that is created: a snapshot may be in it. */
   sessionBodyBytes: 16_777_216,
   opsLineBytes: 65_536,
+  /** Of an `ops` body that comes in gzip, unpacked; one that comes as it is has no such limit, as its sender pays for each byte. */
+  opsUnpackedBytes: 268_435_456,
   opsArrayOperations: 10_000,
   /** Replies of one `ops` request kept for a client that does not read yet. */
   opsBufferedReplyBytes: 67_108_864,

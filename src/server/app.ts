@@ -1,9 +1,15 @@
 /** The HTTP server: what surrounds the routes, in the order in which a request meets it. */
+import type { Server as HttpsServer } from 'node:https';
 import fastifyWebsocket from '@fastify/websocket';
-import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyServerOptions,
+  LogController,
+} from 'fastify';
 import { HEALTH_PATHS, registerHealth } from '../../routes/health.ts';
 import { registerRoutes } from '../../routes/index.ts';
-import { reasonOf, sendProblem } from '../../routes/problem-replies.ts';
+import { answerProblems, reasonOf, sendProblem } from '../../routes/problem-replies.ts';
 import { registerStream } from '../../routes/stream.ts';
 import { auditRequests } from '../access/audit-requests.ts';
 import { AccessControl } from '../access/control.ts';
@@ -15,54 +21,57 @@ import type { Config } from '../config.ts';
 import type { SessionHost } from '../host/host.ts';
 import type { StreamHub } from '../stream/hub.ts';
 import { websocketOptions } from '../stream/websocket.ts';
+import { answerOutside, belowBasePath } from './base-path.ts';
 import { limitBodyTime } from './body-timeout.ts';
 import { answerClientError } from './client-errors.ts';
+import { compressReplies } from './compression.ts';
+import { limitConnections } from './connections.ts';
+import { allowOrigins } from './cors.ts';
 import { serveDocuments } from './documents.ts';
 import { frontPage } from './front-page.ts';
-import { checkHosts } from './host-check.ts';
+import { checkHosts, type HostSettings } from './host-check.ts';
 import { answerRetries } from './idempotency.ts';
 import { IdempotencyKeys } from './idempotency-keys.ts';
 import { KeyedOps } from './idempotency-ops.ts';
 import type { Lifecycle } from './lifecycle.ts';
-import { createMetrics, measureRequests } from './metrics.ts';
+import { HEADER_BYTES, SERVER_LIMITS, type ServerLimits } from './limits.ts';
+import { addConnectionFigures, createMetrics, measureRequests } from './metrics.ts';
 import { logRequests, requestId } from './request-log.ts';
+import type { TlsCertificate } from './tls.ts';
 
 export interface AppServices {
-  config: Pick<Config, 'host' | 'allowedHosts'>;
+  config: HostSettings & Partial<Pick<Config, 'trustProxy' | 'basePath' | 'maxConnections'>>;
   host: SessionHost;
   lifecycle: Lifecycle;
   /** Absent: everybody may do everything, and nothing is put on record. */
   access?: AccessControl;
+  /** Absent: plain HTTP. */
+  tls?: TlsCertificate | null;
   /** Absent: no logs. */
   logger?: FastifyBaseLogger;
   /** Absent: no streams. */
   stream?: StreamHub;
-  limits?: Partial<AppLimits>;
+  limits?: Partial<ServerLimits>;
 }
 
-interface AppLimits {
-  headersMs: number;
-  /** Of everything but `ops`. */
-  bodyMs: number;
-  /** A connection between two requests; longer than the usual minute of proxies, so that they are the ones who close it. */
-  keepAliveMs: number;
-}
-
-const DEFAULT_LIMITS: AppLimits = { headersMs: 10_000, bodyMs: 30_000, keepAliveMs: 65_000 };
 /** Ids and names have at most 128 characters; a longer one is looked up, too, and then not found. */
 const LONGEST_PATH_PARAMETER = 512;
 /** How often Node looks for connections that took too long. */
 const CHECK_MS = 1_000;
 
 export async function buildApp(services: AppServices): Promise<FastifyInstance> {
-  const { config, host, lifecycle, stream, access = new AccessControl({ host }) } = services;
-  const limits = { ...DEFAULT_LIMITS, ...services.limits };
+  const { config, host, lifecycle, stream, tls = null, access = new AccessControl({ host }) } = services;
+  const { basePath = '', corsOrigins = [], maxConnections = Number.POSITIVE_INFINITY } = config;
+  const limits = { ...SERVER_LIMITS, ...services.limits };
   const app = createServer(services, limits);
+  const connections = limitConnections(app, { connections: maxConnections, stallMs: limits.stallMs });
   const metrics = createMetrics(host, stream);
+  addConnectionFigures(metrics, connections, tls);
   const keys = new IdempotencyKeys();
   // One that was given has an end of its own.
   if (services.access === undefined) app.addHook('onClose', async () => access.close());
 
+  answerProblems(app);
   // Before all that may refuse an upgrade: it ends the connection of a refused one, which nobody else does.
   if (stream !== undefined) await app.register(fastifyWebsocket, websocketOptions(stream));
   logRequests(app);
@@ -70,20 +79,31 @@ export async function buildApp(services: AppServices): Promise<FastifyInstance> 
   auditRequests(app, access);
   refuseWhenClosing(app, lifecycle);
   checkHosts(app, config);
+  if (basePath !== '') answerOutside(app, basePath);
+  if (corsOrigins.length > 0) await allowOrigins(app, corsOrigins);
   guard(app, access);
   limitBodyTime(app, limits.bodyMs);
   answerRetries(app, keys);
+  await compressReplies(app);
   if (stream !== undefined) await registerStream(app, stream, streamDoor(access));
-  // Before what follows: routes of the root keep the error handler that is set when they come to be.
-  await registerRoutes(app, { host, access, opsOf: (view) => new KeyedOps(view, keys).apply });
-  registerHealth(app, { host, metrics, lifecycle, frontPage });
-  await serveDocuments(app);
+  await registerRoutes(app, { host, access, basePath, opsOf: (view) => new KeyedOps(view, keys).apply });
+  registerHealth(app, { host, metrics, lifecycle, frontPage, basePath });
+  await serveDocuments(app, basePath);
+  if (tls !== null) keepCertificate(app, tls, services.logger);
   await app.ready();
   return app;
 }
 
-function createServer({ logger }: AppServices, limits: AppLimits): FastifyInstance {
-  return fastify({
+function createServer({ config, logger, tls }: AppServices, limits: ServerLimits): FastifyInstance {
+  const { trustProxy = [], basePath = '' } = config;
+  // A request without Host is answered by us, as a problem.
+  const http = {
+    headersTimeout: limits.headersMs,
+    connectionsCheckingInterval: CHECK_MS,
+    maxHeaderSize: HEADER_BYTES,
+    requireHostHeader: false,
+  };
+  const options = {
     ...(logger === undefined ? {} : { loggerInstance: logger }),
     genReqId: requestId,
     requestIdHeader: false,
@@ -93,14 +113,23 @@ function createServer({ logger }: AppServices, limits: AppLimits): FastifyInstan
     // Off: see `body-timeout.ts`.
     requestTimeout: 0,
     keepAliveTimeout: limits.keepAliveMs,
-    // A request without Host is answered by us, as a problem.
-    http: { headersTimeout: limits.headersMs, connectionsCheckingInterval: CHECK_MS, requireHostHeader: false },
+    connectionTimeout: limits.stallMs,
+    ...(trustProxy.length === 0 ? {} : { trustProxy }),
+    ...(basePath === '' ? {} : { rewriteUrl: belowBasePath(basePath) }),
     routerOptions: { maxParamLength: LONGEST_PATH_PARAMETER },
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => sendProblem(request, reply, reasonOf(error), error),
-  });
+  } satisfies FastifyServerOptions;
+  if (!tls) return fastify({ ...options, http });
+  const { cert, key } = tls;
+  return fastify({ ...options, https: { ...http, cert, key, handshakeTimeout: limits.headersMs } }) as never;
+}
+
+function keepCertificate(app: FastifyInstance, tls: TlsCertificate, logger: FastifyBaseLogger | undefined): void {
+  tls.keep(app.server as unknown as HttpsServer, logger);
+  app.addHook('onClose', async () => tls.close());
 }
 
 function refuseWhenClosing(app: FastifyInstance, lifecycle: Lifecycle): void {

@@ -2,16 +2,21 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { PROBLEM_TYPE, problemDocument } from '../api/problem.ts';
+import { HEADER_BYTES } from './limits.ts';
 
 /** Error codes of Node's HTTP server that are not simply a bad request. */
 const CODES: Readonly<Record<string, [code: string, detail: string]>> = {
-  HPE_HEADER_OVERFLOW: ['header-too-large', 'The request line and headers are larger than 16 KiB.'],
+  HPE_HEADER_OVERFLOW: ['header-too-large', `The request line and headers are larger than ${HEADER_BYTES / 1024} KiB.`],
   ERR_HTTP_REQUEST_TIMEOUT: ['request-timeout', 'The request headers took too long to arrive.'],
 };
 
-export function answerClientError(error: Error & { code?: string; reason?: string }, socket: Socket): void {
-  // A reset has nobody to answer, and a socket already written to is in the middle of another reply.
-  if (error.code === 'ECONNRESET' || !socket.writable || socket.bytesWritten > 0) {
+export function answerClientError(
+  error: Error & { code?: string; reason?: string },
+  socket: Socket & { secureConnecting?: boolean },
+): void {
+  // A reset has nobody to answer, a socket already written to is in the middle of another reply, and before TLS stands there is nothing
+  // to answer in.
+  if (error.code === 'ECONNRESET' || !socket.writable || socket.bytesWritten > 0 || socket.secureConnecting === true) {
     socket.destroy();
     return;
   }

@@ -21,23 +21,29 @@ const POLICY: Record<string, string[]> = {
   'object-src': ["'none'"],
 };
 
-export async function serveDocuments(app: FastifyInstance): Promise<void> {
+export async function serveDocuments(app: FastifyInstance, basePath: string): Promise<void> {
   await app.register(helmet, {
     // Pages only: on each reply of the API these 800 bytes would protect nobody.
     global: false,
     contentSecurityPolicy: { useDefaults: false, directives: POLICY },
-    // The server speaks plain HTTP; what stands before it and does not, says so itself.
+    // It would hold for every port of the host name. Who has the whole of it says so in the proxy.
     strictTransportSecurity: false,
   });
   app.addHook('onRequest', (request, reply, done) => {
-    if (isPage(request.routeOptions.url)) reply.helmet();
+    const { url } = request.routeOptions;
+    // Scalar's own redirect knows of no base path.
+    if (url === DOCS) {
+      reply.redirect(`${basePath}${DOCS}/`, 301);
+      return;
+    }
+    if (isPage(url)) reply.helmet();
     else reply.header('x-content-type-options', 'nosniff').header('cross-origin-resource-policy', 'same-origin');
     done();
   });
   await app.register(scalar, {
     routePrefix: DOCS,
     configuration: {
-      url: '/openapi.yaml',
+      url: `${basePath}/openapi.yaml`,
       pageTitle: 'iommu-lab: API reference',
       withDefaultFonts: false,
       telemetry: false,

@@ -30,11 +30,12 @@ export function secondCurl(address: string): string {
   return `curl -s ${address}/v1/sessions/first/runs -H 'content-type: application/json' -d '{"forNs": 1000000}'`;
 }
 
-/** @param address of this server as the client knows it, `http://127.0.0.1:8080` */
-export function frontPage(address: string): string {
-  const links = LINKS.map(([href, text, about]) => `<dt><a href="${href}">${text}</a></dt><dd>${about}</dd>`).join(
-    '\n    ',
-  );
+/** @param origin of this server as the client knows it, `http://127.0.0.1:8080` @param basePath before all its paths */
+export function frontPage(origin: string, basePath = ''): string {
+  const address = origin + basePath;
+  const links = LINKS.map(
+    ([href, text, about]) => `<dt><a href="${basePath}${href}">${text}</a></dt><dd>${about}</dd>`,
+  ).join('\n    ');
   return `<!doctype html>
 <html lang="en">
 <head>

@@ -15,6 +15,8 @@ export interface Parts {
   app: FastifyInstance;
   host: Pick<SessionHost, 'close'>;
   logger: Logger;
+  /** What SIGHUP is for. Absent: it ends the server, as when its terminal is closed. */
+  hangUp?: () => void;
   /** Last of all, when nobody can change the data any more. */
   release(): void;
 }
@@ -25,10 +27,12 @@ const LIMIT_MS = 10_000;
 const DRAIN_MS = 2_000;
 /** npm and a terminal both pass a signal on, so one Ctrl-C can arrive twice; only a later one means "now". */
 const REPEAT_MS = 1_000;
-const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+const HANG_UP = 'SIGHUP';
 
 export function closeOnSignals(parts: Parts): void {
-  const { logger } = parts;
+  const { logger, hangUp } = parts;
+  const ending = hangUp === undefined ? [...SIGNALS, HANG_UP] : SIGNALS;
   // Node's own list leaves out what was upgraded.
   const sockets = new Set<Socket>();
   parts.app.server.on('connection', (socket: Socket) => {
@@ -36,7 +40,7 @@ export function closeOnSignals(parts: Parts): void {
     socket.once('close', () => sockets.delete(socket));
   });
   const graceful = closeWithGrace(
-    { delay: LIMIT_MS, logger: false, skip: [...SIGNALS], onTimeout: ranOut },
+    { delay: LIMIT_MS, logger: false, skip: [...SIGNALS, HANG_UP], onTimeout: ranOut },
     async ({ err }) => {
       if (err !== undefined) logger.fatal({ err }, 'an error that nobody handled; the server ends');
       try {
@@ -51,7 +55,13 @@ export function closeOnSignals(parts: Parts): void {
   );
 
   let firstMs: number | null = null;
-  for (const signal of SIGNALS) {
+  if (hangUp !== undefined) {
+    process.on(HANG_UP, () => {
+      logger.info({ signal: HANG_UP }, 'reading again what may have changed');
+      hangUp();
+    });
+  }
+  for (const signal of ending) {
     process.on(signal, () => {
       const nowMs = performance.now();
       if (firstMs === null) {

@@ -5,9 +5,13 @@ import type { FastifyInstance } from 'fastify';
 import type { Config } from '../config.ts';
 import { isWildcard } from './host-names.ts';
 
+type ListenSettings = Pick<Config, 'host' | 'port' | 'tlsCert' | 'basePath'>;
+
+/** `address`: with scheme and base path. */
 export type Listening = { ok: true; address: string } | { ok: false; problem: string };
 
-export async function listen(app: FastifyInstance, { host, port }: Pick<Config, 'host' | 'port'>): Promise<Listening> {
+export async function listen(app: FastifyInstance, settings: ListenSettings): Promise<Listening> {
+  const { host, port, tlsCert, basePath } = settings;
   try {
     // One address, even where a name has two: Fastify would open a second server for `localhost`.
     const { address } = await lookup(host);
@@ -19,7 +23,8 @@ export async function listen(app: FastifyInstance, { host, port }: Pick<Config, 
   const boundPort = typeof bound === 'object' && bound !== null ? bound.port : port;
   // A wildcard is no address to connect to; the loopback one is among those it stands for.
   const name = isWildcard(host) ? (isIPv6(host) ? '::1' : '127.0.0.1') : host;
-  return { ok: true, address: `http://${isIPv6(name) ? `[${name}]` : name}:${boundPort}` };
+  const authority = isIPv6(name) ? `[${name}]` : name;
+  return { ok: true, address: `${tlsCert === null ? 'http' : 'https'}://${authority}:${boundPort}${basePath}` };
 }
 
 function refusal(error: NodeJS.ErrnoException, host: string, port: number): string {

@@ -3,6 +3,8 @@ import type { FastifyInstance } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { SessionHost } from '../host/host.ts';
 import type { StreamHub } from '../stream/hub.ts';
+import type { ConnectionFigures } from './connections.ts';
+import type { TlsCertificate } from './tls.ts';
 
 /** Seconds. Single operations take well below a millisecond, `ops` may take minutes. */
 const DURATION_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60];
@@ -40,6 +42,34 @@ function addHostFigures(registry: Registry, host: HostFigures): void {
   gauge(registry, 'iommu_lab_workers_alive', 'Worker threads that answer.', () => host.status().workersAlive);
   gauge(registry, 'iommu_lab_active_runs', 'Runs that have begun and not ended.', () => host.status().activeRuns);
   gauge(registry, 'iommu_lab_pending_calls', 'Calls to workers without a reply yet.', () => host.status().pendingCalls);
+}
+
+/** How connections fare, and until when the certificate is good. */
+export function addConnectionFigures(
+  registry: Registry,
+  connections: ConnectionFigures,
+  tls: TlsCertificate | null,
+): void {
+  gauge(registry, 'iommu_lab_connections', 'Open connections, streams included.', () => connections.open);
+  counter(
+    registry,
+    'iommu_lab_connections_refused_total',
+    'Connections that were not taken, because there were as many as there may be.',
+    () => connections.refused,
+  );
+  counter(
+    registry,
+    'iommu_lab_connections_stalled_total',
+    'Connections that were ended, because the client did not read its reply.',
+    () => connections.stalled,
+  );
+  if (tls !== null)
+    gauge(
+      registry,
+      'iommu_lab_tls_certificate_expiry_timestamp_seconds',
+      'When the certificate in use ends.',
+      () => tls.expiresMs / 1000,
+    );
 }
 
 function addStreamFigures(registry: Registry, stream: StreamFigures): void {

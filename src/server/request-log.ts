@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import { destination, type Logger, pino } from 'pino';
+import { clientAddress } from '../access/client-address.ts';
 import type {} from '../access/guard.ts';
 import { withoutSecrets } from '../access/secrets.ts';
 import type { LogLevel } from '../config.ts';
@@ -63,8 +64,9 @@ export function logRequests(app: FastifyInstance): void {
     const line = {
       method: request.method,
       route: request.routeOptions.url ?? null,
-      path: request.url,
+      path: request.originalUrl,
       status,
+      address: clientAddress(request),
       ms: Math.round(reply.elapsedTime * 1000) / 1000,
       ...(request.who?.credential ? { principal: request.who.principal, credential: request.who.credential } : {}),
     };

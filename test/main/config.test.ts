@@ -85,3 +85,96 @@ test('a variable that is no setting is warned of, since others set such variable
   assert.equal(reading.kind, 'config');
   assert.match(String((reading as { warnings: string[] }).warnings), /IOMMU_LAB_SERVICE_HOST is not a setting/);
 });
+
+test('what stands at the edge is off unless it is asked for', () => {
+  const { tlsCert, tlsKey, trustProxy, basePath, corsOrigins, failedAuthPerMinute, maxConnections } = config([]);
+  assert.deepEqual([tlsCert, tlsKey, trustProxy, basePath, corsOrigins], [null, null, [], '', []]);
+  assert.deepEqual([failedAuthPerMinute, maxConnections], [60, 12_000]);
+});
+
+test('a certificate is checked with all else, and lets no other machine in by itself', () => {
+  const flags = ['--tls-cert', '/nowhere/cert', '--tls-key', '/nowhere/key', '--host', '0.0.0.0', '--port', 'x'];
+  const told = problems(flags);
+  assert.equal(told.length, 4);
+  assert.match(
+    told.join('\n'),
+    /--port is "x"[\s\S]*--insecure[\s\S]*\/nowhere\/cert cannot[\s\S]*\/nowhere\/key cannot/,
+  );
+  assert.match(String(problems([], { IOMMU_LAB_TLS_KEY: 'key.pem' })), /^IOMMU_LAB_TLS_KEY is given without the cert/);
+  const read = {
+    ok: true as const,
+    cert: Buffer.alloc(0),
+    key: Buffer.alloc(0),
+    expiresMs: 0,
+    warnings: ['It expired.'],
+  };
+  const reading = readConfig(['--tls-cert', '/c', '--tls-key', '/k'], {}, undefined, () => read);
+  assert.deepEqual(reading.kind === 'config' && [reading.config.tlsCert, reading.warnings], ['/c', ['It expired.']]);
+});
+
+test('proxies are addresses and networks, and never everybody', () => {
+  assert.deepEqual(config(['--trust-proxy', '10.0.0.0/8, 192.0.2.1', '--trust-proxy=FD00::/8']).trustProxy, [
+    '10.0.0.0/8',
+    '192.0.2.1',
+    'fd00::/8',
+  ]);
+  for (const bad of [
+    'true',
+    '1',
+    '*',
+    'proxy.example',
+    '10.0.0.0/0',
+    '::/0',
+    '10.0.0.0/33',
+    '10.0.0.0/08',
+    '10.0.0.0/8/8',
+    'fe80::1%eth0',
+    '',
+  ])
+    assert.match(String(problems(['--trust-proxy', bad])), /--trust-proxy is .*addresses and networks/, bad);
+});
+
+test('a base path is written in one way only', () => {
+  for (const [given, read] of [
+    ['/lab', '/lab'],
+    ['/lab/', '/lab'],
+    ['/a/b-c.d_e~f', '/a/b-c.d_e~f'],
+    ['/', ''],
+  ] as const)
+    assert.equal(config(['--base-path', given]).basePath, read);
+  for (const bad of [
+    'lab',
+    '//lab',
+    '/lab//x',
+    '/la b',
+    '/../x',
+    '/./x',
+    '/%6cab',
+    '/lab?x',
+    '/lab#x',
+    '/läb',
+    'http://x/lab',
+  ])
+    assert.match(String(problems(['--base-path', bad])), /--base-path is .*a path such as \/lab/, bad);
+});
+
+test('origins are named in full, as browsers write them', () => {
+  const read = config([
+    '--cors-origin',
+    'HTTPS://App.example.org:443/, http://[::1]:3000',
+    '--cors-origin',
+    'tauri://localhost',
+  ]);
+  assert.deepEqual(read.corsOrigins, ['https://app.example.org', 'http://[::1]:3000', 'tauri://localhost']);
+  for (const bad of [
+    '*',
+    'null',
+    'https://*.example.org',
+    'app.example.org',
+    'https://a.example/path',
+    'https://u@a.example',
+    'https://',
+    '',
+  ])
+    assert.match(String(problems(['--cors-origin', bad])), /--cors-origin is .*each named in full/, bad);
+});

@@ -38,7 +38,7 @@ export class ServerProcess {
       }
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
-    return /http:\/\/\S+/.exec(this.stdout)?.[0] as string;
+    return /https?:\/\/\S+/.exec(this.stdout)?.[0] as string;
   }
 
   /** The exit code, or the name of the signal that ended it; output is complete then. */

@@ -8,6 +8,7 @@ import { modeParts } from '../modes/parts.ts';
 import { recordedParts } from '../recorded-lines/parts.ts';
 import { type Part, sceneParts, threadParts } from '../thread-2008/parts.ts';
 import { workloadParts } from '../workloads/parts.ts';
+import { boundTable } from './bounds.ts';
 import { fidelityParts } from './fidelity.ts';
 import { hazardParts } from './hazards.ts';
 import * as reference from './reference.ts';
@@ -16,6 +17,7 @@ export const PARTS: Record<string, Part> = {
   errors: reference.errorTable,
   limits: reference.limitTable,
   settings: reference.settingTable,
+  bounds: boundTable,
   routes: reference.routeTable,
   steps: reference.stepTable,
   profiles: reference.profileTable,
