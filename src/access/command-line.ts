@@ -6,6 +6,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { ProblemError } from '../api/problem.ts';
 import { readConfig } from '../config.ts';
 import { AuditLog } from './audit.ts';
 import { type AccessLimits, LARGEST_LIMIT, type LimitName } from './limits.ts';
@@ -46,7 +47,7 @@ export function tokenCommand(words: readonly string[], environment: Environment,
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode;
-    if (!(error instanceof Refused)) throw error;
+    if (!(error instanceof Refused || error instanceof ProblemError)) throw error;
     terminal.err(`iommu-lab: ${error.message}\n`);
     return 1;
   }

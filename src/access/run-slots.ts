@@ -28,7 +28,10 @@ export class RunSlots {
     return { slot, used: own.size };
   }
 
-  started(slot: Slot, run: string): void {
+  /** A run that is told of a second time, to a retry, is counted once. */
+  started(subject: string, slot: Slot, run: string): void {
+    for (const other of this.slots.get(subject) ?? [])
+      if (other.session === slot.session && other.run === run) this.release(subject, other);
     slot.run = run;
   }
 

@@ -9,6 +9,8 @@
 import { chmodSync, closeSync, existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { ProblemError } from '../api/problem.ts';
+import { messageOf, storageUnavailable } from '../host/problems.ts';
 import type { AccessLimits } from './limits.ts';
 import type { Scope } from './scopes.ts';
 
@@ -188,8 +190,29 @@ export class AccessStore {
   }
 
   // ------------------------------------------------------------------------------------------------ changes
+  //
+  // Each is one write, and known here only after the file has it. Where it cannot be written each throws a ProblemError,
+  // `storage-unavailable`, and nothing has changed.
 
   addToken(token: TokenRecord): void {
+    this.insertToken(token);
+    this.tokenById.set(token.id, token);
+    this.tokensEver = true;
+  }
+
+  /** Both or neither: a token beside another one, which ends then. */
+  replaceToken(token: TokenRecord, old: TokenRecord, oldExpiresMs: number): void {
+    // No later than it would end anyway.
+    const expiresMs = Math.min(oldExpiresMs, old.expiresMs ?? oldExpiresMs);
+    this.inOneWrite(() => {
+      this.insertToken(token);
+      this.run('UPDATE tokens SET expiresMs = ? WHERE id = ?', expiresMs, old.id);
+    });
+    this.tokenById.set(token.id, token);
+    this.tokenById.set(old.id, { ...old, expiresMs });
+  }
+
+  private insertToken(token: TokenRecord): void {
     const { id, hash, name, principal, scope, createdMs, expiresMs, revokedMs, lastUsedMs, limits, replaces } = token;
     const values = [id, hash, name, principal, scope, createdMs, expiresMs, revokedMs, lastUsedMs];
     this.run(
@@ -198,15 +221,6 @@ export class AccessStore {
       JSON.stringify(limits),
       replaces,
     );
-    this.tokenById.set(id, token);
-    this.tokensEver = true;
-  }
-
-  /** No later than it would end anyway. */
-  endToken(token: TokenRecord, expiresMs: number): void {
-    const ends = Math.min(expiresMs, token.expiresMs ?? expiresMs);
-    this.run('UPDATE tokens SET expiresMs = ? WHERE id = ?', ends, token.id);
-    this.tokenById.set(token.id, { ...token, expiresMs: ends });
   }
 
   revokeToken(token: TokenRecord, revokedMs: number): void {
@@ -302,19 +316,29 @@ export class AccessStore {
   }
 
   private run(sql: string, ...values: (string | number | null | Uint8Array)[]): void {
-    this.database.prepare(sql).run(...values);
+    try {
+      this.database.prepare(sql).run(...values);
+    } catch (error) {
+      throw unwritten(error);
+    }
   }
 
   private inOneWrite(write: () => void): void {
-    this.database.exec('BEGIN IMMEDIATE');
     try {
+      this.database.exec('BEGIN IMMEDIATE');
       write();
       this.database.exec('COMMIT');
     } catch (error) {
-      this.database.exec('ROLLBACK');
-      throw error;
+      // SQLite has rolled back already where it had to, as on a full disk.
+      if (this.database.isTransaction) this.database.exec('ROLLBACK');
+      throw unwritten(error);
     }
   }
+}
+
+/** A full disk, one that may only be read, or another process that does not let go of the file. */
+function unwritten(error: unknown): ProblemError {
+  return error instanceof ProblemError ? error : new ProblemError(storageUnavailable(messageOf(error)));
 }
 
 function tokenOf(row: Row): TokenRecord {

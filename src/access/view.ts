@@ -62,17 +62,22 @@ export class SessionView implements SessionHost {
   async create(input: SessionInput): Promise<Reply<SessionDocument>> {
     const { principal, limits } = this.who;
     const { making } = this.control;
-    const begun = making.get(principal) ?? 0;
-    const used = this.host.countOf(principal) + begun;
-    if (limits.sessions > 0 && used >= limits.sessions) return refuse(tooMany('sessions', limits.sessions, used));
-    making.set(principal, begun + 1);
+    let admitted = false;
+    const admit = (): HostProblem | null => {
+      const begun = making.get(principal) ?? 0;
+      const used = this.host.countOf(principal) + begun;
+      if (limits.sessions > 0 && used >= limits.sessions) return tooMany('sessions', limits.sessions, used);
+      making.set(principal, begun + 1);
+      admitted = true;
+      return null;
+    };
     try {
-      const reply = await this.host.create(input, principal);
+      const reply = await this.host.create(input, principal, admit);
       if (reply.ok || reply.problem.code !== 'too-many-sessions') return reply;
       // The host's own words count the sessions of all.
       return refuse({ ...reply.problem, detail: 'The server holds as many sessions as it may.' });
     } finally {
-      const left = making.get(principal)! - 1;
+      const left = (making.get(principal) ?? 0) - (admitted ? 1 : 0);
       if (left === 0) making.delete(principal);
       else making.set(principal, left);
     }
@@ -122,12 +127,13 @@ export class SessionView implements SessionHost {
     const { subject, limits } = this.who;
     if (limits.runs === 0) return host.startRun(id, request);
     const { slot, used } = await control.runs.take(host, subject, id, limits.runs);
-    if (slot === null) return refuse(tooMany('runs', limits.runs, used));
+    // What an earlier request with the same key has started is told all the same.
+    if (slot === null) return host.startRun(id, request, tooMany('runs', limits.runs, used));
     let begun = false;
     try {
       const reply = await host.startRun(id, request);
       begun = reply.ok;
-      if (reply.ok) control.runs.started(slot, reply.value.id);
+      if (reply.ok) control.runs.started(subject, slot, reply.value.id);
       return reply;
     } finally {
       if (!begun) control.runs.release(subject, slot);

@@ -117,8 +117,12 @@ export interface OpsResume {
 export interface SessionHost {
   /** Resolves and checks the spec and changes nothing: the resolved spec, whose `policy` says too what would be in force. */
   validate(input: SessionInput, owner?: string): Promise<Reply>;
-  /** @param owner principal, kept with the session for good; `local` when absent. Names are unique within an owner. */
-  create(input: SessionInput, owner?: string): Promise<Reply<SessionDocument>>;
+  /**
+   * @param owner principal, kept with the session for good; `local` when absent. Names are unique within an owner.
+   * @param admit why whoever asks may not have another one, or null; called at once, and not for what was made by an earlier request
+   *   with the same key
+   */
+  create(input: SessionInput, owner?: string, admit?: () => HostProblem | null): Promise<Reply<SessionDocument>>;
   /** @param shows whether a session, by its id, is on the list at all; all are when absent */
   list(
     page: { limit?: number; cursor?: string },
@@ -135,7 +139,8 @@ export interface SessionHost {
   apply(session: string, operation: Operation): Promise<Reply>;
   read(session: string, reading: Reading): Promise<Reply>;
 
-  startRun(session: string, request: RunRequest): Promise<Reply<RunDocument>>;
+  /** @param refusal why whoever asks may not start one: the answer, unless an earlier request with the same key has started it */
+  startRun(session: string, request: RunRequest, refusal?: HostProblem | null): Promise<Reply<RunDocument>>;
   listRuns(
     session: string,
     page: { limit?: number; cursor?: string },

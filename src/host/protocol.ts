@@ -78,7 +78,7 @@ export type CallBody =
   | { kind: 'read'; session: string; reading: Reading }
   | { kind: 'reset'; session: string; retry: KeyMark | null }
   | { kind: 'delete'; session: string }
-  | { kind: 'run-start'; session: string; request: RunRequest; retry: KeyMark | null }
+  | { kind: 'run-start'; session: string; request: RunRequest; retry: KeyMark | null; refusal: HostProblem | null }
   | { kind: 'run-list'; session: string; limit: number; after: number }
   | { kind: 'run-get'; session: string; run: string }
   | { kind: 'run-delete'; session: string; run: string }

@@ -234,13 +234,18 @@ class WorkerHost implements SessionHost {
     return { code: 'too-many-sessions', detail };
   }
 
-  async create(input: SessionInput, owner: string = LOCAL_OWNER): Promise<Reply<SessionDocument>> {
+  async create(
+    input: SessionInput,
+    owner: string = LOCAL_OWNER,
+    admit: () => HostProblem | null = () => null,
+  ): Promise<Reply<SessionDocument>> {
     const retry = currentRetry();
     const earlier = retry === null ? null : this.createdBefore(retry);
     if (earlier !== null) return earlier;
     const handle = this.place();
     const name = textOf(input.name);
-    const refusal = this.refuseNew(handle) ?? this.registry.refuseName(name, null, owner) ?? this.refuseAnother();
+    const refusal =
+      this.refuseNew(handle) ?? this.registry.refuseName(name, null, owner) ?? this.refuseAnother() ?? admit();
     if (refusal !== null || handle === null) return refuse(refusal!);
     const id = newSessionId();
     this.registry.takeName(owner, name, null);
@@ -452,8 +457,8 @@ class WorkerHost implements SessionHost {
     return this.askBy(session, (id) => ({ kind: 'read', session: id, reading }));
   }
 
-  startRun(session: string, request: RunRequest): Promise<Reply<RunDocument>> {
-    return this.changeBy(session, (id, retry) => ({ kind: 'run-start', session: id, request, retry }));
+  startRun(session: string, request: RunRequest, refusal: HostProblem | null = null): Promise<Reply<RunDocument>> {
+    return this.changeBy(session, (id, retry) => ({ kind: 'run-start', session: id, request, retry, refusal }));
   }
 
   async listRuns(

@@ -31,7 +31,7 @@ import {
   sessionFailed,
   sessionNotFound,
 } from './problems.ts';
-import type { FromWorker, SessionStatus, WorkerSettings } from './protocol.ts';
+import type { Call, FromWorker, SessionStatus, WorkerSettings } from './protocol.ts';
 import type { Revived } from './replay.ts';
 import type { KeyMark } from './retry.ts';
 import { endRun, type RunRecord, RunRecords, resultOf, runId, startRun } from './run-records.ts';
@@ -67,7 +67,14 @@ export interface Surroundings {
 /** A mutation that waits for its turn; `call` is the number by which the main thread may withdraw it. */
 type Write =
   | { kind: 'apply'; call: number; operation: Operation; retry: KeyMark | null; answer: Answer }
-  | { kind: 'run'; call: number; request: RunRequest; retry: KeyMark | null; answer: Answer }
+  | {
+      kind: 'run';
+      call: number;
+      request: RunRequest;
+      retry: KeyMark | null;
+      refusal: HostProblem | null;
+      answer: Answer;
+    }
   | { kind: 'reset'; call: number; retry: KeyMark | null; answer: Answer };
 
 export class Session implements TurnTaker, FrameSource, LineWriter {
@@ -202,8 +209,8 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     this.write({ kind: 'apply', call, operation, retry, answer });
   }
 
-  startRun(call: number, request: RunRequest, retry: KeyMark | null, answer: Answer): void {
-    this.write({ kind: 'run', call, request, retry, answer });
+  startRun({ call, request, retry, refusal }: Call & { kind: 'run-start' }, answer: Answer): void {
+    this.write({ kind: 'run', call, request, retry, refusal, answer });
   }
 
   reset(call: number, retry: KeyMark | null, answer: Answer): void {
@@ -229,7 +236,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
       answer(told);
       return;
     }
-    const refusal = this.refusal();
+    const refusal = this.refusal() ?? (write.kind === 'run' ? write.refusal : null);
     if (refusal !== null) {
       answer(refuse(refusal));
       return;

@@ -135,11 +135,17 @@ export class Waker {
     this.recovering.delete(entry);
   }
 
-  /** Back into its journal, unless it is in the middle of something. */
+  /**
+   * Back into its journal, unless it is in the middle of something. However long the worker takes to say which: it may have put the
+   * session to rest by then, and who thought it awake would find nobody there.
+   */
   private rest(entry: Entry): void {
     const { handle, id: session } = entry;
     if (handle === null) return;
-    const resting = handle.ask<RestedSession>({ kind: 'rest', session }).then(async (reply) => {
+    const answered = new Promise<Reply<RestedSession>>((resolve) => {
+      handle.callWithoutLimit<RestedSession>({ kind: 'rest', session }, resolve);
+    });
+    const resting = answered.then(async (reply) => {
       if (!reply.ok || reply.value.status === null) return;
       await this.rested(entry, reply.value.status);
       handle.sessions.delete(session);
@@ -147,6 +153,8 @@ export class Waker {
     });
     entry.moving = resting.finally(() => {
       entry.moving = null;
+      // Its worker died meanwhile.
+      if (this.recovering.has(entry)) this.next();
     });
   }
 

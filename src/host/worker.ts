@@ -128,7 +128,7 @@ function carryOut(message: Call, answer: (reply: Reply<unknown>) => void): void 
       answer({ ok: true, value: { id: session.id } });
       return;
     case 'run-start':
-      session.startRun(message.call, message.request, message.retry, answer);
+      session.startRun(message, answer);
       return;
     case 'run-list':
       answer(session.listRuns(message.after, message.limit));

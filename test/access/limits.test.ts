@@ -125,6 +125,34 @@ test('runs that have not ended have a limit, over all sessions; one that ends ma
   assert.equal((await alice('POST', `/v1/sessions/${ids[1]}/runs`, { forNs: 1_000_000 })).status, 202);
 });
 
+test('a retry is told what the first request was told, though its principal has reached the number meanwhile', async (context) => {
+  const settings = { limits: { sessions: 1, runs: 1 } };
+  const server = await startGuarded(context, { settings });
+  const { text } = server.token({ name: 'alice' });
+  const spec = { devices: [{ name: 'nic0', kind: 'nic' }], workloads: [{ kind: 'nic-rx', device: 'nic0' }] };
+  const key = (name: string) => ({ 'idempotency-key': name });
+  const first = await server.as(text)('POST', '/v1/sessions', spec, key('a'));
+  const runs = `/v1/sessions/${first.body.id}/runs`;
+  const begun = await server.as(text)('POST', runs, { forNs: 3_600_000_000_000 }, key('b'));
+  assert.deepEqual([first.status, begun.status], [201, 202]);
+  // Another server in front of the same sessions, as after a restart: it has seen neither request.
+  const again = await startGuarded(context, { settings, folder: server.folder });
+  const alice = again.as(text);
+  const retried = await alice('POST', '/v1/sessions', spec, key('a'));
+  assert.deepEqual([retried.status, retried.body.id], [201, first.body.id]);
+  assert.equal(retried.headers['idempotency-replayed'], 'true');
+  assert.equal((await alice('POST', '/v1/sessions', spec, key('c'))).body.code, 'too-many-sessions');
+  const other = await server.as(server.token({ name: 'bob' }).text)('POST', '/v1/sessions', spec);
+  await again.as(text)('POST', runs, { forNs: 3_600_000_000_000 }, key('b'));
+  for (let i = 0; i < 2; i++) {
+    // Counted once, however often it is told.
+    const { status, body } = await alice('POST', runs, { forNs: 3_600_000_000_000 }, key('b'));
+    assert.deepEqual([status, body.id], [202, begun.body.id]);
+  }
+  assert.equal((await alice('GET', '/v1/whoami')).body.used.runs, 1);
+  assert.equal(other.status, 201);
+});
+
 test('operations beyond the rate wait, and all of them are carried out', async (context) => {
   const server = await startGuarded(context, { clockStands: true });
   const alice = server.as(server.token({ name: 'alice', limits: { opsPerSecond: 40, requestsPerSecond: 0 } }).text);

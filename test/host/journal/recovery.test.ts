@@ -382,3 +382,22 @@ describe('what cannot be had again', () => {
     assert.match(reply.problem.detail, /does not lead to the state/);
   });
 });
+
+test('a session whose worker takes long to put it to rest is not lost sight of', async (t) => {
+  const limits = { callTimeoutMs: 300, idleMs: 1 };
+  const host = await hostOn(t, folderFor(t), { simulatorModule: FAKE, limits });
+  await accepted(host.create({ name: 'slow', fake: { suspensions: 1, resumeMs: 1600 } }));
+  const { id } = await accepted(host.create({ name: 'left' }));
+  // While the worker is at it, the host looks twice whether calls have waited too long.
+  await host.apply('slow', { op: 'advance', ns: LONG_NS });
+  const stateOf = async (): Promise<string> =>
+    (await accepted(host.list({}))).items.find((session) => session.id === id)!.state;
+  await until('it rests', async () => (await stateOf()) === 'hibernated');
+  let told: string | null = null;
+  await until('the worker has time for it', async () => {
+    const reply = await host.apply('left', { op: 'advance', ns: 1 });
+    told = reply.ok ? null : reply.problem.code;
+    return told !== 'session-recovering' && told !== 'timeout';
+  });
+  assert.equal(told, null);
+});
