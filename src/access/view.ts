@@ -14,6 +14,7 @@ import type {
   OpsOptions,
   Reply,
   RunDocument,
+  SessionChange,
   SessionDocument,
   SessionHost,
   SessionInput,
@@ -83,11 +84,11 @@ export class SessionView implements SessionHost {
     }
   }
 
-  async list({ limit, cursor }: { limit?: number; cursor?: string }): Promise<Reply<SessionsPage>> {
+  async list({ cursor, ...asked }: Parameters<SessionHost['list']>[0]): Promise<Reply<SessionsPage>> {
     const { control, who } = this;
     const after = cursor === undefined ? undefined : control.cursors.open(cursor);
     if (after === null) return refuse(invalidCursor(cursor!));
-    const page = { ...(limit === undefined ? {} : { limit }), ...(after === undefined ? {} : { cursor: after }) };
+    const page = { ...asked, ...(after === undefined ? {} : { cursor: after }) };
     const reply = await this.host.list(page, (session) => control.may(who, session, 'see'));
     if (!reply.ok) return reply;
     const { items, nextCursor } = reply.value;
@@ -99,7 +100,7 @@ export class SessionView implements SessionHost {
   async get(session: string): Promise<Reply<SessionDocument>> {
     return this.shown(await this.with(session, 'see', (id) => this.host.get(id)));
   }
-  rename(session: string, change: { name?: string; title?: string }): Promise<Reply<SessionDocument>> {
+  rename(session: string, change: SessionChange): Promise<Reply<SessionDocument>> {
     return this.with(session, 'own', (id) => this.host.rename(id, change));
   }
   delete(session: string): Promise<Reply<{ id: string }>> {
@@ -140,7 +141,7 @@ export class SessionView implements SessionHost {
     }
   }
 
-  listRuns(session: string, page: { limit?: number; cursor?: string }): ReturnType<SessionHost['listRuns']> {
+  listRuns(session: string, page: Parameters<SessionHost['listRuns']>[1]): ReturnType<SessionHost['listRuns']> {
     return this.with(session, 'read', (id) => this.host.listRuns(id, page));
   }
   getRun(session: string, run: string): Promise<Reply<RunDocument>> {

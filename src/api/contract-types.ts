@@ -215,6 +215,10 @@ export type KernelCommandLine = string;
  */
 export type Preset = 'thread-2008' | 'rcache-today' | 'rcache-2016';
 /**
+ * The instant at which the session is deleted by itself, streams and all, as by DELETE; null for never. It has to lie in the future. No part of the simulation.
+ */
+export type ExpiresAt = string | null;
+/**
  * Of every random stream of the session.
  */
 export type Seed = number;
@@ -594,6 +598,7 @@ export interface SessionInput {
   preset?: Preset;
   name?: Name;
   title?: Title;
+  expiresAt?: ExpiresAt;
   seed?: Seed;
   machine?: Machine;
   iommu?: Iommu;
@@ -962,6 +967,10 @@ export interface Session {
    * Wall clock.
    */
   createdAt: string;
+  /**
+   * Wall clock; absent when it is kept until it is deleted.
+   */
+  expiresAt?: string;
   timeNs: TimeNs;
   /**
    * Simulated time, exact, in picoseconds.
@@ -990,6 +999,7 @@ export interface SessionPage {
 export interface SessionChange {
   name?: Name;
   title?: Title;
+  expiresAt?: ExpiresAt;
 }
 export interface Tenant {
   id: Id;

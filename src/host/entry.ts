@@ -16,6 +16,8 @@ export interface Entry {
   name: string | undefined;
   title: string | undefined;
   createdAt: string;
+  /** ISO 8601; null: kept until it is deleted. */
+  expiresAt: string | null;
   /** The `Idempotency-Key` under which it was created. */
   made: KeyMark | null;
   coreVersion: string;
@@ -55,6 +57,7 @@ export function newEntry(
   made: KeyMark | null,
   handle: WorkerHandle,
   created: CreatedSession,
+  expiresAt: string | null,
 ): Entry {
   const { spec, coreVersion, ...status } = created;
   return {
@@ -65,6 +68,7 @@ export function newEntry(
     name: textOf(spec.name),
     title: textOf(spec.title),
     createdAt: new Date().toISOString(),
+    expiresAt,
     made,
     coreVersion,
     epoch: newEpoch(),
@@ -81,7 +85,20 @@ export function newEntry(
 }
 
 export function storedEntry(stored: StoredSession): Entry {
-  const { id, number, owner, name, title, createdAt, made = null, coreVersion, spec, rest, damage } = stored;
+  const {
+    id,
+    number,
+    owner,
+    name,
+    title,
+    createdAt,
+    expiresAt = null,
+    made = null,
+    coreVersion,
+    spec,
+    rest,
+    damage,
+  } = stored;
   const failure = damage === null ? null : { code: 'session-lost', detail: damage };
   return {
     id,
@@ -91,6 +108,7 @@ export function storedEntry(stored: StoredSession): Entry {
     name,
     title,
     createdAt,
+    expiresAt,
     made,
     coreVersion,
     epoch: newEpoch(),
@@ -107,7 +125,7 @@ export function storedEntry(stored: StoredSession): Entry {
 }
 
 export function rowOf(entry: Entry): SessionRow {
-  const { number, id, owner, name, title, createdAt, made, coreVersion, spec } = entry;
+  const { number, id, owner, name, title, createdAt, expiresAt, made, coreVersion, spec } = entry;
   return {
     number,
     id,
@@ -115,17 +133,25 @@ export function rowOf(entry: Entry): SessionRow {
     ...(name === undefined ? {} : { name }),
     ...(title === undefined ? {} : { title }),
     createdAt,
+    ...(expiresAt === null ? {} : { expiresAt }),
     coreVersion,
     spec,
     ...(made === null ? {} : { made }),
   };
 }
 
+/** @param awake how it is if it is in a worker */
+export function stateOf({ failure, handle, moving, state }: Entry, awake: SessionState = state): SessionState {
+  if (failure !== null) return 'failed';
+  if (moving !== null) return 'recovering';
+  return handle === null ? 'hibernated' : awake;
+}
+
 export function documentOf(entry: Entry): SessionDocument {
-  const { id, owner, name, title, createdAt, status, spec, failure, handle, moving, current } = entry;
+  const { id, owner, name, title, createdAt, expiresAt, status, spec, failure, handle, moving, current } = entry;
   const { timeNs, timePs, operations, policy } = status;
   const resting = handle === null && moving === null;
-  const state = failure !== null ? 'failed' : resting ? 'hibernated' : moving !== null ? 'recovering' : status.state;
+  const state = stateOf(entry, status.state);
   const known = failure === null && (!resting || current);
   return {
     id,
@@ -134,6 +160,7 @@ export function documentOf(entry: Entry): SessionDocument {
     owner,
     state,
     createdAt,
+    ...(expiresAt === null ? {} : { expiresAt }),
     timeNs,
     timePs,
     digest: known ? status.digest : null,

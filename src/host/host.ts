@@ -5,6 +5,7 @@
  */
 import type { Operation, RunRequest } from '../core/operations.ts';
 import type { Reading } from '../core/reading.ts';
+import type { SessionFilter } from './session-filter.ts';
 
 /** A reason in the edge's terms; `src/api/errors.ts` has status and title for each `code`. */
 export interface HostProblem {
@@ -23,8 +24,18 @@ export type Reply<T = Record<string, unknown>> =
   | { ok: true; value: T; replayed?: true }
   | { ok: false; problem: HostProblem; replayed?: true };
 
-/** What `POST /v1/sessions` carries: a partial spec, with `preset` or without. Checked against the contract before. */
+/**
+ * What `POST /v1/sessions` carries: a partial spec, with `preset` or without, and `expiresAt`, which is the host's. Checked against the
+ * contract before.
+ */
 export type SessionInput = Record<string, unknown>;
+
+/** `expiresAt` null: never. */
+export interface SessionChange {
+  name?: string;
+  title?: string;
+  expiresAt?: string | null;
+}
 
 export type SessionState = 'idle' | 'running' | 'recovering' | 'hibernated' | 'failed';
 
@@ -37,6 +48,8 @@ export interface SessionDocument {
   state: SessionState;
   /** ISO 8601, wall clock. */
   createdAt: string;
+  /** When it is deleted by itself; absent: never. */
+  expiresAt?: string;
   /** Simulated time, whole nanoseconds, rounded down; exact picoseconds as a decimal string. */
   timeNs: number;
   timePs: string;
@@ -125,12 +138,12 @@ export interface SessionHost {
   create(input: SessionInput, owner?: string, admit?: () => HostProblem | null): Promise<Reply<SessionDocument>>;
   /** @param shows whether a session, by its id, is on the list at all; all are when absent */
   list(
-    page: { limit?: number; cursor?: string },
+    page: { limit?: number; cursor?: string; filter?: SessionFilter },
     shows?: (session: string) => boolean,
   ): Promise<Reply<{ items: SessionDocument[]; nextCursor?: string }>>;
   /** `session` is an id, here and below, or the name of a session of `local`; other owners' names: see `resolve`. */
   get(session: string): Promise<Reply<SessionDocument>>;
-  rename(session: string, change: { name?: string; title?: string }): Promise<Reply<SessionDocument>>;
+  rename(session: string, change: SessionChange): Promise<Reply<SessionDocument>>;
   /** An active run is cancelled first. */
   delete(session: string): Promise<Reply<{ id: string }>>;
   reset(session: string): Promise<Reply<SessionDocument>>;
@@ -143,7 +156,7 @@ export interface SessionHost {
   startRun(session: string, request: RunRequest, refusal?: HostProblem | null): Promise<Reply<RunDocument>>;
   listRuns(
     session: string,
-    page: { limit?: number; cursor?: string },
+    page: { limit?: number; cursor?: string; state?: RunDocument['state'] },
   ): Promise<Reply<{ items: RunDocument[]; nextCursor?: string }>>;
   getRun(session: string, run: string): Promise<Reply<RunDocument>>;
   /** Of an active run: cancels it at a slice boundary and answers the time reached; of an ended one: removes the record. */

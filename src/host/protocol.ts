@@ -9,7 +9,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Operation, RunRequest } from '../core/operations.ts';
 import type { Reading } from '../core/reading.ts';
-import type { HostProblem, OpsResume, Reply, SessionFrame, SessionState } from './host.ts';
+import type { HostProblem, OpsResume, Reply, RunDocument, SessionFrame, SessionState } from './host.ts';
 import type { KeyMark } from './retry.ts';
 
 /** What a worker is started with (`workerData`). All times in milliseconds of wall time. */
@@ -79,7 +79,7 @@ export type CallBody =
   | { kind: 'reset'; session: string; retry: KeyMark | null }
   | { kind: 'delete'; session: string }
   | { kind: 'run-start'; session: string; request: RunRequest; retry: KeyMark | null; refusal: HostProblem | null }
-  | { kind: 'run-list'; session: string; limit: number; after: number }
+  | { kind: 'run-list'; session: string; limit: number; after: number; state: RunDocument['state'] | null }
   | { kind: 'run-get'; session: string; run: string }
   | { kind: 'run-delete'; session: string; run: string }
   | {

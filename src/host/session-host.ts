@@ -7,6 +7,7 @@ import type { Operation, RunRequest } from '../core/operations.ts';
 import type { Reading } from '../core/reading.ts';
 import { tuneCompiler } from './compiler.ts';
 import { documentOf, type Entry, newEntry, rowOf, storedEntry } from './entry.ts';
+import { Expiry, instantOf, refuseExpiry } from './expiry.ts';
 import type {
   AnsweredLines,
   FrameListener,
@@ -15,6 +16,7 @@ import type {
   OpsOptions,
   Reply,
   RunDocument,
+  SessionChange,
   SessionDocument,
   SessionFrame,
   SessionHost,
@@ -31,6 +33,7 @@ import { invalidCursor, refuse, sessionFailed, sessionNotFound, shuttingDown, st
 import type { CallBody, CreatedSession, RestedSession, SessionStatus, WorkerSettings } from './protocol.ts';
 import { Registry } from './registry.ts';
 import { currentRetry, type KeyMark, markOf, type Retry } from './retry.ts';
+import { matcherOf, type SessionFilter } from './session-filter.ts';
 import { Waker } from './waker.ts';
 import { within } from './within.ts';
 import { type HeapLimits, type WorkerEvents, WorkerHandle } from './worker-handle.ts';
@@ -104,6 +107,7 @@ class WorkerHost implements SessionHost {
   private readonly journal: Journal | null;
   private readonly storeTrouble: StoreTrouble;
   private readonly waker: Waker | null;
+  private readonly expiry: Expiry;
   private readonly heap: HeapLimits;
   private readonly logger: HostLogger;
   /** [index]: the worker in that place now. */
@@ -127,6 +131,7 @@ class WorkerHost implements SessionHost {
     this.journal = journal;
     this.storeTrouble = storeTrouble;
     storeTrouble.logger = this.logger;
+    this.expiry = new Expiry({ expire: (entry) => this.expireSession(entry), nowMs: Date.now });
     this.waker = journal === null ? null : this.takeUp(journal);
     const workers = Math.max(1, options.workers ?? availableParallelism() - 1);
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
@@ -156,6 +161,7 @@ class WorkerHost implements SessionHost {
     for (const stored of journal.sessions) {
       const entry = storedEntry(stored);
       this.registry.add(entry);
+      this.expiry.note(entry);
       if (entry.failure !== null)
         this.logger.error({ session: entry.id, reason: entry.failure.detail }, 'session lost');
     }
@@ -181,6 +187,7 @@ class WorkerHost implements SessionHost {
       throw new Error(`A session worker did not start: ${reason}`);
     }
     if (this.waker === null) return;
+    await this.expiry.sweep();
     // Those that were left as they are wait until they are touched.
     for (const entry of this.registry.values())
       if (!entry.current || entry.status.activeRun !== null) this.waker.recover(entry);
@@ -215,9 +222,12 @@ class WorkerHost implements SessionHost {
     return best;
   }
 
-  async validate(input: SessionInput, owner: string = LOCAL_OWNER): Promise<Reply> {
+  async validate({ expiresAt, ...input }: SessionInput, owner: string = LOCAL_OWNER): Promise<Reply> {
     const handle = this.place();
-    const refusal = this.refuseNew(handle) ?? this.registry.refuseName(textOf(input.name), null, owner);
+    const refusal =
+      this.refuseNew(handle) ??
+      this.registry.refuseName(textOf(input.name), null, owner) ??
+      refuseExpiry(expiresAt as SessionChange['expiresAt'], Date.now());
     return refusal === null ? handle!.ask({ kind: 'validate', input }) : refuse(refusal);
   }
 
@@ -235,7 +245,7 @@ class WorkerHost implements SessionHost {
   }
 
   async create(
-    input: SessionInput,
+    { expiresAt, ...input }: SessionInput,
     owner: string = LOCAL_OWNER,
     admit: () => HostProblem | null = () => null,
   ): Promise<Reply<SessionDocument>> {
@@ -245,17 +255,22 @@ class WorkerHost implements SessionHost {
     const handle = this.place();
     const name = textOf(input.name);
     const refusal =
-      this.refuseNew(handle) ?? this.registry.refuseName(name, null, owner) ?? this.refuseAnother() ?? admit();
+      this.refuseNew(handle) ??
+      this.registry.refuseName(name, null, owner) ??
+      refuseExpiry(expiresAt as SessionChange['expiresAt'], Date.now()) ??
+      this.refuseAnother() ??
+      admit();
     if (refusal !== null || handle === null) return refuse(refusal!);
     const id = newSessionId();
     this.registry.takeName(owner, name, null);
     handle.sessions.add(id);
     this.underConstruction++;
     try {
-      const built = await this.build(id, owner, markOf(retry), handle, input);
+      const built = await this.build(id, owner, markOf(retry), handle, input, kept(expiresAt));
       const problem = built.ok ? await this.keep(built.value) : built.problem;
       if (built.ok && problem === null) {
         this.registry.add(built.value);
+        this.expiry.note(built.value);
         return { ok: true, value: documentOf(built.value) };
       }
       this.registry.remove(id);
@@ -290,6 +305,7 @@ class WorkerHost implements SessionHost {
     made: KeyMark | null,
     handle: WorkerHandle,
     input: SessionInput,
+    expiresAt: string | null,
   ): Promise<Reply<Entry>> {
     const number = this.registry.nextNumber();
     return new Promise((resolve) => {
@@ -298,7 +314,7 @@ class WorkerHost implements SessionHost {
           resolve(reply);
           return;
         }
-        const entry = newEntry(id, number, owner, made, handle, reply.value);
+        const entry = newEntry(id, number, owner, made, handle, reply.value, expiresAt);
         this.registry.conceive(entry);
         this.tell((listener) => listener.epoch(id, entry.epoch));
         resolve({ ok: true, value: entry });
@@ -314,13 +330,17 @@ class WorkerHost implements SessionHost {
   }
 
   async list(
-    page: { limit?: number; cursor?: string },
+    page: { limit?: number; cursor?: string; filter?: SessionFilter },
     shows: (session: string) => boolean = () => true,
   ): Promise<Reply<{ items: SessionDocument[]; nextCursor?: string }>> {
     const after = decodeCursor(page.cursor);
     if (after === null) return refuse(invalidCursor(page.cursor!));
-    const { entries, more } = this.registry.page(after, pageLimit(page.limit), shows);
-    const items = await this.documents(entries);
+    const matches = matcherOf(page.filter ?? {});
+    const isShown = (entry: Entry): boolean => matches(entry) && shows(entry.id);
+    const { entries, more } = this.registry.page(after, pageLimit(page.limit), isShown);
+    const state = page.filter?.state;
+    // It may have become another one while its worker was asked.
+    const items = (await this.documents(entries)).filter((document) => state === undefined || document.state === state);
     return { ok: true, value: more ? { items, nextCursor: encodeCursor(entries.at(-1)!.number) } : { items } };
   }
 
@@ -383,24 +403,27 @@ class WorkerHost implements SessionHost {
     return entry === undefined ? refuse(sessionNotFound(session)) : this.documentNow(entry);
   }
 
-  async rename(session: string, change: { name?: string; title?: string }): Promise<Reply<SessionDocument>> {
+  async rename(session: string, change: SessionChange): Promise<Reply<SessionDocument>> {
     const entry = this.registry.find(session);
     if (entry === undefined) return refuse(sessionNotFound(session));
     const { name = entry.name, title = entry.title } = change;
-    const refusal = this.registry.refuseName(change.name, entry.id, entry.owner);
+    const expiresAt = change.expiresAt === undefined ? entry.expiresAt : kept(change.expiresAt);
+    const refusal =
+      this.registry.refuseName(change.name, entry.id, entry.owner) ?? refuseExpiry(change.expiresAt, Date.now());
     if (refusal !== null) return refuse(refusal);
     const before = entry.name;
     // At once, so that nobody else takes it meanwhile.
     this.registry.takeName(entry.owner, name, entry.id);
     const spec = { ...entry.spec, ...(name === undefined ? {} : { name }), ...(title === undefined ? {} : { title }) };
-    const renamed: Entry = { ...entry, name, title, spec };
+    const renamed: Entry = { ...entry, name, title, spec, expiresAt };
     const failure = (await this.journal?.write({ do: 'change', session: rowOf(renamed) })) ?? null;
     if (failure !== null) {
       if (name !== before) this.registry.releaseName(entry.owner, name);
       return refuse(storageUnavailable(failure));
     }
     if (before !== name) this.registry.releaseName(entry.owner, before);
-    Object.assign(entry, { name, title, spec });
+    Object.assign(entry, { name, title, spec, expiresAt });
+    if (this.registry.entries.get(entry.id) === entry) this.expiry.note(entry);
     return this.documentNow(entry);
   }
 
@@ -416,6 +439,7 @@ class WorkerHost implements SessionHost {
       return refuse(storageUnavailable(failure));
     }
     this.registry.releaseName(entry.owner, name);
+    this.expiry.forget(entry);
     this.waker?.forget(entry);
     if (entry.moving !== null) await entry.moving;
     const { handle } = entry;
@@ -423,6 +447,14 @@ class WorkerHost implements SessionHost {
     await handle?.ask({ kind: 'delete', session: id });
     this.tell((listener) => listener.deleted(id));
     return { ok: true, value: { id } };
+  }
+
+  /** @returns why it is still there, or null */
+  private async expireSession({ id, expiresAt }: Entry): Promise<HostProblem | null> {
+    const reply = await this.delete(id);
+    if (!reply.ok && reply.problem.code !== 'unknown-session') return reply.problem;
+    if (reply.ok) this.logger.info({ session: id, expiresAt }, 'session expired');
+    return null;
   }
 
   async reset(session: string): Promise<Reply<SessionDocument>> {
@@ -463,7 +495,7 @@ class WorkerHost implements SessionHost {
 
   async listRuns(
     session: string,
-    page: { limit?: number; cursor?: string },
+    page: { limit?: number; cursor?: string; state?: RunDocument['state'] },
   ): Promise<Reply<{ items: RunDocument[]; nextCursor?: string }>> {
     const entry = this.registry.find(session);
     if (entry === undefined) return refuse(sessionNotFound(session));
@@ -475,6 +507,7 @@ class WorkerHost implements SessionHost {
       session: entry.id,
       limit,
       after,
+      state: page.state ?? null,
     });
     if (!reply.ok) return reply;
     const { items, last } = reply.value;
@@ -624,6 +657,7 @@ class WorkerHost implements SessionHost {
 
   private async shutDown(): Promise<void> {
     clearInterval(this.sweep);
+    this.expiry.stop();
     const farewells = this.handles.filter((handle) => handle.alive).map((handle) => this.partFrom(handle));
     await within(Promise.all(farewells), this.limits.closeMs);
     await Promise.all(this.handles.map((handle) => handle.terminate(shuttingDown())));
@@ -653,6 +687,11 @@ function noteReplay<T>(retry: Retry, reply: Reply<T>): Reply<T> {
 function memoryBytes(): number {
   const limit = process.constrainedMemory();
   return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+}
+
+/** An instant, checked before, as it is kept. */
+function kept(expiresAt: unknown): string | null {
+  return typeof expiresAt === 'string' ? instantOf(expiresAt) : null;
 }
 
 function textOf(value: unknown): string | undefined {

@@ -432,8 +432,16 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     return document;
   }
 
-  listRuns(after: number, limit: number): Reply<unknown> {
-    const page = this.runs.page(after, limit + 1);
+  listRuns({
+    after,
+    limit,
+    state,
+  }: {
+    after: number;
+    limit: number;
+    state: RunDocument['state'] | null;
+  }): Reply<unknown> {
+    const page = this.runs.page(after, limit + 1, state);
     const last = page.length > limit ? page[limit - 1]!.number : null;
     return { ok: true, value: { items: page.slice(0, limit).map((record) => this.runDocument(record, true)), last } };
   }

@@ -131,7 +131,7 @@ function carryOut(message: Call, answer: (reply: Reply<unknown>) => void): void 
       session.startRun(message, answer);
       return;
     case 'run-list':
-      answer(session.listRuns(message.after, message.limit));
+      answer(session.listRuns(message));
       return;
     case 'run-get':
       answer(session.getRun(message.run));

@@ -25,6 +25,8 @@ export interface SessionRow {
   title?: string;
   /** ISO 8601. */
   createdAt: string;
+  /** ISO 8601. */
+  expiresAt?: string;
   coreVersion: string;
   /** As resolved. */
   spec: Record<string, unknown>;
