@@ -44,6 +44,13 @@ export interface Config {
   maxSessions: number | null;
   maxStreams: number | null;
   maxRuns: number | null;
+  maxStoredMib: number | null;
+  maxComputeSeconds: number | null;
+  maxSessionComputeSeconds: number | null;
+  maxFrames: number | null;
+  maxMappings: number | null;
+  /** Not null: a session that grows without end takes its worker along, whoever asks. */
+  maxSessionMemoryMib: number;
   logLevel: LogLevel;
 }
 
@@ -202,6 +209,18 @@ const SETTINGS = {
   maxSessions: quota('max-sessions', 'sessions', '100'),
   maxStreams: quota('max-streams', 'open streams', '100'),
   maxRuns: quota('max-runs', 'unfinished runs', '16'),
+  maxStoredMib: quota('max-stored-mib', 'MiB on the disk, of all sessions', 'no limit'),
+  maxComputeSeconds: quota('max-compute-seconds', 'computing time an hour, of all sessions', 'no limit'),
+  maxSessionComputeSeconds: quota('max-session-compute-seconds', 'computing time an hour, of each session', 'no limit'),
+  maxFrames: quota('max-frames', 'page frames in use, of each session', 'no limit'),
+  maxMappings: quota('max-mappings', 'live mappings, of each session', 'no limit'),
+  maxSessionMemoryMib: {
+    flag: 'max-session-memory-mib',
+    argument: '<number>',
+    help: 'memory that what one session simulates may take, 0 for no limit; tokens may have their own (default: 1024)',
+    check: wholeNumber(0, LARGEST_QUOTA),
+    fallback: () => 1024,
+  } satisfies Setting<number>,
   logLevel: {
     flag: 'log-level',
     argument: '<level>',

@@ -88,6 +88,8 @@ export class AccessStore {
   /** Last uses that are not in the file yet: a write for each request would cost more than the request. */
   private readonly unsavedUses = new Map<string, number>();
   private tokensEver = false;
+  /** Rises with every change of a token. */
+  revision = 0;
 
   /** @param file path, or `:memory:` @throws when it cannot be used, or is of a later version */
   constructor(file: string) {
@@ -178,6 +180,7 @@ export class AccessStore {
       database.prepare(`SELECT * FROM ${table} ORDER BY createdMs, rowid`).all() as Row[];
     this.tokenById = new Map(rows('tokens').map((row) => [String(row.id), tokenOf(row)]));
     this.tokensEver ||= this.tokenById.size > 0;
+    this.revision++;
     this.grantsBySession = new Map();
     for (const row of rows('grants')) this.keepGrant(row as unknown as GrantRecord);
     this.linkById = new Map(rows('links').map((row) => [String(row.id), row as unknown as LinkRecord]));
@@ -196,7 +199,7 @@ export class AccessStore {
 
   addToken(token: TokenRecord): void {
     this.insertToken(token);
-    this.tokenById.set(token.id, token);
+    this.keepToken(token);
     this.tokensEver = true;
   }
 
@@ -208,8 +211,13 @@ export class AccessStore {
       this.insertToken(token);
       this.run('UPDATE tokens SET expiresMs = ? WHERE id = ?', expiresMs, old.id);
     });
+    this.keepToken(token);
+    this.keepToken({ ...old, expiresMs });
+  }
+
+  private keepToken(token: TokenRecord): void {
     this.tokenById.set(token.id, token);
-    this.tokenById.set(old.id, { ...old, expiresMs });
+    this.revision++;
   }
 
   private insertToken(token: TokenRecord): void {
@@ -225,7 +233,7 @@ export class AccessStore {
 
   revokeToken(token: TokenRecord, revokedMs: number): void {
     this.run('UPDATE tokens SET revokedMs = ? WHERE id = ?', revokedMs, token.id);
-    this.tokenById.set(token.id, { ...token, revokedMs });
+    this.keepToken({ ...token, revokedMs });
   }
 
   /** Forgets tokens that ended before `beforeMs`. */

@@ -19,9 +19,9 @@ import type {
   SessionHost,
   SessionInput,
 } from '../host/host.ts';
-import { invalidCursor, refuse } from '../host/problems.ts';
+import { invalidCursor, QUOTA_RETRY_SECONDS, refuse } from '../host/problems.ts';
+import type { OwnerQuotas } from '../host/quotas.ts';
 import type { AccessControl, Act } from './control.ts';
-import { QUOTA_RETRY_SECONDS } from './limits.ts';
 import { metered } from './metered-body.ts';
 import type { Who } from './who.ts';
 
@@ -203,6 +203,9 @@ export class SessionView implements SessionHost {
   countOf(owner: string): number {
     return owner === this.who.principal ? this.host.countOf(owner) : 0;
   }
+  storedBytesOf(owner: string): number {
+    return owner === this.who.principal ? this.host.storedBytesOf(owner) : 0;
+  }
   epochOf(session: string): string | null {
     return this.control.may(this.who, session, 'read') ? this.host.epochOf(session) : null;
   }
@@ -211,6 +214,9 @@ export class SessionView implements SessionHost {
 
   listen(_listener: FrameListener): void {
     throw new Error('the view of one principal has no frames of all sessions');
+  }
+  govern(_quotasOf: (owner: string) => Readonly<OwnerQuotas>): void {
+    throw new Error('the view of one principal sets no quotas');
   }
   status(): HostStatus {
     throw new Error('the view of one principal has no figures of all sessions');

@@ -990,7 +990,29 @@ export interface Session {
    * Id of the active run.
    */
   activeRun: string | null;
+  paused?: SessionPause;
+  /**
+   * What the server's disk keeps of it - spec, operations, images. It counts for the owner's `storedBytes`.
+   */
+  storedBytes?: number;
   [k: string]: unknown;
+}
+/**
+ * The session has used up a quota and does not go on: its run stands still, and changes are refused as `session-paused`. Reads, the stream, cancelling the run and deleting the session go on. Absent when it is not paused.
+ */
+export interface SessionPause {
+  /**
+   * Which one. `session-compute-seconds`, `compute-seconds`: computing time an hour, of the session, of all of its owner's. `frames`, `mappings`, `session-memory-bytes`: what its run has come to.
+   */
+  quota: {
+    name: 'session-compute-seconds' | 'compute-seconds' | 'frames' | 'mappings' | 'session-memory-bytes';
+    limit: Quantity;
+    used: Quantity;
+  };
+  /**
+   * Wall clock, when it goes on by itself; null - the run has to be cancelled, or the session deleted.
+   */
+  resumesAt: string | null;
 }
 export interface SessionPage {
   items: Session[];
@@ -2016,7 +2038,30 @@ export interface AccessLimits {
   sessions?: AccessLimit;
   streams?: AccessLimit;
   runs?: AccessLimit;
-  storedBytes?: AccessLimit;
+  /**
+   * On the server's disk, of all sessions owned. 0 is no limit.
+   */
+  storedBytes?: number;
+  /**
+   * Computing time an hour, of all sessions owned. 0 is no limit.
+   */
+  computeSeconds?: AccessLimit;
+  /**
+   * Computing time an hour, of each session owned. 0 is no limit.
+   */
+  sessionComputeSeconds?: AccessLimit;
+  /**
+   * Page frames in use, of each session owned. 0 is no limit.
+   */
+  frames?: AccessLimit;
+  /**
+   * Live mappings, of each session owned. 0 is no limit.
+   */
+  mappings?: AccessLimit;
+  /**
+   * The server's memory, of each session owned. 0 is no limit.
+   */
+  sessionMemoryMib?: AccessLimit;
 }
 export interface TokenInput {
   name: TokenName;
@@ -2091,6 +2136,7 @@ export interface WhoAmI {
      * Started and not known to have ended.
      */
     runs: Count;
+    storedBytes: Count;
   };
 }
 export interface GrantInput {

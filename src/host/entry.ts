@@ -1,8 +1,9 @@
 /** A session as the main thread knows it, and what is said of it without asking its worker. */
-import type { HostProblem, SessionDocument, SessionState } from './host.ts';
+import type { HostProblem, Pause, SessionDocument, SessionState } from './host.ts';
 import { newEpoch } from './ids.ts';
 import type { SessionRow, StoredSession } from './journal/database.ts';
 import type { CreatedSession, SessionStatus } from './protocol.ts';
+import type { Hold } from './quotas.ts';
 import type { KeyMark } from './retry.ts';
 import type { WorkerHandle } from './worker-handle.ts';
 
@@ -31,6 +32,10 @@ export interface Entry {
   current: boolean;
   /** On its way from its journal into a worker, or back; settles when it is there. */
   moving: Promise<unknown> | null;
+  /** What keeps it from going on, or from being changed, for want of something that all sessions of its owner share, or of time. */
+  hold: Hold | null;
+  /** In the journal. */
+  storedBytes: number;
   /** `ops` requests that are open. */
   openStreams: number;
   /** `performance.now()` of the last thing that was asked of it. */
@@ -48,6 +53,7 @@ const UNKNOWN: SessionStatus = {
   operations: 0,
   policy: {},
   activeRun: null,
+  paused: null,
 };
 
 export function newEntry(
@@ -78,6 +84,8 @@ export function newEntry(
     status,
     current: false,
     moving: null,
+    hold: null,
+    storedBytes: 0,
     openStreams: 0,
     touchedMs: performance.now(),
     deaths: 0,
@@ -97,6 +105,7 @@ export function storedEntry(stored: StoredSession): Entry {
     coreVersion,
     spec,
     rest,
+    bytes,
     damage,
   } = stored;
   const failure = damage === null ? null : { code: 'session-lost', detail: damage };
@@ -118,6 +127,8 @@ export function storedEntry(stored: StoredSession): Entry {
     status: (rest?.status as SessionStatus | undefined) ?? UNKNOWN,
     current: rest?.current === true,
     moving: null,
+    hold: null,
+    storedBytes: bytes,
     openStreams: 0,
     touchedMs: 0,
     deaths: 0,
@@ -148,7 +159,8 @@ export function stateOf({ failure, handle, moving, state }: Entry, awake: Sessio
 }
 
 export function documentOf(entry: Entry): SessionDocument {
-  const { id, owner, name, title, createdAt, expiresAt, status, spec, failure, handle, moving, current } = entry;
+  const { id, owner, name, title, createdAt, expiresAt, status, spec, failure, handle, moving, current, storedBytes } =
+    entry;
   const { timeNs, timePs, operations, policy } = status;
   const resting = handle === null && moving === null;
   const state = stateOf(entry, status.state);
@@ -168,7 +180,23 @@ export function documentOf(entry: Entry): SessionDocument {
     spec,
     policy,
     activeRun: failure === null ? status.activeRun : null,
+    ...pauseMember(pauseOf(entry)),
+    ...(storedBytes === 0 ? {} : { storedBytes }),
   };
+}
+
+/** What keeps it from going on, or null. That more may not be stored keeps it only from being changed. */
+export function pauseOf({ hold, status, handle, failure }: Entry): Pause | null {
+  if (failure !== null) return null;
+  if (hold !== null && hold.name !== 'stored-bytes') return hold;
+  return handle === null ? null : status.paused;
+}
+
+function pauseMember(pause: Pause | null): Pick<SessionDocument, 'paused'> {
+  if (pause === null) return {};
+  const { name, limit, used, resumesAtMs } = pause;
+  const resumesAt = resumesAtMs === null ? null : new Date(resumesAtMs).toISOString();
+  return { paused: { quota: { name, limit, used }, resumesAt } };
 }
 
 function textOf(value: unknown): string | undefined {

@@ -5,6 +5,7 @@
  */
 import type { Operation, RunRequest } from '../core/operations.ts';
 import type { Reading } from '../core/reading.ts';
+import type { OwnerQuotas } from './quotas.ts';
 import type { SessionFilter } from './session-filter.ts';
 
 /** A reason in the edge's terms; `src/api/errors.ts` has status and title for each `code`. */
@@ -29,6 +30,16 @@ export type Reply<T = Record<string, unknown>> =
  * contract before.
  */
 export type SessionInput = Record<string, unknown>;
+
+/** Why a session does not go on, though it is asked to. */
+export interface Pause {
+  /** Of the quota that was reached. */
+  name: string;
+  limit: number;
+  used: number;
+  /** Wall time at which it goes on by itself; null: when somebody does something about it. */
+  resumesAtMs: number | null;
+}
 
 /** `expiresAt` null: never. */
 export interface SessionChange {
@@ -61,6 +72,10 @@ export interface SessionDocument {
   /** What was asked for, what is in force, and why they differ where they do. */
   policy: Record<string, unknown>;
   activeRun: string | null;
+  /** Absent unless it is paused. `resumesAt`: ISO 8601; null: when somebody does something about it. */
+  paused?: { quota: { name: string; limit: number; used: number }; resumesAt: string | null };
+  /** Bytes that the server's disk keeps of it; absent where it keeps none of any. */
+  storedBytes?: number;
 }
 
 export interface RunDocument {
@@ -175,8 +190,11 @@ export interface SessionHost {
   resolve(session: string, owner?: string): string | null;
   /** Who owns a session, by id. */
   ownerOf(session: string): string | null;
-  /** How many sessions someone owns. */
+  /** How many sessions someone owns, and how many bytes are kept of them. */
   countOf(owner: string): number;
+  storedBytesOf(owner: string): number;
+  /** From now on: what the sessions of each owner may take. Asked often. */
+  govern(quotasOf: (owner: string) => Readonly<OwnerQuotas>): void;
   /** The current epoch and simulated time of a session; synchronous. */
   epochOf(session: string): string | null;
   listen(listener: FrameListener): void;
@@ -199,5 +217,11 @@ export interface HostStatus {
   workers: number;
   workersAlive: number;
   activeRuns: number;
+  /** Sessions that a quota keeps from going on. */
+  paused: number;
+  /** Bytes that are kept of all sessions. */
+  storedBytes: number;
+  /** Sessions that have ended at an instant of their own since the start. */
+  expired: number;
   pendingCalls: number;
 }

@@ -9,7 +9,9 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Operation, RunRequest } from '../core/operations.ts';
 import type { Reading } from '../core/reading.ts';
-import type { HostProblem, OpsResume, Reply, RunDocument, SessionFrame, SessionState } from './host.ts';
+import type { HostProblem, OpsResume, Pause, Reply, RunDocument, SessionFrame, SessionState } from './host.ts';
+import type { Sizes } from './journal/protocol.ts';
+import type { Governed } from './quotas.ts';
 import type { KeyMark } from './retry.ts';
 
 /** What a worker is started with (`workerData`). All times in milliseconds of wall time. */
@@ -44,6 +46,8 @@ export interface SessionStatus {
   /** Policy asked for and in force. */
   policy: Record<string, unknown>;
   activeRun: string | null;
+  /** The bound that its run has gone beyond, or null. */
+  paused: Pause | null;
 }
 
 export interface CreatedSession extends SessionStatus {
@@ -61,7 +65,8 @@ export interface RestedSession {
 /** A request that gets exactly one reply. */
 export type CallBody =
   | { kind: 'validate'; input: Record<string, unknown> }
-  | { kind: 'create'; session: string; number: number; input: Record<string, unknown> }
+  /** `memoryBytes`: what it may take at most; 0: as much as it will. */
+  | { kind: 'create'; session: string; number: number; input: Record<string, unknown>; memoryBytes: number }
   /** From its journal. */
   | {
       kind: 'wake';
@@ -101,6 +106,7 @@ export type Call = CallBody & { call: number };
 
 /** No reply. */
 export type Note =
+  | { kind: 'govern'; session: string; governed: Governed }
   | { kind: 'withdraw'; session: string; withdrawn: number }
   /** `bytes` null: the body has ended. */
   | { kind: 'ops-input'; stream: number; bytes: ArrayBuffer | null }
@@ -115,7 +121,11 @@ export type FromWorker =
   | { kind: 'reply'; call: number; reply: Reply<unknown> }
   | { kind: 'frames'; session: string; frames: SessionFrame[] }
   /** State as `/metrics` counts it; sent when it changes. */
-  | { kind: 'state'; session: string; state: SessionState; problem: HostProblem | null }
+  | { kind: 'state'; session: string; state: SessionState; problem: HostProblem | null; paused: Pause | null }
+  /** So much computing time since it was last told. */
+  | { kind: 'computed'; session: string; ms: number }
+  /** From the journal, before any reply that waited for it. */
+  | { kind: 'sizes'; sizes: Sizes }
   /** So many bytes of input were used up: as many more may be sent. */
   | { kind: 'ops-credit'; stream: number; byteCount: number }
   | { kind: 'ops-output'; stream: number; bytes: ArrayBuffer }

@@ -6,7 +6,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import type { Operation, RunRequest } from '../core/operations.ts';
 import type { Reading } from '../core/reading.ts';
 import { tuneCompiler } from './compiler.ts';
-import { documentOf, type Entry, newEntry, rowOf, storedEntry } from './entry.ts';
+import { documentOf, type Entry, newEntry, pauseOf, rowOf, storedEntry } from './entry.ts';
 import { Expiry, instantOf, refuseExpiry } from './expiry.ts';
 import type {
   AnsweredLines,
@@ -14,6 +14,7 @@ import type {
   HostProblem,
   HostStatus,
   OpsOptions,
+  Pause,
   Reply,
   RunDocument,
   SessionChange,
@@ -26,11 +27,13 @@ import type {
 import { LOCAL_OWNER, newEpoch, newSessionId } from './ids.ts';
 import type { Sync } from './journal/database.ts';
 import { Journal } from './journal/journal.ts';
+import type { Sizes } from './journal/protocol.ts';
 import { DEFAULT_LIMITS, type HostLimits } from './limits.ts';
 import { OpsRequests } from './ops-requests.ts';
 import { decodeCursor, encodeCursor, pageLimit } from './paging.ts';
 import { invalidCursor, refuse, sessionFailed, sessionNotFound, shuttingDown, storageUnavailable } from './problems.ts';
 import type { CallBody, CreatedSession, RestedSession, SessionStatus, WorkerSettings } from './protocol.ts';
+import { type OwnerQuotas, Quotas } from './quotas.ts';
 import { Registry } from './registry.ts';
 import { currentRetry, type KeyMark, markOf, type Retry } from './retry.ts';
 import { matcherOf, type SessionFilter } from './session-filter.ts';
@@ -56,6 +59,8 @@ export interface HostOptions {
   /** URL of a module with `createSimulator`, `resolveSpec` and `coreVersion`; the core unless given. */
   simulatorModule?: string;
   limits?: Partial<HostLimits>;
+  /** Wall clock, by which sessions expire and quotas fill up again. */
+  nowMs?: () => number;
 }
 
 const MIB = 1024 * 1024;
@@ -86,6 +91,7 @@ export async function createHost(options: HostOptions = {}): Promise<SessionHost
 class StoreTrouble {
   reason: string | null = null;
   logger: HostLogger = SILENT;
+  sizes: (sizes: Sizes) => void = () => {};
 }
 
 function openJournal({ path, sync }: { path: string; sync: Sync }, trouble: StoreTrouble): Promise<Journal> {
@@ -95,6 +101,7 @@ function openJournal({ path, sync }: { path: string; sync: Sync }, trouble: Stor
       if (reason === null) trouble.logger.info({}, 'the journal can be written again');
       else trouble.logger.error({ reason }, 'the journal cannot be written; nothing is changed until it can');
     },
+    sizes: (sizes) => trouble.sizes(sizes),
     died: (error) => {
       throw error;
     },
@@ -103,11 +110,13 @@ function openJournal({ path, sync }: { path: string; sync: Sync }, trouble: Stor
 
 class WorkerHost implements SessionHost {
   private readonly limits: HostLimits;
+  private readonly nowMs: () => number;
   private readonly settings: Omit<WorkerSettings, 'journal'>;
   private readonly journal: Journal | null;
   private readonly storeTrouble: StoreTrouble;
   private readonly waker: Waker | null;
   private readonly expiry: Expiry;
+  private readonly quotas: Quotas;
   private readonly heap: HeapLimits;
   private readonly logger: HostLogger;
   /** [index]: the worker in that place now. */
@@ -120,7 +129,9 @@ class WorkerHost implements SessionHost {
   private closing: Promise<void> | null = null;
   private readonly events: WorkerEvents = {
     frames: (session, frames) => this.passFrames(session, frames),
-    state: (session, state, problem) => this.noteState(session, state, problem),
+    state: (session, state, problem, paused) => this.noteState(session, state, problem, paused),
+    computed: (session, ms) => this.noteComputed(session, ms),
+    sizes: (sizes) => this.quotas.noteSizes(sizes),
     died: (handle, reason) => this.bury(handle, reason),
   };
 
@@ -131,7 +142,11 @@ class WorkerHost implements SessionHost {
     this.journal = journal;
     this.storeTrouble = storeTrouble;
     storeTrouble.logger = this.logger;
-    this.expiry = new Expiry({ expire: (entry) => this.expireSession(entry), nowMs: Date.now });
+    const nowMs = options.nowMs ?? Date.now;
+    this.nowMs = nowMs;
+    this.expiry = new Expiry({ expire: (entry) => this.expireSession(entry), nowMs });
+    this.quotas = new Quotas({ entries: () => this.registry.values(), nowMs });
+    storeTrouble.sizes = (sizes) => this.quotas.noteSizes(sizes);
     this.waker = journal === null ? null : this.takeUp(journal);
     const workers = Math.max(1, options.workers ?? availableParallelism() - 1);
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
@@ -162,6 +177,7 @@ class WorkerHost implements SessionHost {
       const entry = storedEntry(stored);
       this.registry.add(entry);
       this.expiry.note(entry);
+      this.quotas.add(entry);
       if (entry.failure !== null)
         this.logger.error({ session: entry.id, reason: entry.failure.detail }, 'session lost');
     }
@@ -172,6 +188,7 @@ class WorkerHost implements SessionHost {
       limits,
       entries,
       place: () => this.place(),
+      arrived: (entry) => this.quotas.tell(entry),
       lost: (entry, problem) => this.lose(entry, problem),
       get storeTrouble() {
         return storeTrouble.reason;
@@ -201,7 +218,9 @@ class WorkerHost implements SessionHost {
   private expire(): void {
     const now = performance.now();
     for (const handle of this.handles) handle.expire(now);
-    if (this.closing === null) this.waker?.sweep(now);
+    if (this.closing !== null) return;
+    this.waker?.sweep(now);
+    this.quotas.sweep();
   }
 
   /** As `askBy`, with the key of the request that asks. */
@@ -227,7 +246,7 @@ class WorkerHost implements SessionHost {
     const refusal =
       this.refuseNew(handle) ??
       this.registry.refuseName(textOf(input.name), null, owner) ??
-      refuseExpiry(expiresAt as SessionChange['expiresAt'], Date.now());
+      refuseExpiry(expiresAt as SessionChange['expiresAt'], this.nowMs());
     return refusal === null ? handle!.ask({ kind: 'validate', input }) : refuse(refusal);
   }
 
@@ -257,8 +276,9 @@ class WorkerHost implements SessionHost {
     const refusal =
       this.refuseNew(handle) ??
       this.registry.refuseName(name, null, owner) ??
-      refuseExpiry(expiresAt as SessionChange['expiresAt'], Date.now()) ??
+      refuseExpiry(expiresAt as SessionChange['expiresAt'], this.nowMs()) ??
       this.refuseAnother() ??
+      this.quotas.refuseNew(owner) ??
       admit();
     if (refusal !== null || handle === null) return refuse(refusal!);
     const id = newSessionId();
@@ -271,9 +291,11 @@ class WorkerHost implements SessionHost {
       if (built.ok && problem === null) {
         this.registry.add(built.value);
         this.expiry.note(built.value);
+        this.quotas.tell(built.value);
         return { ok: true, value: documentOf(built.value) };
       }
       this.registry.remove(id);
+      if (built.ok) this.quotas.forget(built.value);
       this.registry.releaseName(owner, name);
       if (built.ok) this.tell((listener) => listener.deleted(id));
       handle.sessions.delete(id);
@@ -308,14 +330,16 @@ class WorkerHost implements SessionHost {
     expiresAt: string | null,
   ): Promise<Reply<Entry>> {
     const number = this.registry.nextNumber();
+    const memoryBytes = this.quotas.memoryBytesOf(owner);
     return new Promise((resolve) => {
-      handle.call<CreatedSession>({ kind: 'create', session: id, number, input }, (reply) => {
+      handle.call<CreatedSession>({ kind: 'create', session: id, number, input, memoryBytes }, (reply) => {
         if (!reply.ok) {
           resolve(reply);
           return;
         }
         const entry = newEntry(id, number, owner, made, handle, reply.value, expiresAt);
         this.registry.conceive(entry);
+        this.quotas.add(entry);
         this.tell((listener) => listener.epoch(id, entry.epoch));
         resolve({ ok: true, value: entry });
       });
@@ -409,7 +433,7 @@ class WorkerHost implements SessionHost {
     const { name = entry.name, title = entry.title } = change;
     const expiresAt = change.expiresAt === undefined ? entry.expiresAt : kept(change.expiresAt);
     const refusal =
-      this.registry.refuseName(change.name, entry.id, entry.owner) ?? refuseExpiry(change.expiresAt, Date.now());
+      this.registry.refuseName(change.name, entry.id, entry.owner) ?? refuseExpiry(change.expiresAt, this.nowMs());
     if (refusal !== null) return refuse(refusal);
     const before = entry.name;
     // At once, so that nobody else takes it meanwhile.
@@ -440,6 +464,7 @@ class WorkerHost implements SessionHost {
     }
     this.registry.releaseName(entry.owner, name);
     this.expiry.forget(entry);
+    this.quotas.forget(entry);
     this.waker?.forget(entry);
     if (entry.moving !== null) await entry.moving;
     const { handle } = entry;
@@ -553,6 +578,14 @@ class WorkerHost implements SessionHost {
     return this.registry.countOf(owner);
   }
 
+  storedBytesOf(owner: string): number {
+    return this.quotas.storedOf(owner);
+  }
+
+  govern(quotasOf: (owner: string) => Readonly<OwnerQuotas>): void {
+    this.quotas.govern(quotasOf);
+  }
+
   epochOf(session: string): string | null {
     return this.registry.find(session)?.epoch ?? null;
   }
@@ -576,10 +609,16 @@ class WorkerHost implements SessionHost {
     if (entry !== undefined) this.tell((listener) => listener.frames(session, entry.epoch, frames));
   }
 
-  private noteState(session: string, state: SessionState, problem: HostProblem | null): void {
+  private noteComputed(session: string, ms: number): void {
+    const entry = this.registry.entryOf(session);
+    if (entry !== undefined) this.quotas.noteComputed(entry, ms);
+  }
+
+  private noteState(session: string, state: SessionState, problem: HostProblem | null, paused: Pause | null): void {
     const entry = this.registry.entryOf(session);
     if (entry === undefined) return;
     entry.state = state;
+    entry.status = { ...entry.status, paused };
     entry.failure = problem;
     if (problem === null) return;
     this.logger.error({ session, reason: problem.detail }, 'session failed');
@@ -627,7 +666,9 @@ class WorkerHost implements SessionHost {
   status(): HostStatus {
     let activeRuns = 0;
     let awake = 0;
+    let paused = 0;
     for (const entry of this.registry.values()) {
+      if (pauseOf(entry) !== null) paused++;
       if (entry.state === 'running') activeRuns++;
       if (entry.handle !== null) awake++;
     }
@@ -646,6 +687,9 @@ class WorkerHost implements SessionHost {
       workers: this.handles.length,
       workersAlive,
       activeRuns,
+      paused,
+      storedBytes: this.quotas.storedBytes,
+      expired: this.expiry.expired,
       pendingCalls,
     };
   }

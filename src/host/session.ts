@@ -30,12 +30,16 @@ import {
   sessionBusy,
   sessionFailed,
   sessionNotFound,
+  sessionPaused,
+  tooMuchStored,
 } from './problems.ts';
 import type { Call, FromWorker, SessionStatus, WorkerSettings } from './protocol.ts';
+import type { Governed, Hold } from './quotas.ts';
 import type { Revived } from './replay.ts';
 import type { KeyMark } from './retry.ts';
 import { endRun, type RunRecord, RunRecords, resultOf, runId, startRun } from './run-records.ts';
 import type { Scheduler, TurnTaker } from './scheduler.ts';
+import { BoundedSession, type Reached } from './session-bounds.ts';
 import { pack } from './session-image.ts';
 
 /**
@@ -52,6 +56,8 @@ const OPERATION_MS = 0.004;
 const WORTH_AN_IMAGE_MS = 4;
 /** Computing time between two marks of a run in the journal. */
 const MARK_MS = 1000;
+/** The main thread is told after so much computing: by so much, and a turn, a session may take more than its share. */
+const TELL_COMPUTED_MS = 50;
 
 /** What the sessions of a worker share. */
 export interface Surroundings {
@@ -102,6 +108,14 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   /** Computing time of the active run at its last mark. */
   private markedMs = 0;
   private readonly keyed: KeyedReplies;
+  private readonly bounded = new BoundedSession();
+  /** What keeps it from going on, or from being changed; the main thread says so. */
+  private hold: Hold | null = null;
+  /** The bound that the active run has gone beyond. */
+  private beyond: Reached | null = null;
+  private metered = false;
+  /** Computing time that the main thread has not been told of. */
+  private untoldMs = 0;
   /** How long it would take, about, to do again what was done since the last image. */
   private toReplayMs = 0;
 
@@ -184,6 +198,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
       operations: simulator.operations,
       policy: simulator.policyReport(),
       activeRun: this.active === null ? null : runId(this.active.number),
+      paused: this.beyond === null ? null : { ...this.beyond, resumesAtMs: null },
     };
   }
 
@@ -224,8 +239,11 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   }
 
   private write(write: Write): void {
-    if (this.suspended === null && this.waiting.length === 0) this.carryOut(write);
-    else if (this.waiting.length < this.around.settings.queuedWrites) this.waiting.push(write);
+    if (this.suspended === null && this.waiting.length === 0) {
+      const begin = this.metered ? performance.now() : 0;
+      this.carryOut(write);
+      if (this.metered) this.computed(performance.now() - begin);
+    } else if (this.waiting.length < this.around.settings.queuedWrites) this.waiting.push(write);
     else write.answer(refuse(sessionBusy(`${this.waiting.length} operations wait behind a long one.`)));
   }
 
@@ -236,7 +254,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
       answer(told);
       return;
     }
-    const refusal = this.refusal() ?? (write.kind === 'run' ? write.refusal : null);
+    const refusal = this.refusal(write.kind === 'reset') ?? (write.kind === 'run' ? write.refusal : null);
     if (refusal !== null) {
       answer(refuse(refusal));
       return;
@@ -292,10 +310,14 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     this.note({ ...retry, at });
   }
 
-  /** Why nothing may change the session now. */
-  refusal(): HostProblem | null {
+  /** Why nothing may change the session now. @param givesBack but for what leaves less of it than there was */
+  refusal(givesBack = false): HostProblem | null {
     if (this.failure !== null) return this.failure;
     if (this.gone) return sessionNotFound(this.id);
+    const { hold, beyond } = this;
+    if (hold !== null && hold.name !== 'stored-bytes') return sessionPaused(hold, Date.now());
+    if (beyond !== null) return sessionPaused({ ...beyond, resumesAtMs: null }, Date.now());
+    if (hold !== null && !givesBack) return tooMuchStored(hold.limit, hold.used);
     if (this.active !== null) return runActive(runId(this.active.number));
     return null;
   }
@@ -306,7 +328,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
    * @param settle gets the outcome later when the answer is null
    */
   applyLine(operation: Operation, settle: (outcome: Outcome) => void): Outcome | null {
-    const refusal = this.refusal();
+    const refusal = this.refusal() ?? this.bounded.refuse(operation, this.simulator);
     if (refusal !== null) return { status: 'refused', problem: refusal };
     let outcome: Outcome | null;
     try {
@@ -348,6 +370,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     }
     this.recorder = new FrameRecorder(this.simulator);
     this.runs = new RunRecords(this.around.settings.runRecords);
+    this.bounded.restart();
     this.digestVersion = -1;
     this.toReplayMs = 0;
     this.note({ reset: true });
@@ -395,7 +418,9 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
       return;
     }
     record.computedMs += before - begin;
+    const beyond = this.bounded.ran(before - begin, this.simulator);
     if (ended) this.endRun(record, 'finished');
+    else if (beyond !== null) this.stopAt(beyond);
     else if (record.computedMs - this.markedMs >= MARK_MS) this.mark(record);
   }
 
@@ -412,6 +437,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     this.toReplayMs += record.computedMs - this.markedMs;
     this.note({ end, events: this.simulator.runEvents, computedMs: record.computedMs });
     this.active = null;
+    this.beyond = null;
     this.recorder.runChanged(this.runDocument(record, true));
     this.tellState();
     this.changed();
@@ -478,19 +504,72 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   // Turns
 
   takeTurn(deadline: number): boolean {
+    if (!this.metered) return this.compute(deadline);
+    const begin = performance.now();
+    const more = this.compute(deadline);
+    this.computed(performance.now() - begin);
+    return more;
+  }
+
+  private compute(deadline: number): boolean {
     this.changed();
+    if (this.bounded.measuring) this.measure();
     do {
       if (this.suspended !== null) this.resume();
       else if (this.waiting.length > 0) this.carryOut(this.waiting.shift()!);
-      else if (this.active !== null && (this.runIsNext || this.readyStreams.size === 0)) {
+      else if (this.active !== null && this.mayRun && (this.runIsNext || this.readyStreams.size === 0)) {
         this.runIsNext = false;
         this.stepRun(this.active, deadline);
       } else if (this.readyStreams.size > 0) {
         this.runIsNext = true;
         this.pumpStream(deadline);
-      } else return false;
+      } else return this.bounded.measuring;
     } while (performance.now() < deadline);
-    return this.suspended !== null || this.waiting.length > 0 || this.active !== null || this.readyStreams.size > 0;
+    if (this.suspended !== null || this.waiting.length > 0 || this.readyStreams.size > 0) return true;
+    return this.bounded.measuring || (this.active !== null && this.mayRun);
+  }
+
+  // Quotas
+
+  /** What it may take, and what it may not for now. */
+  govern({ bounds, metered, hold }: Governed): void {
+    this.bounded.set(bounds);
+    this.metered = metered;
+    this.hold = hold;
+    if (this.beyond !== null) {
+      this.beyond = this.bounded.beyond(this.simulator);
+      this.tellState();
+    }
+    // A run goes on, lines that wait are refused.
+    if (!this.gone && (this.active !== null || this.readyStreams.size > 0)) this.around.scheduler.request(this);
+  }
+
+  /** Neither out of time nor beyond a bound. More bytes may not keep it: a run leaves no more than marks. */
+  private get mayRun(): boolean {
+    return this.beyond === null && (this.hold === null || this.hold.name === 'stored-bytes');
+  }
+
+  private computed(ms: number): void {
+    this.untoldMs += ms;
+    if (this.untoldMs >= TELL_COMPUTED_MS) this.tellComputed();
+  }
+
+  private tellComputed(): void {
+    if (this.untoldMs > 0) this.around.post({ kind: 'computed', session: this.id, ms: this.untoldMs });
+    this.untoldMs = 0;
+  }
+
+  private stopAt(beyond: Reached): void {
+    this.beyond = beyond;
+    this.tellState();
+    this.changed();
+  }
+
+  private measure(): void {
+    this.bounded.step();
+    if (this.bounded.measuring || this.active === null || this.beyond !== null) return;
+    const beyond = this.bounded.beyond(this.simulator);
+    if (beyond !== null) this.stopAt(beyond);
   }
 
   private pumpStream(deadline: number): void {
@@ -519,7 +598,8 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   }
 
   private tellState(): void {
-    this.around.post({ kind: 'state', session: this.id, state: this.state(), problem: this.failure });
+    const paused = this.beyond === null ? null : { ...this.beyond, resumesAtMs: null };
+    this.around.post({ kind: 'state', session: this.id, state: this.state(), problem: this.failure, paused });
   }
 
   postFrames(nowMs: number): boolean {
@@ -554,6 +634,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
       `The simulation hit an internal error and was set aside: ${messageOf(error)}. Delete the session and create another.`,
     );
     this.failure = problem;
+    this.beyond = null;
     const { active } = this;
     if (active !== null) {
       this.active = null;
@@ -578,6 +659,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     if (this.active !== null) this.mark(this.active);
     if (this.toReplayMs >= Math.min(WORTH_AN_IMAGE_MS, this.around.settings.replayMs)) this.takeImage();
     const status = this.status();
+    this.tellComputed();
     this.leave();
     return status;
   }

@@ -18,6 +18,8 @@ export interface WakerParts {
   entries: ReadonlyMap<string, Entry>;
   /** A worker to live in, or null when all are dead. */
   place(): WorkerHandle | null;
+  /** It has come to a worker. */
+  arrived(entry: Entry): void;
   /** The session cannot be had, for good. */
   lost(entry: Entry, problem: HostProblem): void;
   /** Nothing that could be written. */
@@ -79,6 +81,7 @@ export class Waker {
           entry.current = false;
           entry.deaths = 0;
           this.recovering.delete(entry);
+          this.parts.arrived(entry);
         } else if (handle.alive) {
           handle.sessions.delete(session);
           entry.handle = null;

@@ -1,6 +1,7 @@
 /** One session worker as the main thread sees it: calls with numbers and a time limit, byte streams, and its death. */
 import { Worker } from 'node:worker_threads';
-import type { HostProblem, Reply, SessionFrame, SessionState } from './host.ts';
+import type { HostProblem, Pause, Reply, SessionFrame, SessionState } from './host.ts';
+import type { Sizes } from './journal/protocol.ts';
 import type { OpsExchange } from './ops-exchange.ts';
 import { Outbox } from './outbox.ts';
 import { messageOf, refuse, sessionFailed, workerDied } from './problems.ts';
@@ -8,7 +9,9 @@ import type { CallBody, FromWorker, Note, ToWorker, WorkerSettings } from './pro
 
 export interface WorkerEvents {
   frames(session: string, frames: SessionFrame[]): void;
-  state(session: string, state: SessionState, problem: HostProblem | null): void;
+  state(session: string, state: SessionState, problem: HostProblem | null, paused: Pause | null): void;
+  computed(session: string, ms: number): void;
+  sizes(sizes: Sizes): void;
   /** Its sessions are lost. */
   died(handle: WorkerHandle, reason: string): void;
 }
@@ -157,7 +160,13 @@ export class WorkerHandle {
         this.events.frames(message.session, message.frames);
         return;
       case 'state':
-        this.events.state(message.session, message.state, message.problem);
+        this.events.state(message.session, message.state, message.problem, message.paused);
+        return;
+      case 'computed':
+        this.events.computed(message.session, message.ms);
+        return;
+      case 'sizes':
+        this.events.sizes(message.sizes);
         return;
       case 'ops-credit':
         this.exchanges.get(message.stream)?.credit(message.byteCount);

@@ -12,12 +12,13 @@ import { SessionJournal } from './journal/session-journal.ts';
 import { KeyedReplies } from './keyed-replies.ts';
 import { LARGEST_ARRAY, OpsStream } from './ops.ts';
 import { Outbox } from './outbox.ts';
-import { internal, messageOf, refuse, sessionNotFound, shuttingDown, specProblem } from './problems.ts';
+import { internal, messageOf, overBound, refuse, sessionNotFound, shuttingDown, specProblem } from './problems.ts';
 import type { Call, CreatedSession, FromWorker, RestedSession, ToWorker, WorkerSettings } from './protocol.ts';
 import { Replay, type ReplayParts, type Revived } from './replay.ts';
 import { RunRecords, runId } from './run-records.ts';
 import { Scheduler } from './scheduler.ts';
 import { SEARCH_BUDGET, Session, type Surroundings } from './session.ts';
+import { workloadBytes } from './session-bounds.ts';
 import { unpack } from './session-image.ts';
 
 interface SimulatorModule {
@@ -33,7 +34,12 @@ const settings = workerData as WorkerSettings;
 const core = (await import(settings.simulatorModule)) as SimulatorModule;
 const validate = createLineValidator();
 
-const journal = settings.journal === null ? null : new SessionJournal(settings.journal);
+const journal =
+  settings.journal === null
+    ? null
+    : new SessionJournal(settings.journal, (sizes) =>
+        port.postMessage([{ kind: 'sizes', sizes }] satisfies FromWorker[]),
+      );
 const outbox = new Outbox<FromWorker>(port, journal, (reason) => {
   // What was done since cannot be kept: the sessions are had again as the journal has them.
   throw new Error(`The journal cannot be written: ${reason}`);
@@ -58,6 +64,9 @@ outbox.push({ kind: 'ready', coreVersion: core.coreVersion });
 
 function take(message: ToWorker): void {
   switch (message.kind) {
+    case 'govern':
+      sessions.get(message.session)?.govern(message.governed);
+      return;
     case 'withdraw':
       sessions.get(message.session)?.withdraw(message.withdrawn);
       return;
@@ -92,7 +101,7 @@ function carryOut(message: Call, answer: (reply: Reply<unknown>) => void): void 
       );
       return;
     case 'create':
-      answer(orSpecProblem(() => create(message.session, message.number, message.input)));
+      answer(orSpecProblem(() => create(message)));
       return;
     case 'wake':
       wake(message, answer);
@@ -152,16 +161,34 @@ function orSpecProblem(build: () => unknown): Reply<unknown> {
   try {
     return { ok: true, value: build() };
   } catch (error) {
-    return refuse(specProblem(error) ?? internal(error));
+    return refuse(error instanceof Unacceptable ? error.problem : (specProblem(error) ?? internal(error)));
   }
 }
 
-function create(id: string, number: number, input: Record<string, unknown>): CreatedSession {
+function create({ session: id, number, input, memoryBytes }: Call & { kind: 'create' }): CreatedSession {
   const spec = core.resolveSpec(input);
+  refuseLarge(spec, memoryBytes);
   const session = new Session(id, number, nameless(spec), around);
   sessions.set(id, session);
   const { coreVersion } = core;
   return { ...session.status(), spec: spec as unknown as Record<string, unknown>, coreVersion };
+}
+
+/** Before it is made: rings are what can be too much from the beginning. */
+function refuseLarge({ workloads = [] }: ResolvedSpec, limit: number): void {
+  let used = 0;
+  for (const workload of workloads) used += workloadBytes(workload as unknown as Record<string, unknown>);
+  if (limit > 0 && used > limit) throw new Unacceptable(overBound({ name: 'session-memory-bytes', limit, used }));
+}
+
+/** A reason of ours, on its way out of what is made. */
+class Unacceptable extends Error {
+  readonly problem: HostProblem;
+
+  constructor(problem: HostProblem) {
+    super(problem.detail);
+    this.problem = problem;
+  }
 }
 
 /** What it is called is the main thread's to know and may change; an image is of one spec. */

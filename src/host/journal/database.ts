@@ -37,6 +37,8 @@ export interface SessionRow {
 export interface StoredSession extends SessionRow {
   /** As it was when it was last put to rest, and whether nothing was done to it since; null before. */
   rest: { status: Record<string, unknown>; current: boolean } | null;
+  /** What is kept of it: spec, entries, images, snapshots. */
+  bytes: number;
   /** Why it cannot be used, or null. */
   damage: string | null;
 }
@@ -91,13 +93,14 @@ export interface Stretch {
 export class JournalError extends Error {}
 
 const APPLICATION_ID = 0x696f6d6d;
-const FORMAT = 1;
+/** 2: heads say how many bytes are kept of a session. 1 is brought up to it when it is opened. */
+const FORMAT = 2;
 /** Bytes of entries that one read gives, or a little more. */
 const STRETCH_BYTES = 4 << 20;
 
 const SCHEMA = `
 CREATE TABLE sessions (number INTEGER PRIMARY KEY, facts TEXT NOT NULL, sum INTEGER NOT NULL) STRICT;
-CREATE TABLE heads (session INTEGER PRIMARY KEY, base INTEGER NOT NULL, last INTEGER NOT NULL, chain INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT;
+CREATE TABLE heads (session INTEGER PRIMARY KEY, base INTEGER NOT NULL, last INTEGER NOT NULL, chain INTEGER NOT NULL, bytes INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT;
 CREATE TABLE entries (session INTEGER NOT NULL, seq INTEGER NOT NULL, chain INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (session, seq)) STRICT;
 CREATE TABLE rests (session INTEGER PRIMARY KEY, seq INTEGER NOT NULL, status TEXT NOT NULL, sum INTEGER NOT NULL) STRICT;
 CREATE TABLE images (session INTEGER NOT NULL, kind TEXT NOT NULL, seq INTEGER NOT NULL, blob TEXT NOT NULL, PRIMARY KEY (session, kind)) STRICT, WITHOUT ROWID;
@@ -109,11 +112,15 @@ CREATE INDEX snapshots_with ON snapshots (blob);
 CREATE TABLE life (open INTEGER NOT NULL, probe BLOB) STRICT;
 `;
 
-/** Where the entries of a session begin and end, and the sum that the last one's chain has. */
+/**
+ * Where the entries of a session begin and end, the sum that the last one's chain has, and bytes of all that is kept of it. A blob
+ * counts for each that refers to it: what one session shares with another is not known to either.
+ */
 interface Head {
   base: number;
   last: number;
   chain: number;
+  bytes: number;
 }
 
 interface HeadRow extends Head {
@@ -127,6 +134,8 @@ export class JournalDatabase {
   private readonly path: string;
   private readonly database: DatabaseSync;
   private readonly heads = new Map<number, Head>();
+  /** Heads as they were before the changes that are being made, to go back to. */
+  private readonly before = new Map<number, Head | undefined>();
   private readonly insertSession: StatementSync;
   private readonly updateSession: StatementSync;
   private readonly putHead: StatementSync;
@@ -154,7 +163,7 @@ export class JournalDatabase {
       this.insertSession = this.database.prepare('INSERT INTO sessions (number, facts, sum) VALUES (?, ?, ?)');
       this.updateSession = this.database.prepare('UPDATE sessions SET facts = ?, sum = ? WHERE number = ?');
       this.putHead = this.database.prepare(
-        'INSERT OR REPLACE INTO heads (session, base, last, chain, sum) VALUES (?, ?, ?, ?, ?)',
+        'INSERT OR REPLACE INTO heads (session, base, last, chain, bytes, sum) VALUES (?, ?, ?, ?, ?, ?)',
       );
       this.insertEntry = this.database.prepare('INSERT INTO entries (session, seq, chain, body) VALUES (?, ?, ?, ?)');
       this.putRest = this.database.prepare(
@@ -185,15 +194,37 @@ export class JournalDatabase {
       return;
     }
     if (id !== APPLICATION_ID) throw new JournalError(`${path} is not a journal of iommu-lab.`);
-    if (format !== FORMAT)
-      throw new JournalError(`${path} has format ${format}; this version reads format ${FORMAT} only.`);
+    if (format < 1 || format > FORMAT)
+      throw new JournalError(`${path} has format ${format}; this version reads formats up to ${FORMAT} only.`);
     // After a stop in good order the log is gone, and nothing has touched the file since it was whole.
     const open = database.prepare('SELECT open FROM life').get()!.open !== 0;
     if (open && !logged)
       throw new JournalError(`${path} was not closed, and the log that belongs to it, ${path}-wal, is gone or empty.`);
-    if (!open && !logged) return;
-    const found = String(Object.values(database.prepare('PRAGMA quick_check(1)').get()!)[0]);
-    if (found !== 'ok') throw new JournalError(`${path} is damaged: ${found}.`);
+    if (open || logged) {
+      const found = String(Object.values(database.prepare('PRAGMA quick_check(1)').get()!)[0]);
+      if (found !== 'ok') throw new JournalError(`${path} is damaged: ${found}.`);
+    }
+    if (format === 1) this.countBytes();
+  }
+
+  /** From format 1 to 2. A head that does not match its sum is left as it is, and does not afterwards. */
+  private countBytes(): void {
+    const { database } = this;
+    database.exec('BEGIN IMMEDIATE; ALTER TABLE heads ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;');
+    const put = database.prepare('UPDATE heads SET bytes = ?, sum = ? WHERE session = ?');
+    const count = database.prepare(
+      `SELECT (SELECT ifnull(sum(octet_length(facts)), 0) FROM sessions WHERE number = ?1)
+            + (SELECT ifnull(sum(length(body)), 0) FROM entries WHERE session = ?1)
+            + (SELECT ifnull(sum(length(body)), 0) FROM images JOIN blobs ON hash = blob WHERE session = ?1)
+            + (SELECT ifnull(sum(length(body)), 0) FROM snapshots JOIN blobs ON hash = blob WHERE session = ?1) AS bytes`,
+    );
+    for (const row of database.prepare('SELECT session, base, last, chain, sum FROM heads').all()) {
+      const { session, base, last, chain, sum } = row as unknown as Omit<HeadRow, 'bytes'>;
+      if (sum !== sumOf(session, `${base} ${last} ${chain}`)) continue;
+      const head = { base, last, chain, bytes: Number(count.get(session)!.bytes) };
+      put.run(head.bytes, sumOf(session, headText(head)), session);
+    }
+    database.exec(`PRAGMA user_version = ${FORMAT}; COMMIT;`);
   }
 
   private pragma(name: string): number {
@@ -227,9 +258,9 @@ export class JournalDatabase {
       ),
     );
     const heads = new Map(
-      (this.database.prepare('SELECT session, base, last, chain, sum FROM heads').all() as unknown as HeadRow[]).map(
-        (row) => [row.session, row],
-      ),
+      (
+        this.database.prepare('SELECT session, base, last, chain, bytes, sum FROM heads').all() as unknown as HeadRow[]
+      ).map((row) => [row.session, row]),
     );
     for (const row of this.database.prepare('SELECT number, facts, sum FROM sessions ORDER BY number').all()) {
       const { number, facts, sum } = row as unknown as { number: number; facts: string; sum: number };
@@ -239,12 +270,13 @@ export class JournalDatabase {
         );
         continue;
       }
-      const session: StoredSession = { ...(JSON.parse(facts) as SessionRow), rest: null, damage: null };
+      const session: StoredSession = { ...(JSON.parse(facts) as SessionRow), rest: null, bytes: 0, damage: null };
       const head = heads.get(number);
       if (head === undefined || head.sum !== sumOf(number, headText(head)))
         session.damage = `${this.path}: what is known of the end of this session's journal does not match its sum.`;
       else {
-        this.heads.set(number, { base: head.base, last: head.last, chain: head.chain });
+        this.heads.set(number, { base: head.base, last: head.last, chain: head.chain, bytes: head.bytes });
+        session.bytes = head.bytes;
         const rest = rests.get(number);
         if (rest !== undefined && rest.sum === sumOf(number, `${rest.seq} ${rest.status}`))
           session.rest = {
@@ -257,19 +289,15 @@ export class JournalDatabase {
     return sessions;
   }
 
-  /** All of it, or nothing when it throws. */
-  commit(changes: readonly Change[]): void {
-    const before: [number, Head | undefined][] = [];
+  /** All of it, or nothing when it throws. @returns the sessions of which there is more or less now: their numbers, and how much */
+  commit(changes: readonly Change[]): Map<number, number> {
+    this.before.clear();
     this.database.exec('BEGIN IMMEDIATE');
     try {
-      for (const change of changes) {
-        const number = numberOf(change);
-        if (number !== null) before.push([number, this.heads.get(number)]);
-        this.make(change);
-      }
+      for (const change of changes) this.make(change);
       this.database.exec('COMMIT');
     } catch (error) {
-      for (const [number, head] of before.reverse()) {
+      for (const [number, head] of this.before) {
         if (head === undefined) this.heads.delete(number);
         else this.heads.set(number, head);
       }
@@ -277,6 +305,12 @@ export class JournalDatabase {
       if (this.database.isTransaction) this.database.exec('ROLLBACK');
       throw error;
     }
+    const sizes = new Map<number, number>();
+    for (const [number, head] of this.before) {
+      const bytes = this.heads.get(number)?.bytes ?? 0;
+      if (bytes !== (head?.bytes ?? 0)) sizes.set(number, bytes);
+    }
+    return sizes;
   }
 
   private make(change: Change): void {
@@ -285,12 +319,13 @@ export class JournalDatabase {
         const { session } = change;
         const facts = JSON.stringify(session);
         this.insertSession.run(session.number, facts, sumOf(session.number, facts));
-        this.moveHead(session.number, { base: 1, last: 0, chain: session.number });
+        this.moveHead(session.number, { base: 1, last: 0, chain: session.number, bytes: Buffer.byteLength(facts) });
         return;
       }
       case 'change': {
         const { session } = change;
         const facts = JSON.stringify(session);
+        this.grow(session.number, Buffer.byteLength(facts) - this.factsBytes(session.number));
         this.updateSession.run(facts, sumOf(session.number, facts), session.number);
         return;
       }
@@ -300,6 +335,7 @@ export class JournalDatabase {
         this.removeImage(change.number, change.kind);
         const blob = this.putBlob(change.body);
         this.insertImage.run(change.number, change.kind, head.last, blob);
+        this.grow(change.number, change.body.byteLength);
         return;
       }
       case 'snapshot': {
@@ -309,9 +345,11 @@ export class JournalDatabase {
         this.database
           .prepare('INSERT INTO snapshots (id, session, facts, sum, blob) VALUES (?, ?, ?, ?, ?)')
           .run(snapshot.id, number, facts, sumOf(number, facts), this.putBlob(body));
+        this.grow(number, body.byteLength);
         return;
       }
       case 'forget-snapshot':
+        this.letGo('SELECT session, blob FROM snapshots WHERE id = ?', change.id);
         this.database.prepare('DELETE FROM snapshots WHERE id = ?').run(change.id);
         this.collectBlobs();
         return;
@@ -319,6 +357,7 @@ export class JournalDatabase {
         for (const table of ['entries', 'heads', 'rests', 'images', 'snapshots'])
           this.database.prepare(`DELETE FROM ${table} WHERE session = ?`).run(change.number);
         this.database.prepare('DELETE FROM sessions WHERE number = ?').run(change.number);
+        this.remember(change.number);
         this.heads.delete(change.number);
         this.collectBlobs();
         return;
@@ -329,8 +368,10 @@ export class JournalDatabase {
         const seq = head.last + 1;
         const chain = crc32(change.body, crc32(`${change.number} ${seq}`, head.chain));
         this.insertEntry.run(change.number, seq, chain, change.body);
-        this.moveHead(change.number, { base: change.reset ? seq : head.base, last: seq, chain });
+        const bytes = head.bytes + change.body.byteLength;
+        this.moveHead(change.number, { base: change.reset ? seq : head.base, last: seq, chain, bytes });
         if (!change.reset) return;
+        this.dropEntriesBefore(change.number, seq);
         this.removeImage(change.number, 'origin');
         this.removeImage(change.number, 'latest');
         return;
@@ -356,7 +397,38 @@ export class JournalDatabase {
   }
 
   private removeImage(number: number, kind: ImageKind): void {
+    this.letGo('SELECT session, blob FROM images WHERE session = ? AND kind = ?', number, kind);
     if (this.deleteImage.run(number, kind).changes > 0) this.collectBlobs();
+  }
+
+  /** What lay before a reset nobody will ask again; of the last entry there only the sum, from which the chain goes on. */
+  private dropEntriesBefore(number: number, seq: number): void {
+    const bounds = [number, seq] as const;
+    const { bytes } = this.database
+      .prepare('SELECT ifnull(sum(length(body)), 0) AS bytes FROM entries WHERE session = ? AND seq < ?')
+      .get(...bounds) as { bytes: number };
+    this.database.prepare('DELETE FROM entries WHERE session = ? AND seq < ?').run(number, seq - 1);
+    this.database.prepare("UPDATE entries SET body = x'' WHERE session = ? AND seq = ?").run(number, seq - 1);
+    this.grow(number, -bytes);
+  }
+
+  private factsBytes(number: number): number {
+    const row = this.database.prepare('SELECT octet_length(facts) AS bytes FROM sessions WHERE number = ?').get(number);
+    return (row as { bytes: number } | undefined)?.bytes ?? 0;
+  }
+
+  /** What the rows refer to counts for their sessions no more. @param query gives `session` and `blob` */
+  private letGo(query: string, ...values: (string | number)[]): void {
+    for (const row of this.database.prepare(query).all(...values)) {
+      const { session, blob } = row as { session: number; blob: string };
+      const found = this.database.prepare('SELECT length(body) AS bytes FROM blobs WHERE hash = ?').get(blob);
+      this.grow(session, -((found as { bytes: number } | undefined)?.bytes ?? 0));
+    }
+  }
+
+  private grow(number: number, bytes: number): void {
+    const head = this.heads.get(number);
+    if (head !== undefined && bytes !== 0) this.moveHead(number, { ...head, bytes: head.bytes + bytes });
   }
 
   /** Those that nothing refers to. */
@@ -415,8 +487,13 @@ export class JournalDatabase {
   }
 
   private moveHead(number: number, head: Head): void {
+    this.remember(number);
     this.heads.set(number, head);
-    this.putHead.run(number, head.base, head.last, head.chain, sumOf(number, headText(head)));
+    this.putHead.run(number, head.base, head.last, head.chain, head.bytes, sumOf(number, headText(head)));
+  }
+
+  private remember(number: number): void {
+    if (!this.before.has(number)) this.before.set(number, this.heads.get(number));
   }
 
   /**
@@ -476,21 +553,8 @@ interface RestRow {
   sum: number;
 }
 
-function numberOf(change: Change): number | null {
-  switch (change.do) {
-    case 'add':
-    case 'change':
-      return change.session.number;
-    case 'probe':
-    case 'forget-snapshot':
-      return null;
-    default:
-      return change.number;
-  }
-}
-
-function headText({ base, last, chain }: Head): string {
-  return `${base} ${last} ${chain}`;
+function headText({ base, last, chain, bytes }: Head): string {
+  return `${base} ${last} ${chain} ${bytes}`;
 }
 
 function sumOf(number: number, text: string): number {

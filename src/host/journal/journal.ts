@@ -5,7 +5,7 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { JournalClient } from './client.ts';
 import { type Change, JournalError, type StoredSession, type Sync } from './database.ts';
-import type { Answers, Ask, FromThread, JournalSettings, ToThread } from './protocol.ts';
+import type { Answers, Ask, FromThread, JournalSettings, Sizes, ToThread } from './protocol.ts';
 
 const THREAD_URL = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js', import.meta.url);
 /** How often a disk that could not be written is tried again. */
@@ -16,6 +16,8 @@ const PROBE_BYTES = 1 << 18;
 export interface JournalEvents {
   /** Nothing can be written, for this reason; null: it can be again. */
   trouble(reason: string | null): void;
+  /** Of these sessions more or less is kept now. */
+  sizes(sizes: Sizes): void;
   /** The thread ended by itself, which only a bug of ours makes it do. */
   died(error: Error): void;
 }
@@ -54,7 +56,7 @@ export class Journal {
     thread.on('exit', (code) => {
       if (!this.closing) events.died(new Error(`the journal's thread exited with code ${code}`));
     });
-    this.client = new JournalClient(this.port());
+    this.client = new JournalClient(this.port(), (sizes) => events.sizes(sizes));
   }
 
   /** A port for one more writer. */

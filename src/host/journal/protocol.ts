@@ -27,9 +27,12 @@ export interface Answers {
   'snapshot-body': Uint8Array;
 }
 
+/** Numbers of sessions of which more or less is kept now, and how many bytes. */
+export type Sizes = [number, number][];
+
 export type FromJournal =
   /** All tickets up to this one are durable; or, with a reason, this one and what came with it is not. */
-  | { kind: 'written'; ticket: number; failure: string | null }
+  | { kind: 'written'; ticket: number; failure: string | null; sizes: Sizes }
   | { kind: 'answer'; call: number; answer: Answers[keyof Answers] }
   | { kind: 'unreadable'; call: number; reason: string };
 

@@ -5,7 +5,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { JournalClient } from './client.ts';
 import type { Change } from './database.ts';
-import type { Answers, Ask } from './protocol.ts';
+import type { Answers, Ask, Sizes } from './protocol.ts';
 import type { JournalRecord } from './records.ts';
 
 type Gathered = { text: string; reset: boolean } | { image: Uint8Array };
@@ -16,8 +16,9 @@ export class SessionJournal {
   private readonly gathered = new Map<number, Gathered[]>();
   private readonly encoder = new TextEncoder();
 
-  constructor(port: MessagePort) {
-    this.client = new JournalClient(port);
+  /** @param sizes told, before what waits for it is posted, of which sessions more or less is kept */
+  constructor(port: MessagePort, sizes: (sizes: Sizes) => void) {
+    this.client = new JournalClient(port, sizes);
   }
 
   append(number: number, record: JournalRecord): void {

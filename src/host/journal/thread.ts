@@ -4,7 +4,7 @@
  */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { type Change, JournalDatabase, JournalError } from './database.ts';
-import type { Answers, Ask, FromJournal, FromThread, JournalSettings, ToJournal, ToThread } from './protocol.ts';
+import type { Answers, Ask, FromJournal, FromThread, JournalSettings, Sizes, ToJournal, ToThread } from './protocol.ts';
 
 if (parentPort === null) throw new Error('thread.ts runs as a worker thread of journal.ts');
 const parent = parentPort;
@@ -14,10 +14,10 @@ const { path, sync } = workerData as JournalSettings;
 interface Waiting {
   port: MessagePort;
   ticket: number;
+  changes: readonly Change[];
 }
 
 let database: JournalDatabase | null = null;
-let changes: Change[] = [];
 let waiting: Waiting[] = [];
 let armed = false;
 
@@ -48,8 +48,7 @@ parent.on('message', (message: ToThread) => {
 
 function take(port: MessagePort, message: ToJournal): void {
   if (message.kind === 'write') {
-    for (const change of message.changes) changes.push(change);
-    waiting.push({ port, ticket: message.ticket });
+    waiting.push({ port, ticket: message.ticket, changes: message.changes });
     if (armed) return;
     armed = true;
     setImmediate(commit);
@@ -84,17 +83,27 @@ function commit(): void {
   armed = false;
   if (waiting.length === 0) return;
   const told = waiting;
-  const made = changes;
   waiting = [];
-  changes = [];
   let failure: string | null = null;
+  let sizes = new Map<number, number>();
   try {
     if (database === null) throw new JournalError('the journal is closed');
-    database.commit(made);
+    sizes = database.commit(told.flatMap(({ changes }) => changes));
   } catch (error) {
     failure = messageOf(error);
   }
-  for (const { port, ticket } of told) port.postMessage({ kind: 'written', ticket, failure } satisfies FromJournal);
+  for (const { port, ticket, changes } of told)
+    port.postMessage({ kind: 'written', ticket, failure, sizes: sizesOf(changes, sizes) } satisfies FromJournal);
+}
+
+/** Of the sessions that were written to. Whose snapshot was forgotten only the file knows: then of all. */
+function sizesOf(changes: readonly Change[], sizes: ReadonlyMap<number, number>): Sizes {
+  if (changes.some((change) => change.do === 'forget-snapshot')) return [...sizes];
+  const own = new Set<number>();
+  for (const change of changes)
+    if ('number' in change) own.add(change.number);
+    else if ('session' in change) own.add(change.session.number);
+  return [...sizes].filter(([number]) => own.has(number));
 }
 
 function messageOf(error: unknown): string {

@@ -4,7 +4,8 @@ import { existsSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, type TestContext, test } from 'node:test';
-import { JournalDatabase, JournalError, type SessionRow } from '../../../src/host/journal/database.ts';
+import { crc32 } from 'node:zlib';
+import { type Change, JournalDatabase, JournalError, type SessionRow } from '../../../src/host/journal/database.ts';
 import { inspectLog } from '../../../src/host/journal/wal.ts';
 import { crashed, folderFor } from './folders.ts';
 
@@ -52,7 +53,9 @@ describe('what is committed', () => {
     for (const text of [long, long, 'two', 'three'])
       database.commit([{ do: 'append', number: 1, body: body(text), reset: false }]);
     const copy = open(t, crashed(t, folder));
-    assert.deepEqual(copy.sessions(), [{ ...row(1), rest: null, damage: null }]);
+    assert.deepEqual(copy.sessions(), [
+      { ...row(1), rest: null, bytes: JSON.stringify(row(1)).length + 2 * long.length + 11, damage: null },
+    ]);
     assert.deepEqual(all(copy, 1), ['one', long, long, 'two', 'three']);
     assert.ok(copy.stretch(1, 0).after !== null, 'a long journal is read in parts');
   });
@@ -221,6 +224,120 @@ describe('damage', () => {
     assert.throws(() => open(t, folder), /has format 99/);
   });
 });
+
+/** Bytes of each session, counted anew from the rows of the file. */
+function counted(path: string): Map<number, number> {
+  const database = new DatabaseSync(path);
+  const bytes = new Map<number, number>();
+  const add = (query: string): void => {
+    for (const row of database.prepare(query).all())
+      bytes.set(Number(row.session), (bytes.get(Number(row.session)) ?? 0) + Number(row.bytes));
+  };
+  add('SELECT number AS session, length(CAST(facts AS BLOB)) AS bytes FROM sessions');
+  add('SELECT session, length(body) AS bytes FROM entries');
+  add('SELECT session, length(body) AS bytes FROM images JOIN blobs ON blob = hash');
+  add('SELECT session, length(body) AS bytes FROM snapshots JOIN blobs ON blob = hash');
+  database.close();
+  return bytes;
+}
+
+describe('what is kept of a session', () => {
+  const snapshotRow = (id: string) => ({
+    ...{ id, createdAt: '', timeNs: 0, timePs: '0', digest: '', operations: 0, coreVersion: '2', lengthBytes: 0 },
+  });
+
+  test('is counted as it is written, whatever is done to it, and given back: as a count of the whole file says', (t) => {
+    const folder = folderFor(t);
+    const path = join(folder, 's.sqlite');
+    const database = open(t, folder);
+    let state = 12345;
+    const below = (limit: number): number => {
+      state = (state * 1103515245 + 12345) % 2147483648;
+      return Math.floor((state / 2147483648) * limit);
+    };
+    const told = new Map<number, number>();
+    const snapshots: string[] = [];
+    // Few bodies, so that some are shared.
+    const anyBody = (): Uint8Array => body('x'.repeat(1 + 1000 * below(4)));
+    for (let step = 0; step < 400; step++) {
+      const number = 1 + below(5);
+      const known = told.has(number);
+      const changes: Change[] = [];
+      const kind = below(9);
+      if (!known) changes.push({ do: 'add', session: row(number) });
+      else if (kind === 0) changes.push({ do: 'remove', number });
+      else if (kind === 1) changes.push({ do: 'change', session: { ...row(number), title: 'é'.repeat(below(50)) } });
+      else if (kind === 2) changes.push({ do: 'append', number, body: anyBody(), reset: true });
+      else if (kind === 3)
+        changes.push({ do: 'image', number, kind: below(2) === 0 ? 'latest' : 'origin', body: anyBody() });
+      else if (kind === 4) {
+        snapshots.push(`snp_${step}`);
+        changes.push({ do: 'snapshot', number, snapshot: snapshotRow(`snp_${step}`), body: anyBody() });
+      } else if (kind === 5 && snapshots.length > 0)
+        changes.push({ do: 'forget-snapshot', id: snapshots.splice(below(snapshots.length), 1)[0]! });
+      else for (let i = 0; i <= below(3); i++) changes.push({ do: 'append', number, body: anyBody(), reset: false });
+      if (step % 7 === 0) {
+        // The last of these cannot be made: a session of that number is there. Nothing is counted then.
+        const twice: Change = { do: 'add', session: row(9) };
+        assert.throws(() => database.commit([...changes, twice, twice]));
+      }
+      for (const [each, bytes] of database.commit(changes))
+        if (bytes === 0) told.delete(each);
+        else told.set(each, bytes);
+      if (step % 10 === 0) assert.deepEqual(sorted(told), sorted(counted(path)), `after step ${step}`);
+    }
+    assert.ok(told.size > 2);
+    const again = open(t, crashed(t, folder));
+    assert.deepEqual(new Map(again.sessions().map(({ number, bytes }) => [number, bytes])), sorted(told));
+  });
+
+  test('before the last reset is gone; what follows still goes on from it', (t) => {
+    const folder = folderFor(t);
+    const database = open(t, folder);
+    const append = (text: string, reset = false): Change => ({ do: 'append', number: 1, body: body(text), reset });
+    database.commit([{ do: 'add', session: row(1) }]);
+    for (let i = 0; i < 20; i++) database.commit([append('x'.repeat(1000))]);
+    database.commit([append('reset', true), append('after')]);
+    assert.deepEqual(all(database, 1), ['reset', 'after']);
+    assert.ok(counted(join(folder, 's.sqlite')).get(1)! < 1500);
+    const again = open(t, crashed(t, folder));
+    again.sessions();
+    assert.deepEqual(all(again, 1), ['reset', 'after']);
+  });
+
+  test('is counted once in a file of format 1, and a head that was damaged stays so', (t) => {
+    const folder = folderFor(t);
+    const path = join(folder, 's.sqlite');
+    const database = open(t, folder);
+    for (const number of [1, 2, 3]) {
+      database.commit([{ do: 'add', session: row(number) }]);
+      database.commit([{ do: 'append', number, body: body('x'.repeat(100 * number)), reset: false }]);
+      database.commit([{ do: 'image', number, kind: 'latest', body: body('image') }]);
+    }
+    database.close();
+    const old = new DatabaseSync(path);
+    for (const head of old.prepare('SELECT session, base, last, chain FROM heads').all()) {
+      const { session, base, last, chain } = head as Record<string, number>;
+      const sum = (crc32(`${session} ${base} ${last} ${chain}`) ^ (session === 3 ? 1 : 0)) >>> 0;
+      old.prepare('UPDATE heads SET sum = ? WHERE session = ?').run(sum, session!);
+    }
+    old.exec('ALTER TABLE heads DROP COLUMN bytes; PRAGMA user_version = 1;');
+    old.close();
+    for (let i = 0; i < 2; i++) {
+      const again = open(t, folder);
+      const [one, two, three] = again.sessions();
+      const expected = counted(path);
+      assert.deepEqual([one!.bytes, two!.bytes], [expected.get(1), expected.get(2)]);
+      assert.match(three!.damage!, /does not match its sum/);
+      assert.deepEqual(all(again, 2), ['x'.repeat(200)]);
+      again.close();
+    }
+  });
+});
+
+function sorted(map: ReadonlyMap<number, number>): Map<number, number> {
+  return new Map([...map].sort(([one], [other]) => one - other));
+}
 
 describe('the log', () => {
   /** The log of a process that was killed after these commits. */
