@@ -37,6 +37,8 @@ export class Expiry {
   private readonly parts: ExpiryParts;
   private readonly dueMs = new Map<Entry, number>();
   private timer: NodeJS.Timeout | null = null;
+  /** When the timer fires. */
+  private armedMs = Number.POSITIVE_INFINITY;
   private stopped = false;
   /** Sessions that have ended like that. */
   expired = 0;
@@ -47,22 +49,27 @@ export class Expiry {
 
   /** To be called whenever it is another one, and for sessions that are new here. */
   note(entry: Entry): void {
-    if (entry.expiresAt === null) this.dueMs.delete(entry);
-    else this.dueMs.set(entry, Date.parse(entry.expiresAt));
-    this.arm();
+    if (entry.expiresAt === null) {
+      this.dueMs.delete(entry);
+      return;
+    }
+    const ms = Date.parse(entry.expiresAt);
+    this.dueMs.set(entry, ms);
+    // A timer that fires for nothing is set anew then.
+    if (ms < this.armedMs) this.arm(ms);
   }
 
   forget(entry: Entry): void {
     this.dueMs.delete(entry);
   }
 
-  private arm(atLeastMs = 0): void {
+  private arm(earliestMs: number): void {
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
-    if (this.stopped || this.dueMs.size === 0) return;
-    let earliest = Number.POSITIVE_INFINITY;
-    for (const ms of this.dueMs.values()) if (ms < earliest) earliest = ms;
-    const waitMs = Math.min(Math.max(earliest - this.parts.nowMs(), atLeastMs), LONGEST_WAIT_MS);
+    this.armedMs = Number.POSITIVE_INFINITY;
+    if (this.stopped || earliestMs === Number.POSITIVE_INFINITY) return;
+    this.armedMs = earliestMs;
+    const waitMs = Math.min(Math.max(earliestMs - this.parts.nowMs(), 0), LONGEST_WAIT_MS);
     this.timer = setTimeout(() => void this.sweep(), waitMs);
     this.timer.unref();
   }
@@ -72,7 +79,10 @@ export class Expiry {
     const now = this.parts.nowMs();
     const due = [...this.dueMs].filter(([, ms]) => ms <= now).map(([entry]) => entry);
     const problems = await Promise.all(due.map((entry) => this.expire(entry)));
-    this.arm(problems.some((problem) => problem !== null) ? AGAIN_AFTER_MS : 0);
+    let earliestMs = Number.POSITIVE_INFINITY;
+    for (const ms of this.dueMs.values()) if (ms < earliestMs) earliestMs = ms;
+    const failed = problems.some((problem) => problem !== null);
+    this.arm(failed ? Math.max(earliestMs, now + AGAIN_AFTER_MS) : earliestMs);
   }
 
   private async expire(entry: Entry): Promise<HostProblem | null> {
@@ -81,7 +91,7 @@ export class Expiry {
     this.dueMs.delete(entry);
     const problem = await this.parts.expire(entry);
     if (problem === null) this.expired++;
-    else this.note(entry);
+    else if (entry.expiresAt !== null) this.dueMs.set(entry, Date.parse(entry.expiresAt));
     return problem;
   }
 

@@ -145,9 +145,8 @@ export class Quotas {
 
   forget(entry: Entry): void {
     if (!this.byNumber.delete(entry.number)) return;
-    this.count(entry, -entry.storedBytes);
     this.buckets.delete(entry.id);
-    this.tellOthers(entry);
+    this.resize(entry, 0);
   }
 
   storedOf(owner: string): number {
@@ -165,14 +164,18 @@ export class Quotas {
   noteSizes(sizes: Sizes): void {
     for (const [number, bytes] of sizes) {
       const entry = this.byNumber.get(number);
-      if (entry === undefined) continue;
-      const { storedBytes: limit } = this.quotasOf(entry.owner);
-      const wasFull = limit > 0 && this.storedOf(entry.owner) >= limit;
-      this.count(entry, bytes - entry.storedBytes);
-      entry.storedBytes = bytes;
-      const isFull = limit > 0 && this.storedOf(entry.owner) >= limit;
-      if (isFull !== wasFull) this.tellOthers(entry);
+      if (entry !== undefined) this.resize(entry, bytes);
     }
+  }
+
+  private resize(entry: Entry, bytes: number): void {
+    const { owner } = entry;
+    const { storedBytes: limit } = this.quotasOf(owner);
+    const wasFull = limit > 0 && this.storedOf(owner) >= limit;
+    this.count(entry, bytes - entry.storedBytes);
+    entry.storedBytes = bytes;
+    const isFull = limit > 0 && this.storedOf(owner) >= limit;
+    if (isFull !== wasFull) this.tellOthers(owner);
   }
 
   /** From its worker. */
@@ -189,7 +192,7 @@ export class Quotas {
       bucket.charge(ms, now);
       dry ||= bucket.isDry(now);
     }
-    if (dry && entry.hold === null) this.tellOthers(entry);
+    if (dry && (entry.hold === null || entry.hold.name === 'stored-bytes')) this.tellOthers(entry.owner);
   }
 
   private bucket(key: string, seconds: number, now: number): ComputeBucket {
@@ -227,7 +230,7 @@ export class Quotas {
   }
 
   /** Of the same owner: what holds one may hold all. */
-  private tellOthers({ owner }: Entry): void {
+  private tellOthers(owner: string): void {
     for (const entry of this.parts.entries()) if (entry.owner === owner) this.tell(entry);
   }
 
@@ -251,11 +254,6 @@ export class Quotas {
     if (told?.handle === handle && told.text === text) return;
     this.told.set(entry, { handle, text });
     handle.note({ kind: 'govern', session: entry.id, governed });
-  }
-
-  /** It is in another place of the same worker, which knows nothing of it. */
-  forgetTold(entry: Entry): void {
-    this.told.delete(entry);
   }
 
   /** What time has changed. Called now and then. */

@@ -54,7 +54,7 @@ const GIVES_BACK: ReadonlySet<string> = new Set([
 
 const FRAME_BYTES = 4096;
 /** Of a frame, of a page mapped, of a table, of a piece of a scatter list; of what has a name, with its parts; of a mapping. */
-const BYTES = { frame: 36, page: 56, table: 20_480, piece: 300, small: 1024, mapping: 512, domain: 262_144 };
+const BYTES = { frame: 30, page: 52, table: 20_480, piece: 300, small: 1024, mapping: 512, domain: 262_144 };
 const PAGES_OF_TABLE = 512;
 /** Per descriptor of a ring, about. */
 const DESCRIPTOR_BYTES = 64;
@@ -157,7 +157,7 @@ export class BoundedSession {
     if (mappings > 0 && operation.op === 'map' && liveMappings >= mappings)
       return overBound({ name: 'mappings', limit: mappings, used: liveMappings });
     if (memoryBytes > 0 && !this.fits(growth, simulator))
-      return overBound({ name: 'session-memory-bytes', limit: memoryBytes, used: this.measuredBytes ?? memoryBytes });
+      return overBound({ name: 'session-memory-bytes', limit: memoryBytes, used: this.bytes });
     this.bytes += growth;
     this.meanwhileBytes += growth;
     this.exact = false;

@@ -329,6 +329,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
    */
   applyLine(operation: Operation, settle: (outcome: Outcome) => void): Outcome | null {
     const refusal = this.refusal() ?? this.bounded.refuse(operation, this.simulator);
+    if (this.bounded.measuring) this.around.scheduler.request(this);
     if (refusal !== null) return { status: 'refused', problem: refusal };
     let outcome: Outcome | null;
     try {
