@@ -69,6 +69,7 @@ export function accessHandlers(access: AccessControl): Handlers {
           sessions: principal === '' ? 0 : access.host.countOf(principal),
           streams: access.leases.countOf('stream', subject),
           runs: access.runs.used(subject),
+          storedBytes: principal === '' ? 0 : access.host.storedBytesOf(principal),
         },
       };
     },

@@ -22,7 +22,14 @@ export function runHandlers(host: SessionHost): Handlers {
     },
     async listRuns(request, reply) {
       const { session } = request.params as RunPath;
-      const page = orProblem(await host.listRuns(session, pageOf(request.query as PageQuery)), { query: PAGE_QUERY });
+      const query = request.query as PageQuery & { state?: RunDocument['state'] };
+      const { state } = query;
+      const page = orProblem(
+        await host.listRuns(session, { ...pageOf(query), ...(state === undefined ? {} : { state }) }),
+        {
+          query: PAGE_QUERY,
+        },
+      );
       return linked(request, reply, { ...page, items: page.items.map(presented) });
     },
     async getRun(request) {

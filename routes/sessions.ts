@@ -1,6 +1,7 @@
 /** `/v1/sessions`: create, list, read, rename, delete, reset. */
 import { type PageQuery, pageOf } from '../src/api/page.ts';
-import type { SessionHost, SessionInput } from '../src/host/host.ts';
+import type { SessionChange, SessionHost, SessionInput } from '../src/host/host.ts';
+import { FILTER_NAMES, type SessionFilter } from '../src/host/session-filter.ts';
 import { created, type Handlers, linked, orProblem, PAGE_QUERY } from './handlers.ts';
 
 interface SessionPath {
@@ -18,17 +19,15 @@ export function sessionHandlers(host: SessionHost): Handlers {
       return session;
     },
     async listSessions(request, reply) {
-      return linked(
-        request,
-        reply,
-        orProblem(await host.list(pageOf(request.query as PageQuery)), { query: PAGE_QUERY }),
-      );
+      const query = request.query as PageQuery & SessionFilter;
+      const page = orProblem(await host.list({ ...pageOf(query), ...filterOf(query) }), { query: PAGE_QUERY });
+      return linked(request, reply, page);
     },
     async getSession(request) {
       return orProblem(await host.get((request.params as SessionPath).session));
     },
     async renameSession(request) {
-      const change = request.body as { name?: string; title?: string };
+      const change = request.body as SessionChange;
       return orProblem(await host.rename((request.params as SessionPath).session, change));
     },
     async deleteSession(request) {
@@ -38,4 +37,10 @@ export function sessionHandlers(host: SessionHost): Handlers {
       return orProblem(await host.reset((request.params as SessionPath).session));
     },
   };
+}
+
+/** What the list is to be narrowed to; nothing where nothing is asked for. */
+function filterOf(query: SessionFilter): { filter?: SessionFilter } {
+  const given = FILTER_NAMES.filter((name) => query[name] !== undefined).map((name) => [name, query[name]]);
+  return given.length === 0 ? {} : { filter: Object.fromEntries(given) };
 }

@@ -67,6 +67,13 @@ export interface Config {
   failedAuthPerMinute: number;
   /** Connections at a time, streams included. */
   maxConnections: number;
+  maxStoredMib: number | null;
+  maxComputeSeconds: number | null;
+  maxSessionComputeSeconds: number | null;
+  maxFrames: number | null;
+  maxMappings: number | null;
+  /** Not null: a session that grows without end takes its worker along, whoever asks. */
+  maxSessionMemoryMib: number;
   logLevel: LogLevel;
 }
 
@@ -239,6 +246,18 @@ const SETTINGS = {
     help: 'connections at a time, streams included (default: 12000)',
     check: wholeNumber(1, 1_000_000),
     fallback: () => 12_000,
+  } satisfies Setting<number>,
+  maxStoredMib: quota('max-stored-mib', 'MiB on the disk, of all sessions', 'no limit'),
+  maxComputeSeconds: quota('max-compute-seconds', 'computing time an hour, of all sessions', 'no limit'),
+  maxSessionComputeSeconds: quota('max-session-compute-seconds', 'computing time an hour, of each session', 'no limit'),
+  maxFrames: quota('max-frames', 'page frames in use, of each session', 'no limit'),
+  maxMappings: quota('max-mappings', 'live mappings, of each session', 'no limit'),
+  maxSessionMemoryMib: {
+    flag: 'max-session-memory-mib',
+    argument: '<number>',
+    help: 'memory that what one session simulates may take, 0 for no limit; tokens may have their own (default: 1024)',
+    check: wholeNumber(0, LARGEST_QUOTA),
+    fallback: () => 1024,
   } satisfies Setting<number>,
   logLevel: {
     flag: 'log-level',

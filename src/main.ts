@@ -8,6 +8,7 @@ import { type AccessStore, folderHasTokens, openAccessStore } from './access/sto
 import { type Config, readConfig } from './config.ts';
 import type { SessionHost } from './host/host.ts';
 import { JournalError } from './host/journal/database.ts';
+import type { OwnerQuotas } from './host/quotas.ts';
 import { createHost } from './host/session-host.ts';
 import { buildApp } from './server/app.ts';
 import { type DataFolder, openDataFolder } from './server/data-folder.ts';
@@ -65,8 +66,17 @@ function certificate({ tlsCert, tlsKey }: Config): TlsCertificate | null {
 function accessSettings(settings: Config): AccessSettings {
   const { auth, requestsPerSecond, opsPerSecond, maxOpsRequests, maxSessions, maxStreams, maxRuns } = settings;
   const { failedAuthPerMinute } = settings;
+  const { maxStoredMib, maxComputeSeconds, maxSessionComputeSeconds, maxFrames, maxMappings } = settings;
   const counts = { opsRequests: maxOpsRequests, sessions: maxSessions, streams: maxStreams, runs: maxRuns };
-  const given = { requestsPerSecond, opsPerSecond, ...counts };
+  const quotas: { [name in keyof OwnerQuotas]: number | null } = {
+    storedBytes: maxStoredMib === null ? null : maxStoredMib * 1024 * 1024,
+    computeSeconds: maxComputeSeconds,
+    sessionComputeSeconds: maxSessionComputeSeconds,
+    frames: maxFrames,
+    mappings: maxMappings,
+    sessionMemoryMib: settings.maxSessionMemoryMib,
+  };
+  const given = { requestsPerSecond, opsPerSecond, ...counts, ...quotas };
   const limits = Object.fromEntries(Object.entries(given).filter(([, limit]) => limit !== null));
   return { required: auth === 'required', limits, failedAuthPerMinute };
 }

@@ -6,9 +6,10 @@
  */
 import { mkdirSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { ProblemError } from '../api/problem.ts';
 import { readConfig } from '../config.ts';
 import { AuditLog } from './audit.ts';
-import { type AccessLimits, LARGEST_LIMIT, type LimitName } from './limits.ts';
+import { type AccessLimits, LARGEST_LIMIT, type LimitName, largestLimit } from './limits.ts';
 import { PRINCIPAL_FORM, SCOPES, type Scope, TOKEN_NAME_FORM } from './scopes.ts';
 import { type AccessStore, openAccessStore, type TokenRecord } from './store.ts';
 import {
@@ -46,7 +47,7 @@ export function tokenCommand(words: readonly string[], environment: Environment,
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode;
-    if (!(error instanceof Refused)) throw error;
+    if (!(error instanceof Refused || error instanceof ProblemError)) throw error;
     terminal.err(`iommu-lab: ${error.message}\n`);
     return 1;
   }
@@ -284,7 +285,7 @@ function duration(text: string): number | null {
 function limitOf(text: string, earlier: Partial<AccessLimits> = {}): Partial<AccessLimits> {
   const [, name, number] = /^([A-Za-z]+)=([0-9]{1,10})$/.exec(text) ?? [];
   const known = LIMIT_NAMES.find((limit): limit is LimitName => limit === name);
-  if (known !== undefined && Number(number) <= LARGEST_LIMIT) return { ...earlier, [known]: Number(number) };
+  if (known !== undefined && Number(number) <= largestLimit(known)) return { ...earlier, [known]: Number(number) };
   throw new InvalidArgumentError(
     `Allowed is one of ${LIMIT_NAMES.join(', ')}, "=" and a number up to ${LARGEST_LIMIT}.`,
   );

@@ -9,7 +9,8 @@ import { randomBytes } from 'node:crypto';
 import { ProblemError } from '../api/problem.ts';
 import type { HostProblem, SessionHost } from '../host/host.ts';
 import { LOCAL_OWNER } from '../host/ids.ts';
-import { sessionNotFound } from '../host/problems.ts';
+import { QUOTA_RETRY_SECONDS, sessionNotFound } from '../host/problems.ts';
+import type { OwnerQuotas } from '../host/quotas.ts';
 import type { AuditEntry, AuditLog } from './audit.ts';
 import { SealedCursors } from './cursor.ts';
 import { FailedAttempts } from './failed-attempts.ts';
@@ -18,9 +19,11 @@ import {
   type AccessLimits,
   BURST_SECONDS,
   DEFAULT_LIMITS,
+  type LimitName,
   limitsOver,
+  moreGenerous,
   NO_LIMITS,
-  QUOTA_RETRY_SECONDS,
+  QUOTA_NAMES,
 } from './limits.ts';
 import { type Rate, Rates } from './rates.ts';
 import { RunSlots } from './run-slots.ts';
@@ -62,6 +65,11 @@ export type Act = 'see' | 'read' | 'write' | 'own' | 'see-shares' | 'delete';
 
 export type Reached = { id: string; problem: null } | { id: null; problem: HostProblem };
 
+/** Limits that a view keeps; without them there need be none. */
+const VIEW_LIMITS: readonly LimitName[] = ['opsPerSecond', 'opsRequests', 'sessions', 'runs'];
+/** A token that expires is noticed after so long. */
+const QUOTAS_KEPT_MS = 1000;
+
 /** How long a ticket for a WebSocket is good. */
 export const TICKET_SECONDS = 30;
 /** Tickets that one may have unused; the oldest goes when there is another. */
@@ -99,6 +107,9 @@ export class AccessControl {
   private readonly local: Who;
   private readonly tending: NodeJS.Timeout;
   private savedMs: number;
+  private quotas = new Map<string, OwnerQuotas>();
+  private quotaRevision = -1;
+  private quotasMs = 0;
   private refreshFailed = false;
   private closed = false;
 
@@ -116,7 +127,7 @@ export class AccessControl {
       randomBytes,
     );
     const limits = limitsOver(NO_LIMITS, this.settings.limits);
-    const unlimited = Object.values(limits).every((limit) => limit === 0);
+    const unlimited = VIEW_LIMITS.every((name) => limits[name] === 0);
     this.local = {
       kind: 'local',
       principal: LOCAL_OWNER,
@@ -131,6 +142,7 @@ export class AccessControl {
     };
     // As if this folder were not there.
     if (unlimited) this.views.set(this.local, host);
+    host.govern((owner) => this.quotasOf(owner));
     host.listen({ frames() {}, epoch() {}, failed() {}, deleted: (session) => this.forgetSession(session) });
     this.tending = setInterval(() => this.tend(), SWEEP_MS);
     this.tending.unref();
@@ -223,6 +235,32 @@ export class AccessControl {
 
   private limitsOfAll(): AccessLimits {
     return limitsOver(DEFAULT_LIMITS, this.settings.limits);
+  }
+
+  /** What the sessions of an owner may take. Asked often, and for many: the tokens are gone through once a second. */
+  private quotasOf(owner: string): OwnerQuotas {
+    if (!this.required) return this.local.limits;
+    const now = performance.now();
+    if (this.quotaRevision !== this.store.revision || now - this.quotasMs >= QUOTAS_KEPT_MS) {
+      this.quotas = this.quotasOfAll();
+      this.quotaRevision = this.store.revision;
+      this.quotasMs = now;
+    }
+    return this.quotas.get(owner) ?? this.limitsOfAll();
+  }
+
+  /** By principal, of those with a token that is good. */
+  private quotasOfAll(): Map<string, OwnerQuotas> {
+    const quotas = new Map<string, OwnerQuotas>();
+    const base = this.limitsOfAll();
+    for (const token of this.store.tokens()) {
+      if (this.endOf(token) !== null) continue;
+      const own = limitsOver(base, token.limits);
+      const known = quotas.get(token.principal);
+      if (known === undefined) quotas.set(token.principal, own);
+      else for (const name of QUOTA_NAMES) known[name] = moreGenerous(known[name], own[name]);
+    }
+    return quotas;
   }
 
   /** Whether what let someone in still would. */

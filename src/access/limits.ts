@@ -1,8 +1,11 @@
 /**
- * What one principal may take of the server. A setting of the server, or a token's own number in its place; 0 means no limit.
+ * What one principal may take of the server. A setting of the server, or a token's own number in its place; 0 means no limit. What is kept
+ * by the host for the owner of a session, whoever uses it, is the most that any good token of that owner says.
  *
  * Without tokens there is one principal, the machine itself, and it is held to nothing that was not asked for.
  */
+import { NO_QUOTAS, type OwnerQuotas } from '../host/quotas.ts';
+
 export interface AccessLimits {
   /** A bucket of twice as many, refilled at this rate. */
   requestsPerSecond: number;
@@ -16,8 +19,16 @@ export interface AccessLimits {
   streams: number;
   /** Runs that have been started and have not ended, over all sessions. */
   runs: number;
-  /** Bytes of snapshots and traces. Kept for what stores such; nothing does yet, so nothing is counted. */
+  /** Bytes of the server's disk, of all sessions owned. */
   storedBytes: number;
+  /** Worker-seconds an hour, of all sessions owned. */
+  computeSeconds: number;
+  /** The same, of each of them. */
+  sessionComputeSeconds: number;
+  /** Page frames in use, live mappings, memory of the server: of each session. */
+  frames: number;
+  mappings: number;
+  sessionMemoryMib: number;
 }
 
 export type LimitName = keyof AccessLimits;
@@ -29,7 +40,7 @@ export const NO_LIMITS: Readonly<AccessLimits> = {
   sessions: 0,
   streams: 0,
   runs: 0,
-  storedBytes: 0,
+  ...NO_QUOTAS,
 };
 
 /** Where tokens are asked for and no setting says otherwise. */
@@ -40,11 +51,24 @@ export const DEFAULT_LIMITS: Readonly<AccessLimits> = {
   sessions: 100,
   streams: 100,
   runs: 16,
-  storedBytes: 0,
+  ...NO_QUOTAS,
 };
 
 /** Largest value of each, in the contract and for settings. */
 export const LARGEST_LIMIT = 1_000_000_000;
+const LARGEST_STORED_BYTES = 2 ** 50;
+
+export function largestLimit(name: LimitName): number {
+  return name === 'storedBytes' ? LARGEST_STORED_BYTES : LARGEST_LIMIT;
+}
+
+/** Kept by the host, for the owner of a session, whoever uses it; the others are kept for who asks. */
+export const QUOTA_NAMES = Object.keys(NO_QUOTAS) as (keyof OwnerQuotas)[];
+
+/** The more generous of two, 0 being the most. */
+export function moreGenerous(one: number, other: number): number {
+  return one === 0 || other === 0 ? 0 : Math.max(one, other);
+}
 
 /** The bucket of `requestsPerSecond` holds the requests of so many seconds. */
 export const BURST_SECONDS = 2;
@@ -55,6 +79,3 @@ export function limitsOver(base: Readonly<AccessLimits>, given: Partial<AccessLi
   for (const name of Object.keys(base) as LimitName[]) limits[name] = given[name] ?? base[name];
   return limits;
 }
-
-/** Suggested to who has reached a number that falls only by somebody's doing. */
-export const QUOTA_RETRY_SECONDS = 30;

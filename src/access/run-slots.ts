@@ -28,8 +28,14 @@ export class RunSlots {
     return { slot, used: own.size };
   }
 
-  /** @param session of a run that came with its session */
-  started(slot: Slot, run: string, session = slot.session): void {
+  /**
+   * A run that is told of a second time, to a retry, is counted once.
+   *
+   * @param session of a run that came with its session
+   */
+  started(subject: string, slot: Slot, run: string, session = slot.session): void {
+    for (const other of this.slots.get(subject) ?? [])
+      if (other.session === session && other.run === run) this.release(subject, other);
     slot.session = session;
     slot.run = run;
   }

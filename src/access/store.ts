@@ -9,6 +9,8 @@
 import { chmodSync, closeSync, existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { ProblemError } from '../api/problem.ts';
+import { messageOf, storageUnavailable } from '../host/problems.ts';
 import type { AccessLimits } from './limits.ts';
 import type { Scope } from './scopes.ts';
 
@@ -86,6 +88,8 @@ export class AccessStore {
   /** Last uses that are not in the file yet: a write for each request would cost more than the request. */
   private readonly unsavedUses = new Map<string, number>();
   private tokensEver = false;
+  /** Rises with every change of a token. */
+  revision = 0;
 
   /** @param file path, or `:memory:` @throws when it cannot be used, or is of a later version */
   constructor(file: string) {
@@ -176,6 +180,7 @@ export class AccessStore {
       database.prepare(`SELECT * FROM ${table} ORDER BY createdMs, rowid`).all() as Row[];
     this.tokenById = new Map(rows('tokens').map((row) => [String(row.id), tokenOf(row)]));
     this.tokensEver ||= this.tokenById.size > 0;
+    this.revision++;
     this.grantsBySession = new Map();
     for (const row of rows('grants')) this.keepGrant(row as unknown as GrantRecord);
     this.linkById = new Map(rows('links').map((row) => [String(row.id), row as unknown as LinkRecord]));
@@ -188,8 +193,34 @@ export class AccessStore {
   }
 
   // ------------------------------------------------------------------------------------------------ changes
+  //
+  // Each is one write, and known here only after the file has it. Where it cannot be written each throws a ProblemError,
+  // `storage-unavailable`, and nothing has changed.
 
   addToken(token: TokenRecord): void {
+    this.insertToken(token);
+    this.keepToken(token);
+    this.tokensEver = true;
+  }
+
+  /** Both or neither: a token beside another one, which ends then. */
+  replaceToken(token: TokenRecord, old: TokenRecord, oldExpiresMs: number): void {
+    // No later than it would end anyway.
+    const expiresMs = Math.min(oldExpiresMs, old.expiresMs ?? oldExpiresMs);
+    this.inOneWrite(() => {
+      this.insertToken(token);
+      this.run('UPDATE tokens SET expiresMs = ? WHERE id = ?', expiresMs, old.id);
+    });
+    this.keepToken(token);
+    this.keepToken({ ...old, expiresMs });
+  }
+
+  private keepToken(token: TokenRecord): void {
+    this.tokenById.set(token.id, token);
+    this.revision++;
+  }
+
+  private insertToken(token: TokenRecord): void {
     const { id, hash, name, principal, scope, createdMs, expiresMs, revokedMs, lastUsedMs, limits, replaces } = token;
     const values = [id, hash, name, principal, scope, createdMs, expiresMs, revokedMs, lastUsedMs];
     this.run(
@@ -198,20 +229,11 @@ export class AccessStore {
       JSON.stringify(limits),
       replaces,
     );
-    this.tokenById.set(id, token);
-    this.tokensEver = true;
-  }
-
-  /** No later than it would end anyway. */
-  endToken(token: TokenRecord, expiresMs: number): void {
-    const ends = Math.min(expiresMs, token.expiresMs ?? expiresMs);
-    this.run('UPDATE tokens SET expiresMs = ? WHERE id = ?', ends, token.id);
-    this.tokenById.set(token.id, { ...token, expiresMs: ends });
   }
 
   revokeToken(token: TokenRecord, revokedMs: number): void {
     this.run('UPDATE tokens SET revokedMs = ? WHERE id = ?', revokedMs, token.id);
-    this.tokenById.set(token.id, { ...token, revokedMs });
+    this.keepToken({ ...token, revokedMs });
   }
 
   /** Forgets tokens that ended before `beforeMs`. */
@@ -302,19 +324,29 @@ export class AccessStore {
   }
 
   private run(sql: string, ...values: (string | number | null | Uint8Array)[]): void {
-    this.database.prepare(sql).run(...values);
+    try {
+      this.database.prepare(sql).run(...values);
+    } catch (error) {
+      throw unwritten(error);
+    }
   }
 
   private inOneWrite(write: () => void): void {
-    this.database.exec('BEGIN IMMEDIATE');
     try {
+      this.database.exec('BEGIN IMMEDIATE');
       write();
       this.database.exec('COMMIT');
     } catch (error) {
-      this.database.exec('ROLLBACK');
-      throw error;
+      // SQLite has rolled back already where it had to, as on a full disk.
+      if (this.database.isTransaction) this.database.exec('ROLLBACK');
+      throw unwritten(error);
     }
   }
+}
+
+/** A full disk, one that may only be read, or another process that does not let go of the file. */
+function unwritten(error: unknown): ProblemError {
+  return error instanceof ProblemError ? error : new ProblemError(storageUnavailable(messageOf(error)));
 }
 
 function tokenOf(row: Row): TokenRecord {

@@ -58,14 +58,19 @@ export function rotateToken(
   const { id: replaces, name, principal, scope, limits } = old;
   let expiresMs = old.expiresMs === null ? null : nowMs + (old.expiresMs - old.createdMs);
   if (expiresInSeconds !== undefined) expiresMs = nowMs + expiresInSeconds * 1000;
-  const made = add(store, { name, principal, scope, expiresMs, limits, replaces }, nowMs);
-  if (made !== null && overlapSeconds !== undefined) store.endToken(old, nowMs + overlapSeconds * 1000);
-  return made;
+  const kept = { name, principal, scope, expiresMs, limits, replaces };
+  if (overlapSeconds === undefined) return add(store, kept, nowMs);
+  return add(store, kept, nowMs, (token) => store.replaceToken(token, old, nowMs + overlapSeconds * 1000));
 }
 
 type Kept = Pick<TokenRecord, 'name' | 'principal' | 'scope' | 'expiresMs' | 'limits' | 'replaces'>;
 
-function add(store: AccessStore, kept: Kept, nowMs: number): MadeToken | null {
+function add(
+  store: AccessStore,
+  kept: Kept,
+  nowMs: number,
+  write: (token: TokenRecord) => void = (token) => store.addToken(token),
+): MadeToken | null {
   if (store.tokenCount >= MOST_TOKENS) {
     // The one being made keeps the server asking for tokens, whatever is forgotten here.
     store.forgetTokens(nowMs - REMEMBERED_MS);
@@ -73,7 +78,7 @@ function add(store: AccessStore, kept: Kept, nowMs: number): MadeToken | null {
   }
   const { id, hash, text } = newCredential('token');
   const record: TokenRecord = { ...kept, id, hash, createdMs: nowMs, revokedMs: null, lastUsedMs: null };
-  store.addToken(record);
+  write(record);
   return { record, text };
 }
 

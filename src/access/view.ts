@@ -14,14 +14,15 @@ import type {
   OpsOptions,
   Reply,
   RunDocument,
+  SessionChange,
   SessionDocument,
   SessionHost,
   SessionInput,
   SnapshotDocument,
 } from '../host/host.ts';
-import { invalidCursor, refuse, snapshotNotFound } from '../host/problems.ts';
+import { invalidCursor, QUOTA_RETRY_SECONDS, refuse, snapshotNotFound } from '../host/problems.ts';
+import type { OwnerQuotas } from '../host/quotas.ts';
 import type { AccessControl, Act } from './control.ts';
-import { QUOTA_RETRY_SECONDS } from './limits.ts';
 import { metered } from './metered-body.ts';
 import type { Who } from './who.ts';
 
@@ -63,25 +64,30 @@ export class SessionView implements SessionHost {
   async create(input: SessionInput): Promise<Reply<SessionDocument>> {
     const { principal, limits } = this.who;
     const { making } = this.control;
-    const begun = making.get(principal) ?? 0;
-    const used = this.host.countOf(principal) + begun;
-    if (limits.sessions > 0 && used >= limits.sessions) return refuse(tooMany('sessions', limits.sessions, used));
-    making.set(principal, begun + 1);
+    let admitted = false;
+    const admit = (): HostProblem | null => {
+      const begun = making.get(principal) ?? 0;
+      const used = this.host.countOf(principal) + begun;
+      if (limits.sessions > 0 && used >= limits.sessions) return tooMany('sessions', limits.sessions, used);
+      making.set(principal, begun + 1);
+      admitted = true;
+      return null;
+    };
     try {
-      const { fromSnapshot } = input;
-      const reply = await (fromSnapshot === undefined ? this.host.create(input, principal) : this.createFrom(input));
+      const make = 'fromSnapshot' in input ? this.createFrom(input, admit) : this.host.create(input, principal, admit);
+      const reply = await make;
       if (reply.ok || reply.problem.code !== 'too-many-sessions') return reply;
       // The host's own words count the sessions of all.
       return refuse({ ...reply.problem, detail: 'The server holds as many sessions as it may.' });
     } finally {
-      const left = making.get(principal)! - 1;
+      const left = (making.get(principal) ?? 0) - (admitted ? 1 : 0);
       if (left === 0) making.delete(principal);
       else making.set(principal, left);
     }
   }
 
   /** As `create`, of a session that may go on with a run. */
-  private async createFrom(input: SessionInput): Promise<Reply<SessionDocument>> {
+  private async createFrom(input: SessionInput, admit: () => HostProblem | null): Promise<Reply<SessionDocument>> {
     const { host, control } = this;
     const { principal, subject, limits } = this.who;
     const { fromSnapshot } = input;
@@ -91,20 +97,21 @@ export class SessionView implements SessionHost {
       if (snapshot === null) return refuse({ ...snapshotNotFound(fromSnapshot), path: '/fromSnapshot' });
       ({ activeRun } = snapshot);
     }
-    if (limits.runs === 0 || activeRun === null) return host.create(input, principal);
+    if (limits.runs === 0 || activeRun === null) return host.create(input, principal, admit);
     const { slot, used } = await control.runs.take(host, subject, '', limits.runs);
     if (slot === null) return refuse(tooMany('runs', limits.runs, used));
-    const reply = await host.create(input, principal);
-    if (reply.ok && reply.value.activeRun !== null) control.runs.started(slot, reply.value.activeRun, reply.value.id);
+    const reply = await host.create(input, principal, admit);
+    if (reply.ok && reply.value.activeRun !== null)
+      control.runs.started(subject, slot, reply.value.activeRun, reply.value.id);
     else control.runs.release(subject, slot);
     return reply;
   }
 
-  async list({ limit, cursor }: { limit?: number; cursor?: string }): Promise<Reply<SessionsPage>> {
+  async list({ cursor, ...asked }: Parameters<SessionHost['list']>[0]): Promise<Reply<SessionsPage>> {
     const { control, who } = this;
     const after = cursor === undefined ? undefined : control.cursors.open(cursor);
     if (after === null) return refuse(invalidCursor(cursor!));
-    const page = { ...(limit === undefined ? {} : { limit }), ...(after === undefined ? {} : { cursor: after }) };
+    const page = { ...asked, ...(after === undefined ? {} : { cursor: after }) };
     const reply = await this.host.list(page, (session) => control.may(who, session, 'see'));
     if (!reply.ok) return reply;
     const { items, nextCursor } = reply.value;
@@ -116,7 +123,7 @@ export class SessionView implements SessionHost {
   async get(session: string): Promise<Reply<SessionDocument>> {
     return this.shown(await this.with(session, 'see', (id) => this.host.get(id)));
   }
-  rename(session: string, change: { name?: string; title?: string }): Promise<Reply<SessionDocument>> {
+  rename(session: string, change: SessionChange): Promise<Reply<SessionDocument>> {
     return this.with(session, 'own', (id) => this.host.rename(id, change));
   }
   delete(session: string): Promise<Reply<{ id: string }>> {
@@ -144,19 +151,20 @@ export class SessionView implements SessionHost {
     const { subject, limits } = this.who;
     if (limits.runs === 0) return host.startRun(id, request);
     const { slot, used } = await control.runs.take(host, subject, id, limits.runs);
-    if (slot === null) return refuse(tooMany('runs', limits.runs, used));
+    // What an earlier request with the same key has started is told all the same.
+    if (slot === null) return host.startRun(id, request, tooMany('runs', limits.runs, used));
     let begun = false;
     try {
       const reply = await host.startRun(id, request);
       begun = reply.ok;
-      if (reply.ok) control.runs.started(slot, reply.value.id);
+      if (reply.ok) control.runs.started(subject, slot, reply.value.id);
       return reply;
     } finally {
       if (!begun) control.runs.release(subject, slot);
     }
   }
 
-  listRuns(session: string, page: { limit?: number; cursor?: string }): ReturnType<SessionHost['listRuns']> {
+  listRuns(session: string, page: Parameters<SessionHost['listRuns']>[1]): ReturnType<SessionHost['listRuns']> {
     return this.with(session, 'read', (id) => this.host.listRuns(id, page));
   }
   getRun(session: string, run: string): Promise<Reply<RunDocument>> {
@@ -235,6 +243,9 @@ export class SessionView implements SessionHost {
   countOf(owner: string): number {
     return owner === this.who.principal ? this.host.countOf(owner) : 0;
   }
+  storedBytesOf(owner: string): number {
+    return owner === this.who.principal ? this.host.storedBytesOf(owner) : 0;
+  }
   epochOf(session: string): string | null {
     return this.control.may(this.who, session, 'read') ? this.host.epochOf(session) : null;
   }
@@ -243,6 +254,9 @@ export class SessionView implements SessionHost {
 
   listen(_listener: FrameListener): void {
     throw new Error('the view of one principal has no frames of all sessions');
+  }
+  govern(_quotasOf: (owner: string) => Readonly<OwnerQuotas>): void {
+    throw new Error('the view of one principal sets no quotas');
   }
   status(): HostStatus {
     throw new Error('the view of one principal has no figures of all sessions');

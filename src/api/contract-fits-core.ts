@@ -58,6 +58,7 @@ export type SpecParts = [
   Fits<Plain<Contract.InvalidationInput>, Partial<InvalidationSpec>>,
   Fits<NonNullable<Contract.PolicyInput['mode']>, PolicySpec['mode']>,
   Fits<Contract.Costs, Partial<CostsSpec>>,
-  Fits<Exclude<keyof Contract.SessionInput, 'preset' | 'fromSnapshot'>, keyof ResolvedSpec>,
+  // `expiresAt` is the host's: the core knows no clock.
+  Fits<Exclude<keyof Contract.SessionInput, 'preset' | 'fromSnapshot' | 'expiresAt'>, keyof ResolvedSpec>,
   Fits<keyof ResolvedSpec, keyof Contract.SessionSpec>,
 ];

@@ -215,6 +215,10 @@ export type KernelCommandLine = string;
  */
 export type Preset = 'thread-2008' | 'rcache-today' | 'rcache-2016';
 /**
+ * The instant at which the session is deleted by itself, streams and all, as by DELETE; null for never. It has to lie in the future. No part of the simulation.
+ */
+export type ExpiresAt = string | null;
+/**
  * Of every random stream of the session.
  */
 export type Seed = number;
@@ -594,6 +598,7 @@ export interface SessionInput {
   preset?: Preset;
   name?: Name;
   title?: Title;
+  expiresAt?: ExpiresAt;
   seed?: Seed;
   machine?: Machine;
   iommu?: Iommu;
@@ -969,6 +974,10 @@ export interface Session {
    * Wall clock.
    */
   createdAt: string;
+  /**
+   * Wall clock; absent when it is kept until it is deleted.
+   */
+  expiresAt?: string;
   timeNs: TimeNs;
   /**
    * Simulated time, exact, in picoseconds.
@@ -988,7 +997,29 @@ export interface Session {
    * Id of the active run.
    */
   activeRun: string | null;
+  paused?: SessionPause;
+  /**
+   * What the server's disk keeps of it - spec, operations, images. It counts for the owner's `storedBytes`.
+   */
+  storedBytes?: number;
   [k: string]: unknown;
+}
+/**
+ * The session has used up a quota and does not go on: its run stands still, and changes are refused as `session-paused`. Reads, the stream, cancelling the run and deleting the session go on. Absent when it is not paused.
+ */
+export interface SessionPause {
+  /**
+   * Which one. `session-compute-seconds`, `compute-seconds`: computing time an hour, of the session, of all of its owner's. `frames`, `mappings`, `session-memory-bytes`: what its run has come to.
+   */
+  quota: {
+    name: 'session-compute-seconds' | 'compute-seconds' | 'frames' | 'mappings' | 'session-memory-bytes';
+    limit: Quantity;
+    used: Quantity;
+  };
+  /**
+   * Wall clock, when it goes on by itself; null - the run has to be cancelled, or the session deleted.
+   */
+  resumesAt: string | null;
 }
 export interface SnapshotInput {
   title?: Title;
@@ -1076,6 +1107,7 @@ export interface SessionPage {
 export interface SessionChange {
   name?: Name;
   title?: Title;
+  expiresAt?: ExpiresAt;
 }
 export interface Tenant {
   id: Id;
@@ -2092,7 +2124,30 @@ export interface AccessLimits {
   sessions?: AccessLimit;
   streams?: AccessLimit;
   runs?: AccessLimit;
-  storedBytes?: AccessLimit;
+  /**
+   * On the server's disk, of all sessions owned. 0 is no limit.
+   */
+  storedBytes?: number;
+  /**
+   * Computing time an hour, of all sessions owned. 0 is no limit.
+   */
+  computeSeconds?: AccessLimit;
+  /**
+   * Computing time an hour, of each session owned. 0 is no limit.
+   */
+  sessionComputeSeconds?: AccessLimit;
+  /**
+   * Page frames in use, of each session owned. 0 is no limit.
+   */
+  frames?: AccessLimit;
+  /**
+   * Live mappings, of each session owned. 0 is no limit.
+   */
+  mappings?: AccessLimit;
+  /**
+   * The server's memory, of each session owned. 0 is no limit.
+   */
+  sessionMemoryMib?: AccessLimit;
 }
 export interface TokenInput {
   name: TokenName;
@@ -2167,6 +2222,7 @@ export interface WhoAmI {
      * Started and not known to have ended.
      */
     runs: Count;
+    storedBytes: Count;
   };
 }
 export interface GrantInput {

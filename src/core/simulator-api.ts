@@ -10,6 +10,12 @@ export interface Notice {
   data: Record<string, unknown>;
 }
 
+/** A look at everything, in steps; the simulation may go on in between. */
+export interface Footprint {
+  /** Looks at so many objects more. @returns bytes, once it is through, else null */
+  step(objects: number): number | null;
+}
+
 export interface SimulatorApi {
   readonly spec: ResolvedSpec;
   /** Whole nanoseconds, rounded down. */
@@ -52,6 +58,15 @@ export interface SimulatorApi {
   readonly savable: boolean;
   /** All of it as bytes, for `restoreSimulator`; leaves no trace. Throws an `InvariantError` when it is not `savable`. */
   save(): Uint8Array;
+
+  // What a host may set bounds to. No part of the state.
+
+  /** Page frames that somebody has. */
+  readonly framesInUse: number;
+  /** Mappings of the DMA API. */
+  readonly liveMappings: number;
+  /** How much of the host's memory all of it takes, about. */
+  measure(): Footprint;
 
   /** Takes what happened since the last call, oldest first, at most `limit`; `dropped` counts what did not fit the core's ring. */
   drainNotices(limit: number): { notices: Notice[]; dropped: number };

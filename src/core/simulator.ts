@@ -18,10 +18,11 @@ import { refuse } from './outcome.ts';
 import type { Reading } from './reading.ts';
 import { Run } from './run.ts';
 import * as clockConstants from './sim/clock.ts';
-import type { Notice, SimulatorApi } from './simulator-api.ts';
+import type { Footprint, Notice, SimulatorApi } from './simulator-api.ts';
 import type { ResolvedSpec } from './spec.ts';
 import { SpecError } from './spec-error.ts';
 import { digestOf, moveBase } from './state/digest-and-base.ts';
+import { Walk } from './state/footprint.ts';
 import { save } from './state/save.ts';
 
 /** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
@@ -259,6 +260,18 @@ export class Simulator extends Machine implements SimulatorApi {
 
   drainNotices(limit: number): { notices: Notice[]; dropped: number } {
     return this.log.drain(limit);
+  }
+
+  get framesInUse(): number {
+    return this.memory.framesInUse;
+  }
+
+  get liveMappings(): number {
+    return this.mappings.count;
+  }
+
+  measure(): Footprint {
+    return new Walk(this);
   }
 
   digest(): string {

@@ -1,8 +1,9 @@
 /** A session as the main thread knows it, and what is said of it without asking its worker. */
-import type { HostProblem, SessionDocument, SessionState } from './host.ts';
+import type { HostProblem, Pause, SessionDocument, SessionState } from './host.ts';
 import { newEpoch } from './ids.ts';
 import type { SessionRow, StoredSession } from './journal/database.ts';
 import type { CreatedSession, SessionStatus } from './protocol.ts';
+import type { Hold } from './quotas.ts';
 import type { KeyMark } from './retry.ts';
 import type { WorkerHandle } from './worker-handle.ts';
 
@@ -16,6 +17,8 @@ export interface Entry {
   name: string | undefined;
   title: string | undefined;
   createdAt: string;
+  /** ISO 8601; null: kept until it is deleted. */
+  expiresAt: string | null;
   /** The `Idempotency-Key` under which it was created. */
   made: KeyMark | null;
   coreVersion: string;
@@ -29,6 +32,10 @@ export interface Entry {
   current: boolean;
   /** On its way from its journal into a worker, or back; settles when it is there. */
   moving: Promise<unknown> | null;
+  /** What keeps it from going on, or from being changed, for want of something that all sessions of its owner share, or of time. */
+  hold: Hold | null;
+  /** In the journal. */
+  storedBytes: number;
   /** `ops` requests that are open. */
   openStreams: number;
   /** `performance.now()` of the last thing that was asked of it. */
@@ -46,6 +53,7 @@ const UNKNOWN: SessionStatus = {
   operations: 0,
   policy: {},
   activeRun: null,
+  paused: null,
 };
 
 export function newEntry(
@@ -55,6 +63,7 @@ export function newEntry(
   made: KeyMark | null,
   handle: WorkerHandle,
   created: CreatedSession,
+  expiresAt: string | null,
 ): Entry {
   const { spec, coreVersion, ...status } = created;
   return {
@@ -65,6 +74,7 @@ export function newEntry(
     name: textOf(spec.name),
     title: textOf(spec.title),
     createdAt: new Date().toISOString(),
+    expiresAt,
     made,
     coreVersion,
     epoch: newEpoch(),
@@ -74,6 +84,8 @@ export function newEntry(
     status,
     current: false,
     moving: null,
+    hold: null,
+    storedBytes: 0,
     openStreams: 0,
     touchedMs: performance.now(),
     deaths: 0,
@@ -82,7 +94,7 @@ export function newEntry(
 
 /** One that begins in the journal. */
 export function restingEntry(
-  facts: Pick<Entry, 'id' | 'number' | 'owner' | 'made' | 'coreVersion' | 'spec' | 'status'>,
+  facts: Pick<Entry, 'id' | 'number' | 'owner' | 'made' | 'coreVersion' | 'spec' | 'status' | 'expiresAt'>,
 ): Entry {
   return {
     ...facts,
@@ -95,6 +107,8 @@ export function restingEntry(
     failure: null,
     current: true,
     moving: null,
+    hold: null,
+    storedBytes: 0,
     openStreams: 0,
     touchedMs: performance.now(),
     deaths: 0,
@@ -102,7 +116,21 @@ export function restingEntry(
 }
 
 export function storedEntry(stored: StoredSession): Entry {
-  const { id, number, owner, name, title, createdAt, made = null, coreVersion, spec, rest, damage } = stored;
+  const {
+    id,
+    number,
+    owner,
+    name,
+    title,
+    createdAt,
+    expiresAt = null,
+    made = null,
+    coreVersion,
+    spec,
+    rest,
+    bytes,
+    damage,
+  } = stored;
   const failure = damage === null ? null : { code: 'session-lost', detail: damage };
   return {
     id,
@@ -112,6 +140,7 @@ export function storedEntry(stored: StoredSession): Entry {
     name,
     title,
     createdAt,
+    expiresAt,
     made,
     coreVersion,
     epoch: newEpoch(),
@@ -121,6 +150,8 @@ export function storedEntry(stored: StoredSession): Entry {
     status: (rest?.status as SessionStatus | undefined) ?? UNKNOWN,
     current: rest?.current === true,
     moving: null,
+    hold: null,
+    storedBytes: bytes,
     openStreams: 0,
     touchedMs: 0,
     deaths: 0,
@@ -128,7 +159,7 @@ export function storedEntry(stored: StoredSession): Entry {
 }
 
 export function rowOf(entry: Entry): SessionRow {
-  const { number, id, owner, name, title, createdAt, made, coreVersion, spec } = entry;
+  const { number, id, owner, name, title, createdAt, expiresAt, made, coreVersion, spec } = entry;
   return {
     number,
     id,
@@ -136,17 +167,26 @@ export function rowOf(entry: Entry): SessionRow {
     ...(name === undefined ? {} : { name }),
     ...(title === undefined ? {} : { title }),
     createdAt,
+    ...(expiresAt === null ? {} : { expiresAt }),
     coreVersion,
     spec,
     ...(made === null ? {} : { made }),
   };
 }
 
+/** @param awake how it is if it is in a worker */
+export function stateOf({ failure, handle, moving, state }: Entry, awake: SessionState = state): SessionState {
+  if (failure !== null) return 'failed';
+  if (moving !== null) return 'recovering';
+  return handle === null ? 'hibernated' : awake;
+}
+
 export function documentOf(entry: Entry): SessionDocument {
-  const { id, owner, name, title, createdAt, status, spec, failure, handle, moving, current } = entry;
+  const { id, owner, name, title, createdAt, expiresAt, status, spec, failure, handle, moving, current, storedBytes } =
+    entry;
   const { timeNs, timePs, operations, policy } = status;
   const resting = handle === null && moving === null;
-  const state = failure !== null ? 'failed' : resting ? 'hibernated' : moving !== null ? 'recovering' : status.state;
+  const state = stateOf(entry, status.state);
   const known = failure === null && (!resting || current);
   return {
     id,
@@ -155,6 +195,7 @@ export function documentOf(entry: Entry): SessionDocument {
     owner,
     state,
     createdAt,
+    ...(expiresAt === null ? {} : { expiresAt }),
     timeNs,
     timePs,
     digest: known ? status.digest : null,
@@ -162,7 +203,23 @@ export function documentOf(entry: Entry): SessionDocument {
     spec,
     policy,
     activeRun: failure === null ? status.activeRun : null,
+    ...pauseMember(pauseOf(entry)),
+    ...(storedBytes === 0 ? {} : { storedBytes }),
   };
+}
+
+/** What keeps it from going on, or null. That more may not be stored keeps it only from being changed. */
+export function pauseOf({ hold, status, handle, failure }: Entry): Pause | null {
+  if (failure !== null) return null;
+  if (hold !== null && hold.name !== 'stored-bytes') return hold;
+  return handle === null ? null : status.paused;
+}
+
+function pauseMember(pause: Pause | null): Pick<SessionDocument, 'paused'> {
+  if (pause === null) return {};
+  const { name, limit, used, resumesAtMs } = pause;
+  const resumesAt = resumesAtMs === null ? null : new Date(resumesAtMs).toISOString();
+  return { paused: { quota: { name, limit, used }, resumesAt } };
 }
 
 function textOf(value: unknown): string | undefined {

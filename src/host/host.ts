@@ -5,6 +5,8 @@
  */
 import type { Operation, RunRequest } from '../core/operations.ts';
 import type { Reading } from '../core/reading.ts';
+import type { OwnerQuotas } from './quotas.ts';
+import type { SessionFilter } from './session-filter.ts';
 
 /** A reason in the edge's terms; `src/api/errors.ts` has status and title for each `code`. */
 export interface HostProblem {
@@ -23,8 +25,28 @@ export type Reply<T = Record<string, unknown>> =
   | { ok: true; value: T; replayed?: true }
   | { ok: false; problem: HostProblem; replayed?: true };
 
-/** What `POST /v1/sessions` carries: a partial spec, with `preset` or without. Checked against the contract before. */
+/**
+ * What `POST /v1/sessions` carries: a partial spec, with `preset` or without, and `expiresAt`, which is the host's. Checked against the
+ * contract before.
+ */
 export type SessionInput = Record<string, unknown>;
+
+/** Why a session does not go on, though it is asked to. */
+export interface Pause {
+  /** Of the quota that was reached. */
+  name: string;
+  limit: number;
+  used: number;
+  /** Wall time at which it goes on by itself; null: when somebody does something about it. */
+  resumesAtMs: number | null;
+}
+
+/** `expiresAt` null: never. */
+export interface SessionChange {
+  name?: string;
+  title?: string;
+  expiresAt?: string | null;
+}
 
 export type SessionState = 'idle' | 'running' | 'recovering' | 'hibernated' | 'failed';
 
@@ -37,6 +59,8 @@ export interface SessionDocument {
   state: SessionState;
   /** ISO 8601, wall clock. */
   createdAt: string;
+  /** When it is deleted by itself; absent: never. */
+  expiresAt?: string;
   /** Simulated time, whole nanoseconds, rounded down; exact picoseconds as a decimal string. */
   timeNs: number;
   timePs: string;
@@ -48,6 +72,10 @@ export interface SessionDocument {
   /** What was asked for, what is in force, and why they differ where they do. */
   policy: Record<string, unknown>;
   activeRun: string | null;
+  /** Absent unless it is paused. `resumesAt`: ISO 8601; null: when somebody does something about it. */
+  paused?: { quota: { name: string; limit: number; used: number }; resumesAt: string | null };
+  /** Bytes that the server's disk keeps of it; absent where it keeps none of any. */
+  storedBytes?: number;
 }
 
 export interface RunDocument {
@@ -135,16 +163,20 @@ export interface OpsResume {
 export interface SessionHost {
   /** Resolves and checks the spec and changes nothing: the resolved spec, whose `policy` says too what would be in force. */
   validate(input: SessionInput, owner?: string): Promise<Reply>;
-  /** @param owner principal, kept with the session for good; `local` when absent. Names are unique within an owner. */
-  create(input: SessionInput, owner?: string): Promise<Reply<SessionDocument>>;
+  /**
+   * @param owner principal, kept with the session for good; `local` when absent. Names are unique within an owner.
+   * @param admit why whoever asks may not have another one, or null; called at once, and not for what was made by an earlier request
+   *   with the same key
+   */
+  create(input: SessionInput, owner?: string, admit?: () => HostProblem | null): Promise<Reply<SessionDocument>>;
   /** @param shows whether a session, by its id, is on the list at all; all are when absent */
   list(
-    page: { limit?: number; cursor?: string },
+    page: { limit?: number; cursor?: string; filter?: SessionFilter },
     shows?: (session: string) => boolean,
   ): Promise<Reply<{ items: SessionDocument[]; nextCursor?: string }>>;
   /** `session` is an id, here and below, or the name of a session of `local`; other owners' names: see `resolve`. */
   get(session: string): Promise<Reply<SessionDocument>>;
-  rename(session: string, change: { name?: string; title?: string }): Promise<Reply<SessionDocument>>;
+  rename(session: string, change: SessionChange): Promise<Reply<SessionDocument>>;
   /** An active run is cancelled first. */
   delete(session: string): Promise<Reply<{ id: string }>>;
   reset(session: string): Promise<Reply<SessionDocument>>;
@@ -153,10 +185,11 @@ export interface SessionHost {
   apply(session: string, operation: Operation): Promise<Reply>;
   read(session: string, reading: Reading): Promise<Reply>;
 
-  startRun(session: string, request: RunRequest): Promise<Reply<RunDocument>>;
+  /** @param refusal why whoever asks may not start one: the answer, unless an earlier request with the same key has started it */
+  startRun(session: string, request: RunRequest, refusal?: HostProblem | null): Promise<Reply<RunDocument>>;
   listRuns(
     session: string,
-    page: { limit?: number; cursor?: string },
+    page: { limit?: number; cursor?: string; state?: RunDocument['state'] },
   ): Promise<Reply<{ items: RunDocument[]; nextCursor?: string }>>;
   getRun(session: string, run: string): Promise<Reply<RunDocument>>;
   /** Of an active run: cancels it at a slice boundary and answers the time reached; of an ended one: removes the record. */
@@ -191,8 +224,11 @@ export interface SessionHost {
   resolve(session: string, owner?: string): string | null;
   /** Who owns a session, by id. */
   ownerOf(session: string): string | null;
-  /** How many sessions someone owns. */
+  /** How many sessions someone owns, and how many bytes are kept of them. */
   countOf(owner: string): number;
+  storedBytesOf(owner: string): number;
+  /** From now on: what the sessions of each owner may take. Asked often. */
+  govern(quotasOf: (owner: string) => Readonly<OwnerQuotas>): void;
   /** The current epoch and simulated time of a session; synchronous. */
   epochOf(session: string): string | null;
   listen(listener: FrameListener): void;
@@ -215,5 +251,11 @@ export interface HostStatus {
   workers: number;
   workersAlive: number;
   activeRuns: number;
+  /** Sessions that a quota keeps from going on. */
+  paused: number;
+  /** Bytes that are kept of all sessions. */
+  storedBytes: number;
+  /** Sessions that have ended at an instant of their own since the start. */
+  expired: number;
   pendingCalls: number;
 }

@@ -46,6 +46,8 @@ export const LARGEST_ARRAY = 10_000;
 const OUTPUT_BLOCK = 64 * 1024;
 /** The clock is read once for so many lines. */
 const LINES_PER_CLOCK = 4;
+/** Whatever `onError` says: all lines that follow would be refused alike, and a session that is paused to save time would spend it on them. */
+const ENDS: ReadonlySet<string> = new Set(['session-paused', 'too-much-stored']);
 const BLANK = /^[ \t\r]*$/;
 const encoder = new TextEncoder();
 
@@ -279,7 +281,7 @@ export class OpsStream {
     const line = problemLine(this.lineNumber, op, problem);
     this.remember(line, carriedOut);
     this.reply(line);
-    if (this.settings.onError === 'stop') this.finish();
+    if (this.settings.onError === 'stop' || ENDS.has(problem.code)) this.finish();
   }
 
   private reply(json: string): void {

@@ -1,6 +1,7 @@
 /** Why the host did not do what was asked. Status and title of each `code` are the edge's (`src/api/errors.ts`). */
 import type { OperationProblem, Outcome } from '../core/operations.ts';
-import type { HostProblem, Reply } from './host.ts';
+import type { HostProblem, Pause, Reply } from './host.ts';
+import type { BoundName, Reached } from './session-bounds.ts';
 
 export function refuse(problem: HostProblem): { ok: false; problem: HostProblem } {
   return { ok: false, problem };
@@ -55,6 +56,52 @@ export function storageUnavailable(reason: string): HostProblem {
   };
 }
 
+/** Suggested to who has reached a number that falls only by somebody's doing. */
+export const QUOTA_RETRY_SECONDS = 30;
+
+export function tooMuchStored(limit: number, used: number): HostProblem {
+  return {
+    code: 'too-much-stored',
+    detail: `The sessions of this owner take ${used} bytes of the server's disk, and ${limit} is the limit. Delete or reset one.`,
+    retryable: true,
+    quota: { name: 'stored-bytes', limit, used, retryAfterSeconds: QUOTA_RETRY_SECONDS },
+  };
+}
+
+const BOUND_CODES = {
+  frames: ['too-many-frames', 'page frames in use'],
+  mappings: ['too-many-mappings', 'live mappings'],
+  'session-memory-bytes': ['too-much-memory', "bytes of the server's memory"],
+} as const;
+
+/** An operation that would take a session beyond a bound of its own. */
+export function overBound({ name, limit, used }: Reached): HostProblem {
+  const [code, what] = BOUND_CODES[name];
+  return {
+    code,
+    detail: `The session has ${used} ${what}, and ${limit} is the limit: what was asked for would take it beyond.`,
+    retryable: true,
+    quota: { name, limit, used, retryAfterSeconds: QUOTA_RETRY_SECONDS },
+  };
+}
+
+/** A session that has computed as much as it may for now, or whose run has gone beyond a bound. */
+export function sessionPaused({ name, limit, used, resumesAtMs }: Pause, nowMs: number): HostProblem {
+  const bound = name in BOUND_CODES ? BOUND_CODES[name as BoundName][1] : null;
+  const whose = name === 'compute-seconds' ? 'The sessions of its owner have' : 'It has';
+  const reason =
+    bound === null
+      ? `${whose} computed for ${used} s lately, and ${limit} s an hour is the limit; it goes on by itself.`
+      : `Its run has come to ${used} ${bound}, and ${limit} is the limit. Cancel the run, or reset or delete the session.`;
+  const waitMs = resumesAtMs === null ? QUOTA_RETRY_SECONDS * 1000 : resumesAtMs - nowMs;
+  return {
+    code: 'session-paused',
+    detail: `The session is paused. ${reason}`,
+    retryable: true,
+    quota: { name, limit, used, retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1000)) },
+  };
+}
+
 export function sessionBusy(detail: string): HostProblem {
   return { code: 'session-busy', detail, retryable: true };
 }
@@ -105,8 +152,8 @@ export function specProblem(error: unknown): HostProblem | null {
 }
 
 export function fromOperation(problem: OperationProblem): HostProblem {
-  const { code, detail, path } = problem;
-  return path === undefined ? { code, detail } : { code, detail, path };
+  const { code, detail, path, quota } = problem as HostProblem;
+  return { code, detail, ...(path === undefined ? {} : { path }), ...(quota === undefined ? {} : { quota }) };
 }
 
 export function replyOf(outcome: Outcome): Reply<unknown> {

@@ -9,8 +9,9 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Operation, RunRequest } from '../core/operations.ts';
 import type { Reading } from '../core/reading.ts';
-import type { HostProblem, OpsResume, Reply, SessionFrame, SessionState } from './host.ts';
+import type { HostProblem, OpsResume, Pause, Reply, RunDocument, SessionFrame, SessionState } from './host.ts';
 import type { SnapshotRow } from './journal/database.ts';
+import type { Governed } from './quotas.ts';
 import type { KeyMark } from './retry.ts';
 
 /** What a worker is started with (`workerData`). All times in milliseconds of wall time. */
@@ -47,6 +48,8 @@ export interface SessionStatus {
   /** Policy asked for and in force. */
   policy: Record<string, unknown>;
   activeRun: string | null;
+  /** The bound that its run has gone beyond, or null. */
+  paused: Pause | null;
 }
 
 export interface CreatedSession extends SessionStatus {
@@ -77,7 +80,8 @@ export interface RestedSession {
 /** A request that gets exactly one reply. */
 export type CallBody =
   | { kind: 'validate'; input: Record<string, unknown> }
-  | { kind: 'create'; session: string; number: number; input: Record<string, unknown> }
+  /** `memoryBytes`: what it may take at most; 0: as much as it will. */
+  | { kind: 'create'; session: string; number: number; input: Record<string, unknown>; memoryBytes: number }
   /** From its journal. */
   | {
       kind: 'wake';
@@ -97,6 +101,8 @@ export type CallBody =
       coreVersion: string;
       digest: string;
       records: unknown[];
+      /** What it may take at most; 0: as much as it will. */
+      memoryBytes: number;
       /** As it was packed; null: it is not there, or cannot be trusted. */
       state: Uint8Array | null;
     }
@@ -109,8 +115,8 @@ export type CallBody =
   | { kind: 'read'; session: string; reading: Reading }
   | { kind: 'reset'; session: string; retry: KeyMark | null }
   | { kind: 'delete'; session: string }
-  | { kind: 'run-start'; session: string; request: RunRequest; retry: KeyMark | null }
-  | { kind: 'run-list'; session: string; limit: number; after: number }
+  | { kind: 'run-start'; session: string; request: RunRequest; retry: KeyMark | null; refusal: HostProblem | null }
+  | { kind: 'run-list'; session: string; limit: number; after: number; state: RunDocument['state'] | null }
   | { kind: 'run-get'; session: string; run: string }
   | { kind: 'run-delete'; session: string; run: string }
   | {
@@ -132,6 +138,7 @@ export type Call = CallBody & { call: number };
 
 /** No reply. */
 export type Note =
+  | { kind: 'govern'; session: string; governed: Governed }
   | { kind: 'withdraw'; session: string; withdrawn: number }
   /** `bytes` null: the body has ended. */
   | { kind: 'ops-input'; stream: number; bytes: ArrayBuffer | null }
@@ -146,7 +153,9 @@ export type FromWorker =
   | { kind: 'reply'; call: number; reply: Reply<unknown> }
   | { kind: 'frames'; session: string; frames: SessionFrame[] }
   /** State as `/metrics` counts it; sent when it changes. */
-  | { kind: 'state'; session: string; state: SessionState; problem: HostProblem | null }
+  | { kind: 'state'; session: string; state: SessionState; problem: HostProblem | null; paused: Pause | null }
+  /** So much computing time since it was last told. */
+  | { kind: 'computed'; session: string; ms: number }
   /** So many bytes of input were used up: as many more may be sent. */
   | { kind: 'ops-credit'; stream: number; byteCount: number }
   | { kind: 'ops-output'; stream: number; bytes: ArrayBuffer }

@@ -110,10 +110,10 @@ export class Registry {
   }
 
   /** Up to `limit` sessions with numbers above `after` that are shown, and whether there are more. */
-  page(after: number, limit: number, shows: (id: string) => boolean): { entries: Entry[]; more: boolean } {
+  page(after: number, limit: number, shows: (entry: Entry) => boolean): { entries: Entry[]; more: boolean } {
     const entries: Entry[] = [];
     for (const entry of this.entries.values()) {
-      if (entry.number <= after || !shows(entry.id)) continue;
+      if (entry.number <= after || !shows(entry)) continue;
       if (entries.length === limit) return { entries, more: true };
       entries.push(entry);
     }

@@ -17,6 +17,7 @@ import { Replay } from './replay.ts';
 import { type RunRecord, RunRecords, runId } from './run-records.ts';
 import type { Scheduler } from './scheduler.ts';
 import { SEARCH_BUDGET } from './session.ts';
+import { BoundedSession, NO_BOUNDS, refuseLarge } from './session-bounds.ts';
 import { NO_KEYS, pack, unpack } from './session-image.ts';
 
 export interface RehearsalParts {
@@ -66,6 +67,11 @@ export function rehearse(call: RehearseCall, parts: RehearsalParts, answer: Answ
   let fresh: SimulatorApi;
   try {
     spec = parts.resolveSpec(call.spec);
+    const tooLarge = refuseLarge(spec, call.memoryBytes);
+    if (tooLarge !== null) {
+      answer(refuse(tooLarge));
+      return;
+    }
     fresh = parts.createSimulator(spec);
   } catch (error) {
     const problem = specProblem(error);
@@ -104,6 +110,8 @@ export function rehearse(call: RehearseCall, parts: RehearsalParts, answer: Answ
     }
   }
   fresh.searchBudget = SEARCH_BUDGET;
+  const bounded = new BoundedSession();
+  bounded.set({ ...NO_BOUNDS, memoryBytes: call.memoryBytes });
   new Replay({
     scheduler: parts.scheduler,
     simulator: fresh,
@@ -112,7 +120,7 @@ export function rehearse(call: RehearseCall, parts: RehearsalParts, answer: Answ
     active: null,
     after: 0,
     read: async () => ({ bodies: [records], inherited: false, after: null }),
-    rehearsal: { mostMs: parts.settings.rehearsalMs },
+    rehearsal: { mostMs: parts.settings.rehearsalMs, bounded },
   })
     .run()
     .then(({ simulator, runs, active }) => done(simulator, runs, active))
@@ -128,6 +136,7 @@ function statusOf(simulator: SimulatorApi, active: RunRecord | null): SessionSta
     operations: simulator.operations,
     policy: simulator.policyReport(),
     activeRun: active === null ? null : runId(active.number),
+    paused: null,
   };
 }
 

@@ -11,6 +11,7 @@ import { messageOf, replyOf } from './problems.ts';
 import { ResultJson, replyLine } from './result-json.ts';
 import { endRun, type RunRecord, type RunRecords, runId, startRun } from './run-records.ts';
 import type { Scheduler, TurnTaker } from './scheduler.ts';
+import type { BoundedSession } from './session-bounds.ts';
 
 /** Events of a run between two looks at the clock. */
 const EVENTS_A_LOOK = 1024;
@@ -35,8 +36,8 @@ export interface ReplayParts {
   /** Entries up to this one are in it. */
   after: number;
   read(after: number): Promise<Stretch>;
-  /** For a rehearsal: an active run is taken to where it had come, and all of it may take so long. Milliseconds of computing. */
-  rehearsal?: { mostMs: number };
+  /** For a rehearsal: an active run is taken to where it had come, and all of it may take so long, and so much. Milliseconds of computing. */
+  rehearsal?: { mostMs: number; bounded: BoundedSession };
 }
 
 export class Replay implements TurnTaker {
@@ -49,6 +50,8 @@ export class Replay implements TurnTaker {
   /** The lines are those of the session that this one was forked of. */
   private inherited = false;
   private computedMs = 0;
+  /** Of the last turn. */
+  private lastMs = 0;
   private active: RunRecord | null;
   private mark = 0;
   private atMark = false;
@@ -105,6 +108,7 @@ export class Replay implements TurnTaker {
     try {
       const mostMs = this.parts.rehearsal?.mostMs ?? Number.POSITIVE_INFINITY;
       this.expect(this.computedMs <= mostMs, `it takes more than ${mostMs / 1000} s to do again what was done`);
+      this.bound();
       do {
         if (this.suspended) this.finished(this.simulator.resume());
         else if (this.goal !== null) this.advanceRun(this.goal);
@@ -128,8 +132,18 @@ export class Replay implements TurnTaker {
       this.reject(new Error(`record ${this.next} of its journal: ${messageOf(error)}`));
       return false;
     } finally {
-      this.computedMs += performance.now() - begin;
+      this.lastMs = performance.now() - begin;
+      this.computedMs += this.lastMs;
     }
+  }
+
+  /** Nothing that is only rehearsed takes more than a session may. */
+  private bound(): void {
+    const bounded = this.parts.rehearsal?.bounded;
+    if (bounded === undefined) return;
+    while (bounded.measuring) bounded.step();
+    const beyond = this.goal === null ? null : bounded.ran(this.lastMs, this.simulator);
+    this.expect(beyond === null, `it takes more than ${beyond?.limit} (${beyond?.name})`);
   }
 
   private finish(): void {
@@ -143,6 +157,8 @@ export class Replay implements TurnTaker {
     const record = parseRecord(line);
     if ('op' in record) {
       this.operation = record as Operation;
+      const refusal = this.parts.rehearsal?.bounded.refuse(this.operation, this.simulator) ?? null;
+      this.expect(refusal === null, refusal?.detail ?? '');
       this.finished(this.simulator.apply(this.operation));
     } else if ('run' in record) this.begin(record.run);
     // Replies are of the session that gave them.

@@ -101,11 +101,11 @@ export class RunRecords {
     this.records.delete(record.number);
   }
 
-  /** Up to `limit` records with numbers above `after`, oldest first. */
-  page(after: number, limit: number): RunRecord[] {
+  /** Up to `limit` records with numbers above `after`, oldest first. @param state of these; null: of any */
+  page(after: number, limit: number, state: RunRecord['state'] | null = null): RunRecord[] {
     const page: RunRecord[] = [];
     for (const record of this.records.values()) {
-      if (record.number <= after) continue;
+      if (record.number <= after || (state !== null && record.state !== state)) continue;
       page.push(record);
       if (page.length === limit) break;
     }

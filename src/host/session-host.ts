@@ -7,15 +7,18 @@ import { dirname, join } from 'node:path';
 import type { Operation, RunRequest } from '../core/operations.ts';
 import type { Reading } from '../core/reading.ts';
 import { tuneCompiler } from './compiler.ts';
-import { documentOf, type Entry, newEntry, restingEntry, rowOf, storedEntry } from './entry.ts';
+import { documentOf, type Entry, newEntry, pauseOf, restingEntry, rowOf, storedEntry } from './entry.ts';
+import { Expiry, instantOf, refuseExpiry } from './expiry.ts';
 import type {
   AnsweredLines,
   FrameListener,
   HostProblem,
   HostStatus,
   OpsOptions,
+  Pause,
   Reply,
   RunDocument,
+  SessionChange,
   SessionDocument,
   SessionFrame,
   SessionHost,
@@ -26,6 +29,7 @@ import type {
 import { LOCAL_OWNER, newEpoch, newSessionId } from './ids.ts';
 import type { Sync } from './journal/database.ts';
 import { Journal } from './journal/journal.ts';
+import type { Sizes } from './journal/protocol.ts';
 import { DEFAULT_LIMITS, type HostLimits } from './limits.ts';
 import { OpsRequests } from './ops-requests.ts';
 import { decodeCursor, encodeCursor, pageLimit } from './paging.ts';
@@ -39,8 +43,10 @@ import {
   storageUnavailable,
 } from './problems.ts';
 import type { CallBody, CreatedSession, RestedSession, SessionStatus, WorkerSettings } from './protocol.ts';
+import { type OwnerQuotas, Quotas } from './quotas.ts';
 import { Registry } from './registry.ts';
 import { currentRetry, type KeyMark, markOf, type Retry } from './retry.ts';
+import { matcherOf, type SessionFilter } from './session-filter.ts';
 import { SnapshotSeal } from './snapshot-seal.ts';
 import { type Beginning, Snapshots } from './snapshots.ts';
 import { Waker } from './waker.ts';
@@ -65,6 +71,8 @@ export interface HostOptions {
   /** URL of a module with `createSimulator`, `resolveSpec` and `coreVersion`; the core unless given. */
   simulatorModule?: string;
   limits?: Partial<HostLimits>;
+  /** Wall clock, by which sessions expire and quotas fill up again. */
+  nowMs?: () => number;
 }
 
 const MIB = 1024 * 1024;
@@ -93,6 +101,7 @@ export async function createHost(options: HostOptions = {}): Promise<SessionHost
 class StoreTrouble {
   reason: string | null = null;
   logger: HostLogger = SILENT;
+  sizes: (sizes: Sizes) => void = () => {};
 }
 
 function openJournal({ path, sync }: { path: string; sync: Sync }, trouble: StoreTrouble): Promise<Journal> {
@@ -102,6 +111,7 @@ function openJournal({ path, sync }: { path: string; sync: Sync }, trouble: Stor
       if (reason === null) trouble.logger.info({}, 'the journal can be written again');
       else trouble.logger.error({ reason }, 'the journal cannot be written; nothing is changed until it can');
     },
+    sizes: (sizes) => trouble.sizes(sizes),
     died: (error) => {
       throw error;
     },
@@ -110,11 +120,14 @@ function openJournal({ path, sync }: { path: string; sync: Sync }, trouble: Stor
 
 class WorkerHost implements SessionHost {
   private readonly limits: HostLimits;
+  private readonly nowMs: () => number;
   private readonly settings: Omit<WorkerSettings, 'journal'>;
   private readonly journal: Journal | null;
   private readonly storeTrouble: StoreTrouble;
   private readonly waker: Waker | null;
   private readonly snapshots: Snapshots | null;
+  private readonly expiry: Expiry;
+  private readonly quotas: Quotas;
   private readonly heap: HeapLimits;
   private readonly logger: HostLogger;
   /** [index]: the worker in that place now. */
@@ -127,7 +140,8 @@ class WorkerHost implements SessionHost {
   private closing: Promise<void> | null = null;
   private readonly events: WorkerEvents = {
     frames: (session, frames) => this.passFrames(session, frames),
-    state: (session, state, problem) => this.noteState(session, state, problem),
+    state: (session, state, problem, paused) => this.noteState(session, state, problem, paused),
+    computed: (session, ms) => this.noteComputed(session, ms),
     died: (handle, reason) => this.bury(handle, reason),
   };
 
@@ -138,6 +152,11 @@ class WorkerHost implements SessionHost {
     this.journal = journal;
     this.storeTrouble = storeTrouble;
     storeTrouble.logger = this.logger;
+    const nowMs = options.nowMs ?? Date.now;
+    this.nowMs = nowMs;
+    this.expiry = new Expiry({ expire: (entry) => this.expireSession(entry), nowMs });
+    this.quotas = new Quotas({ entries: () => this.registry.values(), nowMs });
+    storeTrouble.sizes = (sizes) => this.quotas.noteSizes(sizes);
     this.waker = journal === null ? null : this.takeUp(journal);
     this.snapshots = journal === null ? null : this.keepSnapshots(journal, options.journal!.path);
     const workers = Math.max(1, options.workers ?? availableParallelism() - 1);
@@ -170,6 +189,8 @@ class WorkerHost implements SessionHost {
     for (const stored of journal.sessions) {
       const entry = storedEntry(stored);
       this.registry.add(entry);
+      this.expiry.note(entry);
+      this.quotas.add(entry);
       if (entry.failure !== null)
         this.logger.error({ session: entry.id, reason: entry.failure.detail }, 'session lost');
     }
@@ -180,6 +201,7 @@ class WorkerHost implements SessionHost {
       limits,
       entries,
       place: () => this.place(),
+      arrived: (entry) => this.quotas.tell(entry),
       lost: (entry, problem) => this.lose(entry, problem),
       get storeTrouble() {
         return storeTrouble.reason;
@@ -207,6 +229,7 @@ class WorkerHost implements SessionHost {
       throw new Error(`A session worker did not start: ${reason}`);
     }
     if (this.waker === null) return;
+    await this.expiry.sweep();
     // Those that were left as they are wait until they are touched.
     for (const entry of this.registry.values())
       if (!entry.current || entry.status.activeRun !== null) this.waker.recover(entry);
@@ -222,7 +245,9 @@ class WorkerHost implements SessionHost {
   private expire(): void {
     const now = performance.now();
     for (const handle of this.handles) handle.expire(now);
-    if (this.closing === null) this.waker?.sweep(now);
+    if (this.closing !== null) return;
+    this.waker?.sweep(now);
+    this.quotas.sweep();
   }
 
   /** As `askBy`, with the key of the request that asks. */
@@ -243,12 +268,15 @@ class WorkerHost implements SessionHost {
     return best;
   }
 
-  async validate(input: SessionInput, owner: string = LOCAL_OWNER): Promise<Reply> {
+  async validate({ expiresAt, ...input }: SessionInput, owner: string = LOCAL_OWNER): Promise<Reply> {
     const handle = this.place();
-    const refusal = this.refuseNew(handle) ?? this.registry.refuseName(textOf(input.name), null, owner);
+    const refusal =
+      this.refuseNew(handle) ??
+      this.registry.refuseName(textOf(input.name), null, owner) ??
+      refuseExpiry(expiresAt as SessionChange['expiresAt'], this.nowMs());
     if (refusal !== null) return refuse(refusal);
     if (!('fromSnapshot' in input)) return handle!.ask({ kind: 'validate', input });
-    const beginning = await this.beginningOf(input);
+    const beginning = await this.beginningOf(input, owner);
     return beginning.ok ? handle!.ask({ kind: 'validate', input: beginning.value.spec }) : beginning;
   }
 
@@ -265,28 +293,41 @@ class WorkerHost implements SessionHost {
     return { code: 'too-many-sessions', detail };
   }
 
-  async create(input: SessionInput, owner: string = LOCAL_OWNER): Promise<Reply<SessionDocument>> {
+  async create(
+    { expiresAt, ...input }: SessionInput,
+    owner: string = LOCAL_OWNER,
+    admit: () => HostProblem | null = () => null,
+  ): Promise<Reply<SessionDocument>> {
     const retry = currentRetry();
     const earlier = retry === null ? null : this.createdBefore(retry);
     if (earlier !== null) return earlier;
     const handle = this.place();
     const name = textOf(input.name);
-    const refusal = this.refuseNew(handle) ?? this.registry.refuseName(name, null, owner) ?? this.refuseAnother();
+    const refusal =
+      this.refuseNew(handle) ??
+      this.registry.refuseName(name, null, owner) ??
+      refuseExpiry(expiresAt as SessionChange['expiresAt'], this.nowMs()) ??
+      this.refuseAnother() ??
+      this.quotas.refuseNew(owner) ??
+      admit();
     if (refusal !== null || handle === null) return refuse(refusal!);
     const id = newSessionId();
     this.registry.takeName(owner, name, null);
     this.underConstruction++;
     if ('fromSnapshot' in input)
-      return this.createFrom(id, owner, markOf(retry), input).finally(() => this.underConstruction--);
+      return this.createFrom(id, owner, markOf(retry), input, kept(expiresAt)).finally(() => this.underConstruction--);
     handle.sessions.add(id);
     try {
-      const built = await this.build(id, owner, markOf(retry), handle, input);
+      const built = await this.build(id, owner, markOf(retry), handle, input, kept(expiresAt));
       const problem = built.ok ? await this.keep(built.value) : built.problem;
       if (built.ok && problem === null) {
         this.registry.add(built.value);
+        this.expiry.note(built.value);
+        this.quotas.tell(built.value);
         return { ok: true, value: documentOf(built.value) };
       }
       this.registry.remove(id);
+      if (built.ok) this.quotas.forget(built.value);
       this.registry.releaseName(owner, name);
       if (built.ok) this.tell((listener) => listener.deleted(id));
       handle.sessions.delete(id);
@@ -298,11 +339,11 @@ class WorkerHost implements SessionHost {
     }
   }
 
-  private beginningOf(input: SessionInput): Promise<Reply<Beginning>> {
+  private beginningOf(input: SessionInput, owner: string): Promise<Reply<Beginning>> {
     const refusal = Snapshots.refuseBeside(input);
     if (refusal !== null) return Promise.resolve(refuse(refusal));
     if (this.snapshots === null) return Promise.resolve(refuse(nothingKept()));
-    return this.snapshots.beginningOf(input.fromSnapshot);
+    return this.snapshots.beginningOf(input.fromSnapshot, this.quotas.memoryBytesOf(owner));
   }
 
   /** In the journal first, and then as any session that rests there. */
@@ -311,10 +352,11 @@ class WorkerHost implements SessionHost {
     owner: string,
     made: KeyMark | null,
     input: SessionInput,
+    expiresAt: string | null,
   ): Promise<Reply<SessionDocument>> {
     const name = textOf(input.name);
     const title = textOf(input.title);
-    const beginning = await this.beginningOf(input);
+    const beginning = await this.beginningOf(input, owner);
     if (!beginning.ok) {
       this.registry.releaseName(owner, name);
       return beginning;
@@ -322,13 +364,16 @@ class WorkerHost implements SessionHost {
     const { spec, coreVersion, status, changes } = beginning.value;
     const named = { ...spec, ...(name === undefined ? {} : { name }), ...(title === undefined ? {} : { title }) };
     const number = this.registry.nextNumber();
-    const entry = restingEntry({ id, number, owner, made, coreVersion, spec: named, status });
+    const entry = restingEntry({ id, number, owner, made, coreVersion, spec: named, status, expiresAt });
+    this.quotas.add(entry);
     const failure = await this.journal!.write(...changes(rowOf(entry)));
     if (failure !== null) {
+      this.quotas.forget(entry);
       this.registry.releaseName(owner, name);
       return refuse(storageUnavailable(failure));
     }
     this.registry.add(entry);
+    this.expiry.note(entry);
     this.tell((listener) => listener.epoch(id, entry.epoch));
     await this.waker!.wake(entry);
     if (entry.failure === null) return { ok: true, value: documentOf(entry) };
@@ -358,16 +403,19 @@ class WorkerHost implements SessionHost {
     made: KeyMark | null,
     handle: WorkerHandle,
     input: SessionInput,
+    expiresAt: string | null,
   ): Promise<Reply<Entry>> {
     const number = this.registry.nextNumber();
+    const memoryBytes = this.quotas.memoryBytesOf(owner);
     return new Promise((resolve) => {
-      handle.call<CreatedSession>({ kind: 'create', session: id, number, input }, (reply) => {
+      handle.call<CreatedSession>({ kind: 'create', session: id, number, input, memoryBytes }, (reply) => {
         if (!reply.ok) {
           resolve(reply);
           return;
         }
-        const entry = newEntry(id, number, owner, made, handle, reply.value);
+        const entry = newEntry(id, number, owner, made, handle, reply.value, expiresAt);
         this.registry.conceive(entry);
+        this.quotas.add(entry);
         this.tell((listener) => listener.epoch(id, entry.epoch));
         resolve({ ok: true, value: entry });
       });
@@ -382,13 +430,17 @@ class WorkerHost implements SessionHost {
   }
 
   async list(
-    page: { limit?: number; cursor?: string },
+    page: { limit?: number; cursor?: string; filter?: SessionFilter },
     shows: (session: string) => boolean = () => true,
   ): Promise<Reply<{ items: SessionDocument[]; nextCursor?: string }>> {
     const after = decodeCursor(page.cursor);
     if (after === null) return refuse(invalidCursor(page.cursor!));
-    const { entries, more } = this.registry.page(after, pageLimit(page.limit), shows);
-    const items = await this.documents(entries);
+    const matches = matcherOf(page.filter ?? {});
+    const isShown = (entry: Entry): boolean => matches(entry) && shows(entry.id);
+    const { entries, more } = this.registry.page(after, pageLimit(page.limit), isShown);
+    const state = page.filter?.state;
+    // It may have become another one while its worker was asked.
+    const items = (await this.documents(entries)).filter((document) => state === undefined || document.state === state);
     return { ok: true, value: more ? { items, nextCursor: encodeCursor(entries.at(-1)!.number) } : { items } };
   }
 
@@ -451,24 +503,27 @@ class WorkerHost implements SessionHost {
     return entry === undefined ? refuse(sessionNotFound(session)) : this.documentNow(entry);
   }
 
-  async rename(session: string, change: { name?: string; title?: string }): Promise<Reply<SessionDocument>> {
+  async rename(session: string, change: SessionChange): Promise<Reply<SessionDocument>> {
     const entry = this.registry.find(session);
     if (entry === undefined) return refuse(sessionNotFound(session));
     const { name = entry.name, title = entry.title } = change;
-    const refusal = this.registry.refuseName(change.name, entry.id, entry.owner);
+    const expiresAt = change.expiresAt === undefined ? entry.expiresAt : kept(change.expiresAt);
+    const refusal =
+      this.registry.refuseName(change.name, entry.id, entry.owner) ?? refuseExpiry(change.expiresAt, this.nowMs());
     if (refusal !== null) return refuse(refusal);
     const before = entry.name;
     // At once, so that nobody else takes it meanwhile.
     this.registry.takeName(entry.owner, name, entry.id);
     const spec = { ...entry.spec, ...(name === undefined ? {} : { name }), ...(title === undefined ? {} : { title }) };
-    const renamed: Entry = { ...entry, name, title, spec };
+    const renamed: Entry = { ...entry, name, title, spec, expiresAt };
     const failure = (await this.journal?.write({ do: 'change', session: rowOf(renamed) })) ?? null;
     if (failure !== null) {
       if (name !== before) this.registry.releaseName(entry.owner, name);
       return refuse(storageUnavailable(failure));
     }
     if (before !== name) this.registry.releaseName(entry.owner, before);
-    Object.assign(entry, { name, title, spec });
+    Object.assign(entry, { name, title, spec, expiresAt });
+    if (this.registry.entries.get(entry.id) === entry) this.expiry.note(entry);
     return this.documentNow(entry);
   }
 
@@ -484,6 +539,8 @@ class WorkerHost implements SessionHost {
       return refuse(storageUnavailable(failure));
     }
     this.registry.releaseName(entry.owner, name);
+    this.expiry.forget(entry);
+    this.quotas.forget(entry);
     this.waker?.forget(entry);
     if (entry.moving !== null) await entry.moving;
     const { handle } = entry;
@@ -491,6 +548,14 @@ class WorkerHost implements SessionHost {
     await handle?.ask({ kind: 'delete', session: id });
     this.tell((listener) => listener.deleted(id));
     return { ok: true, value: { id } };
+  }
+
+  /** @returns why it is still there, or null */
+  private async expireSession({ id, expiresAt }: Entry): Promise<HostProblem | null> {
+    const reply = await this.delete(id);
+    if (!reply.ok && reply.problem.code !== 'unknown-session') return reply.problem;
+    if (reply.ok) this.logger.info({ session: id, expiresAt }, 'session expired');
+    return null;
   }
 
   async reset(session: string): Promise<Reply<SessionDocument>> {
@@ -525,13 +590,13 @@ class WorkerHost implements SessionHost {
     return this.askBy(session, (id) => ({ kind: 'read', session: id, reading }));
   }
 
-  startRun(session: string, request: RunRequest): Promise<Reply<RunDocument>> {
-    return this.changeBy(session, (id, retry) => ({ kind: 'run-start', session: id, request, retry }));
+  startRun(session: string, request: RunRequest, refusal: HostProblem | null = null): Promise<Reply<RunDocument>> {
+    return this.changeBy(session, (id, retry) => ({ kind: 'run-start', session: id, request, retry, refusal }));
   }
 
   async listRuns(
     session: string,
-    page: { limit?: number; cursor?: string },
+    page: { limit?: number; cursor?: string; state?: RunDocument['state'] },
   ): Promise<Reply<{ items: RunDocument[]; nextCursor?: string }>> {
     const entry = this.registry.find(session);
     if (entry === undefined) return refuse(sessionNotFound(session));
@@ -543,6 +608,7 @@ class WorkerHost implements SessionHost {
       session: entry.id,
       limit,
       after,
+      state: page.state ?? null,
     });
     if (!reply.ok) return reply;
     const { items, last } = reply.value;
@@ -628,6 +694,14 @@ class WorkerHost implements SessionHost {
     return this.registry.countOf(owner);
   }
 
+  storedBytesOf(owner: string): number {
+    return this.quotas.storedOf(owner);
+  }
+
+  govern(quotasOf: (owner: string) => Readonly<OwnerQuotas>): void {
+    this.quotas.govern(quotasOf);
+  }
+
   epochOf(session: string): string | null {
     return this.registry.find(session)?.epoch ?? null;
   }
@@ -651,10 +725,16 @@ class WorkerHost implements SessionHost {
     if (entry !== undefined) this.tell((listener) => listener.frames(session, entry.epoch, frames));
   }
 
-  private noteState(session: string, state: SessionState, problem: HostProblem | null): void {
+  private noteComputed(session: string, ms: number): void {
+    const entry = this.registry.entryOf(session);
+    if (entry !== undefined) this.quotas.noteComputed(entry, ms);
+  }
+
+  private noteState(session: string, state: SessionState, problem: HostProblem | null, paused: Pause | null): void {
     const entry = this.registry.entryOf(session);
     if (entry === undefined) return;
     entry.state = state;
+    entry.status = { ...entry.status, paused };
     entry.failure = problem;
     if (problem === null) return;
     this.logger.error({ session, reason: problem.detail }, 'session failed');
@@ -701,7 +781,9 @@ class WorkerHost implements SessionHost {
   status(): HostStatus {
     let activeRuns = 0;
     let awake = 0;
+    let paused = 0;
     for (const entry of this.registry.values()) {
+      if (pauseOf(entry) !== null) paused++;
       if (entry.state === 'running') activeRuns++;
       if (entry.handle !== null) awake++;
     }
@@ -720,6 +802,9 @@ class WorkerHost implements SessionHost {
       workers: this.handles.length,
       workersAlive,
       activeRuns,
+      paused,
+      storedBytes: this.quotas.storedBytes,
+      expired: this.expiry.expired,
       pendingCalls,
     };
   }
@@ -731,6 +816,7 @@ class WorkerHost implements SessionHost {
 
   private async shutDown(): Promise<void> {
     clearInterval(this.sweep);
+    this.expiry.stop();
     const farewells = this.handles.filter((handle) => handle.alive).map((handle) => this.partFrom(handle));
     await within(Promise.all(farewells), this.limits.closeMs);
     await Promise.all(this.handles.map((handle) => handle.terminate(shuttingDown())));
@@ -768,6 +854,11 @@ function nothingKept(): HostProblem {
 function memoryBytes(): number {
   const limit = process.constrainedMemory();
   return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+}
+
+/** An instant, checked before, as it is kept. */
+function kept(expiresAt: unknown): string | null {
+  return typeof expiresAt === 'string' ? instantOf(expiresAt) : null;
 }
 
 function textOf(value: unknown): string | undefined {

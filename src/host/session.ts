@@ -31,12 +31,16 @@ import {
   sessionBusy,
   sessionFailed,
   sessionNotFound,
+  sessionPaused,
+  tooMuchStored,
 } from './problems.ts';
-import type { FromWorker, SessionStatus, SnapshotBegun, WorkerSettings } from './protocol.ts';
+import type { Call, FromWorker, SessionStatus, SnapshotBegun, WorkerSettings } from './protocol.ts';
+import type { Governed, Hold } from './quotas.ts';
 import type { Revived } from './replay.ts';
 import type { KeyMark } from './retry.ts';
 import { endRun, type RunRecord, RunRecords, resultOf, runId, startRun } from './run-records.ts';
 import type { Scheduler, TurnTaker } from './scheduler.ts';
+import { BoundedSession, type Reached } from './session-bounds.ts';
 import { NO_KEYS, pack } from './session-image.ts';
 
 /**
@@ -53,6 +57,8 @@ const OPERATION_MS = 0.004;
 const WORTH_AN_IMAGE_MS = 4;
 /** Computing time between two marks of a run in the journal. */
 const MARK_MS = 1000;
+/** The main thread is told after so much computing: by so much, and a turn, a session may take more than its share. */
+const TELL_COMPUTED_MS = 50;
 
 /** What the sessions of a worker share. */
 export interface Surroundings {
@@ -68,7 +74,14 @@ export interface Surroundings {
 /** A mutation that waits for its turn; `call` is the number by which the main thread may withdraw it. */
 type Write =
   | { kind: 'apply'; call: number; operation: Operation; retry: KeyMark | null; answer: Answer }
-  | { kind: 'run'; call: number; request: RunRequest; retry: KeyMark | null; answer: Answer }
+  | {
+      kind: 'run';
+      call: number;
+      request: RunRequest;
+      retry: KeyMark | null;
+      refusal: HostProblem | null;
+      answer: Answer;
+    }
   | { kind: 'reset'; call: number; retry: KeyMark | null; answer: Answer }
   | { kind: 'snapshot'; call: number; facts: SnapshotBegun; retry: null; answer: Answer };
 
@@ -97,6 +110,14 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   /** Computing time of the active run at its last mark. */
   private markedMs = 0;
   private readonly keyed: KeyedReplies;
+  private readonly bounded = new BoundedSession();
+  /** What keeps it from going on, or from being changed; the main thread says so. */
+  private hold: Hold | null = null;
+  /** The bound that the active run has gone beyond. */
+  private beyond: Reached | null = null;
+  private metered = false;
+  /** Computing time that the main thread has not been told of. */
+  private untoldMs = 0;
   /** How long it would take, about, to do again what was done since the last image. */
   private toReplayMs = 0;
 
@@ -203,6 +224,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
       operations: simulator.operations,
       policy: simulator.policyReport(),
       activeRun: this.active === null ? null : runId(this.active.number),
+      paused: this.beyond === null ? null : { ...this.beyond, resumesAtMs: null },
     };
   }
 
@@ -228,8 +250,8 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     this.write({ kind: 'apply', call, operation, retry, answer });
   }
 
-  startRun(call: number, request: RunRequest, retry: KeyMark | null, answer: Answer): void {
-    this.write({ kind: 'run', call, request, retry, answer });
+  startRun({ call, request, retry, refusal }: Call & { kind: 'run-start' }, answer: Answer): void {
+    this.write({ kind: 'run', call, request, retry, refusal, answer });
   }
 
   reset(call: number, retry: KeyMark | null, answer: Answer): void {
@@ -247,8 +269,11 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   }
 
   private write(write: Write): void {
-    if (this.suspended === null && this.waiting.length === 0) this.carryOut(write);
-    else if (this.waiting.length < this.around.settings.queuedWrites) this.waiting.push(write);
+    if (this.suspended === null && this.waiting.length === 0) {
+      const begin = this.metered ? performance.now() : 0;
+      this.carryOut(write);
+      if (this.metered) this.computed(performance.now() - begin);
+    } else if (this.waiting.length < this.around.settings.queuedWrites) this.waiting.push(write);
     else write.answer(refuse(sessionBusy(`${this.waiting.length} operations wait behind a long one.`)));
   }
 
@@ -259,8 +284,10 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
       answer(told);
       return;
     }
-    // A snapshot changes nothing: a run may be active.
-    const refusal = write.kind === 'snapshot' ? this.failure : this.refusal();
+    const refusal =
+      write.kind === 'snapshot'
+        ? this.refusalOfSnapshot()
+        : (this.refusal(write.kind === 'reset') ?? (write.kind === 'run' ? write.refusal : null));
     if (refusal !== null) {
       answer(refuse(refusal));
       return;
@@ -319,10 +346,20 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     this.note({ ...retry, at });
   }
 
-  /** Why nothing may change the session now. */
-  refusal(): HostProblem | null {
+  /** A snapshot changes nothing: a run may be active, or stand still. */
+  private refusalOfSnapshot(): HostProblem | null {
+    const { failure, hold } = this;
+    return failure ?? (hold?.name === 'stored-bytes' ? tooMuchStored(hold.limit, hold.used) : null);
+  }
+
+  /** Why nothing may change the session now. @param givesBack but for what leaves less of it than there was */
+  refusal(givesBack = false): HostProblem | null {
     if (this.failure !== null) return this.failure;
     if (this.gone) return sessionNotFound(this.id);
+    const { hold, beyond } = this;
+    if (hold !== null && hold.name !== 'stored-bytes') return sessionPaused(hold, Date.now());
+    if (beyond !== null) return sessionPaused({ ...beyond, resumesAtMs: null }, Date.now());
+    if (hold !== null && !givesBack) return tooMuchStored(hold.limit, hold.used);
     if (this.active !== null) return runActive(runId(this.active.number));
     return null;
   }
@@ -333,7 +370,8 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
    * @param settle gets the outcome later when the answer is null
    */
   applyLine(operation: Operation, settle: (outcome: Outcome) => void): Outcome | null {
-    const refusal = this.refusal();
+    const refusal = this.refusal() ?? this.bounded.refuse(operation, this.simulator);
+    if (this.bounded.measuring) this.around.scheduler.request(this);
     if (refusal !== null) return { status: 'refused', problem: refusal };
     let outcome: Outcome | null;
     try {
@@ -375,6 +413,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     }
     this.recorder = new FrameRecorder(this.simulator);
     this.runs = new RunRecords(this.around.settings.runRecords);
+    this.bounded.restart();
     this.digestVersion = -1;
     this.toReplayMs = 0;
     this.note({ reset: true });
@@ -422,7 +461,9 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
       return;
     }
     record.computedMs += before - begin;
+    const beyond = this.bounded.ran(before - begin, this.simulator);
     if (ended) this.endRun(record, 'finished');
+    else if (beyond !== null) this.stopAt(beyond);
     else if (record.computedMs - this.markedMs >= MARK_MS) this.mark(record);
   }
 
@@ -439,6 +480,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     this.toReplayMs += record.computedMs - this.markedMs;
     this.note({ end, events: this.simulator.runEvents, computedMs: record.computedMs });
     this.active = null;
+    this.beyond = null;
     this.recorder.runChanged(this.runDocument(record, true));
     this.tellState();
     this.changed();
@@ -459,8 +501,16 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     return document;
   }
 
-  listRuns(after: number, limit: number): Reply<unknown> {
-    const page = this.runs.page(after, limit + 1);
+  listRuns({
+    after,
+    limit,
+    state,
+  }: {
+    after: number;
+    limit: number;
+    state: RunDocument['state'] | null;
+  }): Reply<unknown> {
+    const page = this.runs.page(after, limit + 1, state);
     const last = page.length > limit ? page[limit - 1]!.number : null;
     return { ok: true, value: { items: page.slice(0, limit).map((record) => this.runDocument(record, true)), last } };
   }
@@ -497,19 +547,72 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   // Turns
 
   takeTurn(deadline: number): boolean {
+    if (!this.metered) return this.compute(deadline);
+    const begin = performance.now();
+    const more = this.compute(deadline);
+    this.computed(performance.now() - begin);
+    return more;
+  }
+
+  private compute(deadline: number): boolean {
     this.changed();
+    if (this.bounded.measuring) this.measure();
     do {
       if (this.suspended !== null) this.resume();
       else if (this.waiting.length > 0) this.carryOut(this.waiting.shift()!);
-      else if (this.active !== null && (this.runIsNext || this.readyStreams.size === 0)) {
+      else if (this.active !== null && this.mayRun && (this.runIsNext || this.readyStreams.size === 0)) {
         this.runIsNext = false;
         this.stepRun(this.active, deadline);
       } else if (this.readyStreams.size > 0) {
         this.runIsNext = true;
         this.pumpStream(deadline);
-      } else return false;
+      } else return this.bounded.measuring;
     } while (performance.now() < deadline);
-    return this.suspended !== null || this.waiting.length > 0 || this.active !== null || this.readyStreams.size > 0;
+    if (this.suspended !== null || this.waiting.length > 0 || this.readyStreams.size > 0) return true;
+    return this.bounded.measuring || (this.active !== null && this.mayRun);
+  }
+
+  // Quotas
+
+  /** What it may take, and what it may not for now. */
+  govern({ bounds, metered, hold }: Governed): void {
+    this.bounded.set(bounds);
+    this.metered = metered;
+    this.hold = hold;
+    if (this.beyond !== null) {
+      this.beyond = this.bounded.beyond(this.simulator);
+      this.tellState();
+    }
+    // A run goes on, lines that wait are refused.
+    if (!this.gone && (this.active !== null || this.readyStreams.size > 0)) this.around.scheduler.request(this);
+  }
+
+  /** Neither out of time nor beyond a bound. More bytes may not keep it: a run leaves no more than marks. */
+  private get mayRun(): boolean {
+    return this.beyond === null && (this.hold === null || this.hold.name === 'stored-bytes');
+  }
+
+  private computed(ms: number): void {
+    this.untoldMs += ms;
+    if (this.untoldMs >= TELL_COMPUTED_MS) this.tellComputed();
+  }
+
+  private tellComputed(): void {
+    if (this.untoldMs > 0) this.around.post({ kind: 'computed', session: this.id, ms: this.untoldMs });
+    this.untoldMs = 0;
+  }
+
+  private stopAt(beyond: Reached): void {
+    this.beyond = beyond;
+    this.tellState();
+    this.changed();
+  }
+
+  private measure(): void {
+    this.bounded.step();
+    if (this.bounded.measuring || this.active === null || this.beyond !== null) return;
+    const beyond = this.bounded.beyond(this.simulator);
+    if (beyond !== null) this.stopAt(beyond);
   }
 
   private pumpStream(deadline: number): void {
@@ -538,7 +641,8 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   }
 
   private tellState(): void {
-    this.around.post({ kind: 'state', session: this.id, state: this.state(), problem: this.failure });
+    const paused = this.beyond === null ? null : { ...this.beyond, resumesAtMs: null };
+    this.around.post({ kind: 'state', session: this.id, state: this.state(), problem: this.failure, paused });
   }
 
   postFrames(nowMs: number): boolean {
@@ -573,6 +677,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
       `The simulation hit an internal error and was set aside: ${messageOf(error)}. Delete the session and create another.`,
     );
     this.failure = problem;
+    this.beyond = null;
     const { active } = this;
     if (active !== null) {
       this.active = null;
@@ -597,6 +702,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     if (this.active !== null) this.mark(this.active);
     if (this.toReplayMs >= Math.min(WORTH_AN_IMAGE_MS, this.around.settings.replayMs)) this.takeImage();
     const status = this.status();
+    this.tellComputed();
     this.leave();
     return status;
   }

@@ -181,9 +181,9 @@ export class Snapshots {
     return { code: 'invalid-body', detail, path: `/${member}` };
   }
 
-  /** @param from id, or document */
-  beginningOf(from: unknown): Promise<Reply<Beginning>> {
-    return typeof from === 'string' ? this.forked(from) : this.imported(from as SnapshotFile);
+  /** @param from id, or document; @param memoryBytes what a session may take at most; 0: as much as it will */
+  beginningOf(from: unknown, memoryBytes: number): Promise<Reply<Beginning>> {
+    return typeof from === 'string' ? this.forked(from) : this.imported(from as SnapshotFile, memoryBytes);
   }
 
   private async forked(id: string): Promise<Reply<Beginning>> {
@@ -194,13 +194,16 @@ export class Snapshots {
     const { timeNs, timePs, digest, operations, activeRun, coreVersion } = row;
     const { policy } = entry.status;
     const state = activeRun === null ? 'idle' : 'running';
-    const status: SessionStatus = { state, timeNs, timePs, digest, operations, policy, activeRun };
+    const status: SessionStatus = { state, timeNs, timePs, digest, operations, policy, activeRun, paused: null };
     return { ok: true, value: { spec, coreVersion, status, changes: (session) => [{ do: 'fork', session, of: id }] } };
   }
 
-  private async imported({ spec, coreVersion, digest, records, state }: SnapshotFile): Promise<Reply<Beginning>> {
+  private async imported(
+    { spec, coreVersion, digest, records, state }: SnapshotFile,
+    memoryBytes: number,
+  ): Promise<Reply<Beginning>> {
     const trusted = state === undefined ? null : await this.trusted(state);
-    const body: CallBody = { kind: 'rehearse', spec, coreVersion, digest, records, state: trusted };
+    const body: CallBody = { kind: 'rehearse', spec, coreVersion, digest, records, memoryBytes, state: trusted };
     const reply = await this.parts.askAny<Rehearsed>(body);
     if (!reply.ok) return reply;
     const rehearsed = reply.value;

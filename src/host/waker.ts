@@ -18,6 +18,8 @@ export interface WakerParts {
   entries: ReadonlyMap<string, Entry>;
   /** A worker to live in, or null when all are dead. */
   place(): WorkerHandle | null;
+  /** It has come to a worker. */
+  arrived(entry: Entry): void;
   /** The session cannot be had, for good. */
   lost(entry: Entry, problem: HostProblem): void;
   /** Nothing that could be written. */
@@ -79,6 +81,7 @@ export class Waker {
           entry.current = false;
           entry.deaths = 0;
           this.recovering.delete(entry);
+          this.parts.arrived(entry);
         } else if (handle.alive) {
           handle.sessions.delete(session);
           entry.handle = null;
@@ -135,11 +138,17 @@ export class Waker {
     this.recovering.delete(entry);
   }
 
-  /** Back into its journal, unless it is in the middle of something. */
+  /**
+   * Back into its journal, unless it is in the middle of something. However long the worker takes to say which: it may have put the
+   * session to rest by then, and who thought it awake would find nobody there.
+   */
   private rest(entry: Entry): void {
     const { handle, id: session } = entry;
     if (handle === null) return;
-    const resting = handle.ask<RestedSession>({ kind: 'rest', session }).then(async (reply) => {
+    const answered = new Promise<Reply<RestedSession>>((resolve) => {
+      handle.callWithoutLimit<RestedSession>({ kind: 'rest', session }, resolve);
+    });
+    const resting = answered.then(async (reply) => {
       if (!reply.ok || reply.value.status === null) return;
       await this.rested(entry, reply.value.status);
       handle.sessions.delete(session);
@@ -147,6 +156,8 @@ export class Waker {
     });
     entry.moving = resting.finally(() => {
       entry.moving = null;
+      // Its worker died meanwhile.
+      if (this.recovering.has(entry)) this.next();
     });
   }
 

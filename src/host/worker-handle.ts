@@ -1,6 +1,6 @@
 /** One session worker as the main thread sees it: calls with numbers and a time limit, byte streams, and its death. */
 import { Worker } from 'node:worker_threads';
-import type { HostProblem, Reply, SessionFrame, SessionState } from './host.ts';
+import type { HostProblem, Pause, Reply, SessionFrame, SessionState } from './host.ts';
 import { Inbox } from './inbox.ts';
 import type { OpsExchange } from './ops-exchange.ts';
 import { type Batch, Outbox } from './outbox.ts';
@@ -9,7 +9,8 @@ import type { CallBody, FromWorker, Note, ToWorker, WorkerSettings } from './pro
 
 export interface WorkerEvents {
   frames(session: string, frames: SessionFrame[]): void;
-  state(session: string, state: SessionState, problem: HostProblem | null): void;
+  state(session: string, state: SessionState, problem: HostProblem | null, paused: Pause | null): void;
+  computed(session: string, ms: number): void;
   /** Its sessions are lost. */
   died(handle: WorkerHandle, reason: string): void;
 }
@@ -166,7 +167,10 @@ export class WorkerHandle {
         this.events.frames(message.session, message.frames);
         return;
       case 'state':
-        this.events.state(message.session, message.state, message.problem);
+        this.events.state(message.session, message.state, message.problem, message.paused);
+        return;
+      case 'computed':
+        this.events.computed(message.session, message.ms);
         return;
       case 'ops-credit':
         this.exchanges.get(message.stream)?.credit(message.byteCount);

@@ -19,6 +19,7 @@ import { Replay, type ReplayParts, type Revived } from './replay.ts';
 import { RunRecords, runId } from './run-records.ts';
 import { Scheduler } from './scheduler.ts';
 import { SEARCH_BUDGET, Session, type Surroundings } from './session.ts';
+import { refuseLarge } from './session-bounds.ts';
 import { unpack } from './session-image.ts';
 
 export interface SimulatorModule {
@@ -56,6 +57,9 @@ outbox.push({ kind: 'ready', coreVersion: core.coreVersion });
 
 function take(message: ToWorker): void {
   switch (message.kind) {
+    case 'govern':
+      sessions.get(message.session)?.govern(message.governed);
+      return;
     case 'withdraw':
       sessions.get(message.session)?.withdraw(message.withdrawn);
       return;
@@ -90,7 +94,7 @@ function carryOut(message: Call, answer: (reply: Reply<unknown>) => void): void 
       );
       return;
     case 'create':
-      answer(orSpecProblem(() => create(message.session, message.number, message.input)));
+      answer(orSpecProblem(() => create(message)));
       return;
     case 'wake':
       wake(message, answer);
@@ -132,10 +136,10 @@ function carryOut(message: Call, answer: (reply: Reply<unknown>) => void): void 
       answer({ ok: true, value: { id: session.id } });
       return;
     case 'run-start':
-      session.startRun(message.call, message.request, message.retry, answer);
+      session.startRun(message, answer);
       return;
     case 'run-list':
-      answer(session.listRuns(message.after, message.limit));
+      answer(session.listRuns(message));
       return;
     case 'run-get':
       answer(session.getRun(message.run));
@@ -156,16 +160,28 @@ function orSpecProblem(build: () => unknown): Reply<unknown> {
   try {
     return { ok: true, value: build() };
   } catch (error) {
-    return refuse(specProblem(error) ?? internal(error));
+    return refuse(error instanceof Unacceptable ? error.problem : (specProblem(error) ?? internal(error)));
   }
 }
 
-function create(id: string, number: number, input: Record<string, unknown>): CreatedSession {
+function create({ session: id, number, input, memoryBytes }: Call & { kind: 'create' }): CreatedSession {
   const spec = core.resolveSpec(input);
+  const tooLarge = refuseLarge(spec, memoryBytes);
+  if (tooLarge !== null) throw new Unacceptable(tooLarge);
   const session = new Session(id, number, nameless(spec), around);
   sessions.set(id, session);
   const { coreVersion } = core;
   return { ...session.status(), spec: spec as unknown as Record<string, unknown>, coreVersion };
+}
+
+/** A reason of ours, on its way out of what is made. */
+class Unacceptable extends Error {
+  readonly problem: HostProblem;
+
+  constructor(problem: HostProblem) {
+    super(problem.detail);
+    this.problem = problem;
+  }
 }
 
 /** What it is called is the main thread's to know and may change; an image is of one spec. */

@@ -41,6 +41,24 @@ function addHostFigures(registry: Registry, host: HostFigures): void {
   gauge(registry, 'iommu_lab_workers', 'Worker threads that there should be.', () => host.status().workers);
   gauge(registry, 'iommu_lab_workers_alive', 'Worker threads that answer.', () => host.status().workersAlive);
   gauge(registry, 'iommu_lab_active_runs', 'Runs that have begun and not ended.', () => host.status().activeRuns);
+  gauge(
+    registry,
+    'iommu_lab_sessions_paused',
+    'Sessions that a quota keeps from going on.',
+    () => host.status().paused,
+  );
+  gauge(
+    registry,
+    'iommu_lab_stored_bytes',
+    'Bytes that are kept of all sessions: specs, journals, images, snapshots.',
+    () => host.status().storedBytes,
+  );
+  counter(
+    registry,
+    'iommu_lab_sessions_expired_total',
+    'Sessions that were deleted at the instant that they were to expire at.',
+    () => host.status().expired,
+  );
   gauge(registry, 'iommu_lab_pending_calls', 'Calls to workers without a reply yet.', () => host.status().pendingCalls);
 }
 

@@ -101,7 +101,12 @@ test('sessions have a limit for each owner; the reply has its numbers, and a del
   assert.equal((await bob('POST', '/v1/sessions')).status, 201);
   await alice('DELETE', `/v1/sessions/${made.find(({ status }) => status === 201)!.body.id}`);
   assert.equal((await alice('POST', '/v1/sessions')).status, 201);
-  assert.deepEqual((await alice('GET', '/v1/whoami')).body.used, { sessions: 2, streams: 0, runs: 0 });
+  assert.deepEqual((await alice('GET', '/v1/whoami')).body.used, {
+    sessions: 2,
+    streams: 0,
+    runs: 0,
+    storedBytes: 0,
+  });
 });
 
 test('runs that have not ended have a limit, over all sessions; one that ends makes room', async (context) => {
@@ -123,6 +128,89 @@ test('runs that have not ended have a limit, over all sessions; one that ends ma
   const bad = await alice('POST', `/v1/sessions/${ids[1]}/runs`, { until: { metric: 'no.such', above: 1 } });
   assert.equal(bad.status, 400, 'one that does not start takes no room');
   assert.equal((await alice('POST', `/v1/sessions/${ids[1]}/runs`, { forNs: 1_000_000 })).status, 202);
+});
+
+test('a retry is told what the first request was told, though its principal has reached the number meanwhile', async (context) => {
+  const settings = { limits: { sessions: 1, runs: 1 } };
+  const server = await startGuarded(context, { settings });
+  const { text } = server.token({ name: 'alice' });
+  const spec = { devices: [{ name: 'nic0', kind: 'nic' }], workloads: [{ kind: 'nic-rx', device: 'nic0' }] };
+  const key = (name: string) => ({ 'idempotency-key': name });
+  const first = await server.as(text)('POST', '/v1/sessions', spec, key('a'));
+  const runs = `/v1/sessions/${first.body.id}/runs`;
+  const begun = await server.as(text)('POST', runs, { forNs: 3_600_000_000_000 }, key('b'));
+  assert.deepEqual([first.status, begun.status], [201, 202]);
+  // Another server in front of the same sessions, as after a restart: it has seen neither request.
+  const again = await startGuarded(context, { settings, folder: server.folder });
+  const alice = again.as(text);
+  const retried = await alice('POST', '/v1/sessions', spec, key('a'));
+  assert.deepEqual([retried.status, retried.body.id], [201, first.body.id]);
+  assert.equal(retried.headers['idempotency-replayed'], 'true');
+  assert.equal((await alice('POST', '/v1/sessions', spec, key('c'))).body.code, 'too-many-sessions');
+  const other = await server.as(server.token({ name: 'bob' }).text)('POST', '/v1/sessions', spec);
+  await again.as(text)('POST', runs, { forNs: 3_600_000_000_000 }, key('b'));
+  for (let i = 0; i < 2; i++) {
+    // Counted once, however often it is told.
+    const { status, body } = await alice('POST', runs, { forNs: 3_600_000_000_000 }, key('b'));
+    assert.deepEqual([status, body.id], [202, begun.body.id]);
+  }
+  assert.equal((await alice('GET', '/v1/whoami')).body.used.runs, 1);
+  assert.equal(other.status, 201);
+});
+
+test('quotas of a session are those of its owner, whoever uses it: the most that a good token of the owner says', async (context) => {
+  const settings = { limits: { mappings: 1, sessionMemoryMib: 64, requestsPerSecond: 0 } };
+  const server = await startGuarded(context, { settings });
+  const alice = server.as(server.token({ name: 'alice' }).text);
+  const bob = server.as(server.token({ name: 'bob', limits: { mappings: 0 } }).text);
+  const { id } = (await alice('POST', '/v1/sessions', { devices: [{ name: 'nic0', kind: 'nic' }] })).body;
+  const session = `/v1/sessions/${id}`;
+  await alice('POST', `${session}/grants`, { principal: 'bob', scope: 'write' });
+  const map = (call: typeof alice) =>
+    call('POST', `${session}/devices/nic0/mappings`, {
+      kind: 'single',
+      direction: 'to-device',
+      physicalAddress: 0x200000,
+      lengthBytes: 4096,
+    });
+  assert.equal((await map(alice)).status, 201);
+  for (const call of [alice, bob]) {
+    const refused = await map(call);
+    assert.deepEqual([refused.status, refused.body.code], [429, 'too-many-mappings']);
+    assert.deepEqual(refused.body.quota, { name: 'mappings', limit: 1, used: 1 });
+    assert.deepEqual(
+      [refused.headers['retry-after'], refused.headers['ratelimit-policy'], refused.headers.ratelimit],
+      ['30', '"mappings";q=1', '"mappings";r=0;t=30'],
+    );
+    assert.equal(refused.body.retryable, true);
+  }
+  const more = server.token({ name: 'more', principal: 'alice', limits: { mappings: 2 } });
+  await until('the token counts', async () => (await map(alice)).status === 201);
+  assert.equal((await map(bob)).body.quota.limit, 2);
+  server.store.revokeToken(more.record, Date.now());
+  await until('it counts no more', async () => (await map(alice)).body.quota.limit === 1);
+  const { limits } = (await bob('GET', '/v1/whoami')).body;
+  assert.deepEqual([limits.mappings, limits.sessionMemoryMib, limits.computeSeconds], [0, 64, 0]);
+});
+
+test('without tokens the settings are the quotas of all sessions, and a paused one says so over HTTP', async (context) => {
+  const server = await startGuarded(context, { settings: { limits: { sessionComputeSeconds: 1 } } });
+  const anybody = server.as(null);
+  const spec = { name: 's', devices: [{ name: 'nic0', kind: 'nic' }], workloads: [{ kind: 'nic-rx', device: 'nic0' }] };
+  await anybody('POST', '/v1/sessions', spec);
+  await anybody('POST', '/v1/sessions/s/runs', { forNs: 3_600_000_000_000 });
+  await until('it is paused', async () => (await anybody('GET', '/v1/sessions/s')).body.paused !== undefined);
+  const refused = await anybody('POST', '/v1/sessions/s/advance', { ns: 1 });
+  assert.deepEqual([refused.status, refused.body.code], [429, 'session-paused']);
+  assert.equal(refused.body.quota.name, 'session-compute-seconds');
+  assert.ok(Number(refused.headers['retry-after']) > 60);
+  const { items } = (await anybody('GET', '/v1/sessions?state=running')).body;
+  assert.equal(items[0].paused.quota.limit, 1);
+  const text = (await anybody('GET', '/metrics')).body;
+  assert.match(text, /^iommu_lab_sessions_paused 1$/m);
+  assert.match(text, /^iommu_lab_stored_bytes 0$/m);
+  const cancelled = await anybody('DELETE', '/v1/sessions/s/runs/run_1');
+  assert.equal(cancelled.body.state, 'cancelled');
 });
 
 test('operations beyond the rate wait, and all of them are carried out', async (context) => {

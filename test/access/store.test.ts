@@ -189,3 +189,67 @@ test('a name that cannot be a principal is made one', () => {
     ['ci', 'laptop-of-Alice', 't7', 'a-b-c'],
   );
 });
+
+/** From here on the file refuses what another connection says that it should, as a disk does that is full. */
+function refuseTo(folder: string, ...writes: string[]): void {
+  const other = new DatabaseSync(join(folder, 'access.sqlite'));
+  for (const [i, write] of writes.entries())
+    other.exec(`CREATE TRIGGER full${i} BEFORE ${write} BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END`);
+  other.close();
+}
+
+test('a disk that is full is told as such, and nothing of a change is there, in the file or in memory', async (context) => {
+  const server = await startGuarded(context);
+  const admin = server.as(server.token({ name: 'root', scope: 'admin' }).text);
+  const old = server.token({ name: 'ci' });
+  const session = `/v1/sessions/${(await admin('POST', '/v1/sessions')).body.id}`;
+  const grant = (await admin('POST', `${session}/grants`, { principal: 'bob', scope: 'read' })).body.id;
+  const link = (await admin('POST', `${session}/links`)).body.id;
+  refuseTo(
+    server.folder,
+    ...['INSERT ON grants', 'INSERT ON links', 'DELETE ON grants', 'DELETE ON links', 'UPDATE ON tokens'],
+  );
+  const seen = async (): Promise<unknown[]> => [
+    (await admin('GET', '/v1/tokens')).body.items.map(({ lastUsedAt: _, ...token }: Record<string, unknown>) => token),
+    (await admin('GET', `${session}/grants`)).body,
+    (await admin('GET', `${session}/links`)).body,
+  ];
+  const before = await seen();
+  for (const [method, path, body] of [
+    ['POST', `${session}/grants`, { principal: 'carol', scope: 'write' }],
+    ['POST', `${session}/grants`, { principal: 'bob', scope: 'write' }],
+    ['DELETE', `${session}/grants/${grant}`, undefined],
+    ['POST', `${session}/links`, undefined],
+    ['DELETE', `${session}/links/${link}`, undefined],
+    ['DELETE', `/v1/tokens/${old.record.id}`, undefined],
+    // The new one could be written, but not the end of the old one.
+    ['POST', `/v1/tokens/${old.record.id}/rotate`, { overlapSeconds: 60 }],
+  ] as const) {
+    const refused = await admin(method, path, body);
+    assert.deepEqual([refused.status, refused.body.code], [503, 'storage-unavailable'], `${method} ${path}`);
+    assert.deepEqual([refused.body.retryable, refused.body.token, refused.body.link], [true, undefined, undefined]);
+    assert.match(refused.body.detail, /disk is full/);
+  }
+  assert.deepEqual(await seen(), before);
+  assert.equal((await server.as(old.text)('GET', '/v1/whoami')).status, 200);
+  const again = openAccessStore(server.folder);
+  context.after(() => again.close());
+  assert.deepEqual([again.tokenCount, again.grantsOf(session.slice(13)).length], [2, 1]);
+  assert.equal(again.grant(session.slice(13), 'bob')?.scope, 'read');
+});
+
+test('where SQLite itself rolls back, as for want of pages, the reason is told and the next write finds the file as it was', (context) => {
+  const folder = temporaryFolder(context);
+  const store = openAccessStore(folder);
+  context.after(() => store.close());
+  const { database } = store as unknown as { database: DatabaseSync };
+  const { page_count: pages } = database.prepare('PRAGMA page_count').get() as { page_count: number };
+  const { record } = makeToken(store, { name: 'ci', scope: 'write' }, 0)!;
+  database.exec(`PRAGMA max_page_count = ${pages}`);
+  const long = { ...record, name: 'n'.repeat(64 * 1024) };
+  assert.throws(() => store.replaceToken({ ...long, id: 'tok_2' }, record, 1000), /full.*Nothing|Nothing.*full/);
+  assert.deepEqual([store.tokenCount, store.token(record.id)?.expiresMs], [1, null]);
+  database.exec('PRAGMA max_page_count = 1000000');
+  rotateToken(store, record, { overlapSeconds: 1 }, 0);
+  assert.deepEqual([store.tokenCount, store.token(record.id)?.expiresMs], [2, 1000]);
+});

@@ -5,13 +5,15 @@
  * - `map` on device `bug` throws, on `crash` ends the whole thread, on `full` fails as `iova-exhausted`;
  * - `advance` by `LONG_NS` suspends for `spec.fake.suspensions` calls of `resume`, each `spec.fake.resumeMs` of work;
  * - a run of `operations: n` has n events of `spec.fake.eventUs` each; `until: {metric: "bug"}` throws at its tenth event;
+ * - it says that it takes `spec.fake.bytesEach` bytes for each operation and event, that a buffer of n bytes has n / 4096 frames,
+ *   and how many mappings are live;
  * - a `dma` gives a `stale` verdict and a notice of it.
  */
 import { createHash } from 'node:crypto';
 import { threadId } from 'node:worker_threads';
 import type { Operation, OperationProblem, Outcome, RunRequest } from '../../src/core/operations.ts';
 import type { Reading } from '../../src/core/reading.ts';
-import type { Notice, SimulatorApi } from '../../src/core/simulator-api.ts';
+import type { Footprint, Notice, SimulatorApi } from '../../src/core/simulator-api.ts';
 import type { ResolvedSpec } from '../../src/core/spec.ts';
 
 export const coreVersion = 'fake';
@@ -23,8 +25,9 @@ interface FakeSpec {
   suspensions: number;
   resumeMs: number;
   eventUs: number;
+  bytesEach: number;
 }
-const DEFAULTS: FakeSpec = { suspensions: 50, resumeMs: 2, eventUs: 1 };
+const DEFAULTS: FakeSpec = { suspensions: 50, resumeMs: 2, eventUs: 1, bytesEach: 0 };
 
 class SpecError extends Error {
   readonly problems: { path: string; message: string }[];
@@ -78,6 +81,7 @@ class FakeSimulator implements SimulatorApi {
   private suspensionsLeft = -1;
   private request: RunRequest | null = null;
   private events = 0;
+  framesInUse = 0;
 
   constructor(spec: ResolvedSpec) {
     this.spec = spec;
@@ -132,6 +136,7 @@ class FakeSimulator implements SimulatorApi {
         this.timeNs += operation.ns;
         return ok({ timeNs: this.timeNs, fired: 0 });
       case 'buffer':
+        this.framesInUse += operation.lengthBytes / 4096;
         return ok({ id: `buf_${++this.ids}`, physicalAddress: '0x100000' });
       case 'map':
         return this.map(operation.device, operation.lengthBytes ?? 4096);
@@ -245,6 +250,14 @@ class FakeSimulator implements SimulatorApi {
 
   runWireSeconds(): number {
     return this.events * 1e-6;
+  }
+
+  get liveMappings(): number {
+    return this.live.size;
+  }
+
+  measure(): Footprint {
+    return { step: () => (this.operations + this.events) * this.fake.bytesEach };
   }
 
   drainNotices(limit: number): { notices: Notice[]; dropped: number } {

@@ -10,7 +10,7 @@ import { JournalDatabase } from '../../src/host/journal/database.ts';
 import { type Retry, underRetry } from '../../src/host/retry.ts';
 import { createHost, type HostOptions } from '../../src/host/session-host.ts';
 import { accepted, bodyOf, refusal, runEnd, textOf, until } from './hosts.ts';
-import { crashed, folderFor } from './journal/folders.ts';
+import { crashed, folderFor, toFormat1 } from './journal/folders.ts';
 
 const CORE = new URL('../../src/core/index.ts', import.meta.url).href;
 const SPEC = { preset: 'thread-2008' };
@@ -412,17 +412,7 @@ describe('a journal', () => {
     const before = await stateOf(host, 's');
     await host.close();
     const path = join(folder, 'sessions.sqlite');
-    const old = new DatabaseSync(path);
-    old.exec(`BEGIN; CREATE TABLE kept AS SELECT * FROM images; DROP TABLE images; DROP TABLE forks; DROP TABLE snapshots;
-      CREATE TABLE images (session INTEGER NOT NULL, kind TEXT NOT NULL, seq INTEGER NOT NULL, blob TEXT NOT NULL, PRIMARY KEY (session, kind)) STRICT, WITHOUT ROWID;
-      CREATE TABLE snapshots (id TEXT PRIMARY KEY, session INTEGER NOT NULL, facts TEXT NOT NULL, sum INTEGER NOT NULL, blob TEXT NOT NULL) STRICT;
-      CREATE INDEX snapshots_of ON snapshots (session);
-      CREATE INDEX images_with ON images (blob);
-      CREATE INDEX snapshots_with ON snapshots (blob);
-      INSERT INTO images SELECT session, 'latest', seq, blob FROM kept; DROP TABLE kept;
-      PRAGMA user_version = 1; COMMIT;`);
-    assert.equal(old.prepare('SELECT count(*) AS n FROM images').get()!.n, 1);
-    old.close();
+    toFormat1(path);
     rmSync(join(folder, 'snapshot.key'));
     const again = await hostOn(t, folder);
     assert.deepEqual(await stateOf(again, 's'), before);

@@ -296,6 +296,10 @@ export class FakeHost implements SessionHost {
   countOf() {
     return 1;
   }
+  storedBytesOf() {
+    return 0;
+  }
+  govern(): void {}
   epochOf() {
     return 'epoch-1';
   }
@@ -308,6 +312,9 @@ export class FakeHost implements SessionHost {
       workers: 1,
       workersAlive: 1,
       activeRuns: 0,
+      paused: 0,
+      storedBytes: 0,
+      expired: 0,
       pendingCalls: 0,
     };
     return { ready: true, storageTrouble: null, ...counts };

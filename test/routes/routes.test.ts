@@ -229,6 +229,27 @@ describe('lists', () => {
     assert.deepEqual(host.pages.at(-1), {});
   });
 
+  it('hand on what they are to be narrowed to, and refuse by name what they do not know', async () => {
+    host.nextCursor = 'after 2';
+    const filter = { name: 'lab-*', state: 'idle', allocator: 'bitmap', createdAfter: '2026-01-02T03:04:05+01:00' };
+    const reply = await call('GET', `/v1/sessions?${new URLSearchParams(filter)}&limit=2`);
+    assert.deepEqual(host.pages.at(-1), { limit: 2, filter });
+    assert.match(String(reply.headers.link), /name=lab-\*&state=idle&.*&cursor=after\+2>/);
+    host.nextCursor = undefined;
+    for (const [query, place] of [
+      ['?stat=idle', '?stat'],
+      ['?state=asleep', '?state'],
+      ['?name=*x', '?name'],
+      ['?createdBefore=yesterday', '?createdBefore'],
+      ['?state=idle&state=failed', '?state'],
+    ]) {
+      const refused = await call('GET', `/v1/sessions${query}`);
+      assert.deepEqual([refused.status, refused.body.code, refused.body.errors[0].path], [400, 'invalid-query', place]);
+    }
+    assert.equal((await call('GET', `${LAB}/runs?state=finished`)).status, 200);
+    assert.equal((await call('GET', `${LAB}/runs?state=idle`)).body.errors[0].path, '?state');
+  });
+
   it('of the mappings of one device name the device', async () => {
     await call('GET', `${LAB}/devices/nic0/mappings?limit=5`);
     assert.deepEqual(host.readings.at(-1), { read: 'mappings', device: 'nic0', limit: 5 });

@@ -1,20 +1,23 @@
 /** One end of a port to the journal's thread: writes that become durable in order, and reads. */
 import type { MessagePort, Transferable } from 'node:worker_threads';
 import type { Change } from './database.ts';
-import type { Answers, Ask, FromJournal, ToJournal } from './protocol.ts';
+import type { Answers, Ask, FromJournal, Sizes, ToJournal } from './protocol.ts';
 
 type Settle = (failure: string | null) => void;
 
 export class JournalClient {
   private readonly port: MessagePort;
+  private readonly sizes: (sizes: Sizes) => void;
   private lastTicket = 0;
   /** In the order of their tickets. */
   private readonly writes = new Map<number, Settle>();
   private lastCall = 0;
   private readonly reads = new Map<number, { resolve(answer: never): void; reject(error: Error): void }>();
 
-  constructor(port: MessagePort) {
+  /** @param sizes told, before a write is settled, of which sessions more or less is kept; of a writer's port nothing is told here */
+  constructor(port: MessagePort, sizes: (sizes: Sizes) => void = () => {}) {
     this.port = port;
+    this.sizes = sizes;
     port.on('message', (message: FromJournal) => this.take(message));
     // A port that waits for nothing keeps nobody alive.
     port.unref();
@@ -51,6 +54,7 @@ export class JournalClient {
     if (message.kind === 'written') {
       const settle = this.writes.get(message.ticket)!;
       this.writes.delete(message.ticket);
+      if (message.sizes.length > 0) this.sizes(message.sizes);
       settle(message.failure);
     } else {
       const read = this.reads.get(message.call)!;

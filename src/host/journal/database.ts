@@ -25,6 +25,8 @@ export interface SessionRow {
   title?: string;
   /** ISO 8601. */
   createdAt: string;
+  /** ISO 8601. */
+  expiresAt?: string;
   coreVersion: string;
   /** As resolved. */
   spec: Record<string, unknown>;
@@ -35,6 +37,8 @@ export interface SessionRow {
 export interface StoredSession extends SessionRow {
   /** As it was when it was last put to rest, and whether nothing was done to it since; null before. */
   rest: { status: Record<string, unknown>; current: boolean } | null;
+  /** What is kept of it: spec, entries, images, snapshots. */
+  bytes: number;
   /** Why it cannot be used, or null. */
   damage: string | null;
 }
@@ -102,13 +106,14 @@ export interface Stretch {
 export class JournalError extends Error {}
 
 const APPLICATION_ID = 0x696f6d6d;
+/** 2: snapshots and forks, and heads say how many bytes are kept of a session. 1 is brought up to it when it is opened. */
 const FORMAT = 2;
 /** Bytes of entries that one read gives, or a little more. */
 const STRETCH_BYTES = 4 << 20;
 
 const SCHEMA = `
 CREATE TABLE sessions (number INTEGER PRIMARY KEY, facts TEXT NOT NULL, sum INTEGER NOT NULL) STRICT;
-CREATE TABLE heads (session INTEGER PRIMARY KEY, base INTEGER NOT NULL, last INTEGER NOT NULL, chain INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT;
+CREATE TABLE heads (session INTEGER PRIMARY KEY, base INTEGER NOT NULL, last INTEGER NOT NULL, chain INTEGER NOT NULL, bytes INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT;
 CREATE TABLE entries (session INTEGER NOT NULL, seq INTEGER NOT NULL, chain INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (session, seq)) STRICT;
 CREATE TABLE rests (session INTEGER PRIMARY KEY, seq INTEGER NOT NULL, status TEXT NOT NULL, sum INTEGER NOT NULL) STRICT;
 CREATE TABLE blobs (hash TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
@@ -119,7 +124,7 @@ CREATE TABLE life (open INTEGER NOT NULL, probe BLOB) STRICT;
 const SCHEMA_OF_SNAPSHOTS = `
 CREATE TABLE images (session INTEGER PRIMARY KEY, seq INTEGER NOT NULL, blob TEXT NOT NULL) STRICT;
 CREATE TABLE snapshots (id TEXT PRIMARY KEY, session INTEGER NOT NULL, base INTEGER NOT NULL, seq INTEGER NOT NULL, facts TEXT NOT NULL, sum INTEGER NOT NULL, blob TEXT NOT NULL) STRICT;
-CREATE TABLE forks (session INTEGER PRIMARY KEY, parent INTEGER NOT NULL, last INTEGER NOT NULL) STRICT;
+CREATE TABLE forks (session INTEGER PRIMARY KEY, parent INTEGER NOT NULL, base INTEGER NOT NULL, last INTEGER NOT NULL) STRICT;
 CREATE INDEX forks_of ON forks (parent);
 CREATE INDEX snapshots_of ON snapshots (session);
 CREATE INDEX images_with ON images (blob);
@@ -135,16 +140,21 @@ INSERT INTO images SELECT session, seq, blob FROM old_images WHERE kind = 'lates
 DROP TABLE old_images;
 `;
 
-/** Where the entries of a session begin and end, and the sum that the last one's chain has. */
+/**
+ * Where the entries of a session begin and end, the sum that the last one's chain has, and bytes of all that is kept of it. A blob
+ * counts for each that refers to it: what one session shares with another is not known to either.
+ */
 interface Head {
   base: number;
   last: number;
   chain: number;
+  bytes: number;
 }
 
-/** Entries up to `last` are those of `parent`. */
+/** Entries up to `last` are those of `parent`; from `base` they lead to what it began with. */
 interface Fork {
   parent: number;
+  base: number;
   last: number;
 }
 
@@ -161,6 +171,8 @@ export class JournalDatabase {
   private readonly heads = new Map<number, Head>();
   /** Of sessions that are gone, too, while others begin with their entries. */
   private readonly forks = new Map<number, Fork>();
+  /** Heads as they were before the changes that are being made, to go back to. */
+  private readonly before = new Map<number, Head | undefined>();
   private readonly insertSession: StatementSync;
   private readonly updateSession: StatementSync;
   private readonly putHead: StatementSync;
@@ -188,7 +200,7 @@ export class JournalDatabase {
       this.insertSession = this.database.prepare('INSERT INTO sessions (number, facts, sum) VALUES (?, ?, ?)');
       this.updateSession = this.database.prepare('UPDATE sessions SET facts = ?, sum = ? WHERE number = ?');
       this.putHead = this.database.prepare(
-        'INSERT OR REPLACE INTO heads (session, base, last, chain, sum) VALUES (?, ?, ?, ?, ?)',
+        'INSERT OR REPLACE INTO heads (session, base, last, chain, bytes, sum) VALUES (?, ?, ?, ?, ?, ?)',
       );
       this.insertEntry = this.database.prepare('INSERT INTO entries (session, seq, chain, body) VALUES (?, ?, ?, ?)');
       this.putRest = this.database.prepare(
@@ -219,8 +231,8 @@ export class JournalDatabase {
       return;
     }
     if (id !== APPLICATION_ID) throw new JournalError(`${path} is not a journal of iommu-lab.`);
-    if (format !== FORMAT && format !== 1)
-      throw new JournalError(`${path} has format ${format}; this version reads formats 1 and ${FORMAT}.`);
+    if (format < 1 || format > FORMAT)
+      throw new JournalError(`${path} has format ${format}; this version reads formats up to ${FORMAT} only.`);
     // After a stop in good order the log is gone, and nothing has touched the file since it was whole.
     const open = database.prepare('SELECT open FROM life').get()!.open !== 0;
     if (open && !logged)
@@ -229,7 +241,27 @@ export class JournalDatabase {
       const found = String(Object.values(database.prepare('PRAGMA quick_check(1)').get()!)[0]);
       if (found !== 'ok') throw new JournalError(`${path} is damaged: ${found}.`);
     }
-    if (format === 1) database.exec(`BEGIN; ${FROM_FORMAT_1} PRAGMA user_version = ${FORMAT}; COMMIT;`);
+    if (format === 1) this.bringUp();
+  }
+
+  /** From format 1 to 2. A head that does not match its sum is left as it is, and does not afterwards. */
+  private bringUp(): void {
+    const { database } = this;
+    database.exec(`BEGIN IMMEDIATE; ${FROM_FORMAT_1} ALTER TABLE heads ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;`);
+    const put = database.prepare('UPDATE heads SET bytes = ?, sum = ? WHERE session = ?');
+    const count = database.prepare(
+      `SELECT (SELECT ifnull(sum(octet_length(facts)), 0) FROM sessions WHERE number = ?1)
+            + (SELECT ifnull(sum(length(body)), 0) FROM entries WHERE session = ?1)
+            + (SELECT ifnull(sum(length(body)), 0) FROM images JOIN blobs ON hash = blob WHERE session = ?1)
+            + (SELECT ifnull(sum(length(body)), 0) FROM snapshots JOIN blobs ON hash = blob WHERE session = ?1) AS bytes`,
+    );
+    for (const row of database.prepare('SELECT session, base, last, chain, sum FROM heads').all()) {
+      const { session, base, last, chain, sum } = row as unknown as Omit<HeadRow, 'bytes'>;
+      if (sum !== sumOf(session, `${base} ${last} ${chain}`)) continue;
+      const head = { base, last, chain, bytes: Number(count.get(session)!.bytes) };
+      put.run(head.bytes, sumOf(session, headText(head)), session);
+    }
+    database.exec(`PRAGMA user_version = ${FORMAT}; COMMIT;`);
   }
 
   private pragma(name: string): number {
@@ -257,8 +289,12 @@ export class JournalDatabase {
 
   private readForks(): void {
     this.forks.clear();
-    for (const row of this.database.prepare('SELECT session, parent, last FROM forks').all())
-      this.forks.set(Number(row.session), { parent: Number(row.parent), last: Number(row.last) });
+    for (const row of this.database.prepare('SELECT session, parent, base, last FROM forks').all())
+      this.forks.set(Number(row.session), {
+        parent: Number(row.parent),
+        base: Number(row.base),
+        last: Number(row.last),
+      });
   }
 
   private readSessions(): StoredSession[] {
@@ -270,9 +306,9 @@ export class JournalDatabase {
       ),
     );
     const heads = new Map(
-      (this.database.prepare('SELECT session, base, last, chain, sum FROM heads').all() as unknown as HeadRow[]).map(
-        (row) => [row.session, row],
-      ),
+      (
+        this.database.prepare('SELECT session, base, last, chain, bytes, sum FROM heads').all() as unknown as HeadRow[]
+      ).map((row) => [row.session, row]),
     );
     for (const row of this.database.prepare('SELECT number, facts, sum FROM sessions ORDER BY number').all()) {
       const { number, facts, sum } = row as unknown as { number: number; facts: string; sum: number };
@@ -282,12 +318,13 @@ export class JournalDatabase {
         );
         continue;
       }
-      const session: StoredSession = { ...(JSON.parse(facts) as SessionRow), rest: null, damage: null };
+      const session: StoredSession = { ...(JSON.parse(facts) as SessionRow), rest: null, bytes: 0, damage: null };
       const head = heads.get(number);
       if (head === undefined || head.sum !== sumOf(number, headText(head)))
         session.damage = `${this.path}: what is known of the end of this session's journal does not match its sum.`;
       else {
-        this.heads.set(number, { base: head.base, last: head.last, chain: head.chain });
+        this.heads.set(number, { base: head.base, last: head.last, chain: head.chain, bytes: head.bytes });
+        session.bytes = head.bytes;
         const rest = rests.get(number);
         if (rest !== undefined && rest.sum === sumOf(number, `${rest.seq} ${rest.status}`))
           session.rest = {
@@ -300,19 +337,15 @@ export class JournalDatabase {
     return sessions;
   }
 
-  /** All of it, or nothing when it throws. */
-  commit(changes: readonly Change[]): void {
-    const before: [number, Head | undefined][] = [];
+  /** All of it, or nothing when it throws. @returns the sessions of which there is more or less now: their numbers, and how much */
+  commit(changes: readonly Change[]): Map<number, number> {
+    this.before.clear();
     this.database.exec('BEGIN IMMEDIATE');
     try {
-      for (const change of changes) {
-        const number = numberOf(change);
-        if (number !== null) before.push([number, this.heads.get(number)]);
-        this.make(change);
-      }
+      for (const change of changes) this.make(change);
       this.database.exec('COMMIT');
     } catch (error) {
-      for (const [number, head] of before.reverse()) {
+      for (const [number, head] of this.before) {
         if (head === undefined) this.heads.delete(number);
         else this.heads.set(number, head);
       }
@@ -321,18 +354,25 @@ export class JournalDatabase {
       this.readForks();
       throw error;
     }
+    const sizes = new Map<number, number>();
+    for (const [number, head] of this.before) {
+      const bytes = this.heads.get(number)?.bytes ?? 0;
+      if (bytes !== (head?.bytes ?? 0)) sizes.set(number, bytes);
+    }
+    return sizes;
   }
 
   private make(change: Change): void {
     switch (change.do) {
       case 'add': {
         const { session } = change;
-        this.addSession(session, { base: 1, last: 0, chain: session.number });
+        this.addSession(session, { base: 1, last: 0, chain: session.number }, 0);
         return;
       }
       case 'change': {
         const { session } = change;
         const facts = JSON.stringify(session);
+        this.grow(session.number, Buffer.byteLength(facts) - this.factsBytes(session.number));
         this.updateSession.run(facts, sumOf(session.number, facts), session.number);
         return;
       }
@@ -341,6 +381,7 @@ export class JournalDatabase {
         if (head === undefined) return;
         this.removeImage(change.number);
         this.insertImage.run(change.number, head.last, this.putBlob(change.body));
+        this.grow(change.number, change.body.byteLength);
         return;
       }
       case 'snapshot': {
@@ -352,19 +393,26 @@ export class JournalDatabase {
         this.database
           .prepare('INSERT INTO snapshots (id, session, base, seq, facts, sum, blob) VALUES (?, ?, ?, ?, ?, ?, ?)')
           .run(snapshot.id, number, base, last, facts, sumOf(number, `${base} ${last} ${facts}`), this.putBlob(body));
+        this.grow(number, body.byteLength);
         return;
       }
       case 'fork':
         this.fork(change.session, change.of);
         return;
-      case 'forget-snapshot':
+      case 'forget-snapshot': {
+        const row = this.database.prepare('SELECT session FROM snapshots WHERE id = ?').get(change.id);
+        if (row === undefined) return;
+        this.letGo('SELECT session, blob FROM snapshots WHERE id = ?', change.id);
         this.database.prepare('DELETE FROM snapshots WHERE id = ?').run(change.id);
         this.collectBlobs();
+        if (this.heads.has(Number(row.session))) this.dropHistory(Number(row.session));
         return;
+      }
       case 'remove':
         for (const table of ['heads', 'rests', 'images', 'snapshots'])
           this.database.prepare(`DELETE FROM ${table} WHERE session = ?`).run(change.number);
         this.database.prepare('DELETE FROM sessions WHERE number = ?').run(change.number);
+        this.remember(change.number);
         this.heads.delete(change.number);
         this.removeEntries(change.number);
         this.collectBlobs();
@@ -376,8 +424,11 @@ export class JournalDatabase {
         const seq = head.last + 1;
         const chain = crc32(change.body, crc32(`${change.number} ${seq}`, head.chain));
         this.insertEntry.run(change.number, seq, chain, change.body);
-        this.moveHead(change.number, { base: change.reset ? seq : head.base, last: seq, chain });
-        if (change.reset) this.removeImage(change.number);
+        const bytes = head.bytes + change.body.byteLength;
+        this.moveHead(change.number, { base: change.reset ? seq : head.base, last: seq, chain, bytes });
+        if (!change.reset) return;
+        this.removeImage(change.number);
+        this.dropHistory(change.number);
         return;
       }
       case 'rest': {
@@ -393,10 +444,10 @@ export class JournalDatabase {
     }
   }
 
-  private addSession(session: SessionRow, head: Head): void {
+  private addSession(session: SessionRow, place: Omit<Head, 'bytes'>, sharedBytes: number): void {
     const facts = JSON.stringify(session);
     this.insertSession.run(session.number, facts, sumOf(session.number, facts));
-    this.moveHead(session.number, head);
+    this.moveHead(session.number, { ...place, bytes: Buffer.byteLength(facts) + sharedBytes });
   }
 
   /** It shares the entries and the image of what it comes of. */
@@ -406,23 +457,61 @@ export class JournalDatabase {
     const { session: parent, base, seq, blob } = row as unknown as SnapshotPlace;
     const { number } = session;
     const chain = seq === 0 ? number : this.chainAt(parent, seq);
-    this.addSession(session, { base, last: seq, chain });
+    this.addSession(session, { base, last: seq, chain }, this.bytesOf(parent, base, seq) + this.blobBytes(blob));
     if (seq > 0) {
-      this.database.prepare('INSERT INTO forks (session, parent, last) VALUES (?, ?, ?)').run(number, parent, seq);
-      this.forks.set(number, { parent, last: seq });
+      this.database
+        .prepare('INSERT INTO forks (session, parent, base, last) VALUES (?, ?, ?, ?)')
+        .run(number, parent, base, seq);
+      this.forks.set(number, { parent, base, last: seq });
     }
     this.insertImage.run(number, seq, blob);
   }
 
   /** Of a session that is gone: but for those with which others begin. */
   private removeEntries(number: number): void {
-    const kept = this.database.prepare('SELECT max(last) AS last FROM forks WHERE parent = ?').get(number)!.last;
-    this.database.prepare('DELETE FROM entries WHERE session = ? AND seq > ?').run(number, kept ?? 0);
+    const kept = this.neededUpTo(number);
+    this.database.prepare('DELETE FROM entries WHERE session = ? AND seq > ?').run(number, kept);
+    if (kept === 0) this.leaveParent(number);
+  }
+
+  /** It does not begin with the entries of another any more. */
+  private leaveParent(number: number): void {
     const fork = this.forks.get(number);
-    if (kept !== null || fork === undefined) return;
+    if (fork === undefined) return;
     this.database.prepare('DELETE FROM forks WHERE session = ?').run(number);
     this.forks.delete(number);
-    if (!this.heads.has(fork.parent)) this.removeEntries(fork.parent);
+    if (this.heads.has(fork.parent)) this.dropHistory(fork.parent);
+    else this.removeEntries(fork.parent);
+  }
+
+  /** The last entry with which forks begin, or which leads to a snapshot; 0: none. */
+  private neededUpTo(number: number): number {
+    const { last } = this.database
+      .prepare(
+        `SELECT max(ifnull((SELECT max(last) FROM forks WHERE parent = ?1), 0),
+                    ifnull((SELECT max(seq) FROM snapshots WHERE session = ?1), 0)) AS last`,
+      )
+      .get(number) as { last: number };
+    return last;
+  }
+
+  /** Bytes of entries, whoever has them. */
+  private bytesOf(number: number, from: number, last: number): number {
+    const sum = this.database.prepare(
+      'SELECT ifnull(sum(length(body)), 0) AS bytes FROM entries WHERE session = ? AND seq BETWEEN ? AND ?',
+    );
+    let bytes = 0;
+    for (let seq = from; seq <= last; ) {
+      const { holder, end } = this.holderOf(number, seq, last);
+      bytes += Number(sum.get(holder, seq, end)!.bytes);
+      seq = end + 1;
+    }
+    return bytes;
+  }
+
+  private blobBytes(key: string): number {
+    const found = this.database.prepare('SELECT length(body) AS bytes FROM blobs WHERE hash = ?').get(key);
+    return Number(found?.bytes ?? 0);
   }
 
   /** By its hash, so that a fork and what it came of share it. */
@@ -433,7 +522,49 @@ export class JournalDatabase {
   }
 
   private removeImage(number: number): void {
+    this.letGo('SELECT session, blob FROM images WHERE session = ?', number);
     if (this.deleteImage.run(number).changes > 0) this.collectBlobs();
+  }
+
+  /**
+   * What lay before a reset and is needed for no snapshot nobody will ask again; of the last entry there only the sum, from which the
+   * chain goes on.
+   */
+  private dropHistory(number: number): void {
+    const { base } = this.heads.get(number)!;
+    const needed = this.neededUpTo(number);
+    const fork = this.forks.get(number);
+    // Of the entry before the first, its own or not, the sum is needed.
+    if (fork !== undefined && needed === 0 && base - 1 > fork.last) {
+      this.grow(number, -this.bytesOf(number, fork.base, fork.last));
+      this.leaveParent(number);
+    }
+    const first = needed + 1;
+    if (base <= first) return;
+    const { bytes } = this.database
+      .prepare('SELECT ifnull(sum(length(body)), 0) AS bytes FROM entries WHERE session = ? AND seq BETWEEN ? AND ?')
+      .get(number, first, base - 1) as { bytes: number };
+    this.database.prepare('DELETE FROM entries WHERE session = ? AND seq BETWEEN ? AND ?').run(number, first, base - 2);
+    this.database.prepare("UPDATE entries SET body = x'' WHERE session = ? AND seq = ?").run(number, base - 1);
+    this.grow(number, -bytes);
+  }
+
+  private factsBytes(number: number): number {
+    const row = this.database.prepare('SELECT octet_length(facts) AS bytes FROM sessions WHERE number = ?').get(number);
+    return (row as { bytes: number } | undefined)?.bytes ?? 0;
+  }
+
+  /** What the rows refer to counts for their sessions no more. @param query gives `session` and `blob` */
+  private letGo(query: string, ...values: (string | number)[]): void {
+    for (const row of this.database.prepare(query).all(...values)) {
+      const { session, blob } = row as { session: number; blob: string };
+      this.grow(session, -this.blobBytes(blob));
+    }
+  }
+
+  private grow(number: number, bytes: number): void {
+    const head = this.heads.get(number);
+    if (head !== undefined && bytes !== 0) this.moveHead(number, { ...head, bytes: head.bytes + bytes });
   }
 
   /** Those that nothing refers to. */
@@ -516,8 +647,13 @@ export class JournalDatabase {
   }
 
   private moveHead(number: number, head: Head): void {
+    this.remember(number);
     this.heads.set(number, head);
-    this.putHead.run(number, head.base, head.last, head.chain, sumOf(number, headText(head)));
+    this.putHead.run(number, head.base, head.last, head.chain, head.bytes, sumOf(number, headText(head)));
+  }
+
+  private remember(number: number): void {
+    if (!this.before.has(number)) this.before.set(number, this.heads.get(number));
   }
 
   /**
@@ -610,22 +746,8 @@ interface RestRow {
   sum: number;
 }
 
-function numberOf(change: Change): number | null {
-  switch (change.do) {
-    case 'add':
-    case 'change':
-    case 'fork':
-      return change.session.number;
-    case 'probe':
-    case 'forget-snapshot':
-      return null;
-    default:
-      return change.number;
-  }
-}
-
-function headText({ base, last, chain }: Head): string {
-  return `${base} ${last} ${chain}`;
+function headText({ base, last, chain, bytes }: Head): string {
+  return `${base} ${last} ${chain} ${bytes}`;
 }
 
 function sumOf(number: number, text: string): number {

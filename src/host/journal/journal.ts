@@ -5,7 +5,7 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { JournalClient } from './client.ts';
 import { type Change, JournalError, type StoredSession, type Sync } from './database.ts';
-import type { Answers, Ask, FromThread, JournalSettings, ToThread } from './protocol.ts';
+import type { Answers, Ask, FromThread, JournalSettings, Sizes, ToThread } from './protocol.ts';
 
 const THREAD_URL = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js', import.meta.url);
 /** How often a disk that could not be written is tried again. */
@@ -19,6 +19,8 @@ export type Settled = (ticket: number, failure: string | null) => void;
 export interface JournalEvents {
   /** Nothing can be written, for this reason; null: it can be again. */
   trouble(reason: string | null): void;
+  /** Of these sessions more or less is kept now. */
+  sizes(sizes: Sizes): void;
   /** The thread ended by itself, which only a bug of ours makes it do. */
   died(error: Error): void;
 }
@@ -62,7 +64,7 @@ export class Journal {
     thread.on('exit', (code) => {
       if (!this.closing) events.died(new Error(`the journal's thread exited with code ${code}`));
     });
-    this.client = new JournalClient(this.portFor(null));
+    this.client = new JournalClient(this.portFor(null), (sizes) => events.sizes(sizes));
   }
 
   private portFor(writer: number | null): MessagePort {
@@ -78,8 +80,9 @@ export class Journal {
     return this.portFor(writer);
   }
 
-  private settle({ writer, ticket, failure }: FromThread & { kind: 'settled' }): void {
+  private settle({ writer, ticket, failure, sizes }: FromThread & { kind: 'settled' }): void {
     const settled = this.writers.get(writer);
+    if (sizes.length > 0) this.events.sizes(sizes);
     // It is told of one failure, which is its end.
     if (failure !== null) {
       this.writers.delete(writer);

@@ -31,9 +31,12 @@ export interface Answers {
   'snapshot-body': Uint8Array;
 }
 
+/** Numbers of sessions of which more or less is kept now, and how many bytes. */
+export type Sizes = [number, number][];
+
 export type FromJournal =
   /** It is durable; or, with a reason, it is not. */
-  | { kind: 'written'; ticket: number; failure: string | null }
+  | { kind: 'written'; ticket: number; failure: string | null; sizes: Sizes }
   | { kind: 'answer'; call: number; answer: Answers[keyof Answers] }
   | { kind: 'unreadable'; call: number; reason: string };
 
@@ -45,5 +48,5 @@ export type FromThread =
   | { kind: 'open'; sessions: StoredSession[]; warnings: string[] }
   | { kind: 'refused'; reason: string }
   /** Of a writer, in the order of its tickets. After one failure there are only failures. */
-  | { kind: 'settled'; writer: number; ticket: number; failure: string | null }
+  | { kind: 'settled'; writer: number; ticket: number; failure: string | null; sizes: Sizes }
   | { kind: 'closed' };

@@ -4,7 +4,7 @@
  */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { type Change, JournalDatabase, JournalError } from './database.ts';
-import type { Answers, Ask, FromJournal, FromThread, JournalSettings, ToJournal, ToThread } from './protocol.ts';
+import type { Answers, Ask, FromJournal, FromThread, JournalSettings, Sizes, ToJournal, ToThread } from './protocol.ts';
 
 if (parentPort === null) throw new Error('thread.ts runs as a worker thread of journal.ts');
 const parent = parentPort;
@@ -15,10 +15,10 @@ interface Waiting {
   port: MessagePort;
   writer: number | null;
   ticket: number;
+  changes: readonly Change[];
 }
 
 let database: JournalDatabase | null = null;
-let changes: Change[] = [];
 let waiting: Waiting[] = [];
 let armed = false;
 /** Writers of which something was lost: what they did next goes on from that, and may not be kept either. Why it was lost. */
@@ -52,13 +52,13 @@ parent.on('message', (message: ToThread) => {
 
 function take(port: MessagePort, writer: number | null, message: ToJournal): void {
   if (message.kind === 'write') {
+    const { ticket } = message;
     const lost = writer === null ? undefined : broken.get(writer);
     if (lost !== undefined) {
-      settle({ port, writer, ticket: message.ticket }, lost);
+      settle({ port, writer, ticket, changes: [] }, lost, []);
       return;
     }
-    for (const change of message.changes) changes.push(change);
-    waiting.push({ port, writer, ticket: message.ticket });
+    waiting.push({ port, writer, ticket, changes: message.changes });
     if (armed) return;
     armed = true;
     setImmediate(commit);
@@ -97,26 +97,27 @@ function commit(): void {
   armed = false;
   if (waiting.length === 0) return;
   const told = waiting;
-  const made = changes;
   waiting = [];
-  changes = [];
   let failure: string | null = null;
+  let sizes = new Map<number, number>();
   try {
     if (database === null) throw new JournalError('the journal is closed');
-    database.commit(made);
+    sizes = database.commit(told.flatMap(({ changes }) => changes));
   } catch (error) {
     failure = messageOf(error);
   }
-  for (const each of told) settle(each, failure);
+  // All sizes with the first that each hears.
+  const unsaid = new Set([true, false]);
+  for (const each of told) settle(each, failure, unsaid.delete(each.writer === null) ? [...sizes] : []);
 }
 
-function settle({ port, writer, ticket }: Waiting, failure: string | null): void {
+function settle({ port, writer, ticket }: Waiting, failure: string | null, sizes: Sizes): void {
   if (writer === null) {
-    port.postMessage({ kind: 'written', ticket, failure } satisfies FromJournal);
+    port.postMessage({ kind: 'written', ticket, failure, sizes } satisfies FromJournal);
     return;
   }
   if (failure !== null) broken.set(writer, failure);
-  tell({ kind: 'settled', writer, ticket, failure });
+  tell({ kind: 'settled', writer, ticket, failure, sizes });
 }
 
 function messageOf(error: unknown): string {

@@ -4,9 +4,9 @@ import { existsSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, type TestContext, test } from 'node:test';
-import { JournalDatabase, JournalError, type SessionRow } from '../../../src/host/journal/database.ts';
+import { type Change, JournalDatabase, JournalError, type SessionRow } from '../../../src/host/journal/database.ts';
 import { inspectLog } from '../../../src/host/journal/wal.ts';
-import { crashed, folderFor } from './folders.ts';
+import { crashed, folderFor, toFormat1 } from './folders.ts';
 
 const row = (number: number): SessionRow => ({
   number,
@@ -52,7 +52,9 @@ describe('what is committed', () => {
     for (const text of [long, long, 'two', 'three'])
       database.commit([{ do: 'append', number: 1, body: body(text), reset: false }]);
     const copy = open(t, crashed(t, folder));
-    assert.deepEqual(copy.sessions(), [{ ...row(1), rest: null, damage: null }]);
+    assert.deepEqual(copy.sessions(), [
+      { ...row(1), rest: null, bytes: JSON.stringify(row(1)).length + 2 * long.length + 11, damage: null },
+    ]);
     assert.deepEqual(all(copy, 1), ['one', long, long, 'two', 'three']);
     assert.ok(copy.stretch(1, 0).after !== null, 'a long journal is read in parts');
   });
@@ -221,6 +223,179 @@ describe('damage', () => {
     assert.throws(() => open(t, folder), /has format 99/);
   });
 });
+
+/** Bytes of each session, counted anew from the rows of the file. */
+function counted(path: string): Map<number, number> {
+  const database = new DatabaseSync(path);
+  const bytes = new Map<number, number>();
+  const add = (session: number, more: number): void => void bytes.set(session, (bytes.get(session) ?? 0) + more);
+  for (const query of [
+    'SELECT number AS session, length(CAST(facts AS BLOB)) AS bytes FROM sessions',
+    'SELECT session, length(body) AS bytes FROM entries WHERE session IN (SELECT number FROM sessions)',
+    'SELECT session, length(body) AS bytes FROM images JOIN blobs ON blob = hash',
+    'SELECT session, length(body) AS bytes FROM snapshots JOIN blobs ON blob = hash',
+  ])
+    for (const row of database.prepare(query).all()) add(Number(row.session), Number(row.bytes));
+  const forks = new Map(
+    database
+      .prepare('SELECT session, parent, base, last FROM forks')
+      .all()
+      .map((row) => [Number(row.session), row as Record<string, number>]),
+  );
+  const length = database.prepare('SELECT length(body) AS bytes FROM entries WHERE session = ? AND seq = ?');
+  for (const [session, { parent, base, last }] of forks) {
+    if (!bytes.has(session)) continue;
+    for (let seq = base!; seq <= last!; seq++) {
+      let holder = parent!;
+      while (forks.has(holder) && seq <= forks.get(holder)!.last!) holder = forks.get(holder)!.parent!;
+      add(session, Number(length.get(holder, seq)!.bytes));
+    }
+  }
+  database.close();
+  return bytes;
+}
+
+describe('what is kept of a session', () => {
+  const snapshotRow = (id: string) => ({
+    ...{ id, session: '', createdAt: '', timeNs: 0, timePs: '0', digest: '', operations: 0, coreVersion: '2' },
+    ...{ activeRun: null, lengthBytes: 0 },
+  });
+
+  test('is what was written, and counted as it is, whatever is done to it and to those it shares with', (t) => {
+    const folder = folderFor(t);
+    const path = join(folder, 's.sqlite');
+    const database = open(t, folder);
+    let state = 12345;
+    const below = (limit: number): number => {
+      state = (state * 1103515245 + 12345) % 2147483648;
+      return Math.floor((state / 2147483648) * limit);
+    };
+    const told = new Map<number, number>();
+    /** What each session's entries are, since its last reset, and what each snapshot leads to; as text. */
+    const sessions = new Map<number, string[]>();
+    const snapshots = new Map<string, { of: number; entries: string[] }>();
+    let last = 0;
+    // Few bodies, so that some are shared.
+    const anyText = (): string => `${below(4)} ${'x'.repeat(1 + 1000 * below(4))}`;
+    const any = <T>(all: Iterable<T>): T => {
+      const list = [...all];
+      return list[below(list.length)]!;
+    };
+    for (let step = 0; step < 900; step++) {
+      const changes: Change[] = [];
+      const kind = below(12);
+      if (sessions.size < 2 || (kind === 0 && sessions.size < 8)) {
+        sessions.set(++last, []);
+        changes.push({ do: 'add', session: row(last) });
+      } else {
+        const number = any(sessions.keys());
+        const entries = sessions.get(number)!;
+        if (kind === 1) {
+          changes.push({ do: 'remove', number });
+          sessions.delete(number);
+          for (const [id, { of }] of snapshots) if (of === number) snapshots.delete(id);
+        } else if (kind === 2)
+          changes.push({ do: 'change', session: { ...row(number), title: 'é'.repeat(below(50)) } });
+        else if (kind === 3) {
+          const text = anyText();
+          changes.push({ do: 'append', number, body: body(text), reset: true });
+          sessions.set(number, [text]);
+        } else if (kind === 4) changes.push({ do: 'image', number, body: body(anyText()) });
+        else if (kind === 5) {
+          const id = `snp_${step}`;
+          changes.push({ do: 'snapshot', number, snapshot: snapshotRow(id), body: body(anyText()) });
+          snapshots.set(id, { of: number, entries: [...entries] });
+        } else if (kind === 6 && snapshots.size > 0) {
+          const id = any(snapshots.keys());
+          changes.push({ do: 'forget-snapshot', id });
+          snapshots.delete(id);
+        } else if ((kind === 7 || kind === 8) && snapshots.size > 0 && sessions.size < 8) {
+          const id = any(snapshots.keys());
+          changes.push({ do: 'fork', session: row(++last), of: id });
+          sessions.set(last, [...snapshots.get(id)!.entries]);
+        } else
+          for (let i = 0; i <= below(3); i++) {
+            const text = anyText();
+            changes.push({ do: 'append', number, body: body(text), reset: false });
+            entries.push(text);
+          }
+      }
+      if (step % 7 === 0) {
+        // The last of these cannot be made: a session of that number is there. Nothing is counted then.
+        const twice: Change = { do: 'add', session: row(9999) };
+        assert.throws(() => database.commit([...changes, twice, twice]));
+      }
+      for (const [each, bytes] of database.commit(changes))
+        if (bytes === 0) told.delete(each);
+        else told.set(each, bytes);
+      if (step % 10 !== 0) continue;
+      assert.deepEqual(sorted(told), sorted(counted(path)), `after step ${step}`);
+      for (const [number, entries] of sessions)
+        assert.deepEqual(all(database, number), entries, `session ${number} after step ${step}`);
+      for (const [id, { entries }] of snapshots) {
+        const stretch: string[] = [];
+        for (let after: number | null = 0; after !== null; ) {
+          const read = database.snapshotStretch(id, after);
+          stretch.push(...read.bodies.map((each) => new TextDecoder().decode(each)));
+          after = read.after;
+        }
+        assert.deepEqual(stretch, entries, `snapshot ${id} after step ${step}`);
+      }
+    }
+    assert.ok(told.size > 2);
+    const again = open(t, crashed(t, folder));
+    assert.deepEqual(new Map(again.sessions().map(({ number, bytes }) => [number, bytes])), sorted(told));
+    for (const [number, entries] of sessions) assert.deepEqual(all(again, number), entries);
+    for (const number of sessions.keys()) database.commit([{ do: 'remove', number }]);
+    const empty = new DatabaseSync(path);
+    for (const table of ['sessions', 'heads', 'entries', 'forks', 'images', 'snapshots', 'blobs'])
+      assert.equal(empty.prepare(`SELECT count(*) AS n FROM ${table}`).get()!.n, 0, table);
+    empty.close();
+  });
+
+  test('before the last reset is gone; what follows still goes on from it', (t) => {
+    const folder = folderFor(t);
+    const database = open(t, folder);
+    const append = (text: string, reset = false): Change => ({ do: 'append', number: 1, body: body(text), reset });
+    database.commit([{ do: 'add', session: row(1) }]);
+    for (let i = 0; i < 20; i++) database.commit([append('x'.repeat(1000))]);
+    database.commit([append('reset', true), append('after')]);
+    assert.deepEqual(all(database, 1), ['reset', 'after']);
+    assert.ok(counted(join(folder, 's.sqlite')).get(1)! < 1500);
+    const again = open(t, crashed(t, folder));
+    again.sessions();
+    assert.deepEqual(all(again, 1), ['reset', 'after']);
+  });
+
+  test('is counted once in a file of format 1, and a head that was damaged stays so', (t) => {
+    const folder = folderFor(t);
+    const path = join(folder, 's.sqlite');
+    const database = open(t, folder);
+    for (const number of [1, 2, 3]) {
+      database.commit([{ do: 'add', session: row(number) }]);
+      database.commit([{ do: 'append', number, body: body('x'.repeat(100 * number)), reset: false }]);
+      database.commit([{ do: 'image', number, body: body('image') }]);
+    }
+    database.close();
+    toFormat1(path);
+    const old = new DatabaseSync(path);
+    old.exec('UPDATE heads SET sum = (sum + 1) % 4294967296 WHERE session = 3');
+    old.close();
+    for (let i = 0; i < 2; i++) {
+      const again = open(t, folder);
+      const [one, two, three] = again.sessions();
+      const expected = counted(path);
+      assert.deepEqual([one!.bytes, two!.bytes], [expected.get(1), expected.get(2)]);
+      assert.match(three!.damage!, /does not match its sum/);
+      assert.deepEqual(all(again, 2), ['x'.repeat(200)]);
+      again.close();
+    }
+  });
+});
+
+function sorted(map: ReadonlyMap<number, number>): Map<number, number> {
+  return new Map([...map].sort(([one], [other]) => one - other));
+}
 
 describe('the log', () => {
   /** The log of a process that was killed after these commits. */

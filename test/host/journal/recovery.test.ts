@@ -29,9 +29,9 @@ async function send(host: SessionHost, session: string, text: string): Promise<n
   return linesOf(await textOf(replies)).filter(({ ok }) => ok).length;
 }
 
-/** All that a session says of itself but for what only wall time tells. */
+/** All that a session says of itself but for what only wall time tells; that is in the journal, too, so its length is left out. */
 async function described(host: SessionHost, session: string): Promise<unknown> {
-  const { state: _state, ...document } = await accepted(host.get(session));
+  const { state: _state, storedBytes: _bytes, ...document } = await accepted(host.get(session));
   const { items } = await accepted(host.listRuns(session, {}));
   const metrics = await accepted(host.read(session, { read: 'metrics' }));
   const runs = items.map(({ result, ...run }) => {
@@ -238,14 +238,19 @@ describe('a session at rest', () => {
     const folder = folderFor(t);
     const host = await hostOn(t, folder);
     await live(host, 's');
-    const before = await accepted(host.get('s'));
+    // An image comes to what is stored.
+    const documentOf = async (of: SessionHost): Promise<unknown> => {
+      const { storedBytes: _bytes, ...document } = await accepted(of.get('s'));
+      return document;
+    };
+    const before = (await documentOf(host)) as object;
     await host.close();
     const again = await hostOn(t, folder);
-    assert.deepEqual(await accepted(again.get('s')), { ...before, state: 'hibernated' });
+    assert.deepEqual(await documentOf(again), { ...before, state: 'hibernated' });
     assert.deepEqual([again.status().awake, again.status().sessions], [0, 1]);
     await accepted(again.read('s', { read: 'metrics' }));
     assert.equal(again.status().awake, 1);
-    assert.deepEqual(await accepted(again.get('s')), before);
+    assert.deepEqual(await documentOf(again), before);
   });
 
   test('comes of being left alone, or of too many being awake; waking changes nothing', async (t) => {
@@ -380,4 +385,23 @@ describe('what cannot be had again', () => {
     assert.ok(!reply.ok);
     assert.match(reply.problem.detail, /does not lead to the state/);
   });
+});
+
+test('a session whose worker takes long to put it to rest is not lost sight of', async (t) => {
+  const limits = { callTimeoutMs: 300, idleMs: 1 };
+  const host = await hostOn(t, folderFor(t), { simulatorModule: FAKE, limits });
+  await accepted(host.create({ name: 'slow', fake: { suspensions: 1, resumeMs: 1600 } }));
+  const { id } = await accepted(host.create({ name: 'left' }));
+  // While the worker is at it, the host looks twice whether calls have waited too long.
+  await host.apply('slow', { op: 'advance', ns: LONG_NS });
+  const stateOf = async (): Promise<string> =>
+    (await accepted(host.list({}))).items.find((session) => session.id === id)!.state;
+  await until('it rests', async () => (await stateOf()) === 'hibernated');
+  let told: string | null = null;
+  await until('the worker has time for it', async () => {
+    const reply = await host.apply('left', { op: 'advance', ns: 1 });
+    told = reply.ok ? null : reply.problem.code;
+    return told !== 'session-recovering' && told !== 'timeout';
+  });
+  assert.equal(told, null);
 });

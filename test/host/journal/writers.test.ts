@@ -26,7 +26,11 @@ const append = (number: number, text: string): Change => ({
 test('after a write that failed none of the same writer is kept, and another writer goes on', async (t) => {
   const path = join(folderFor(t), 'sessions.sqlite');
   const troubles: (string | null)[] = [];
-  const journal = await Journal.open(path, 'never', { trouble: (reason) => troubles.push(reason), died: assert.fail });
+  const journal = await Journal.open(path, 'never', {
+    trouble: (reason) => troubles.push(reason),
+    died: assert.fail,
+    sizes() {},
+  });
   assert.equal(await journal.write({ do: 'add', session: row(1) }, { do: 'add', session: row(2) }), null);
   const told: string[] = [];
   const clientOf = (name: string): JournalClient =>
