@@ -6,11 +6,13 @@
  * `npm run prove -- kills --count 200 --seed 1 [--from n]`
  * `npm run prove -- sessions --count 10000 --seed 1`
  * `npm run prove -- damage --count 1000 --seed 1 [--from n]`
+ * `npm run prove -- fuzz --requests 1000000 --seed 1 [--from n]`
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { proveConformance } from './prove/conformance.ts';
 import { proveDamage } from './prove/damage.ts';
+import { proveFuzz } from './prove/fuzz.ts';
 import { proveKills } from './prove/kills.ts';
 import { proveSessions } from './prove/sessions.ts';
 import type { ProofSettings } from './prove/settings.ts';
@@ -21,6 +23,7 @@ const { positionals, values } = parseArgs({
   options: {
     operations: { type: 'string' },
     count: { type: 'string' },
+    requests: { type: 'string' },
     folder: { type: 'string', default: '.cache/prove' },
     seed: { type: 'string', default: '1' },
     from: { type: 'string', default: '0' },
@@ -48,6 +51,7 @@ const proofs: Record<string, () => boolean | Promise<boolean>> = {
   kills: () => long('kills', proveKills, 200),
   sessions: () => long('sessions', proveSessions, 10_000),
   damage: () => long('damage', proveDamage, 1000),
+  fuzz: () => long('fuzz', proveFuzz, 1_000_000),
   conformance: () => {
     const started = performance.now();
     const proof = proveConformance(
@@ -71,7 +75,7 @@ async function long<Proof extends { complaints: string[] }>(
   most: number,
 ): Promise<boolean> {
   const started = performance.now();
-  const count = Number(values.count ?? most);
+  const count = Number(values.count ?? values.requests ?? most);
   const proof = await prove({
     count,
     from: Number(values.from),
