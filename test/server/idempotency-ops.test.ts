@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { request as httpRequest } from 'node:http';
 import { test } from 'node:test';
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
+import { pino } from 'pino';
 import { printOfLine } from '../../src/host/result-json.ts';
 import { buildApp } from '../../src/server/app.ts';
 import { type FakeHost, fakeHost } from './fake-host.ts';
@@ -173,6 +174,35 @@ test('a client that goes away in the middle finds each whole line that it sent o
     assert.equal(host.applied, 3);
     assert.equal(retry.headers['idempotency-replayed'], 'true');
   }));
+
+test('a client that goes away before its array is whole is no failure of the server', async () => {
+  const host = fakeHost();
+  await host.create({ name: 'one' });
+  const logged: string[] = [];
+  const logger = pino({ level: 'warn' }, { write: (line: string) => void logged.push(line) });
+  const config = { host: '127.0.0.1', allowedHosts: [] };
+  const app = await buildApp({ config, host, lifecycle: { closing: false }, logger });
+  try {
+    await app.listen({ host: '127.0.0.1', port: 0 });
+    const { port } = app.server.address() as { port: number };
+    const headers = { 'content-type': 'application/json', 'idempotency-key': 'k' };
+    const request = httpRequest({ port, host: '127.0.0.1', method: 'POST', path: OPS, headers });
+    request.on('error', () => {});
+    request.write('[{"op":"ma');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    request.destroy();
+    // Until its key is free again.
+    let retry: LightMyRequestResponse;
+    do {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      retry = await ops(app, [A]);
+    } while (retry.statusCode === 409);
+    assert.equal(retry.statusCode, 200);
+    assert.deepEqual(logged, []);
+  } finally {
+    await app.close();
+  }
+});
 
 test('a retry of a reply that the host broke off goes on after what the host still knows', () =>
   withApp(async (app, host) => {

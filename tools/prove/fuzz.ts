@@ -50,6 +50,7 @@ const MOST_COMPLAINTS = 25;
 /** So many requests to the same session are told with one that failed. */
 const TOLD_BEFORE = 30;
 const LARGEST_TOLD = 8_192;
+const LONGEST_COMPLAINT = 400;
 const CLOSED = 'closed without a reply';
 
 export async function proveFuzz({ count, from, seed, folder, progress }: ProofSettings<FuzzProof>): Promise<FuzzProof> {
@@ -323,9 +324,10 @@ class Fuzz {
     const times = (this.known.get(kind) ?? 0) + 1;
     this.known.set(kind, times);
     if (times > 1 || this.proof.complaints.length >= MOST_COMPLAINTS) return;
+    const short = what.replace(/\s+/g, ' ').slice(0, LONGEST_COMPLAINT);
     const file = join(this.folder, `complaint-${this.proof.complaints.length + 1}.txt`);
     writeFileSync(file, `${what}\n\n${details}\n`, 'latin1');
-    this.proof.complaints.push(`${what} (seed ${this.seed}; all of it in ${file})`);
+    this.proof.complaints.push(`${short} (seed ${this.seed}; all of it in ${file})`);
     console.log(this.proof.complaints.at(-1));
   }
 }

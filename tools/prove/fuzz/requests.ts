@@ -38,6 +38,8 @@ const WEIGHTS: Readonly<Record<string, number>> = {
   rotateToken: 4,
   createToken: 4,
   createSession: 30,
+  listSessions: 3,
+  getCatalog: 2,
 };
 const USUAL_WEIGHT = 20;
 const DOCUMENT_WEIGHT = 1;
