@@ -18,6 +18,7 @@ import { makeStreamCase, tryStream } from './fuzz/streams.ts';
 import { Things } from './fuzz/things.ts';
 import { Values } from './fuzz/values.ts';
 import { SESSIONS, World } from './fuzz/world.ts';
+import { writeReport } from './report.ts';
 import { growthOf, LARGEST_GROWTH, mebibytes, residentBytes, shown } from './resident.ts';
 import type { ProofSettings } from './settings.ts';
 
@@ -95,7 +96,43 @@ export async function proveFuzz({ count, from, seed, folder, progress }: ProofSe
   }
   if (proof.complaints.length === 0) rmSync(place, { force: true });
   proof.seconds = Math.round((performance.now() - started) / 1000);
+  report(proof, { count, first, seed, folder });
   return proof;
+}
+
+function report(
+  proof: FuzzProof,
+  { count, first, seed, folder }: { count: number; first: number; seed: number; folder: string },
+): void {
+  const number = (value: number): string => value.toLocaleString('en');
+  writeReport(folder, 'fuzz', {
+    title: 'Requests and messages of the contract and around it',
+    command: `npm run prove -- fuzz --requests ${count} --seed ${seed}`,
+    rows: [
+      ...(first > 0 ? [['gone on at', first] as const] : []),
+      ['requests', proof.requests],
+      ['messages and frames to streams', proof.messages],
+      ['connections with what is no HTTP', proof.rubbish],
+      [
+        'replies by status',
+        Object.entries(proof.statuses)
+          .map(([status, times]) => `${status}: ${number(times)}`)
+          .join(', '),
+      ],
+      ['replies of `ops` cut short, with their session or their token', proof.cut],
+      ['sessions compared after a kill and after an end in good order', proof.sessionsCompared],
+      ['seconds', proof.seconds],
+      ...Object.entries(proof.growth).map(
+        ([name, growth]) =>
+          [`resident memory, ${name}: median of the last quarter against the second`, growth] as const,
+      ),
+      ['complaints', proof.complaints.length],
+    ],
+    text: Object.entries(proof.residentMiB).flatMap(([name, series]) => [
+      `Resident memory of the server, MiB, ${name}: ${series.join(' ')}`,
+      '',
+    ]),
+  });
 }
 
 function reached(place: string, seed: number, count: number): number {

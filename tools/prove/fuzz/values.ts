@@ -212,9 +212,10 @@ export class Values {
       case 2:
         return pick(this.text, dice);
       case 3:
-        return pick([null, true, false, [], {}, [[]], [null]], dice);
+        return pick<unknown>([null, true, false, [], {}, [[]], [null]], dice);
       default:
-        return pick(this.json, dice);
+        // Not the one of the pool: it may be spoiled further.
+        return structuredClone(pick(this.json, dice));
     }
   }
 
