@@ -144,6 +144,17 @@ test('an array is answered as one, and its retry too', () =>
     assert.deepEqual((await array([])).json(), []);
   }));
 
+test('an array with an operation that is nested deeply is refused', () =>
+  withApp(async (app, host) => {
+    const payload = `[{"op":"map","n":${'['.repeat(50_000)}${']'.repeat(50_000)}}]`;
+    const headers = { host: 'localhost', 'content-type': 'application/json', 'idempotency-key': 'k' };
+    const refused = await app.inject({ method: 'POST', url: OPS, headers, payload });
+    assert.deepEqual([refused.statusCode, refused.json().code], [400, 'invalid-body']);
+    assert.equal(host.applied, 0);
+    const again = await app.inject({ method: 'POST', url: OPS, headers, payload: '[{"op":"map","n":1}]' });
+    assert.equal(again.statusCode, 200);
+  }));
+
 test('a request that the host does not take leaves its key free', () =>
   withApp(async (app, host) => {
     const url = '/v1/sessions/later/ops';

@@ -296,14 +296,19 @@ class Fuzz {
     const thrown = this.judgeRubbish(number, rubbish, script);
     if (rubbish.end !== 'linger') return thrown;
     // Nobody waits for those that the server lets wait.
-    const lingering = thrown
-      .catch((error) => this.complain(`number ${number}: ${String(error)}`, String(error), script))
-      .then(() => void this.lingering.delete(lingering));
+    const lingering = thrown.then(() => void this.lingering.delete(lingering));
     this.lingering.add(lingering);
   }
 
   private async judgeRubbish(number: number, rubbish: Rubbish, script: string): Promise<void> {
-    const replies = await throwRubbish(this.world.server.port, rubbish);
+    let replies: Reply[];
+    try {
+      replies = await throwRubbish(this.world.server.port, rubbish);
+    } catch (error) {
+      if (this.world.server.gone) return;
+      this.complain(`number ${number}, ${rubbish.what}: ${String(error)}`, String(error), script);
+      return;
+    }
     for (const reply of replies) {
       // Whose reply it is cannot be known, so that one to HEAD may look as if it were cut short.
       const complaint = rubbishComplaintOf(reply, true);
