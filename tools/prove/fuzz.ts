@@ -400,19 +400,23 @@ class Line {
   /** @returns text: why there is no reply */
   async ask(bytes: Buffer, isHead: boolean): Promise<Reply | string> {
     // Behind a request after which the server closes there is no answer, and where a body had not been read, what came before may be
-    // lost on the way, too, and no fault in that: each is asked again.
-    for (let attempt = 0; attempt < 2 * DEPTH; attempt++) {
-      const connection = await this.connection();
-      const reply = await inTime(connection, connection.send(bytes, isHead));
+    // lost on the way, too, and no fault in that: each is asked again, at last on a connection of its own.
+    for (let attempt = 0; attempt <= 2 * DEPTH; attempt++) {
+      const alone = attempt === 2 * DEPTH;
+      const connection = alone ? await Connection.to(this.port()) : await this.connection();
+      let late: Buffer | null = null;
+      const timer = setTimeout(() => {
+        late = connection.first;
+        connection.destroy();
+      }, REPLY_MS);
+      const reply = await connection.send(bytes, isHead);
+      clearTimeout(timer);
+      if (alone) connection.destroy();
+      if (late !== null) return `no reply within ${REPLY_MS / 1000} s to ${textOf(late, 2_000)}`;
       if (connection.trouble !== null) return connection.trouble.message;
-      if (reply !== null && !reply.cut) return reply;
+      if (reply !== null && (!reply.cut || alone)) return reply;
     }
-    const alone = await Connection.to(this.port());
-    const before = performance.now();
-    const reply = await inTime(alone, alone.send(bytes, isHead));
-    alone.destroy();
-    if (performance.now() - before > REPLY_MS - 1) return `no reply within ${REPLY_MS / 1000} s`;
-    return reply ?? alone.trouble?.message ?? CLOSED;
+    return CLOSED;
   }
 
   private async connection(): Promise<Connection> {
@@ -430,12 +434,4 @@ class Line {
   close(): void {
     void this.opening?.then((connection) => connection.destroy());
   }
-}
-
-/** null, too, when it did not come in time: then the connection is of no use any more. */
-async function inTime(connection: Connection, reply: Promise<Reply | null>): Promise<Reply | null> {
-  const timer = setTimeout(() => connection.destroy(), REPLY_MS);
-  const got = await reply;
-  clearTimeout(timer);
-  return got;
 }

@@ -118,6 +118,7 @@ export class ReplyReader {
 }
 
 interface Waiting {
+  bytes: Buffer;
   isHead: boolean;
   resolve: (reply: Reply | null) => void;
 }
@@ -170,9 +171,14 @@ export class Connection {
   /** @returns null when the connection ended before there was a reply; whoever is not the first in line may ask again */
   send(bytes: Buffer, isHead: boolean): Promise<Reply | null> {
     return new Promise((resolve) => {
-      this.waiting.push({ isHead, resolve });
+      this.waiting.push({ bytes, isHead, resolve });
       this.socket.write(bytes);
     });
+  }
+
+  /** The request that is to be answered next: the one that holds up those behind it. */
+  get first(): Buffer | null {
+    return this.waiting[0]?.bytes ?? null;
   }
 
   destroy(): void {
