@@ -5,6 +5,9 @@ import { ProblemError } from '../src/api/problem.ts';
 import type { OpsOptions, Reply, SessionHost } from '../src/host/host.ts';
 import { apply, type Handlers, orProblem } from './handlers.ts';
 
+/** So long a client may go on sending what nobody reads any more. */
+const REST_MS = 30_000;
+
 interface SessionPath {
   session: string;
 }
@@ -49,7 +52,8 @@ export function operationHandlers(host: SessionHost, applyOps?: ApplyOps): Handl
         });
       }
       // A host that stops early must not take the connection down with it: the reply is still to be sent there.
-      const body = request.body.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>;
+      const body = request.body.iterator({ destroyOnReturn: false }) as AsyncGenerator<Uint8Array>;
+      passOverTheRest(request, reply, body);
       const options: OpsOptions = { onError, format, signal: abortedBy(reply) };
       const lines = orProblem(await applyLines(request, reply, session, body, options));
       // An error in the middle destroys the connection, so that a reply cut short is never taken for a whole one.
@@ -62,6 +66,21 @@ export function operationHandlers(host: SessionHost, applyOps?: ApplyOps): Handl
 function mediaType(request: FastifyRequest): string {
   const header = request.headers['content-type'] ?? '';
   return (header.split(';', 1)[0] as string).trim().toLowerCase();
+}
+
+/**
+ * A reply may be complete before its request is: refused, or stopped by a line that failed. What follows on the connection is heard only
+ * once the rest of the body is out of the way.
+ */
+function passOverTheRest({ raw }: FastifyRequest, reply: FastifyReply, body: AsyncGenerator<Uint8Array>): void {
+  reply.raw.once('finish', () => {
+    if (raw.complete && raw.readableEnded) return;
+    const late = setTimeout(() => raw.destroy(), REST_MS).unref();
+    raw.once('close', () => clearTimeout(late));
+    // Whoever read it may still wait for more, and as long as somebody does, nothing flows by.
+    const flow = (): void => void raw.resume();
+    body.return(undefined).then(flow, flow);
+  });
 }
 
 /** Aborts when the client goes away before the reply is complete. */
