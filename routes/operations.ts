@@ -7,6 +7,9 @@ import { apply, type Handlers, orProblem } from './handlers.ts';
 import { UnpackedBody } from './packed-bodies.ts';
 import { PackedLines } from './packed-lines.ts';
 
+/** So long a client may go on sending what nobody reads any more. */
+const REST_MS = 30_000;
+
 interface SessionPath {
   session: string;
 }
@@ -52,9 +55,7 @@ export function operationHandlers(host: SessionHost, applyOps?: ApplyOps): Handl
       }
       const options: OpsOptions = { onError, format, signal: abortedBy(reply) };
       const packed = request.body instanceof UnpackedBody ? new PackedLines(request.body, options) : null;
-      // A host that stops early must not take the connection down with it: the reply is still to be sent there.
-      const body =
-        packed?.requests() ?? (request.body.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>);
+      const body = packed?.requests() ?? plainBody(request, reply, request.body);
       const answers = orProblem(await applyLines(request, reply, session, body, options));
       const lines = packed === null ? answers : await packed.replies(answers);
       // An error in the middle destroys the connection, so that a reply cut short is never taken for a whole one.
@@ -67,6 +68,28 @@ export function operationHandlers(host: SessionHost, applyOps?: ApplyOps): Handl
 function mediaType(request: FastifyRequest): string {
   const header = request.headers['content-type'] ?? '';
   return (header.split(';', 1)[0] as string).trim().toLowerCase();
+}
+
+function plainBody(request: FastifyRequest, reply: FastifyReply, from: Readable): AsyncIterable<Uint8Array> {
+  // A host that stops early must not take the connection down with it: the reply is still to be sent there.
+  const body = from.iterator({ destroyOnReturn: false }) as AsyncGenerator<Uint8Array>;
+  passOverTheRest(request, reply, body);
+  return body;
+}
+
+/**
+ * A reply may be complete before its request is: refused, or stopped by a line that failed. What follows on the connection is heard only
+ * once the rest of the body is out of the way.
+ */
+function passOverTheRest({ raw }: FastifyRequest, reply: FastifyReply, body: AsyncGenerator<Uint8Array>): void {
+  reply.raw.once('finish', () => {
+    if (raw.complete && raw.readableEnded) return;
+    const late = setTimeout(() => raw.destroy(), REST_MS).unref();
+    raw.once('close', () => clearTimeout(late));
+    // Whoever read it may still wait for more, and as long as somebody does, nothing flows by.
+    const flow = (): void => void raw.resume();
+    body.return(undefined).then(flow, flow);
+  });
 }
 
 /** Aborts when the client goes away before the reply is complete. */

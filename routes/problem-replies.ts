@@ -53,9 +53,13 @@ export function answerProblems(app: FastifyInstance): void {
   });
 }
 
+/** Of a request whose client went away before it was whole. */
+const BROKEN_OFF = new Set(['ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE']);
+
 /** What an error thrown anywhere means to the client. Of an error of ours it learns nothing but the id of the log entry. */
 export function reasonOf(error: Error & { code?: string; statusCode?: number }): Reason {
   if (error instanceof ProblemError) return error.reason;
+  if (BROKEN_OFF.has(error.code ?? '')) return { code: 'aborted', detail: 'The request ended before it was whole.' };
   const status = error.statusCode ?? 500;
   const code = FASTIFY_CODES[error.code ?? ''] ?? STATUS_CODES[status] ?? (status < 500 ? 'bad-request' : 'internal');
   return { code, detail: code === 'internal' ? 'the server failed; the log has the reason' : error.message };

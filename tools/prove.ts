@@ -6,14 +6,18 @@
  * `npm run prove -- kills --count 200 --seed 1 [--from n]`
  * `npm run prove -- sessions --count 10000 --seed 1`
  * `npm run prove -- damage --count 1000 --seed 1 [--from n]`
+ * `npm run prove -- fuzz --requests 1000000 --seed 1 [--from n]`
+ * `npm run prove -- soak --minutes 60 --seed 1`
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { proveConformance } from './prove/conformance.ts';
 import { proveDamage } from './prove/damage.ts';
+import { proveFuzz } from './prove/fuzz.ts';
 import { proveKills } from './prove/kills.ts';
 import { proveSessions } from './prove/sessions.ts';
 import type { ProofSettings } from './prove/settings.ts';
+import { proveSoak } from './prove/soak.ts';
 import { proveStrict, strictArms } from './prove/strict.ts';
 
 const { positionals, values } = parseArgs({
@@ -21,6 +25,8 @@ const { positionals, values } = parseArgs({
   options: {
     operations: { type: 'string' },
     count: { type: 'string' },
+    requests: { type: 'string' },
+    minutes: { type: 'string', default: '60' },
     folder: { type: 'string', default: '.cache/prove' },
     seed: { type: 'string', default: '1' },
     from: { type: 'string', default: '0' },
@@ -48,6 +54,25 @@ const proofs: Record<string, () => boolean | Promise<boolean>> = {
   kills: () => long('kills', proveKills, 200),
   sessions: () => long('sessions', proveSessions, 10_000),
   damage: () => long('damage', proveDamage, 1000),
+  fuzz: () => long('fuzz', proveFuzz, 1_000_000),
+  soak: async () => {
+    const minutes = Number(values.minutes);
+    let shownAt = 0;
+    const proof = await proveSoak({
+      minutes,
+      seed,
+      folder: resolve(values.folder, 'soak'),
+      progress: (sample, { sessionsDeleted, runs, touched, subscribers }) => {
+        if (sample.seconds < shownAt) return;
+        shownAt = sample.seconds + minutes * 3;
+        console.log(JSON.stringify({ ...sample, sessionsDeleted, runs, touched, subscribersSoFar: subscribers }));
+      },
+    });
+    const { complaints, series, ...figures } = proof;
+    for (const line of complaints) console.log(line);
+    console.log(`${complaints.length === 0 ? 'holds' : 'FAILS'}  ${JSON.stringify(figures)} ${series.length} samples`);
+    return complaints.length === 0;
+  },
   conformance: () => {
     const started = performance.now();
     const proof = proveConformance(
@@ -71,7 +96,7 @@ async function long<Proof extends { complaints: string[] }>(
   most: number,
 ): Promise<boolean> {
   const started = performance.now();
-  const count = Number(values.count ?? most);
+  const count = Number(values.count ?? values.requests ?? most);
   const proof = await prove({
     count,
     from: Number(values.from),

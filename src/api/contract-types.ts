@@ -35,6 +35,10 @@ export type Label = string;
  */
 export type Count = number;
 /**
+ * Of an IOVA space, which has 57 bits at most; whole pages, so that a double holds each exactly.
+ */
+export type SpaceBytes = number;
+/**
  * A measure, in the unit of its name.
  */
 export type Quantity = number;
@@ -1752,14 +1756,14 @@ export interface Space {
   lastIova?: HexAddress;
   ranges?: Count;
   /**
-   * How many.
+   * Of ranges in any state.
    */
   usedBytes: number;
   /**
-   * How many.
+   * Of those that a cache of the allocator keeps for the next request.
    */
   cachedBytes?: number;
-  largestFreeBytes: Count;
+  largestFreeBytes: SpaceBytes;
   /**
    * Unmapped pages that a translation may still reach, and whether one is cached; the first 1,000.
    */
@@ -1769,7 +1773,7 @@ export interface Space {
   }[];
   items: {
     iova: HexAddress;
-    lengthBytes: Count;
+    lengthBytes: SpaceBytes;
     state: 'allocated' | 'reserved' | 'cached';
     [k: string]: unknown;
   }[];

@@ -29,7 +29,7 @@ import { save } from './state/save.ts';
 const { EVENT } = eventKindsConstants;
 const { HOST_TENANT, NO_FRAME } = memoryConstants;
 const { TIMERS } = allocatorConstants;
-const { REBASE_PS } = clockConstants;
+const { HORIZON_NS, LAST_START_NS, REBASE_PS } = clockConstants;
 
 /** Operations that the event log names: those that change what the machine is made of. */
 const LOGGED: ReadonlySet<string> = new Set([
@@ -103,7 +103,15 @@ export class Simulator extends Machine implements SimulatorApi {
     assert(this.pending === null, 'an operation is suspended: resume it first');
     if (this.run !== null && !this.run.ended)
       return refuse('run-active', 'a run is active: wait for its end or cancel it');
+    if (this.timeNs > LAST_START_NS && operation.op !== 'advance') return this.tooLate();
     return this.finish(operation, dispatch(this, operation));
+  }
+
+  private tooLate(): Outcome {
+    return refuse(
+      'horizon',
+      `simulated time ends at ${HORIZON_NS} ns; after ${LAST_START_NS} ns it can only be let pass`,
+    );
   }
 
   resume(): Outcome | null {
@@ -218,6 +226,7 @@ export class Simulator extends Machine implements SimulatorApi {
   startRun(request: RunRequest): Outcome {
     if (this.run !== null && !this.run.ended)
       return refuse('run-active', 'a run is active: wait for its end or cancel it');
+    if (this.timeNs > LAST_START_NS) return this.tooLate();
     const started = Run.start(this, request);
     if (started instanceof Run) {
       this.run = started;

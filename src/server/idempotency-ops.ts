@@ -234,10 +234,19 @@ export class KeyedOps {
         detail: `The array has ${operations.length} operations; at most ${this.limits.arrayOperations} are possible.`,
       });
     }
-    const texts = operations.map((operation) => Buffer.from(`${JSON.stringify(operation)}\n`));
+    const texts = operations.map(lineOf);
     return (async function* () {
       yield* texts;
     })();
+  }
+}
+
+/** V8 reads JSON of any depth, and writes only what its stack is deep enough for. */
+function lineOf(operation: unknown): Buffer {
+  try {
+    return Buffer.from(`${JSON.stringify(operation)}\n`);
+  } catch {
+    throw new ProblemError({ code: 'invalid-body', detail: 'An operation is nested too deeply.', path: '' });
   }
 }
 

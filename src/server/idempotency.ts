@@ -22,7 +22,8 @@ export function answerRetries(app: FastifyInstance, keys: IdempotencyKeys): void
 
   app.addHook('preHandler', (request, reply, done) => {
     const key = keyOf(request);
-    if (key === null || request.routeOptions.url?.endsWith('/ops')) return done();
+    // Of what there is nothing at, the body was parsed without its limits, and there is nothing to remember.
+    if (key === null || request.is404 || request.routeOptions.url?.endsWith('/ops')) return done();
     let record: KeyRecord;
     try {
       // The body as parsed: another order of members is another body, other white space is not.

@@ -59,6 +59,14 @@ describe('a session on the real core', () => {
     await call(400, 'POST', '/v1/sessions', { policy: { invalidation: { kind: 'wrap' } } });
   });
 
+  it('tells the sizes of an IOVA space of 57 bits', async () => {
+    const spec = { name: 'wide', domains: [{ name: 'five', levels: 5 }] };
+    await call(201, 'POST', '/v1/sessions', spec);
+    const space = await call(200, 'GET', '/v1/sessions/wide/space?domain=five');
+    assert.ok(space.largestFreeBytes > 2 ** 56);
+    await call(200, 'DELETE', '/v1/sessions/wide');
+  });
+
   it('says which policy was asked for, which is in force, and why, wherever it is read', async () => {
     const spec = {
       name: 'guest',

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { request as httpRequest } from 'node:http';
 import { test } from 'node:test';
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
+import { pino } from 'pino';
 import { printOfLine } from '../../src/host/result-json.ts';
 import { buildApp } from '../../src/server/app.ts';
 import { type FakeHost, fakeHost } from './fake-host.ts';
@@ -143,6 +144,17 @@ test('an array is answered as one, and its retry too', () =>
     assert.deepEqual((await array([])).json(), []);
   }));
 
+test('an array with an operation that is nested deeply is refused', () =>
+  withApp(async (app, host) => {
+    const payload = `[{"op":"map","n":${'['.repeat(50_000)}${']'.repeat(50_000)}}]`;
+    const headers = { host: 'localhost', 'content-type': 'application/json', 'idempotency-key': 'k' };
+    const refused = await app.inject({ method: 'POST', url: OPS, headers, payload });
+    assert.deepEqual([refused.statusCode, refused.json().code], [400, 'invalid-body']);
+    assert.equal(host.applied, 0);
+    const again = await app.inject({ method: 'POST', url: OPS, headers, payload: '[{"op":"map","n":1}]' });
+    assert.equal(again.statusCode, 200);
+  }));
+
 test('a request that the host does not take leaves its key free', () =>
   withApp(async (app, host) => {
     const url = '/v1/sessions/later/ops';
@@ -173,6 +185,35 @@ test('a client that goes away in the middle finds each whole line that it sent o
     assert.equal(host.applied, 3);
     assert.equal(retry.headers['idempotency-replayed'], 'true');
   }));
+
+test('a client that goes away before its array is whole is no failure of the server', async () => {
+  const host = fakeHost();
+  await host.create({ name: 'one' });
+  const logged: string[] = [];
+  const logger = pino({ level: 'warn' }, { write: (line: string) => void logged.push(line) });
+  const config = { host: '127.0.0.1', allowedHosts: [] };
+  const app = await buildApp({ config, host, lifecycle: { closing: false }, logger });
+  try {
+    await app.listen({ host: '127.0.0.1', port: 0 });
+    const { port } = app.server.address() as { port: number };
+    const headers = { 'content-type': 'application/json', 'idempotency-key': 'k' };
+    const request = httpRequest({ port, host: '127.0.0.1', method: 'POST', path: OPS, headers });
+    request.on('error', () => {});
+    request.write('[{"op":"ma');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    request.destroy();
+    // Until its key is free again.
+    let retry: LightMyRequestResponse;
+    do {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      retry = await ops(app, [A]);
+    } while (retry.statusCode === 409);
+    assert.equal(retry.statusCode, 200);
+    assert.deepEqual(logged, []);
+  } finally {
+    await app.close();
+  }
+});
 
 test('a retry of a reply that the host broke off goes on after what the host still knows', () =>
   withApp(async (app, host) => {

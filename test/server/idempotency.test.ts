@@ -37,6 +37,16 @@ test('a retry gets the first reply, word for word, and changes nothing', () =>
     assert.equal(host.created, 2);
   }));
 
+test('where there is nothing, whatever comes under a key is 404', () =>
+  withApp(async (app) => {
+    const payload = '['.repeat(100_000) + ']'.repeat(100_000);
+    const headers = { host: 'localhost', 'content-type': 'application/json', 'idempotency-key': 'k1' };
+    for (let i = 0; i < 2; i++) {
+      const reply = await app.inject({ method: 'POST', url: '/v1/elsewhere', headers, payload });
+      assert.deepEqual([reply.statusCode, reply.json().code], [404, 'not-found']);
+    }
+  }));
+
 test('the same key with another body, or on another path, is 422', () =>
   withApp(async (app, host) => {
     await post(app, '/v1/sessions/one/advance', 'k1', { ns: 5 });

@@ -20,6 +20,10 @@ export class ServerProcess {
   private child: ChildProcess | null = null;
   private log = '';
   address = '';
+  /** What `ask` and `lines` send as `authorization`. */
+  authorization: string | null = null;
+  /** Set once the process is gone. */
+  gone = false;
 
   private constructor(args: readonly string[]) {
     this.args = args;
@@ -36,11 +40,22 @@ export class ServerProcess {
     return this.child!.pid!;
   }
 
+  get port(): number {
+    return Number(new URL(this.address).port);
+  }
+
+  /** What it has written to its log since it was last asked. */
+  takeLog(): string {
+    const { log } = this;
+    this.log = '';
+    return log;
+  }
+
   private begin(): Promise<void> {
     const args = ['--import', './guard.mjs', 'src/main.ts', ...this.args];
     const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
     this.child = child;
-    this.log = '';
+    this.gone = false;
     let out = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.log += text;
@@ -59,6 +74,7 @@ export class ServerProcess {
         resolve();
       });
       child.once('exit', (code) => {
+        this.gone = true;
         clearTimeout(late);
         reject(code === 1 ? new Refused(this.log) : new Error(`the server ended with ${code}: ${out}${this.log}`));
       });
@@ -93,6 +109,7 @@ export class ServerProcess {
       headers: {
         ...(body === undefined ? {} : { 'content-type': lines ? 'application/x-ndjson' : 'application/json' }),
         ...(key === undefined ? {} : { 'idempotency-key': key }),
+        ...(this.authorization === null ? {} : { authorization: this.authorization }),
       },
       ...(body === undefined ? {} : { body: lines ? body : JSON.stringify(body) }),
     });

@@ -6,6 +6,8 @@
  * keeps a time shifts it (`rebase`). The moments at which that happens depend on simulated time alone.
  */
 export const HORIZON_NS = Number.MAX_SAFE_INTEGER;
+/** From here on no operation begins that takes time of its own: how much it takes shows only at its end. Before the horizon 73 minutes are left. */
+export const LAST_START_NS = HORIZON_NS - 2 ** 42;
 /** Distance from the base, in ps, beyond which the base moves: about 37 simulated minutes. */
 export const REBASE_PS = 2 ** 51;
 

@@ -1,7 +1,7 @@
 /** Simulated time: what fires when, how far it goes, what survives a move of its base. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { HORIZON_NS } from '../../../src/core/sim/clock.ts';
+import { HORIZON_NS, LAST_START_NS } from '../../../src/core/sim/clock.ts';
 import { Dice, Machine } from '../build.ts';
 import { History } from '../truth/history.ts';
 
@@ -95,6 +95,18 @@ describe('the horizon', () => {
     assert.equal(machine.sim.timePs, '9007199254740991000');
     const started = machine.sim.startRun({ forNs: 1 });
     assert.ok(started.status === 'refused' && started.problem.code === 'horizon');
+  });
+
+  test('what takes time of its own does not begin when it might end beyond', () => {
+    const machine = deferred();
+    machine.advance(LAST_START_NS);
+    machine.dma('n', 0, 'read', 64);
+    machine.advance(1);
+    machine.refused({ op: 'invalidate', domain: 'dom_0', scope: 'global' }, 'horizon');
+    const started = machine.sim.startRun({ forNs: 1 });
+    assert.ok(started.status === 'refused' && started.problem.code === 'horizon');
+    machine.advance(HORIZON_NS - machine.sim.timeNs);
+    assert.equal(machine.sim.timeNs, Number.MAX_SAFE_INTEGER);
   });
 
   test('a timer armed a hundred days ago has fired, and the exposure is that of 10 ms', () => {
