@@ -407,12 +407,17 @@ export class DmaApi {
     const pages = mappings.pages[slot]!;
     const keepsPte = domain.keepsPte && policy === domain.policy;
     if (findCost !== 0) work.add(ROW.iovaFind, findCost);
-    if (!keepsPte) {
+    const other = deferred ? costs.unmapOtherDeferred : costs.unmapOther;
+    if (keepsPte) work.add(ROW.other, other);
+    else {
       mapper.clear(domain, page, pages);
-      mapper.bookUnmap(mapper.clearedPtes);
+      if (pages === 1 && this.plain) work.addBoth(ROW.pageTable, mapper.oneCleared, ROW.other, other);
+      else {
+        mapper.bookUnmap(mapper.clearedPtes);
+        work.add(ROW.other, other);
+      }
     }
     exposure.pending.begin(domain.index, page, page + pages - 1, keepsPte);
-    work.add(ROW.other, deferred ? costs.unmapOtherDeferred : costs.unmapOther);
     policy.unmapped(domain, page, pages);
     if (mappings.source[slot] !== NO_SOURCE) this.partial!.release(slot);
     this.end(slot, device, domain, exposure.pending.open);
