@@ -383,7 +383,7 @@ export class DmaApi {
     else {
       const domain = this.domainOf(slot);
       const { keeper } = this;
-      if (keeper !== null && keeper.mayKeep(slot, device)) this.keepPages(slot, device, domain, keeper);
+      if (keeper?.mayKeep(slot, device)) this.keepPages(slot, device, domain, keeper);
       else this.unmapPages(slot, device, domain, domain.policy, domain.deferred);
     }
     this.forget(slot, device);
