@@ -58,6 +58,7 @@ export class Run {
   declare private readonly endPs: number;
   declare private readonly operationsGoal: number;
   declare private readonly condition: { metric: string[]; above: number; below: number } | null;
+  /** ps after the clock's base at which the condition is looked at next; Infinity without one. */
   private nextCheck = 0;
   private suspended: Workload | null = null;
   /** How far it had come when it ended: all of the way, or where it was cancelled. */
@@ -138,7 +139,7 @@ export class Run {
     cpuHolder.fill(-1);
     cpuAsked.fill(0);
     for (let cpu = 0; cpu < cpuAt.length; cpu++) if (cpuAt[cpu]! < now) cpuAt[cpu] = now;
-    this.nextCheck = now + CHECK_EVERY_PS;
+    this.nextCheck = this.condition === null ? Number.POSITIVE_INFINITY : now + CHECK_EVERY_PS;
     for (const workload of workloads.all()) {
       exposure.restart(workload.index, now);
       workload.startRun(now);
@@ -201,7 +202,7 @@ export class Run {
         return true;
       }
       this.events++;
-      if (this.condition !== null && due >= this.nextCheck) {
+      if (due >= this.nextCheck) {
         if (this.checkCondition()) return true;
         continue;
       }
@@ -211,7 +212,7 @@ export class Run {
       if (kind < EVENT.workload) simulator.fire(due, kind, queue.takenArgument);
       else {
         const workload = workloadAt[kind - EVENT.workload]!;
-        const argument = queue.takenArgument;
+        const argument = queue.takenArgument | 0;
         const { operations } = workload;
         if (workload.event(argument >> 8, argument & (QUEUES - 1), due) !== DONE) {
           this.suspended = workload;

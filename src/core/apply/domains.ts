@@ -89,6 +89,7 @@ export function retireDomain(simulator: Simulator, index: number): void {
       if (mappings.freed[slot] === 0)
         oracle.ended(
           domain.pages,
+          domain.pages.chunk(page),
           page,
           slot,
           frame,

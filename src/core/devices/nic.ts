@@ -54,11 +54,12 @@ export abstract class NicWorkload extends Workload {
   constructor(simulator: Simulator, setup: WorkloadSetup) {
     super(simulator, setup);
     const { spec } = setup;
-    this.frameBytes = spec.frameBytes as number;
-    this.ringSize = spec.ringSize as number;
-    this.queues = spec.queues as number;
-    this.perPacket = spec.mappingsPerPacket as number;
-    this.napiBudget = spec.napiBudget as number;
+    // Whole numbers below 2^31 as such: a parsed 1 may be held as a double, and what is computed of it would be doubles too.
+    this.frameBytes = (spec.frameBytes as number) | 0;
+    this.ringSize = (spec.ringSize as number) | 0;
+    this.queues = (spec.queues as number) | 0;
+    this.perPacket = (spec.mappingsPerPacket as number) | 0;
+    this.napiBudget = (spec.napiBudget as number) | 0;
     const header = Math.min(HEADER_BYTES, this.frameBytes - 1);
     this.partBytes = this.perPacket === 1 ? [this.frameBytes] : [header, this.frameBytes - header];
     this.partFrames = this.partBytes.map((bytes) => Math.ceil(bytes / 4096));

@@ -12,6 +12,8 @@ import type { RandomStream } from '../sim/random.ts';
 import type { FrameReuse } from '../spec.ts';
 
 const CHUNK = 1024;
+/** Chunks that there are places for from the start: an array that grows from nothing is of two kinds for V8, which it tells apart at each use. */
+const NEAR_CHUNKS = 64;
 /** The host kernel, owner of all frames that were never handed out. */
 export const HOST_TENANT = 0;
 const NONE = -1;
@@ -75,20 +77,25 @@ export class FreeBlocks {
     this.first[(this.head + this.count++) & (this.first.length - 1)] = frame;
   }
 
-  take(reuse: FrameReuse, random: RandomStream): number {
-    const mask = this.first.length - 1;
-    if (reuse === 'fifo') {
-      const frame = this.first[this.head]!;
-      this.head = (this.head + 1) & mask;
-      this.count--;
-      return frame;
-    }
-    const top = (this.head + this.count - 1) & mask;
-    let at = top;
-    if (reuse === 'random') at = (this.head + random.below(this.count)) & mask;
-    const frame = this.first[at]!;
-    this.first[at] = this.first[top]!;
+  /** The newest: the default. */
+  takeLast(): number {
+    return this.first[(this.head + --this.count) & (this.first.length - 1)]!;
+  }
+
+  takeFirst(): number {
+    const frame = this.first[this.head]!;
+    this.head = (this.head + 1) & (this.first.length - 1);
     this.count--;
+    return frame;
+  }
+
+  /** Any of them; the newest takes its place. */
+  takeAny(random: RandomStream): number {
+    const { first } = this;
+    const mask = first.length - 1;
+    const at = (this.head + random.below(this.count)) & mask;
+    const frame = first[at]!;
+    first[at] = this.takeLast();
     return frame;
   }
 
@@ -145,9 +152,10 @@ export class TenantRuns {
 export class Memory {
   declare readonly frames: number;
   declare private readonly reuse: FrameReuse;
+  declare private readonly reusesLast: boolean;
   declare private readonly random: RandomStream;
   /** [frame >> 10] for frames below 2^31. */
-  private readonly near: (FrameChunk | undefined)[] = [];
+  private readonly near: (FrameChunk | undefined)[] = new Array<FrameChunk | undefined>(NEAR_CHUNKS).fill(undefined);
   /** Beyond 8 TiB: `iommu-map` takes any address below 2^52. */
   private readonly far = new Map<number, FrameChunk>();
   private readonly free = new Map<number, FreeBlocks>();
@@ -164,6 +172,7 @@ export class Memory {
   constructor(memoryBytes: number, reuse: FrameReuse, random: RandomStream) {
     this.frames = Math.floor(memoryBytes / 4096);
     this.reuse = reuse;
+    this.reusesLast = reuse === 'lifo';
     this.random = random;
     this.free.set(1, this.singles);
   }
@@ -180,7 +189,6 @@ export class Memory {
   }
 
   private makeNear(at: number): FrameChunk {
-    while (this.near.length < at && this.near.length < 64) this.near.push(undefined);
     const chunk = new FrameChunk();
     this.near[at] = chunk;
     return chunk;
@@ -221,14 +229,31 @@ export class Memory {
    * @returns the first, or NONE when no freed block of that length exists and the cursor has reached the end of memory
    */
   allocate(count: number, tenant: number): number {
+    if (count === 1 && this.reusesLast && this.watcher === null && this.singles.count > 0)
+      return this.takeOne(this.singles.takeLast(), tenant);
     const blocks = count === 1 ? this.singles : this.free.get(count);
     let first: number;
-    if (blocks !== undefined && blocks.count > 0) first = blocks.take(this.reuse, this.random);
-    else {
+    if (blocks !== undefined && blocks.count > 0) {
+      if (this.reusesLast) first = blocks.takeLast();
+      else first = this.reuse === 'fifo' ? blocks.takeFirst() : blocks.takeAny(this.random);
+    } else {
       first = this.fresh(count);
       if (first === NONE) return NONE;
     }
     return this.take(first, count, tenant) ? first : NONE;
+  }
+
+  /** As `take` of one frame, by which nobody is told. */
+  private takeOne(frame: number, tenant: number): number {
+    const chunk = this.chunk(frame);
+    const at = frame & (CHUNK - 1);
+    chunk.state[at] = STATE.inUse;
+    chunk.owner[at] = tenant;
+    chunk.handedOut[at] = ++this.handOuts;
+    if (++this.framesInUse > this.framesInUsePeak) this.framesInUsePeak = this.framesInUse;
+    if (tenant >= this.tenantFrames.length) this.tenantFrames = growFloat64(this.tenantFrames, tenant * 2);
+    this.tenantFrames[tenant]!++;
+    return frame;
   }
 
   private fresh(count: number): number {
@@ -333,12 +358,16 @@ export class Memory {
   /** Takes back a block as it was handed out. Its frames keep their last owner until they are handed out again. */
   giveBack(first: number, count: number): void {
     const chunk = this.chunk(first);
-    const tenant = chunk.owner[first & (CHUNK - 1)]!;
-    for (let frame = first; frame < first + count; frame++) this.chunk(frame).state[frame & (CHUNK - 1)] = STATE.freed;
+    const at = first & (CHUNK - 1);
     this.framesInUse -= count;
-    this.tenantFrames[tenant]! -= count;
-    if (count === 1) this.singles.push(first);
-    else this.release(first, count);
+    this.tenantFrames[chunk.owner[at]!]! -= count;
+    if (count === 1) {
+      chunk.state[at] = STATE.freed;
+      this.singles.push(first);
+      return;
+    }
+    for (let frame = first; frame < first + count; frame++) this.chunk(frame).state[frame & (CHUNK - 1)] = STATE.freed;
+    this.release(first, count);
   }
 
   digest(sink: DigestSink): void {

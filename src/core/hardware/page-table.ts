@@ -382,7 +382,7 @@ export class PageTables {
           this.references = references;
           return RESULT.notPresent;
         }
-        at = entry / 8 - 1;
+        at = (entry / 8 - 1) | 0;
         from--;
       }
     }
@@ -401,7 +401,7 @@ export class PageTables {
         this.foundBase = page;
         return RESULT.leaf;
       }
-      at = entry / 8 - 1;
+      at = (entry / 8 - 1) | 0;
     }
     this.references = references;
     return RESULT.notPresent;

@@ -62,6 +62,9 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
   declare private readonly clock: Clock;
   declare private readonly passthrough: boolean;
   declare private readonly interrupts: { first: number; last: number }[];
+  /** First page and last of them all: a page outside is none of theirs. */
+  declare private readonly interruptsFirst: number;
+  declare private readonly interruptsLast: number;
   private readonly domainAt: (index: number) => Domain;
   declare private readonly notPresent: NotPresentCache | null;
   /** The walk of two stages; null where no domain has a second. */
@@ -110,6 +113,8 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
     this.clock = parts.clock;
     this.passthrough = parts.passthrough;
     this.interrupts = parts.interrupts;
+    this.interruptsFirst = Math.min(...parts.interrupts.map(({ first }) => first));
+    this.interruptsLast = Math.max(...parts.interrupts.map(({ last }) => last));
     this.domainAt = parts.domainAt;
     this.notPresent = parts.notPresent;
     this.nested = parts.nested;
@@ -137,6 +142,13 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
     this.worst = 0;
     this.references = 0;
     this.requests = 0;
+    if (offset + lengthBytes <= 4096 && visitor === null) {
+      // One piece, the usual case by far.
+      this.piece(device, page, offset, offset + lengthBytes, write, now);
+      counters.dmaPieces++;
+      this.references = this.pieceReferences;
+      return (this.worst = this.verdict);
+    }
     let start = offset;
     let left = lengthBytes;
     for (let at = page; left > 0; at++) {
@@ -171,12 +183,10 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
     }
     if (device.contextCached) counters.contextHits++;
     else device.contextCached = true;
-    const { interrupts } = this;
-    for (let i = 0; i < interrupts.length; i++)
-      if (page >= interrupts[i]!.first && page <= interrupts[i]!.last) {
-        this.interrupt(device, domain, page, start, write, now);
-        return;
-      }
+    if (page >= this.interruptsFirst && page <= this.interruptsLast && this.isInterrupt(page)) {
+      this.interrupt(device, domain, page, start, write, now);
+      return;
+    }
     const permission = write ? WRITE : READ;
     if (this.passthrough) {
       this.from = SOURCE.passthrough;
@@ -209,6 +219,10 @@ export class Iommu<Domain extends TranslationDomain> implements Piece {
     this.frame = frame;
     this.verdict = this.oracle.classify(domain, page, start, end, permission, frame, entry, cause, now);
     this.cause = this.oracle.cause;
+  }
+
+  private isInterrupt(page: number): boolean {
+    return this.interrupts.some(({ first, last }) => page >= first && page <= last);
   }
 
   /** A piece of a device with a TLB: by what it has, or by what it asks for. */

@@ -13,6 +13,8 @@ const { SPAN } = pageTableConstants;
 
 /** Reserved prefix value: no page number is negative. */
 const EMPTY = -1;
+/** Places of the hints, a power of two: spans whose numbers are apart by a multiple of it share one. */
+const HINTS = 256;
 
 export class WalkCacheLevel {
   /** Level of the table that an entry points to: 1 for the cache of the last upper level. */
@@ -29,7 +31,10 @@ export class WalkCacheLevel {
   declare readonly generation: Int32Array;
   declare private readonly lastUse: Float64Array;
   private uses = 0;
-  private recent = 0;
+  /** [number of the span modulo HINTS]: slot in which it was found or put last. It may hold another span by now. */
+  private readonly hint = new Uint16Array(HINTS);
+  /** Pages of a span as a power of two. */
+  declare private readonly shift: number;
   lookups = 0;
   hits = 0;
 
@@ -37,6 +42,7 @@ export class WalkCacheLevel {
     this.tableLevel = tableLevel;
     this.capacity = capacity;
     this.span = SPAN[tableLevel + 1]!;
+    this.shift = 9 * tableLevel;
     this.prefix = new Float64Array(capacity).fill(EMPTY);
     this.domain = new Int32Array(capacity);
     this.table = new Int32Array(capacity);
@@ -52,13 +58,18 @@ export class WalkCacheLevel {
   }
 
   private find(domain: number, prefix: number): number {
-    const { prefix: prefixes, domain: domains, recent } = this;
+    const { prefix: prefixes, domain: domains } = this;
     if (this.capacity === 0) return -1;
-    // The entry used last is right most of the time: neighbours share their upper levels.
-    if (prefixes[recent] === prefix && domains[recent] === domain) return recent;
+    const hinted = this.hint[this.placeOf(prefix)]!;
+    if (prefixes[hinted] === prefix && domains[hinted] === domain) return hinted;
     for (let slot = 0; slot < this.capacity; slot++)
       if (prefixes[slot] === prefix && domains[slot] === domain) return slot;
     return -1;
+  }
+
+  /** Of the upper levels the low bits are all that differs below 2^31 pages; which hint is asked decides nothing but how long it takes. */
+  private placeOf(prefix: number): number {
+    return (prefix >>> this.shift) & (HINTS - 1);
   }
 
   /** @returns the slot, or -1; counts a look-up and refreshes the entry's age */
@@ -67,7 +78,7 @@ export class WalkCacheLevel {
     const slot = this.find(domain, prefix);
     if (slot < 0) return -1;
     this.hits++;
-    this.recent = slot;
+    this.hint[this.placeOf(prefix)] = slot;
     this.lastUse[slot] = ++this.uses;
     return slot;
   }
@@ -90,7 +101,7 @@ export class WalkCacheLevel {
     this.table[slot] = table;
     this.frame[slot] = frame;
     this.generation[slot] = generation;
-    this.recent = slot;
+    this.hint[this.placeOf(prefix)] = slot;
     this.lastUse[slot] = ++this.uses;
   }
 

@@ -8,10 +8,12 @@ export const BUCKETS = 64 + 32 * 47;
 
 /** Bucket of a whole value from 0 to 2^53 - 1. */
 export function bucketOf(value: number): number {
-  if (value < 64) return value;
   if (value < 0x80000000) {
-    const exponent = 31 - Math.clz32(value);
-    return ((exponent - 5) << 5) + (value >>> (exponent - 5));
+    // As an integer: V8 would turn a double into one at each step.
+    const small = value | 0;
+    if (small < 64) return small;
+    const exponent = 31 - Math.clz32(small);
+    return ((exponent - 5) << 5) + (small >>> (exponent - 5));
   }
   const shifted = Math.floor(value / 2 ** 22);
   return 22 * 32 + bucketOf(shifted);

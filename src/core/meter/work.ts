@@ -87,7 +87,8 @@ export class Work {
     this.cpu = cpu;
     this.start = start;
     this.total = 0;
-    this.askedTotal = Number.NaN;
+    this.askedTotal = 0;
+    this.askedPs = start;
     this.rows = rows;
   }
 

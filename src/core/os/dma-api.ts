@@ -382,8 +382,9 @@ export class DmaApi {
     else if (device.untrusted && parts.mappings.frame[slot] === -1) this.partial!.unmapList(slot, device);
     else {
       const domain = this.domainOf(slot);
-      if (this.keeper?.mayKeep(slot, device)) this.keepPages(slot, device, domain, this.keeper);
-      else this.unmapPages(slot, device, domain.policy, domain.deferred);
+      const { keeper } = this;
+      if (keeper?.mayKeep(slot, device)) this.keepPages(slot, device, domain, keeper);
+      else this.unmapPages(slot, device, domain, domain.policy, domain.deferred);
     }
     this.forget(slot, device);
   }
@@ -395,27 +396,31 @@ export class DmaApi {
     exposure.pending.begin(domain.index, page, page + mappings.pages[slot]! - 1, true);
     work.add(ROW.other, domain.deferred ? costs.unmapOtherDeferred : costs.unmapOther);
     keeper.keep(domain, slot);
-    this.end(slot, device, exposure.pending.open);
+    this.end(slot, device, domain, exposure.pending.open);
     exposure.pending.end();
   }
 
   /** PTEs, invalidation as the policy has it, the address. */
-  unmapPages(slot: number, device: Device, policy: InvalidationPolicy, deferred: boolean): void {
+  unmapPages(slot: number, device: Device, domain: Domain, policy: InvalidationPolicy, deferred: boolean): void {
     const { mappings, work, costs, mapper, exposure, findCost } = this.parts;
     const page = mappings.page[slot]!;
     const pages = mappings.pages[slot]!;
-    const domain = this.domainOf(slot);
     const keepsPte = domain.keepsPte && policy === domain.policy;
-    work.add(ROW.iovaFind, findCost);
-    if (!keepsPte) {
+    if (findCost !== 0) work.add(ROW.iovaFind, findCost);
+    const other = deferred ? costs.unmapOtherDeferred : costs.unmapOther;
+    if (keepsPte) work.add(ROW.other, other);
+    else {
       mapper.clear(domain, page, pages);
-      mapper.bookUnmap(mapper.clearedPtes);
+      if (pages === 1 && this.plain) work.addBoth(ROW.pageTable, mapper.oneCleared, ROW.other, other);
+      else {
+        mapper.bookUnmap(mapper.clearedPtes);
+        work.add(ROW.other, other);
+      }
     }
     exposure.pending.begin(domain.index, page, page + pages - 1, keepsPte);
-    work.add(ROW.other, deferred ? costs.unmapOtherDeferred : costs.unmapOther);
     policy.unmapped(domain, page, pages);
     if (mappings.source[slot] !== NO_SOURCE) this.partial!.release(slot);
-    this.end(slot, device, exposure.pending.open);
+    this.end(slot, device, domain, exposure.pending.open);
     exposure.pending.end();
   }
 
@@ -467,7 +472,7 @@ export class DmaApi {
     domain.policy.unmappedTogether!(domain, this.togetherPfn, this.togetherPages, count);
     this.lastExposed = false;
     for (let i = 0; i < count; i++) {
-      this.end(slots[i]!, device, exposure.pending.open);
+      this.end(slots[i]!, device, domain, exposure.pending.open);
       this.forget(slots[i]!, device);
     }
     exposure.pending.end();
@@ -491,7 +496,7 @@ export class DmaApi {
     mappings.remove(slot);
   }
 
-  private domainOf(slot: number): Domain {
+  domainOf(slot: number): Domain {
     return this.parts.domains[this.parts.mappings.domain[slot]!]!;
   }
 
@@ -508,18 +513,21 @@ export class DmaApi {
   }
 
   /** The unmap returns: truth ends, and what no invalidation covered opens its windows. */
-  end(slot: number, device: Device, mayOpen: boolean): void {
+  end(slot: number, device: Device, domain: Domain, mayOpen: boolean): void {
     const { parts } = this;
     const { mappings, work, clock } = parts;
     const now = work.now();
     const nowNs = clock.toNs(now);
-    const domain = this.domainOf(slot);
     const first = mappings.page[slot]!;
-    const offset = mappings.offset[slot]!;
-    if (device.history !== null) device.history.push(first, offset, now);
-    if (mappings.frame[slot] !== -1) {
-      const frame = mappings.frame[slot]!;
+    if (device.history !== null) device.history.push(first, mappings.offset[slot]!, now);
+    const frame = mappings.frame[slot]!;
+    if (frame !== -1) {
       const pages = mappings.pages[slot]!;
+      if (pages === 1 && mappings.padded[slot] === 0) {
+        const start = mappings.offset[slot]!;
+        this.endBytes(slot, domain, first, frame, start, start + mappings.lengthBytes[slot]!, mayOpen, now, nowNs);
+        return;
+      }
       for (let i = 0; i < pages; i++) this.endPage(slot, domain, first + i, frame + i, mayOpen, now, nowNs);
     } else
       for (const run of mappings.runs[slot]!)
@@ -536,18 +544,32 @@ export class DmaApi {
     now: number,
     nowNs: number,
   ): void {
-    const { mappings, oracle, exposure, mapper } = this.parts;
+    const { mappings } = this.parts;
     const start = mappings.startIn(slot, page);
     const end = mappings.endIn(slot, page);
-    if (mappings.freed[slot] === 0) oracle.ended(domain.pages, page, slot, frame, start, end, now);
+    this.endBytes(slot, domain, page, frame, start, end, mayOpen, now, nowNs);
+  }
+
+  /** As `endPage`, of a page whose mapped bytes are [start, end). */
+  private endBytes(
+    slot: number,
+    domain: Domain,
+    page: number,
+    frame: number,
+    start: number,
+    end: number,
+    mayOpen: boolean,
+    now: number,
+    nowNs: number,
+  ): void {
+    const { mappings, oracle, exposure, mapper } = this.parts;
     const chunk = domain.pages.chunk(page);
+    if (mappings.freed[slot] === 0) oracle.ended(domain.pages, chunk, page, slot, frame, start, end, now);
     chunk.unmappedNs[page & 511] = nowNs;
     chunk.freed[page & 511] = 0;
     if (!mayOpen || !exposure.pending.isOpen(page)) return;
-    if (
-      exposure.openWindow(domain.index, page, end - start, now, exposure.pending.stands || mapper.stands(domain, page))
-    )
-      this.lastExposed = true;
+    const stands = exposure.pending.stands || mapper.stands(domain, page);
+    if (exposure.openWindow(domain.index, chunk, page, end - start, now, stands)) this.lastExposed = true;
   }
 
   /** The mapped buffer was freed under its mapping: only truth ends, PTE and handle stay. */
@@ -558,8 +580,10 @@ export class DmaApi {
     mappings.freedCount++;
     const domain = this.domainOf(slot);
     const endPage = (page: number, frame: number) => {
-      oracle.ended(domain.pages, page, slot, frame, mappings.startIn(slot, page), mappings.endIn(slot, page), now);
-      domain.pages.chunk(page).freed[page & 511] = 1;
+      const chunk = domain.pages.chunk(page);
+      const start = mappings.startIn(slot, page);
+      oracle.ended(domain.pages, chunk, page, slot, frame, start, mappings.endIn(slot, page), now);
+      chunk.freed[page & 511] = 1;
     };
     if (mappings.frame[slot] !== -1)
       for (let i = 0; i < mappings.pages[slot]!; i++) endPage(mappings.page[slot]! + i, mappings.frame[slot]! + i);

@@ -124,7 +124,7 @@ export class IommuApi {
           chunk.mappedNs[page & 511] = range.mappedNs;
           chunk.unmappedNs[page & 511] = nowNs;
           if (exposure.pending.isOpen(page))
-            exposure.openWindow(domain.index, page, 4096, now, mapper.stands(domain, page));
+            exposure.openWindow(domain.index, chunk, page, 4096, now, mapper.stands(domain, page));
         }
       const left = { ...range, last: from - 1 };
       const right = { ...range, first: to + 1, frame: range.frame + (to + 1 - range.first) };

@@ -126,9 +126,21 @@ export class IovaCalls {
 
   /** Books the steps of the allocator's last call, each under its lock. */
   private bookSteps(domain: Domain, row: number): void {
-    const { work, counters, call } = this.parts;
+    const { work, call } = this.parts;
     const { stepFixed, stepEach } = this;
     const { count } = call;
+    if (count === 1 && call.lockAt(0) === NO_LOCK && call.stepAt(0) >= STEP.cacheAllocate) {
+      // A cache that has what is asked for: no lock, and nothing was searched.
+      const step = call.stepAt(0);
+      work.add(row, stepFixed[step]! + call.timesAt(0) * stepEach[step]!);
+      return;
+    }
+    this.bookSeveral(domain, row, count);
+  }
+
+  private bookSeveral(domain: Domain, row: number, count: number): void {
+    const { work, counters, call } = this.parts;
+    const { stepFixed, stepEach } = this;
     let held = NO_LOCK;
     for (let i = 0; i < count; i++) {
       const step = call.stepAt(i);

@@ -72,7 +72,7 @@ export class Mappings {
   workload = new Int32Array(this.capacity);
   mappedNs = new Float64Array(this.capacity);
   /** [slot]: first frame and byte of the driver's memory, where the device sees a copy of it; NONE. */
-  source = new Float64Array(this.capacity);
+  source = new Float64Array(this.capacity).fill(NONE);
   sourceOffset = new Int32Array(this.capacity);
   /** [slot]: what the mode holds for the copy, in numbers of its own. */
   held = new Int32Array(this.capacity);
@@ -94,7 +94,7 @@ export class Mappings {
   freedCount = 0;
   bytes = 0;
 
-  /** A slot whose columns the caller fills. */
+  /** A slot whose columns the caller fills; those that hardly any mapping has are as in a mapping without: `remove` leaves them so. */
   create(): number {
     let slot: number;
     if (this.freeCount > 0) slot = this.freeSlots[--this.freeCount]!;
@@ -103,10 +103,6 @@ export class Mappings {
       if (slot === this.capacity) this.grow();
     }
     this.live[slot] = 1;
-    this.freed[slot] = 0;
-    this.ownsFrames[slot] = 0;
-    this.source[slot] = NONE;
-    this.padded[slot] = 0;
     this.count++;
     if (this.count > this.countPeak) this.countPeak = this.count;
     return slot;
@@ -122,9 +118,17 @@ export class Mappings {
         this.segments[slot] = null;
         this.copied--;
       }
-    } else if (this.source[slot] !== NONE) this.copied--;
+    } else if (this.source[slot] !== NONE) {
+      this.source[slot] = NONE;
+      this.copied--;
+    }
+    this.ownsFrames[slot] = 0;
+    this.padded[slot] = 0;
     this.count--;
-    if (this.freed[slot] === 1) this.freedCount--;
+    if (this.freed[slot] === 1) {
+      this.freed[slot] = 0;
+      this.freedCount--;
+    }
     if (this.freeCount === this.freeSlots.length) this.freeSlots = growInt32(this.freeSlots, this.freeCount * 2);
     this.freeSlots[this.freeCount++] = slot;
   }
@@ -176,7 +180,7 @@ export class Mappings {
     this.ownsFrames = growUint8(this.ownsFrames, length);
     this.workload = growInt32(this.workload, length);
     this.mappedNs = growFloat64(this.mappedNs, length);
-    this.source = growFloat64(this.source, length);
+    this.source = growFloat64(this.source, length).fill(NONE, length / 2);
     this.sourceOffset = growInt32(this.sourceOffset, length);
     this.held = growInt32(this.held, length);
     this.padded = growUint8(this.padded, length);

@@ -40,7 +40,6 @@ export class PageMapper {
   declare private readonly counters: Counters;
   declare private readonly has2M: boolean;
   declare private readonly has1G: boolean;
-  declare private readonly coherent: boolean;
   /** Whether each PTE is written under the domain's `tableLock`. */
   declare readonly locks: boolean;
   /** Whose PTEs the last call wrote. */
@@ -63,9 +62,10 @@ export class PageMapper {
     this.counters = counters;
     this.has2M = superpages.includes('2MiB');
     this.has1G = superpages.includes('1GiB');
-    this.coherent = coherent;
     this.locks = locks;
-    this.onePte = costs.mapFirstPte - (coherent ? costs.coherentWalkSaving : 0);
+    const saving = coherent ? costs.coherentWalkSaving : 0;
+    this.onePte = costs.mapFirstPte - saving;
+    this.oneCleared = costs.unmapFirstPte - saving;
   }
 
   /** Level of the leaf to write at a page with `left` pages to go: 1, 2 or 3. `largest` caps it. */
@@ -175,10 +175,11 @@ export class PageMapper {
   /** Whether any call ever cleared more than one PTE: whether the step `unmapFurtherPte` was used. */
   clearedSeveral = false;
 
+  /** Milli-cycles of the page-table part of an unmap that clears at most one entry. */
+  declare readonly oneCleared: number;
+
   bookUnmap(ptes: number): void {
     if (ptes > 1) this.clearedSeveral = true;
-    const { costs } = this;
-    const saving = this.coherent ? costs.coherentWalkSaving : 0;
-    this.work.add(ROW.pageTable, costs.unmapFirstPte - saving + (ptes > 1 ? (ptes - 1) * costs.unmapFurtherPte : 0));
+    this.work.add(ROW.pageTable, this.oneCleared + (ptes > 1 ? (ptes - 1) * this.costs.unmapFurtherPte : 0));
   }
 }

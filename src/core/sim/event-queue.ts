@@ -2,14 +2,16 @@
  * What is due, in order: by time, equal times in the order in which they were armed.
  *
  * The soonest few are kept sorted, the others in a binary heap. Traffic arms two events a packet that are due within a microsecond,
- * while superseded timers of a policy wait by the dozen: sifting past those is branches that nobody can predict.
+ * while superseded timers of a policy wait by the dozen: sifting past those is branches that nobody can predict. When none of the soonest
+ * is left, some move up from the heap, so that what is armed from then on goes past the timers again.
  *
  *     near: latest ... soonest   <=   heap
  */
 import type { DigestSink } from './digest-sink.ts';
 
-/** Events kept sorted. */
+/** Events kept sorted, and how many of them move up from the heap when none is left. */
 const NEAR = 8;
+const REFILL = 4;
 // Columns of an event, interleaved.
 const WIDTH = 4;
 const TIME = 0;
@@ -18,8 +20,10 @@ const KIND = 2;
 const ARGUMENT = 3;
 
 export class EventQueue {
-  /** [place * WIDTH + column]: the soonest, in falling order, the next one last. None is due after one of the heap. */
+  /** [row * WIDTH + column]: the soonest. */
   private readonly near = new Float64Array(NEAR * WIDTH);
+  /** [place]: rows, up to `nearCount` in falling order, the next event last; the others are free. None is due after one of the heap. */
+  private readonly rows = Int32Array.from({ length: NEAR }, (_, row) => row);
   private nearCount = 0;
   /** [node * WIDTH + column]: ps after the clock's base; number of the arming; what to do, `EVENT` of the simulator; its argument. */
   private heap = new Float64Array(64 * WIDTH);
@@ -37,16 +41,22 @@ export class EventQueue {
 
   /** @param time ps after the clock's base */
   arm(time: number, kind: number, argument: number): void {
-    const { near } = this;
     const order = this.armed++;
     if ((this.heapCount > 0 && time >= this.heap[TIME]!) || (this.nearCount === NEAR && !this.makeRoom(time))) {
       this.push(time, order, kind, argument);
       return;
     }
-    let at = this.nearCount++ * WIDTH;
+    const { near, rows } = this;
+    let place = this.nearCount++;
+    const row = rows[place]!;
     // Equal times stay in front: they were armed earlier.
-    for (; at > 0 && near[at - WIDTH + TIME]! <= time; at -= WIDTH)
-      for (let column = at; column < at + WIDTH; column++) near[column] = near[column - WIDTH]!;
+    for (; place > 0; place--) {
+      const sooner = rows[place - 1]!;
+      if (near[sooner * WIDTH + TIME]! > time) break;
+      rows[place] = sooner;
+    }
+    rows[place] = row;
+    const at = row * WIDTH;
     near[at + TIME] = time;
     near[at + ORDER] = order;
     near[at + KIND] = kind;
@@ -55,31 +65,42 @@ export class EventQueue {
 
   /** @returns whether an event of that time belongs to the soonest, the latest of which has then gone to the heap */
   private makeRoom(time: number): boolean {
-    const { near } = this;
-    if (time >= near[TIME]!) return false;
-    this.push(near[TIME]!, near[ORDER]!, near[KIND]!, near[ARGUMENT]!);
-    near.copyWithin(0, WIDTH);
+    const { near, rows } = this;
+    const row = rows[0]!;
+    const at = row * WIDTH;
+    if (time >= near[at + TIME]!) return false;
+    this.push(near[at + TIME]!, near[at + ORDER]!, near[at + KIND]!, near[at + ARGUMENT]!);
+    rows.copyWithin(0, 1);
+    rows[NEAR - 1] = row;
     this.nearCount--;
     return true;
   }
 
   /** Time of the next event, Infinity when there is none. */
   nextTime(): number {
-    if (this.nearCount > 0) return this.near[(this.nearCount - 1) * WIDTH + TIME]!;
-    return this.heapCount > 0 ? this.heap[TIME]! : Number.POSITIVE_INFINITY;
+    if (this.nearCount === 0) {
+      if (this.heapCount === 0) return Number.POSITIVE_INFINITY;
+      this.refill();
+    }
+    return this.near[this.rows[this.nearCount - 1]! * WIDTH + TIME]!;
   }
 
   /** Removes the next event into `taken*`. There must be one. */
   take(): void {
-    if (this.nearCount === 0) {
-      this.pop();
-      return;
-    }
+    if (this.nearCount === 0) this.refill();
     const { near } = this;
-    const at = --this.nearCount * WIDTH;
+    const at = this.rows[--this.nearCount]! * WIDTH;
     this.takenTime = near[at + TIME]!;
-    this.takenKind = near[at + KIND]!;
+    this.takenKind = near[at + KIND]! | 0;
     this.takenArgument = near[at + ARGUMENT]!;
+  }
+
+  /** The next few of the heap become the soonest, which there were none of. */
+  private refill(): void {
+    const { near, rows } = this;
+    const count = this.heapCount < REFILL ? this.heapCount : REFILL;
+    for (let place = count - 1; place >= 0; place--) this.pop(near, rows[place]! * WIDTH);
+    this.nearCount = count;
   }
 
   private push(time: number, order: number, kind: number, argument: number): void {
@@ -99,11 +120,10 @@ export class EventQueue {
     heap[node * WIDTH + ARGUMENT] = argument;
   }
 
-  private pop(): void {
+  /** Moves the next event of the heap to a row of `near`. */
+  private pop(near: Float64Array, at: number): void {
     const { heap } = this;
-    this.takenTime = heap[TIME]!;
-    this.takenKind = heap[KIND]!;
-    this.takenArgument = heap[ARGUMENT]!;
+    for (let column = 0; column < WIDTH; column++) near[at + column] = heap[column]!;
     const last = --this.heapCount;
     if (last === 0) return;
     let node = 0;
@@ -132,9 +152,9 @@ export class EventQueue {
 
   /** All events, the soonest first. */
   private sorted(): Float64Array[] {
-    const { near, heap } = this;
+    const { near, rows, heap } = this;
     const events: Float64Array[] = [];
-    for (let at = 0; at < this.nearCount; at++) events.push(near.slice(at * WIDTH, (at + 1) * WIDTH));
+    for (const row of rows.subarray(0, this.nearCount)) events.push(near.slice(row * WIDTH, (row + 1) * WIDTH));
     for (let at = 0; at < this.heapCount; at++) events.push(heap.slice(at * WIDTH, (at + 1) * WIDTH));
     return events.sort((a, b) => a[TIME]! - b[TIME]! || a[ORDER]! - b[ORDER]!);
   }
@@ -152,7 +172,7 @@ export class EventQueue {
   }
 
   rebase(ps: number): void {
-    for (let at = 0; at < this.nearCount; at++) this.near[at * WIDTH + TIME]! -= ps;
+    for (const row of this.rows.subarray(0, this.nearCount)) this.near[row * WIDTH + TIME]! -= ps;
     for (let at = 0; at < this.heapCount; at++) this.heap[at * WIDTH + TIME]! -= ps;
   }
 

@@ -131,7 +131,7 @@ export const found: Readonly<Record<string, readonly string[]>> = {
 export const made: Readonly<Record<string, (simulator: Simulator) => object>> = {
   BusyTimes: () => new BusyTimes(),
   ByteSet: () => new ByteSet(),
-  DomainQueue: ({ domains }) => new DomainQueue(domains[0]!),
+  DomainQueue: ({ domains }) => new DomainQueue(domains[0]!, 0),
   ExactSum: () => new ExactSum(),
   FrameChunk: () => new FrameChunk(),
   FreeBlocks: () => new FreeBlocks(),

@@ -37,6 +37,8 @@ const ROW = BUCKET + BUCKETS;
 const LIMB = 2 ** 50;
 /** What a limb takes in one step. */
 const EXACT = 2 ** 52;
+/** ps: of a shorter window the ns are below 2^31, and its at most 4,096 bytes x ps below EXACT. */
+const LONG_PS = 2 ** 40;
 
 /** What does not fit the limbs, exact: windows of more than 2^52 byte-ps, those that were only counted, and time before the run. */
 interface Beyond {
@@ -98,11 +100,26 @@ export class ExposureLedger {
     const row = this.rowOf(account, kind);
     rows[kind * ROW + CURRENT]!--;
     if (account >= 0) rows[row + CURRENT]!--;
+    if (lengthPs > rows[row + LONGEST_PS]!) rows[row + LONGEST_PS] = lengthPs;
+    if (lengthPs >= LONG_PS) {
+      this.fallLong(row, bytes, lengthPs);
+      return;
+    }
+    const ns = (lengthPs / 1000) | 0;
+    rows[row + BUCKET + bucketOf(ns)]!++;
+    rows[row + SUM_NS]! += ns;
+    if (ns < rows[row + SHORTEST_NS]!) rows[row + SHORTEST_NS] = ns;
+    this.add(row + PAGE_PS, lengthPs);
+    this.add(row + BYTE_PS, bytes * lengthPs);
+  }
+
+  /** The same with numbers beyond 2^31 and sums that may be beyond EXACT. */
+  private fallLong(row: number, bytes: number, lengthPs: number): void {
+    const { rows } = this;
     const ns = Math.floor(lengthPs / 1000);
     rows[row + BUCKET + bucketOf(ns)]!++;
     rows[row + SUM_NS]! += ns;
     if (ns < rows[row + SHORTEST_NS]!) rows[row + SHORTEST_NS] = ns;
-    if (lengthPs > rows[row + LONGEST_PS]!) rows[row + LONGEST_PS] = lengthPs;
     const bytePs = bytes * lengthPs;
     if (bytePs < EXACT && lengthPs < EXACT) {
       this.add(row + PAGE_PS, lengthPs);

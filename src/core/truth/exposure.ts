@@ -20,7 +20,7 @@ import { Integral } from '../sim/integral.ts';
 import { DeviceHolds, LeavingEntries, type TranslatingDevice } from './device-holds.ts';
 import * as exposureLedgerConstants from './exposure-ledger.ts';
 import { ExposureLedger } from './exposure-ledger.ts';
-import type { TruthPages } from './pages.ts';
+import type { PageChunk, TruthPages } from './pages.ts';
 import * as pendingUnmapConstants from './pending-unmap.ts';
 import { PendingUnmap } from './pending-unmap.ts';
 
@@ -151,11 +151,12 @@ export class Exposure {
 
   /**
    * Opens the window of one page.
+   * @param chunk that of the page
    * @param at ps after the clock's base: the return of unmap
    * @param stands whether the page's PTE is still there: it is within reach to the end, cached or not
    * @returns whether anything still translates the page
    */
-  openWindow(domain: number, page: number, bytes: number, at: number, stands: boolean): boolean {
+  openWindow(domain: number, chunk: PageChunk, page: number, bytes: number, at: number, stands: boolean): boolean {
     const { workload } = this;
     this.ledger.rise(workload, KIND.potential);
     const entry = this.iotlb.probe(domain, page);
@@ -185,7 +186,6 @@ export class Exposure {
     if (head !== NONE) links[head * LINKS + PREVIOUS_IN_DOMAIN] = window;
     this.domainHead[domain] = window;
     this.domainOpen[domain]!++;
-    const chunk = this.pagesOf(domain).chunk(page);
     const at512 = page & 511;
     links[link + NEXT_ON_PAGE] = chunk.window[at512]!;
     chunk.window[at512] = window;

@@ -140,9 +140,20 @@ export class Oracle implements AccessWatcher<Domain> {
     if (size === 0) this.residues.delete(frame);
   }
 
-  /** A mapping is over at one IOVA page, by unmap or because its buffer was freed. Its bytes there were [start, end). */
-  ended(pages: TruthPages, page: number, slot: number, frame: number, start: number, end: number, now: number): void {
-    const chunk = pages.chunk(page);
+  /**
+   * A mapping is over at one IOVA page, by unmap or because its buffer was freed. Its bytes there were [start, end).
+   * @param chunk that of the page
+   */
+  ended(
+    pages: TruthPages,
+    chunk: PageChunk,
+    page: number,
+    slot: number,
+    frame: number,
+    start: number,
+    end: number,
+    now: number,
+  ): void {
     const at = page & 511;
     if (chunk.live[at] === slot + 1) {
       const others = pages.shared.size === 0 ? undefined : pages.shared.get(page);

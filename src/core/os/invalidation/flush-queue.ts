@@ -71,15 +71,18 @@ const ENDS = 128;
 export class DomainQueue {
   declare readonly domain: Domain;
   /** [cpu], or one for all; made when a CPU first unmaps here. */
-  readonly rings: (Ring | undefined)[] = [];
+  declare readonly rings: (Ring | undefined)[];
   /** Flushes that have begun. */
   started = 0;
   /** [flush modulo ENDS]: ps after the clock's base at which it ended or will; they end in the order in which they began. */
   readonly ends = new Float64Array(ENDS);
   timerArmed = false;
 
-  constructor(domain: Domain) {
+  /** @param rings how many it may come to have */
+  constructor(domain: Domain, rings: number) {
     this.domain = domain;
+    // Of full length from the start: an array that grows is of several kinds for V8, and each look at it has to tell them apart.
+    this.rings = new Array<Ring | undefined>(rings).fill(undefined);
   }
 
   /** A flush is over as of `at`. CPUs that are behind that moment do not see it yet. */
@@ -102,6 +105,8 @@ class FlushQueue implements InvalidationPolicy {
   declare private readonly timeoutPs: number;
   /** [domain] */
   private readonly queues: (DomainQueue | undefined)[] = [];
+  /** The one of the last unmap: the next is nearly always of the same domain. */
+  private last: DomainQueue | null = null;
   /** By token: the domain whose timer it is. A queue that was drained leaves its timer without one. */
   private readonly armed = new Map<number, DomainQueue>();
   private token = 0;
@@ -118,8 +123,11 @@ class FlushQueue implements InvalidationPolicy {
 
   unmapped(domain: Domain, pfn: number, pages: number): void {
     const { work, costs, counters } = this.parts;
-    const queue = (this.queues[domain.index] ??= new DomainQueue(domain));
-    const ring = (queue.rings[this.single ? 0 : work.cpu] ??= new Ring(this.entries));
+    const { last } = this;
+    const queue = last !== null && last.domain === domain ? last : this.queueOf(domain);
+    const at = this.single ? 0 : work.cpu;
+    const known = queue.rings[at];
+    const ring = known === undefined ? (queue.rings[at] = new Ring(this.entries)) : known;
     work.acquire(ring.lock);
     work.add(ROW.invalidation, costs.unmapQueue);
     this.freeFinished(queue, ring);
@@ -137,6 +145,11 @@ class FlushQueue implements InvalidationPolicy {
     this.parts.arm(work.now() + this.timeoutPs, this.token);
   }
 
+  private queueOf(domain: Domain): DomainQueue {
+    const rings = this.single ? 1 : this.parts.cpus;
+    return (this.last = this.queues[domain.index] ??= new DomainQueue(domain, rings));
+  }
+
   private flush(queue: DomainQueue): void {
     const { flush, work } = this.parts;
     queue.started++;
@@ -147,15 +160,19 @@ class FlushQueue implements InvalidationPolicy {
 
   /** From the head on, up to the first entry that no flush has covered since it was queued. */
   private freeFinished(queue: DomainQueue, ring: Ring): void {
+    // Nothing, or nothing but what was queued since the last flush began: no need to know which flushes have ended.
+    if (ring.head === ring.tail || ring.counter[ring.head]! >= queue.started) return;
     const { freeIova, counters, work } = this.parts;
     const finished = queue.finishedBy(work.now());
+    const before = ring.count;
     while (ring.head !== ring.tail && ring.counter[ring.head]! < finished) {
       const { head } = ring;
       freeIova(queue.domain, ring.pfn[head]!, ring.pages[head]!);
       ring.head = ring.next(head);
-      counters.entriesFlushed++;
-      this.queued--;
     }
+    const freed = before - ring.count;
+    counters.entriesFlushed += freed;
+    this.queued -= freed;
   }
 
   private freeAll(queue: DomainQueue): void {
@@ -186,6 +203,7 @@ class FlushQueue implements InvalidationPolicy {
     const queue = this.queues[domain.index];
     if (queue === undefined) return;
     this.queues[domain.index] = undefined;
+    this.last = null;
     for (const [token, armed] of this.armed) if (armed === queue) this.armed.delete(token);
     if (!queue.rings.some((ring) => ring !== undefined && ring.count > 0)) return;
     this.parts.counters.flushesExplicit++;

@@ -118,7 +118,7 @@ class Bounce implements Mode {
       if (mappings.kind[slot] !== MAP_KIND.coherent) this.copies.out(direction, mappings.lengthBytes[slot]!);
       pool.give(mappings.held[slot]!);
     }
-    dma.end(slot, device, false);
+    dma.end(slot, device, dma.domainOf(slot), false);
   }
 
   sync(slot: number, forDevice: boolean, offsetBytes: number, lengthBytes: number): void {

@@ -58,7 +58,8 @@ export class Passthrough implements Mode {
   }
 
   unmap(slot: number, device: Device): void {
-    this.parts.dma.end(slot, device, false);
+    const { dma } = this.parts;
+    dma.end(slot, device, dma.domainOf(slot), false);
   }
 
   sync(): void {}

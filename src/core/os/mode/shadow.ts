@@ -272,7 +272,7 @@ class Shadow implements Mode {
     const list = mappings.frame[slot] === -1 ? (mappings.segments[slot] ?? null) : null;
     const direction = mappings.direction[slot]!;
     if (list === null && !this.isCopied(slot)) {
-      dma.unmapPages(slot, device, strict, false);
+      dma.unmapPages(slot, device, dma.domainOf(slot), strict, false);
       return;
     }
     work.add(ROW.other, costs.unmapOther);
@@ -285,7 +285,7 @@ class Shadow implements Mode {
       this.copies.out(direction, mappings.lengthBytes[slot]!);
       this.give(mappings.held[slot]!);
     }
-    dma.end(slot, device, false);
+    dma.end(slot, device, dma.domainOf(slot), false);
   }
 
   private isCopied(slot: number): boolean {
