@@ -182,6 +182,8 @@ export class BoundedSession {
       this.step();
       if (this.footprint === null) return this.bytes + growth <= memoryBytes;
     }
+    // What was too much stays so until a measure says otherwise, whatever was given back.
+    if (this.measuredBytes !== null && this.measuredBytes + growth > memoryBytes) return false;
     return this.meanwhileBytes + growth <= memoryBytes * SLACK;
   }
 
