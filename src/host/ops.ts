@@ -3,7 +3,7 @@
  * two lines any other writer of the session may have its turn; once a run is active, lines are refused as `run-active`.
  *
  * Speed is the point of this path: a line costs one JSON.parse, one check, the operation itself and one JSON.stringify; bytes are
- * transferred from and to the main thread, in blocks.
+ * passed from and to the main thread in blocks.
  */
 import type { LineValidator } from '../api/line-validator.ts';
 import type { Operation, Outcome } from '../core/operations.ts';
@@ -37,7 +37,7 @@ export interface OpsSettings {
   outputBytes: number;
   labelBytes: number;
   validate: LineValidator;
-  post(message: FromWorker, bytes?: ArrayBuffer): void;
+  post(message: FromWorker): void;
 }
 
 /** Operations of one `array` request. */
@@ -304,7 +304,8 @@ export class OpsStream {
     const bytes = encoder.encode(this.output).buffer;
     this.output = '';
     this.untakenBytes += bytes.byteLength;
-    this.settings.post({ kind: 'ops-output', stream: this.settings.stream, bytes }, bytes);
+    // Copied, not transferred: that would make every access to a column slower from then on, see decision 14.
+    this.settings.post({ kind: 'ops-output', stream: this.settings.stream, bytes });
   }
 }
 

@@ -37,6 +37,7 @@ export class Outbox<M> {
     this.journal = journal;
   }
 
+  /** @param bytes of the message, to be transferred and not copied; not in a worker: see decision 14 */
   push(message: M, bytes?: ArrayBuffer): void {
     this.messages.push(message);
     if (bytes !== undefined) this.transfer.push(bytes);

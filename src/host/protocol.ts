@@ -4,7 +4,8 @@
  * reply belongs to the epoch before it.
  *
  * Plain structured cloning, not JSON text: 4.0 us against 4.8 us a call with 32 calls in flight, replies of 300 bytes
- * (Node 24, 2 cores). Bytes of `ops` are transferred, never copied by the channel.
+ * (Node 24, 2 cores). Bytes of requests to `ops` are transferred to a worker; a worker transfers
+ * nothing ([decision 14](../../docs/decisions/0014-what-the-compiler-knows.md)).
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { Operation, RunRequest } from '../core/operations.ts';

@@ -264,8 +264,8 @@ function openStream(session: Session, message: Call & { kind: 'ops-open' }): Rep
     if (!Array.isArray(parsed)) return refuse(parsed);
     elements = parsed;
   }
-  const post = (said: FromWorker, bytes?: ArrayBuffer): void => {
-    outbox.push(said, bytes);
+  const post = (said: FromWorker): void => {
+    outbox.push(said);
     if (said.kind === 'ops-end') streams.delete(stream);
   };
   const { opsOutputBytes: outputBytes, opsLabelBytes: labelBytes } = settings;

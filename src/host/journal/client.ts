@@ -1,5 +1,5 @@
 /** One end of a port to the journal's thread: writes that become durable in order, and reads. */
-import type { MessagePort, Transferable } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
 import type { Change } from './database.ts';
 import type { Answers, Ask, FromJournal, Sizes, ToJournal } from './protocol.ts';
 
@@ -26,9 +26,8 @@ export class JournalClient {
   /** Of a writer's port. @returns its ticket: the main thread is told when it is durable */
   send(changes: Change[]): number {
     const ticket = ++this.lastTicket;
-    const transfer: Transferable[] = [];
-    for (const change of changes) if ('body' in change) transfer.push(change.body.buffer as ArrayBuffer);
-    this.port.postMessage({ kind: 'write', ticket, changes } satisfies ToJournal, transfer);
+    // Bodies are copied, not transferred: in a worker that would make every access to a column slower from then on, see decision 14.
+    this.port.postMessage({ kind: 'write', ticket, changes } satisfies ToJournal);
     return ticket;
   }
 

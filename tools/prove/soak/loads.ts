@@ -222,15 +222,17 @@ export async function subscribers(soak: Soak, dice: Dice): Promise<void> {
     );
     const ended = new Promise<void>((resolve) => socket.on('close', () => resolve()));
     socket.on('error', (error) => soak.tally.complaints.push(`a subscriber: ${error.message}`));
-    socket.on('open', () =>
+    // One that left before it was there would be an error of its own, and a busy machine takes its time.
+    const opened = new Promise<void>((resolve) => socket.on('open', () => resolve()));
+    await Promise.race([opened, ended]);
+    if (socket.readyState === WebSocket.OPEN)
       socket.send(
         JSON.stringify({
           type: 'subscribe',
           topics: ['metrics', 'events', 'faults', 'verdicts', 'runs'].slice(dice(5)),
           everyMs: 10 + dice(1_000),
         }),
-      ),
-    );
+      );
     socket.on('message', (data) => {
       soak.tally.messages++;
       try {
