@@ -468,9 +468,10 @@ class WorkerHost implements SessionHost {
     const resting = this.waker?.restingDocument(entry) ?? null;
     if (resting !== null) return resting;
     const reply = await this.ask<SessionStatus>(entry, { kind: 'status', session: entry.id });
-    if (reply.ok) entry.status = reply.value;
-    else if (entry.failure === null) return reply;
-    return { ok: true, value: documentOf(entry) };
+    if (!reply.ok) return entry.failure === null ? reply : { ok: true, value: documentOf(entry) };
+    // Replies come in batches, and this one may be heard of after that of a rest which followed it: then it is as it was left there.
+    if (entry.handle !== null && entry.moving === null) entry.status = reply.value;
+    return { ok: true, value: documentOf({ ...entry, status: reply.value }) };
   }
 
   /** Asks the session's worker, once it is in one. */

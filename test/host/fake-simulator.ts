@@ -156,6 +156,7 @@ class FakeSimulator implements SimulatorApi {
   private map(device: string, lengthBytes: number): Outcome {
     if (device === 'bug') throw new Error('the tree lost its root');
     if (device === 'crash') process.exit(7);
+    if (device === 'slow') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, lengthBytes);
     if (device === 'full') return { status: 'failed', problem: { code: 'iova-exhausted', detail: 'no IOVA left' } };
     const id = `map_${++this.ids}`;
     this.live.add(id);

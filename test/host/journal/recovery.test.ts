@@ -290,6 +290,21 @@ describe('a session at rest', () => {
     await until('a frame of after', () => recorder.of('metrics').some(({ timeNs }) => timeNs === 1));
   });
 
+  test('is what it was left at, also where an older state of it is told in the same breath', async (t) => {
+    const host = await hostOn(t, folderFor(t), { simulatorModule: FAKE, limits: { idleMs: 1 } });
+    for (const name of ['s', 'other']) await accepted(host.create({ name }));
+    await until('both rest', () => host.status().awake === 0);
+    for (const name of ['s', 'other']) await accepted(host.apply(name, { op: 'advance', ns: 1 }));
+    // The worker is busy until there is all of it to do: a look, a change, and then to put the session to rest.
+    const memory = { physicalAddress: 0, lengthBytes: 2_500 } as const;
+    const slow = host.apply('other', { op: 'map', device: 'slow', kind: 'single', direction: 'to-device', ...memory });
+    const looked = host.get('s');
+    await accepted(host.apply('s', { op: 'advance', ns: 1 }));
+    await Promise.all([slow, looked]);
+    await until('it rests', () => host.status().awake === 0);
+    assert.equal((await accepted(host.apply('s', { op: 'advance', ns: 1 }))).timeNs, 3);
+  });
+
   test('answers many at once, in their order, once it is awake', async (t) => {
     const host = await hostOn(t, folderFor(t), { limits: { idleMs: 1 } });
     await accepted(host.create({ name: 's' }));
