@@ -27,6 +27,8 @@ export class UnpackedBody extends Transform {
   constructor(packed: RequestPayload, limitBytes: number) {
     super({ readableHighWaterMark: BLOCK, writableHighWaterMark: BLOCK });
     this.limitBytes = limitBytes;
+    // Who reads hears of it; of a request that is refused before that, nobody does, and it must not end the process.
+    this.on('error', () => {});
     const gunzip = createGunzip({ chunkSize: BLOCK });
     const count = (bytes: Buffer): void => {
       this.receivedEncodedLength += bytes.length;

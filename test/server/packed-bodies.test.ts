@@ -69,6 +69,33 @@ test('a JSON body in gzip is the same body, with and without a length', async ()
   assert.deepEqual([chunked.status, ((await chunked.json()) as { code: string }).code], [409, 'name-taken']);
 });
 
+test('a body that is no gzip, of a request that is refused before anybody reads it, harms nobody', async () => {
+  const errors: unknown[] = [];
+  const note = (error: unknown): void => void errors.push(error);
+  process.on('uncaughtExceptionMonitor', note);
+  const body = Buffer.from('neither gzip nor anything else');
+  const send = (method: string, path: string, type: string) =>
+    fetch(`http://127.0.0.1:${port}${path}`, {
+      method,
+      headers: { 'content-type': type, 'content-encoding': 'gzip' },
+      body,
+    });
+  for (const [method, path, type, status] of [
+    ['POST', '/v1/sessions/nobody/ops', 'application/x-ndjson', 404],
+    ['POST', '/v1/sessions/one/ops', 'text/plain', 415],
+    ['POST', '/v1/sessions', 'text/plain', 415],
+    ['POST', '/v1/nothing', 'application/json', 400],
+    ['DELETE', '/v1/sessions/nobody', 'application/json', 400],
+    ['PUT', '/v1/sessions', 'application/json', 400],
+  ] as const) {
+    const reply = await send(method, path, type);
+    assert.equal(reply.status, status, `${method} ${path}: ${await reply.text()}`);
+  }
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  process.off('uncaughtExceptionMonitor', note);
+  assert.deepEqual(errors, []);
+});
+
 test('other encodings are refused, with the one that is not', async () => {
   for (const encoding of ['br', 'deflate', 'zstd', 'gzip, gzip', 'nonsense']) {
     for (const url of ['/v1/sessions', '/v1/sessions/one/ops']) {
