@@ -10,7 +10,7 @@ const BRACE = '{'.charCodeAt(0);
 
 /** JSON only; an empty body is no body. */
 export function takeJson(app: FastifyInstance): void {
-  app.addHook('preParsing', unpackBodies(LIMITS.bodyBytes));
+  app.addHook('preParsing', unpackBodies());
   app.removeAllContentTypeParsers();
   app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (_request, body, done) => {
     let value: unknown;

@@ -11,6 +11,7 @@
 import { Transform, type TransformCallback } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import type { FastifyReply, FastifyRequest, RequestPayload } from 'fastify';
+import { LIMITS } from '../src/api/limits.ts';
 import { ProblemError } from '../src/api/problem.ts';
 
 const BLOCK = 65_536;
@@ -82,8 +83,8 @@ function notGzip(message: string): ProblemError {
   });
 }
 
-/** For `preParsing`. @param limitBytes of a body when unpacked */
-export function unpackBodies(limitBytes: number) {
+/** For `preParsing`. @param limitBytes of a body when unpacked; that of its route unless given */
+export function unpackBodies(limitBytes?: number) {
   return (
     request: FastifyRequest,
     _reply: FastifyReply,
@@ -96,7 +97,7 @@ export function unpackBodies(limitBytes: number) {
       return;
     }
     if (encoding === 'gzip' || encoding === 'x-gzip') {
-      done(null, new UnpackedBody(payload, limitBytes));
+      done(null, new UnpackedBody(payload, limitBytes ?? request.routeOptions.bodyLimit ?? LIMITS.bodyBytes));
       return;
     }
     const detail = `The server takes bodies as they are and in gzip, not in ${JSON.stringify(encoding.slice(0, 60))}.`;
