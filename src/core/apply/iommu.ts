@@ -67,13 +67,17 @@ export function mapRange(simulator: Simulator, operation: Of<'iommu-map'>): Outc
         `overlaps the reserved region from ${formatAddress(from, 0)} to ${formatAddress(to, 4095)}`,
         '/iova',
       );
+  const isNew = domain.allocator === null;
   const allocator = domain.space(domain.lastPage);
-  if (allocator.overlaps(first, last) || domain.policy.holds(domain, first, last) || meetsRange(domain, first, last))
+  if (allocator.overlaps(first, last) || domain.policy.holds(domain, first, last) || meetsRange(domain, first, last)) {
+    // What is refused changes nothing. There are modes in which a space that nobody has used has something in the way.
+    if (isNew) domain.withdrawSpace();
     return refuse(
       'overlap',
       `overlaps a mapping that is live or waits for its flush${(allocator.cachedRanges ?? 0) > 0 ? ', or an address that the allocator’s cache keeps' : ''}`,
       '/iova',
     );
+  }
   const permission = (operation.access.includes('r') ? READ : 0) | (operation.access.includes('w') ? WRITE : 0);
   const before = simulator.counters.ptesWritten;
   simulator.begin(0);

@@ -134,6 +134,13 @@ export class Domain {
     return allocator;
   }
 
+  /** As if its allocator had not been made, by somebody who has used nothing of it. */
+  withdrawSpace(): void {
+    this.allocator = null;
+    // The first lock is there from the beginning.
+    this.locks.length = 1;
+  }
+
   /** Another policy from now on; what the one before held back was drained. */
   govern(policy: InvalidationPolicy, entry: PolicyEntry): void {
     this.policy = policy;

@@ -335,3 +335,18 @@ describe('a spec that cannot be', () => {
     }
   });
 });
+
+test('a range that meets what a bounce machine has in the way leaves no trace, though nothing had used its domain', () => {
+  const machine = new Machine({ policy: { mode: 'bounce' }, domains: [{ name: 'shared' }, { name: 'own' }] });
+  const before = machine.sim.digest();
+  const map = {
+    op: 'iommu-map',
+    domain: 'own',
+    iova: 0,
+    physicalAddress: 0,
+    lengthBytes: 2 ** 26,
+    access: 'r',
+  } as const;
+  machine.refused(map, 'overlap', '/iova');
+  assert.equal(machine.sim.digest(), before);
+});

@@ -126,7 +126,7 @@ const ODD_LINES = [
 export function makeRubbish(request: FuzzRequest, dice: Dice): Rubbish {
   // Replies to HEAD cannot be told apart from what follows by whoever does not know what they are to.
   const whole = bytesOf(request.method === 'HEAD' ? { ...request, method: 'GET' } : request);
-  const end = dice(400) === 0 ? 'linger' : pick(['close', 'half-close', 'reset', 'wait'] as const, dice);
+  const end = dice(2_000) === 0 ? 'linger' : pick(['close', 'half-close', 'reset', 'wait'] as const, dice);
   const one = (what: string, bytes: Buffer | string, mostReplies = 1): Rubbish => ({
     what,
     parts: [typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes],

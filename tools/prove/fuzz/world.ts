@@ -223,7 +223,8 @@ const [MODES, ALLOCATORS, POLICIES, WORKLOADS] = ['modes', 'allocators', 'polici
   string[],
 ];
 
-function specOf(name: string, dice: Dice, attempt: number): unknown {
+/** A machine of kinds by chance. */
+export function specOf(name: string, dice: Dice, attempt: number): unknown {
   const usual = attempt > 30;
   const nic = (workload: string): boolean => workload.startsWith('nic') || workload === 'hostile';
   return {
