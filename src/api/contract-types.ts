@@ -244,6 +244,9 @@ export type Gbps = number | 'line-rate';
  * Bytes of a frame; 38 more pass on the wire.
  */
 export type FrameBytes = number;
+/**
+ * Descriptors of a queue. All queues together, with all their pages, have 1,048,576 at most.
+ */
 export type RingSize = number;
 export type NicQueues = number;
 /**
@@ -746,6 +749,9 @@ export interface BlockWorkload {
   lengthBytes?: number;
   pattern?: 'sequential' | 'random';
   access?: Access;
+  /**
+   * Of each job. All of them together have 1,048,576 pages under way at most.
+   */
   depth?: number;
   jobs?: number;
   /**

@@ -45,6 +45,8 @@ const CONNECTIONS = 8;
 const DEPTH = 4;
 const REPLY_MS = 60_000;
 const SAMPLE_MS = 500;
+/** A server that takes so much is ended, before it takes what others on the machine need. */
+const LARGEST_RESIDENT = 8 * 2 ** 30;
 /** Below this many numbers a server has not come to rest, and its growth is told, not judged. */
 const JUDGED_FROM = 200_000;
 const MOST_COMPLAINTS = 25;
@@ -155,6 +157,8 @@ class Fuzz {
   private readonly lines: Line[];
   /** By session, as text. */
   private readonly before = new Map<string, string[]>();
+  /** By number, as text: without a reply so far, rubbish among them. */
+  private readonly underWay = new Map<number, string>();
   /** What was complained of, by its kind. */
   private readonly known = new Map<string, number>();
   private readonly followUps = new Set<Promise<void>>();
@@ -191,9 +195,7 @@ class Fuzz {
   }
 
   async play(begin: number, end: number, reachedNumber: (number: number) => void): Promise<void> {
-    const sampler = setInterval(() => {
-      if (!this.world.server.gone) this.resident.push(residentBytes(this.world.server.pid));
-    }, SAMPLE_MS);
+    const sampler = setInterval(() => this.sample(), SAMPLE_MS);
     try {
       for (let number = begin; number < end && !this.over; ) {
         const chapter = Math.floor(number / CHAPTER);
@@ -219,10 +221,21 @@ class Fuzz {
     } else await this.world.server.stop();
   }
 
+  private sample(): void {
+    const { server } = this.world;
+    if (server.gone) return;
+    const bytes = residentBytes(server.pid);
+    if (bytes > 0) this.resident.push(bytes);
+    if (bytes < LARGEST_RESIDENT) return;
+    this.complain(`${mebibytes(bytes)} MiB are resident`, 'resident', [...this.underWay.values()].join('\n\n'));
+    void server.kill();
+  }
+
   private async work(line: Line, next: () => number): Promise<void> {
     for (let number = next(); number >= 0; number = next()) {
       const dice = diceOf(this.seed * 1_000_003 + number);
       const kind = dice(100);
+      this.underWay.set(number, `#${number}`);
       try {
         if (kind < 3) await this.rubbish(number, dice);
         else if (kind < 6) await this.stream(number, dice);
@@ -230,6 +243,8 @@ class Fuzz {
       } catch (error) {
         if (this.world.server.gone) return;
         this.complain(`number ${number}: ${String(error)}`, String(error), (error as Error).stack ?? '');
+      } finally {
+        this.underWay.delete(number);
       }
     }
   }
@@ -239,6 +254,7 @@ class Fuzz {
     const text = `#${number} ${textOf(bytes)}`;
     const session = /^\/v1\/sessions\/([^/?]+)/.exec(request.target)?.[1] ?? '';
     const told = this.tell(session, text);
+    this.underWay.set(number, text);
     const reply = await line.ask(bytes, request.method === 'HEAD');
     this.proof.requests++;
     // Refused before it was read: the refusal may be lost on the way.
@@ -257,7 +273,9 @@ class Fuzz {
     if (reply.status === 202 && request.operation.operationId === 'startRun') this.endRun(line, request, reply);
     const complaint = complaintOf(request, reply);
     if (complaint === null) return;
+    const others = complaint.startsWith('504') ? ['UNDER WAY', ...this.underWay.values(), ''] : [];
     const files = [
+      ...others,
       ...told.slice(0, -1),
       '',
       'REQUEST',
@@ -293,6 +311,7 @@ class Fuzz {
     const rubbish = makeRubbish(this.requests.make(number, dice), dice);
     const script = rubbish.parts.map((part) => textOf(part, Number.POSITIVE_INFINITY)).join('\n--- then\n');
     this.proof.rubbish++;
+    this.underWay.set(number, `#${number} ${rubbish.what}\n${script}`);
     const thrown = this.judgeRubbish(number, rubbish, script);
     if (rubbish.end !== 'linger') return thrown;
     // Nobody waits for those that the server lets wait.

@@ -5,10 +5,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 export const LARGEST_GROWTH = 1.1;
 const SHOWN = 40;
 
-/** Bytes. */
+/** Bytes; 0 of a process that is ending, which has none any more. */
 export function residentBytes(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return Number(/VmRSS:\s+([0-9]+) kB/.exec(status)![1]) * 1024;
+  return Number(/VmRSS:\s+([0-9]+) kB/.exec(status)?.[1] ?? 0) * 1024;
 }
 
 export function openFiles(pid: number): number {

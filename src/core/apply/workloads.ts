@@ -46,7 +46,7 @@ export function makeWorkload(simulator: Simulator, operation: Of<'workload'>): O
     target = found;
   }
   const spec = { ...entry.defaultsFor(simulator, body), ...body };
-  const misfit = entry.check?.(simulator, spec, device);
+  const misfit = entry.check?.(simulator, spec, device) ?? entry.size?.(spec);
   if (misfit) return refuse('invalid-operation', misfit.message, misfit.path);
   const index = simulator.workloads.next;
   const workload = entry.create(simulator, { index, spec, device, target, tenant });

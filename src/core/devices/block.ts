@@ -18,7 +18,16 @@ import type { DigestSink } from '../sim/digest-sink.ts';
 import type { Simulator } from '../simulator.ts';
 import type { WorkloadSpec } from '../spec.ts';
 import { DmaEngine, engineDefaults, engineParameters, hasEngine } from './dma-engine.ts';
-import { DONE, numberOf, phaseOf, SUSPENDED, Workload, type WorkloadEntry, type WorkloadSetup } from './workload.ts';
+import {
+  beyondBuffers,
+  DONE,
+  numberOf,
+  phaseOf,
+  SUSPENDED,
+  Workload,
+  type WorkloadEntry,
+  type WorkloadSetup,
+} from './workload.ts';
 
 const PHASE = { submit: 1, served: 2, complete: 3, landed: 4 } as const;
 const PAGE_BYTES = 4096;
@@ -433,5 +442,7 @@ export const block: WorkloadEntry = {
   },
   source: 'Linux kernel mailing list, June 2008 (Grundler): sequential 4 KiB reads of a SATA disk at 7 to 8 k IOPS',
   defaultsFor: (_simulator, given) => ({ ...block.defaults, ...(hasEngine(given) && engineDefaults) }),
+  size: ({ depth, jobs, lengthBytes }) =>
+    beyondBuffers((depth as number) * (jobs as number) * Math.ceil((lengthBytes as number) / PAGE_BYTES), '/depth'),
   create: (simulator, setup) => new Block(simulator, setup),
 };

@@ -16,7 +16,7 @@ import type { DigestSink } from '../sim/digest-sink.ts';
 import type { Simulator } from '../simulator.ts';
 import { NicWorkload, nicFixedDefaults, nicParameters } from './nic.ts';
 import { NicRxBuffers } from './nic-rx-buffers.ts';
-import { checkReceive, needsBuffers, receiveDefaults, receiveParameters } from './receive-parameters.ts';
+import { checkReceive, needsBuffers, receiveDefaults, receiveParameters, sizeOfReceive } from './receive-parameters.ts';
 import type { WorkloadEntry, WorkloadSetup } from './workload.ts';
 import * as workloadConstants from './workload.ts';
 
@@ -358,6 +358,7 @@ export const nicRx: WorkloadEntry = {
     'rIOMMU (ASPLOS 2015) for the shape of the traffic; Linux NAPI; buffers and pools: Farshin 2023, Fast and Safe 2024',
   defaultsFor: receiveDefaults,
   check: checkReceive,
+  size: sizeOfReceive,
   create: (simulator, setup) =>
     needsBuffers(setup.spec) ? new NicRxBuffers(simulator, setup) : new NicRx(simulator, setup),
 };

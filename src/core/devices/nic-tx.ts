@@ -13,7 +13,15 @@ import type { DigestSink } from '../sim/digest-sink.ts';
 import type { Simulator } from '../simulator.ts';
 import { DmaEngine, engineDefaults, engineParameters, hasEngine } from './dma-engine.ts';
 import { NicWorkload, nicDefaults, nicFixedDefaults, nicParameters } from './nic.ts';
-import { DONE, numberOf, phaseOf, SUSPENDED, type WorkloadEntry, type WorkloadSetup } from './workload.ts';
+import {
+  beyondBuffers,
+  DONE,
+  numberOf,
+  phaseOf,
+  SUSPENDED,
+  type WorkloadEntry,
+  type WorkloadSetup,
+} from './workload.ts';
 
 const PHASE = { turn: 0, send: 1, read: 2, clean: 3, sent: 4 } as const;
 /** Of events that are numbered by the engine's slot. */
@@ -373,5 +381,6 @@ export const nicTx: WorkloadEntry = {
   defaults: nicFixedDefaults,
   source: 'rIOMMU (ASPLOS 2015) for the shape of the traffic',
   defaultsFor: (simulator, given) => ({ ...nicDefaults(simulator), ...(hasEngine(given) && engineDefaults) }),
+  size: ({ queues, ringSize }) => beyondBuffers((queues as number) * (ringSize as number), '/ringSize'),
   create: (simulator, setup) => new NicTx(simulator, setup),
 };

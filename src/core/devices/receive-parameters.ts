@@ -3,7 +3,7 @@ import type { Simulator } from '../simulator.ts';
 import type { WorkloadSpec } from '../spec.ts';
 import { engineDefaults, engineParameters, hasEngine } from './dma-engine.ts';
 import { nicDefaults } from './nic.ts';
-import type { Misfit } from './workload.ts';
+import { beyondBuffers, type Misfit } from './workload.ts';
 
 const PAGE_BYTES = 4096;
 
@@ -85,4 +85,17 @@ export function checkReceive(_simulator: Simulator, spec: WorkloadSpec): Misfit 
       message: 'frames wait only where the device has limits: name one, as outstanding',
     };
   return null;
+}
+
+/** What it keeps a place for: buffers in rings and pools, frames in the device. */
+export function sizeOfReceive(spec: WorkloadSpec): Misfit | null {
+  const { queues, ringSize, frameBytes, bufferBytes = PAGE_BYTES } = spec as unknown as Record<string, number>;
+  const { pagesPerDescriptor, poolPages = 0, nicBufferBytes = 0 } = spec as unknown as Record<string, number>;
+  const perBlock = Math.max(1, Math.floor(PAGE_BYTES / bufferBytes));
+  const perDescriptor = pagesPerDescriptor === undefined ? 1 : pagesPerDescriptor * perBlock;
+  return (
+    beyondBuffers(queues! * ringSize! * perDescriptor, '/ringSize') ??
+    beyondBuffers(queues! * (ringSize! + poolPages) * (poolPages > 0 ? perBlock : 1), '/poolPages') ??
+    beyondBuffers(Math.floor(nicBufferBytes / frameBytes!), '/nicBufferBytes')
+  );
 }

@@ -37,6 +37,8 @@ export interface WorkloadEntry {
   defaultsFor(simulator: Simulator, given: Record<string, unknown>): Record<string, unknown>;
   /** What does not go together, or not on this machine; `spec` has its defaults. @returns null when all is well */
   check?(simulator: Simulator, spec: WorkloadSpec, device: Device): Misfit | null;
+  /** Whether it would be too large, by members that each for itself are within their bounds; also asked of one from an image. */
+  size?(spec: WorkloadSpec): Misfit | null;
   create(simulator: Simulator, setup: WorkloadSetup): Workload;
 }
 
@@ -44,6 +46,15 @@ export interface WorkloadEntry {
 export interface Misfit {
   path: string;
   message: string;
+}
+
+/** Buffers that a workload may have in its rings, pools and queues: with a page each as much as one operation may touch. */
+export const MOST_BUFFERS = 2 ** 20;
+
+/** @param path of the member that is likeliest to be meant */
+export function beyondBuffers(count: number, path: string): Misfit | null {
+  if (count <= MOST_BUFFERS) return null;
+  return { path, message: `makes ${count} buffers together with the others; ${MOST_BUFFERS} are the most` };
 }
 
 /** What an event handler answers. */

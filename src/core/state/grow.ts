@@ -84,7 +84,8 @@ export function grow(simulator: Simulator, growth: Growth): void {
       of === undefined ||
       at === undefined ||
       !(index >= 0 && index < 2 ** 24) ||
-      exceeds(spec, entry.schema)
+      exceeds(spec, entry.schema) ||
+      (entry.size?.(spec) ?? null) !== null
     )
       throw new StateImageError('misfit', `the image has a workload that cannot be: ${JSON.stringify(spec)}`);
     while (workloadAt.length < index) workloadAt.push(undefined);

@@ -156,6 +156,29 @@ const refusals: [operation: Operation, code: string, path?: string][] = [
   [{ op: 'workload', kind: 'nic-rx', device: 'm', tenant: 'nobody' }, 'unknown-tenant', '/tenant'],
   [{ op: 'workload', kind: 'nic-rx', device: 'm', cpus: [0, 4] }, 'out-of-range', '/cpus/1'],
   [{ op: 'workload', kind: 'hostile', device: 'm', target: 'nobody' }, 'unknown-device', '/target'],
+  // Each number is within its bounds.
+  [{ op: 'workload', kind: 'nic-rx', device: 'm', ringSize: 2 ** 20, queues: 2 }, 'invalid-operation', '/ringSize'],
+  [
+    { op: 'workload', kind: 'nic-rx', device: 'm', ringSize: 4096, queues: 1, pagesPerDescriptor: 512 },
+    'invalid-operation',
+    '/ringSize',
+  ],
+  [
+    { op: 'workload', kind: 'nic-rx', device: 'm', recycle: 'page-pool', poolPages: 2 ** 19, queues: 4 },
+    'invalid-operation',
+    '/poolPages',
+  ],
+  [
+    { op: 'workload', kind: 'nic-rx', device: 'm', frameBytes: 64, outstanding: 1, nicBufferBytes: 2 ** 30 },
+    'invalid-operation',
+    '/nicBufferBytes',
+  ],
+  [{ op: 'workload', kind: 'nic-tx', device: 'm', ringSize: 2 ** 20, queues: 2 }, 'invalid-operation', '/ringSize'],
+  [
+    { op: 'workload', kind: 'block', device: 'm', lengthBytes: 4_194_304, depth: 4096, jobs: 1 },
+    'invalid-operation',
+    '/depth',
+  ],
   [{ op: 'workload-remove', workload: 'wl_99' }, 'unknown-workload', '/workload'],
 ];
 
