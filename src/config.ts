@@ -17,7 +17,7 @@ import {
   variableOf,
 } from './config-sources.ts';
 import { basePath, type Check, hostName, listOf, network, origin, pathOf, wholeNumber } from './config-values.ts';
-import type { Sync } from './host/journal/database.ts';
+import type { Sync } from './host/journal/rows.ts';
 import { isLoopbackName } from './server/host-names.ts';
 import { readTlsFiles, type TlsFiles, type TlsReading } from './server/tls.ts';
 

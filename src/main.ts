@@ -7,7 +7,7 @@ import { AccessControl, type AccessSettings } from './access/control.ts';
 import { type AccessStore, folderHasTokens, openAccessStore } from './access/store.ts';
 import { type Config, readConfig } from './config.ts';
 import type { SessionHost } from './host/host.ts';
-import { JournalError } from './host/journal/database.ts';
+import { JournalError } from './host/journal/journal-error.ts';
 import type { OwnerQuotas } from './host/quotas.ts';
 import { createHost } from './host/session-host.ts';
 import { buildApp } from './server/app.ts';

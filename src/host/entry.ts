@@ -1,7 +1,7 @@
 /** A session as the main thread knows it, and what is said of it without asking its worker. */
 import type { HostProblem, Pause, SessionDocument, SessionState } from './host.ts';
 import { newEpoch } from './ids.ts';
-import type { SessionRow, StoredSession } from './journal/database.ts';
+import type { SessionRow, StoredSession } from './journal/rows.ts';
 import type { CreatedSession, SessionStatus } from './protocol.ts';
 import type { Hold } from './quotas.ts';
 import type { KeyMark } from './retry.ts';

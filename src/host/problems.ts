@@ -102,6 +102,10 @@ export function sessionPaused({ name, limit, used, resumesAtMs }: Pause, nowMs: 
   };
 }
 
+export function noWorker(): HostProblem {
+  return { code: 'overloaded', detail: 'No session worker is up.', retryable: true };
+}
+
 export function sessionBusy(detail: string): HostProblem {
   return { code: 'session-busy', detail, retryable: true };
 }

@@ -11,7 +11,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Operation, RunRequest } from '../core/operations.ts';
 import type { Reading } from '../core/reading.ts';
 import type { HostProblem, OpsResume, Pause, Reply, RunDocument, SessionFrame, SessionState } from './host.ts';
-import type { SnapshotRow } from './journal/database.ts';
+import type { SnapshotRow } from './journal/rows.ts';
 import type { Governed } from './quotas.ts';
 import type { KeyMark } from './retry.ts';
 

@@ -4,8 +4,8 @@
  */
 import type { Operation, Outcome, RunRequest } from '../core/operations.ts';
 import type { SimulatorApi } from '../core/simulator-api.ts';
-import type { Stretch } from './journal/database.ts';
 import { type JournalRecord, type LineRecord, parseRecord, type RunEnd } from './journal/records.ts';
+import type { Stretch } from './journal/rows.ts';
 import type { KeyedReplies, Told } from './keyed-replies.ts';
 import { messageOf, replyOf } from './problems.ts';
 import { ResultJson, replyLine } from './result-json.ts';

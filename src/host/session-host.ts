@@ -2,13 +2,14 @@
  * The sessions of this server and the workers they live in. The main thread keeps what is in the registry (id, name, spec, epoch);
  * all else is asked of the session's worker. Nothing computes here and no call waits for a run.
  */
-import { availableParallelism, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Operation, RunRequest } from '../core/operations.ts';
 import type { Reading } from '../core/reading.ts';
-import { tuneCompiler } from './compiler.ts';
-import { documentOf, type Entry, newEntry, pauseOf, restingEntry, rowOf, storedEntry } from './entry.ts';
-import { Expiry, instantOf, refuseExpiry } from './expiry.ts';
+import { Audience } from './audience.ts';
+import { Creation, keptInstant } from './creation.ts';
+import { Crew } from './crew.ts';
+import { documentOf, type Entry, pauseOf, rowOf, storedEntry } from './entry.ts';
+import { Expiry, refuseExpiry } from './expiry.ts';
 import type {
   AnsweredLines,
   FrameListener,
@@ -26,39 +27,24 @@ import type {
   SessionState,
   SnapshotDocument,
 } from './host.ts';
-import { LOCAL_OWNER, newEpoch, newSessionId } from './ids.ts';
-import type { Sync } from './journal/database.ts';
-import { Journal } from './journal/journal.ts';
-import type { Sizes } from './journal/protocol.ts';
+import { LOCAL_OWNER, newEpoch } from './ids.ts';
+import type { Journal } from './journal/journal.ts';
 import { DEFAULT_LIMITS, type HostLimits } from './limits.ts';
+import { type HostLogger, SILENT } from './logger.ts';
 import { OpsRequests } from './ops-requests.ts';
 import { decodeCursor, encodeCursor, pageLimit } from './paging.ts';
-import {
-  invalidCursor,
-  messageOf,
-  refuse,
-  sessionFailed,
-  sessionNotFound,
-  shuttingDown,
-  storageUnavailable,
-} from './problems.ts';
-import type { CallBody, CreatedSession, RestedSession, SessionStatus, WorkerSettings } from './protocol.ts';
+import { invalidCursor, messageOf, refuse, sessionFailed, sessionNotFound, shuttingDown } from './problems.ts';
+import type { CallBody, RestedSession, SessionStatus } from './protocol.ts';
 import { type OwnerQuotas, Quotas } from './quotas.ts';
 import { Registry } from './registry.ts';
 import { currentRetry, type KeyMark, markOf, type Retry } from './retry.ts';
 import { matcherOf, type SessionFilter } from './session-filter.ts';
 import { SnapshotSeal } from './snapshot-seal.ts';
-import { type Beginning, Snapshots } from './snapshots.ts';
+import { nothingKept, Snapshots } from './snapshots.ts';
+import { Store, type StorePlace } from './store.ts';
 import { Waker } from './waker.ts';
 import { within } from './within.ts';
-import { type HeapLimits, type WorkerEvents, WorkerHandle } from './worker-handle.ts';
-
-/** The part of a pino logger that is used. */
-export interface HostLogger {
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
+import type { WorkerEvents, WorkerHandle } from './worker-handle.ts';
 
 export interface HostOptions {
   /** Worker threads; one less than the machine has cores, at least one. */
@@ -67,7 +53,7 @@ export interface HostOptions {
   /** How long one session computes before its worker serves messages and the other sessions. */
   sliceMs?: number;
   /** Where sessions are kept; without it they end with the server. */
-  journal?: { path: string; sync: Sync };
+  journal?: StorePlace;
   /** URL of a module with `createSimulator`, `resolveSpec` and `coreVersion`; the core unless given. */
   simulatorModule?: string;
   limits?: Partial<HostLimits>;
@@ -75,112 +61,77 @@ export interface HostOptions {
   nowMs?: () => number;
 }
 
-const MIB = 1024 * 1024;
-const DEFAULT_SLICE_MS = 5;
 const SWEEP_MS = 1000;
-/** A worker that dies before it ever took a call is not replaced at once: its successor would die of the same. */
-const REPLACE_AFTER_MS = 1000;
-
 /** What is refused while nothing can be written. */
 const CHANGING: ReadonlySet<CallBody['kind']> = new Set(['apply', 'run-start', 'run-delete', 'snapshot']);
-
-const SILENT: HostLogger = { info() {}, warn() {}, error() {} };
 
 /**
  * Resolves when every worker takes calls; rejects when one cannot start, and with a `JournalError` when the journal cannot be used.
  */
 export async function createHost(options: HostOptions = {}): Promise<SessionHost> {
-  const trouble = new StoreTrouble();
-  const journal = options.journal === undefined ? null : await openJournal(options.journal, trouble);
-  const host = new WorkerHost(options, journal, trouble);
+  const host = new WorkerHost(options, await Store.open(options.journal));
   await host.start();
   return host;
-}
-
-/** What the journal says of itself, from before there is a host. */
-class StoreTrouble {
-  reason: string | null = null;
-  logger: HostLogger = SILENT;
-  sizes: (sizes: Sizes) => void = () => {};
-}
-
-function openJournal({ path, sync }: { path: string; sync: Sync }, trouble: StoreTrouble): Promise<Journal> {
-  return Journal.open(path, sync, {
-    trouble: (reason) => {
-      trouble.reason = reason;
-      if (reason === null) trouble.logger.info({}, 'the journal can be written again');
-      else trouble.logger.error({ reason }, 'the journal cannot be written; nothing is changed until it can');
-    },
-    sizes: (sizes) => trouble.sizes(sizes),
-    died: (error) => {
-      throw error;
-    },
-  });
 }
 
 class WorkerHost implements SessionHost {
   private readonly limits: HostLimits;
   private readonly nowMs: () => number;
-  private readonly settings: Omit<WorkerSettings, 'journal'>;
-  private readonly journal: Journal | null;
-  private readonly storeTrouble: StoreTrouble;
+  private readonly store: Store;
+  private readonly crew: Crew;
+  private readonly audience: Audience;
+  private readonly creation: Creation;
+  /** Null without a journal. */
   private readonly waker: Waker | null;
   private readonly snapshots: Snapshots | null;
   private readonly expiry: Expiry;
   private readonly quotas: Quotas;
-  private readonly heap: HeapLimits;
   private readonly logger: HostLogger;
-  /** [index]: the worker in that place now. */
-  private readonly handles: WorkerHandle[] = [];
   private readonly registry = new Registry();
-  private readonly listeners: FrameListener[] = [];
   private readonly sweep: NodeJS.Timeout;
-  private underConstruction = 0;
   private readonly opsRequests: OpsRequests;
   private closing: Promise<void> | null = null;
-  private readonly events: WorkerEvents = {
-    frames: (session, frames) => this.passFrames(session, frames),
-    state: (session, state, problem, paused) => this.noteState(session, state, problem, paused),
-    computed: (session, ms) => this.noteComputed(session, ms),
-    died: (handle, reason) => this.bury(handle, reason),
-  };
 
-  constructor(options: HostOptions, journal: Journal | null, storeTrouble: StoreTrouble) {
+  constructor(options: HostOptions, store: Store) {
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.opsRequests = new OpsRequests(this.limits);
     this.logger = options.logger ?? SILENT;
-    this.journal = journal;
-    this.storeTrouble = storeTrouble;
-    storeTrouble.logger = this.logger;
+    this.audience = new Audience(this.logger);
+    this.store = store;
     const nowMs = options.nowMs ?? Date.now;
     this.nowMs = nowMs;
     this.expiry = new Expiry({ expire: (entry) => this.expireSession(entry), nowMs });
     this.quotas = new Quotas({ entries: () => this.registry.values(), nowMs });
-    storeTrouble.sizes = (sizes) => this.quotas.noteSizes(sizes);
+    store.listen(this.logger, (sizes) => this.quotas.noteSizes(sizes));
+    const { journal } = store;
     this.waker = journal === null ? null : this.takeUp(journal);
     this.snapshots = journal === null ? null : this.keepSnapshots(journal, options.journal!.path);
-    const workers = Math.max(1, options.workers ?? availableParallelism() - 1);
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const { opsOutputBytes, opsLabelBytes, runRecords, queuedWrites, frameEveryMs, rehearsalMs, replayMs } =
-      this.limits;
-    this.settings = {
-      simulatorModule: options.simulatorModule ?? new URL(`../core/index.${extension}`, import.meta.url).href,
-      sliceMs: options.sliceMs ?? DEFAULT_SLICE_MS,
-      opsOutputBytes,
-      opsLabelBytes,
-      runRecords,
-      queuedWrites,
-      frameEveryMs,
-      rehearsalMs,
-      replayMs,
-    };
-    // Half of the memory for all heaps together; typed arrays lie outside them.
-    const heapMb = Math.floor(memoryBytes() / 2 / workers / MIB);
-    this.heap = { maxOldGenerationSizeMb: Math.min(Math.max(heapMb, 256), 4096), maxYoungGenerationSizeMb: 64 };
-    tuneCompiler();
-    for (let index = 0; index < workers; index++) this.handles.push(this.startWorker(index));
+    const { limits } = this;
+    const { workers, sliceMs, simulatorModule } = options;
+    this.crew = new Crew({ workers, sliceMs, simulatorModule, limits, store, events: this.eventsOfWorkers() });
+    this.creation = this.beginCreation();
     this.sweep = setInterval(() => this.expire(), SWEEP_MS);
     this.sweep.unref();
+  }
+
+  private eventsOfWorkers(): WorkerEvents {
+    return {
+      frames: (session, frames) => this.passFrames(session, frames),
+      state: (session, state, problem, paused) => this.noteState(session, state, problem, paused),
+      computed: (session, ms) => this.noteComputed(session, ms),
+      died: (handle, reason) => this.bury(handle, reason),
+    };
+  }
+
+  private beginCreation(): Creation {
+    const { registry, store, crew, audience, expiry, quotas, limits, waker, snapshots, nowMs } = this;
+    const known = { registry, store, crew, audience, expiry, quotas, limits, waker, snapshots, nowMs };
+    return new Creation({
+      ...known,
+      closing: () => this.closing !== null,
+      document: (entry) => this.documentNow(entry),
+      delete: (session) => this.delete(session),
+    });
   }
 
   /** The sessions of the journal, resting. */
@@ -194,17 +145,17 @@ class WorkerHost implements SessionHost {
       if (entry.failure !== null)
         this.logger.error({ session: entry.id, reason: entry.failure.detail }, 'session lost');
     }
-    const { limits, storeTrouble } = this;
+    const { limits, store } = this;
     const { entries } = this.registry;
     return new Waker({
       journal,
       limits,
       entries,
-      place: () => this.place(),
+      place: () => this.crew.place(),
       arrived: (entry) => this.quotas.tell(entry),
       lost: (entry, problem) => this.lose(entry, problem),
       get storeTrouble() {
-        return storeTrouble.reason;
+        return store.trouble;
       },
     });
   }
@@ -216,15 +167,14 @@ class WorkerHost implements SessionHost {
       seal: new SnapshotSeal(join(dirname(path), 'snapshot.key')),
       limits: this.limits,
       ask: (entry, body) => this.ask(entry, body),
-      askAny: (body) => this.place()?.ask(body) ?? Promise.resolve(refuse(noWorker())),
+      askAny: (body) => this.crew.ask(body),
       entryOf: (session) => entries.get(session),
     });
   }
 
   async start(): Promise<void> {
-    for (const handle of [...this.handles]) {
-      const reason = await handle.ready;
-      if (reason === null) continue;
+    const reason = await this.crew.ready();
+    if (reason !== null) {
       await this.close();
       throw new Error(`A session worker did not start: ${reason}`);
     }
@@ -235,16 +185,9 @@ class WorkerHost implements SessionHost {
       if (!entry.current || entry.status.activeRun !== null) this.waker.recover(entry);
   }
 
-  private startWorker(index: number): WorkerHandle {
-    const journal = this.journal?.port((seal, failure) => handle.settled(seal, failure)) ?? null;
-    const settings = { ...this.settings, journal };
-    const handle = new WorkerHandle(index, settings, this.heap, this.limits.callTimeoutMs, this.events);
-    return handle;
-  }
-
   private expire(): void {
     const now = performance.now();
-    for (const handle of this.handles) handle.expire(now);
+    this.crew.expire(now);
     if (this.closing !== null) return;
     this.waker?.sweep(now);
     this.quotas.sweep();
@@ -259,174 +202,16 @@ class WorkerHost implements SessionHost {
 
   // Registry
 
-  /** The worker with the fewest sessions, the first of equals; null when all are dead. */
-  private place(): WorkerHandle | null {
-    let best: WorkerHandle | null = null;
-    for (const handle of this.handles) {
-      if (handle.alive && (best === null || handle.sessions.size < best.sessions.size)) best = handle;
-    }
-    return best;
+  validate(input: SessionInput, owner: string = LOCAL_OWNER): Promise<Reply> {
+    return this.creation.validate(input, owner);
   }
 
-  async validate({ expiresAt, ...input }: SessionInput, owner: string = LOCAL_OWNER): Promise<Reply> {
-    const handle = this.place();
-    const refusal =
-      this.refuseNew(handle) ??
-      this.registry.refuseName(textOf(input.name), null, owner) ??
-      refuseExpiry(expiresAt as SessionChange['expiresAt'], this.nowMs());
-    if (refusal !== null) return refuse(refusal);
-    if (!('fromSnapshot' in input)) return handle!.ask({ kind: 'validate', input });
-    const beginning = await this.beginningOf(input, owner);
-    return beginning.ok ? handle!.ask({ kind: 'validate', input: beginning.value.spec }) : beginning;
-  }
-
-  private refuseNew(handle: WorkerHandle | null): HostProblem | null {
-    if (this.closing !== null) return shuttingDown();
-    if (this.storeTrouble.reason !== null) return storageUnavailable(this.storeTrouble.reason);
-    return handle === null ? noWorker() : null;
-  }
-
-  private refuseAnother(): HostProblem | null {
-    const sessions = this.registry.size + this.underConstruction;
-    if (sessions < this.limits.sessions) return null;
-    const detail = `There are ${sessions} sessions, and ${this.limits.sessions} is the limit; delete one first.`;
-    return { code: 'too-many-sessions', detail };
-  }
-
-  async create(
-    { expiresAt, ...input }: SessionInput,
+  create(
+    input: SessionInput,
     owner: string = LOCAL_OWNER,
     admit: () => HostProblem | null = () => null,
   ): Promise<Reply<SessionDocument>> {
-    const retry = currentRetry();
-    const earlier = retry === null ? null : this.createdBefore(retry);
-    if (earlier !== null) return earlier;
-    const handle = this.place();
-    const name = textOf(input.name);
-    const refusal =
-      this.refuseNew(handle) ??
-      this.registry.refuseName(name, null, owner) ??
-      refuseExpiry(expiresAt as SessionChange['expiresAt'], this.nowMs()) ??
-      this.refuseAnother() ??
-      this.quotas.refuseNew(owner) ??
-      admit();
-    if (refusal !== null || handle === null) return refuse(refusal!);
-    const id = newSessionId();
-    this.registry.takeName(owner, name, null);
-    this.underConstruction++;
-    if ('fromSnapshot' in input)
-      return this.createFrom(id, owner, markOf(retry), input, kept(expiresAt)).finally(() => this.underConstruction--);
-    handle.sessions.add(id);
-    try {
-      const built = await this.build(id, owner, markOf(retry), handle, input, kept(expiresAt));
-      const problem = built.ok ? await this.keep(built.value) : built.problem;
-      if (built.ok && problem === null) {
-        this.registry.add(built.value);
-        this.expiry.note(built.value);
-        this.quotas.tell(built.value);
-        return { ok: true, value: documentOf(built.value) };
-      }
-      this.registry.remove(id);
-      if (built.ok) this.quotas.forget(built.value);
-      this.registry.releaseName(owner, name);
-      if (built.ok) this.tell((listener) => listener.deleted(id));
-      handle.sessions.delete(id);
-      // Given up on, it may still be built.
-      handle.call({ kind: 'delete', session: id }, () => {});
-      return refuse(problem!);
-    } finally {
-      this.underConstruction--;
-    }
-  }
-
-  private beginningOf(input: SessionInput, owner: string): Promise<Reply<Beginning>> {
-    const refusal = Snapshots.refuseBeside(input);
-    if (refusal !== null) return Promise.resolve(refuse(refusal));
-    if (this.snapshots === null) return Promise.resolve(refuse(nothingKept()));
-    return this.snapshots.beginningOf(input.fromSnapshot, this.quotas.memoryBytesOf(owner));
-  }
-
-  /** In the journal first, and then as any session that rests there. */
-  private async createFrom(
-    id: string,
-    owner: string,
-    made: KeyMark | null,
-    input: SessionInput,
-    expiresAt: string | null,
-  ): Promise<Reply<SessionDocument>> {
-    const name = textOf(input.name);
-    const title = textOf(input.title);
-    const beginning = await this.beginningOf(input, owner);
-    if (!beginning.ok) {
-      this.registry.releaseName(owner, name);
-      return beginning;
-    }
-    const { spec, coreVersion, status, changes } = beginning.value;
-    const named = { ...spec, ...(name === undefined ? {} : { name }), ...(title === undefined ? {} : { title }) };
-    const number = this.registry.nextNumber();
-    const entry = restingEntry({ id, number, owner, made, coreVersion, spec: named, status, expiresAt });
-    this.quotas.add(entry);
-    const failure = await this.journal!.write(...changes(rowOf(entry)));
-    if (failure !== null) {
-      this.quotas.forget(entry);
-      this.registry.releaseName(owner, name);
-      return refuse(storageUnavailable(failure));
-    }
-    this.registry.add(entry);
-    this.expiry.note(entry);
-    this.tell((listener) => listener.epoch(id, entry.epoch));
-    await this.waker!.wake(entry);
-    if (entry.failure === null) return { ok: true, value: documentOf(entry) };
-    // Its snapshot went while it was made, or is of other code.
-    const { detail } = entry.failure;
-    await this.delete(id);
-    return refuse({ code: 'invalid-snapshot', detail, path: '/fromSnapshot' });
-  }
-
-  /** The session that an earlier request with this key created, or null. */
-  private createdBefore(retry: Retry): Promise<Reply<SessionDocument>> | Reply<SessionDocument> | null {
-    const entry = this.registry.madeUnder(retry.key);
-    if (entry === undefined) return null;
-    if (entry.made!.print !== retry.print)
-      return refuse({
-        code: 'idempotency-mismatch',
-        detail: 'This Idempotency-Key was first used with another request. Use a new key for a new one.',
-      });
-    retry.replayed = true;
-    return this.documentNow(entry);
-  }
-
-  /** Known from the moment at which its worker has it, so that none of its frames is missed. */
-  private build(
-    id: string,
-    owner: string,
-    made: KeyMark | null,
-    handle: WorkerHandle,
-    input: SessionInput,
-    expiresAt: string | null,
-  ): Promise<Reply<Entry>> {
-    const number = this.registry.nextNumber();
-    const memoryBytes = this.quotas.memoryBytesOf(owner);
-    return new Promise((resolve) => {
-      handle.call<CreatedSession>({ kind: 'create', session: id, number, input, memoryBytes }, (reply) => {
-        if (!reply.ok) {
-          resolve(reply);
-          return;
-        }
-        const entry = newEntry(id, number, owner, made, handle, reply.value, expiresAt);
-        this.registry.conceive(entry);
-        this.quotas.add(entry);
-        this.tell((listener) => listener.epoch(id, entry.epoch));
-        resolve({ ok: true, value: entry });
-      });
-    });
-  }
-
-  /** From here on the session exists, whatever happens. @returns why it cannot, or null */
-  private async keep(entry: Entry): Promise<HostProblem | null> {
-    if (this.closing !== null) return shuttingDown();
-    const failure = (await this.journal?.write({ do: 'add', session: rowOf(entry) })) ?? null;
-    return failure === null ? null : storageUnavailable(failure);
+    return this.creation.create(input, owner, admit);
   }
 
   async list(
@@ -481,15 +266,14 @@ class WorkerHost implements SessionHost {
       if (problem !== null) return refuse(problem);
     }
     entry.touchedMs = performance.now();
-    const trouble = this.storeTrouble.reason;
-    if (trouble !== null && CHANGING.has(body.kind)) return refuse(storageUnavailable(trouble));
-    return entry.handle!.ask(body);
+    const refusal = CHANGING.has(body.kind) ? this.store.refusal() : null;
+    return refusal === null ? entry.handle!.ask(body) : refuse(refusal);
   }
 
   /** In a worker, and with a journal that can be written. @returns why it is not, or null */
   private async readyToChange(entry: Entry): Promise<HostProblem | null> {
-    const trouble = this.storeTrouble.reason;
-    if (trouble !== null) return storageUnavailable(trouble);
+    const refusal = this.store.refusal();
+    if (refusal !== null) return refusal;
     entry.touchedMs = performance.now();
     return entry.handle !== null && entry.moving === null ? null : ((await this.waker?.wake(entry)) ?? null);
   }
@@ -508,7 +292,7 @@ class WorkerHost implements SessionHost {
     const entry = this.registry.find(session);
     if (entry === undefined) return refuse(sessionNotFound(session));
     const { name = entry.name, title = entry.title } = change;
-    const expiresAt = change.expiresAt === undefined ? entry.expiresAt : kept(change.expiresAt);
+    const expiresAt = change.expiresAt === undefined ? entry.expiresAt : keptInstant(change.expiresAt);
     const refusal =
       this.registry.refuseName(change.name, entry.id, entry.owner) ?? refuseExpiry(change.expiresAt, this.nowMs());
     if (refusal !== null) return refuse(refusal);
@@ -517,10 +301,10 @@ class WorkerHost implements SessionHost {
     this.registry.takeName(entry.owner, name, entry.id);
     const spec = { ...entry.spec, ...(name === undefined ? {} : { name }), ...(title === undefined ? {} : { title }) };
     const renamed: Entry = { ...entry, name, title, spec, expiresAt };
-    const failure = (await this.journal?.write({ do: 'change', session: rowOf(renamed) })) ?? null;
-    if (failure !== null) {
+    const problem = await this.store.write({ do: 'change', session: rowOf(renamed) });
+    if (problem !== null) {
       if (name !== before) this.registry.releaseName(entry.owner, name);
-      return refuse(storageUnavailable(failure));
+      return refuse(problem);
     }
     if (before !== name) this.registry.releaseName(entry.owner, before);
     Object.assign(entry, { name, title, spec, expiresAt });
@@ -534,10 +318,10 @@ class WorkerHost implements SessionHost {
     const { id, name, number } = entry;
     // At once, so that nobody finds it meanwhile.
     this.registry.remove(id);
-    const failure = this.journal === null ? null : await this.journal.write({ do: 'remove', number });
-    if (failure !== null) {
+    const problem = await this.store.write({ do: 'remove', number });
+    if (problem !== null) {
       this.registry.add(entry);
-      return refuse(storageUnavailable(failure));
+      return refuse(problem);
     }
     this.registry.releaseName(entry.owner, name);
     this.expiry.forget(entry);
@@ -547,7 +331,7 @@ class WorkerHost implements SessionHost {
     const { handle } = entry;
     handle?.sessions.delete(id);
     await handle?.ask({ kind: 'delete', session: id });
-    this.tell((listener) => listener.deleted(id));
+    this.audience.tell((listener) => listener.deleted(id));
     return { ok: true, value: { id } };
   }
 
@@ -575,7 +359,7 @@ class WorkerHost implements SessionHost {
         entry.status = reply.value;
         // Before any frame of what comes after it.
         entry.epoch = newEpoch();
-        this.tell((listener) => listener.epoch(entry.id, entry.epoch));
+        this.audience.tell((listener) => listener.epoch(entry.id, entry.epoch));
         resolve({ ok: true, value: documentOf(entry) });
       });
     });
@@ -708,22 +492,12 @@ class WorkerHost implements SessionHost {
   }
 
   listen(listener: FrameListener): void {
-    this.listeners.push(listener);
-  }
-
-  private tell(say: (listener: FrameListener) => void): void {
-    for (const listener of this.listeners) {
-      try {
-        say(listener);
-      } catch (error) {
-        this.logger.error({ err: error }, 'a frame listener failed');
-      }
-    }
+    this.audience.add(listener);
   }
 
   private passFrames(session: string, frames: SessionFrame[]): void {
     const entry = this.registry.entryOf(session);
-    if (entry !== undefined) this.tell((listener) => listener.frames(session, entry.epoch, frames));
+    if (entry !== undefined) this.audience.tell((listener) => listener.frames(session, entry.epoch, frames));
   }
 
   private noteComputed(session: string, ms: number): void {
@@ -739,7 +513,7 @@ class WorkerHost implements SessionHost {
     entry.failure = problem;
     if (problem === null) return;
     this.logger.error({ session, reason: problem.detail }, 'session failed');
-    this.tell((listener) => listener.failed(session));
+    this.audience.tell((listener) => listener.failed(session));
   }
 
   /** The session cannot be had from its journal. */
@@ -747,7 +521,7 @@ class WorkerHost implements SessionHost {
     this.logger.error({ session: entry.id, reason: problem.detail }, 'session lost');
     entry.state = 'failed';
     entry.failure = problem;
-    this.tell((listener) => listener.failed(entry.id));
+    this.audience.tell((listener) => listener.failed(entry.id));
   }
 
   // Life and death
@@ -761,13 +535,7 @@ class WorkerHost implements SessionHost {
         this.lose(entry, sessionFailed(`The worker that held this session died (${reason}), and the session with it.`));
       else this.setAside(entry, this.waker);
     }
-    const replace = (): void => {
-      if (this.closing !== null) return;
-      this.handles[handle.index] = this.startWorker(handle.index);
-      this.waker?.workerUp();
-    };
-    if (handle.started) replace();
-    else setTimeout(replace, REPLACE_AFTER_MS).unref();
+    this.crew.replace(handle, () => this.waker?.workerUp());
   }
 
   /** It comes back as its journal has it, which may be a little less than its subscribers have heard of. */
@@ -775,7 +543,7 @@ class WorkerHost implements SessionHost {
     entry.handle = null;
     entry.state = 'recovering';
     entry.epoch = newEpoch();
-    this.tell((listener) => listener.epoch(entry.id, entry.epoch));
+    this.audience.tell((listener) => listener.epoch(entry.id, entry.epoch));
     waker.recover(entry);
   }
 
@@ -788,25 +556,20 @@ class WorkerHost implements SessionHost {
       if (entry.state === 'running') activeRuns++;
       if (entry.handle !== null) awake++;
     }
-    let pendingCalls = 0;
-    let workersAlive = 0;
-    for (const handle of this.handles) {
-      pendingCalls += handle.pendingCalls;
-      if (handle.alive) workersAlive++;
-    }
+    const workersAlive = this.crew.alive.length;
     return {
       ready: this.closing === null && workersAlive > 0,
       sessions: this.registry.size,
       awake,
       recovering: this.waker?.pending ?? 0,
-      storageTrouble: this.storeTrouble.reason,
-      workers: this.handles.length,
+      storageTrouble: this.store.trouble,
+      workers: this.crew.size,
       workersAlive,
       activeRuns,
       paused,
       storedBytes: this.quotas.storedBytes,
       expired: this.expiry.expired,
-      pendingCalls,
+      pendingCalls: this.crew.pendingCalls,
     };
   }
 
@@ -818,10 +581,10 @@ class WorkerHost implements SessionHost {
   private async shutDown(): Promise<void> {
     clearInterval(this.sweep);
     this.expiry.stop();
-    const farewells = this.handles.filter((handle) => handle.alive).map((handle) => this.partFrom(handle));
+    const farewells = this.crew.alive.map((handle) => this.partFrom(handle));
     await within(Promise.all(farewells), this.limits.closeMs);
-    await Promise.all(this.handles.map((handle) => handle.terminate(shuttingDown())));
-    await this.journal?.close();
+    await this.crew.close();
+    await this.store.close();
   }
 
   private async partFrom(handle: WorkerHandle): Promise<void> {
@@ -841,27 +604,4 @@ class WorkerHost implements SessionHost {
 function noteReplay<T>(retry: Retry, reply: Reply<T>): Reply<T> {
   if (reply.replayed === true) retry.replayed = true;
   return reply;
-}
-
-function noWorker(): HostProblem {
-  return { code: 'overloaded', detail: 'No session worker is up.', retryable: true };
-}
-
-function nothingKept(): HostProblem {
-  return { code: 'storage-unavailable', detail: 'This server keeps nothing, and so no snapshots.', retryable: false };
-}
-
-/** What this process may have: the limit of its control group, as containers set one, else all that the machine has. */
-function memoryBytes(): number {
-  const limit = process.constrainedMemory();
-  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
-}
-
-/** An instant, checked before, as it is kept. */
-function kept(expiresAt: unknown): string | null {
-  return typeof expiresAt === 'string' ? instantOf(expiresAt) : null;
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined;
 }

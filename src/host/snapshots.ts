@@ -10,9 +10,9 @@ import { gunzip, gzip } from 'node:zlib';
 import type { Entry } from './entry.ts';
 import type { HostProblem, Reply, SnapshotDocument } from './host.ts';
 import { newSnapshotId } from './ids.ts';
-import type { Change, PlacedSnapshot, SessionRow, SnapshotRow, Stretch } from './journal/database.ts';
 import type { Journal } from './journal/journal.ts';
 import { parseRecord } from './journal/records.ts';
+import type { Change, PlacedSnapshot, SessionRow, SnapshotRow, Stretch } from './journal/rows.ts';
 import type { HostLimits } from './limits.ts';
 import { decodeCursor, encodeCursor, pageLimit } from './paging.ts';
 import { invalidCursor, refuse, snapshotNotFound, storageUnavailable } from './problems.ts';
@@ -226,6 +226,10 @@ export class Snapshots {
       return null;
     }
   }
+}
+
+export function nothingKept(): HostProblem {
+  return { code: 'storage-unavailable', detail: 'This server keeps nothing, and so no snapshots.', retryable: false };
 }
 
 /** Records as members of a list that goes on. */

@@ -3,24 +3,15 @@ import assert from 'node:assert/strict';
 import { cpSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { describe, type TestContext, test } from 'node:test';
+import { describe, test } from 'node:test';
 import type { Operation } from '../../src/core/operations.ts';
 import type { SessionHost } from '../../src/host/host.ts';
 import { JournalDatabase } from '../../src/host/journal/database.ts';
 import { type Retry, underRetry } from '../../src/host/retry.ts';
-import { createHost, type HostOptions } from '../../src/host/session-host.ts';
 import { accepted, bodyOf, refusal, runEnd, textOf, until } from './hosts.ts';
-import { crashed, folderFor, toFormat1 } from './journal/folders.ts';
+import { crashed, folderFor, hostOn, toFormat1 } from './journal/folders.ts';
 
-const CORE = new URL('../../src/core/index.ts', import.meta.url).href;
 const SPEC = { preset: 'thread-2008' };
-
-async function hostOn(t: TestContext, folder: string, options: HostOptions = {}): Promise<SessionHost> {
-  const journal = { path: join(folder, 'sessions.sqlite'), sync: 'commit' } as const;
-  const host = await createHost({ workers: 1, simulatorModule: CORE, journal, ...options });
-  t.after(() => host.close());
-  return host;
-}
 
 async function work(host: SessionHost, session: string, seed = 0): Promise<void> {
   const { id } = await accepted(host.apply(session, { op: 'buffer', lengthBytes: 65_536 }));

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createSimulator, resolveSpec } from '../../src/core/index.ts';
 import type { Operation } from '../../src/core/operations.ts';
 import type { SessionHost } from '../../src/host/host.ts';
-import { JournalError } from '../../src/host/journal/database.ts';
+import { JournalError } from '../../src/host/journal/journal-error.ts';
 import { createHost } from '../../src/host/session-host.ts';
 import { type Dice, diceOf } from './dice.ts';
 import type { ProofSettings } from './settings.ts';

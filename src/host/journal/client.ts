@@ -1,7 +1,7 @@
 /** One end of a port to the journal's thread: writes that become durable in order, and reads. */
 import type { MessagePort } from 'node:worker_threads';
-import type { Change } from './database.ts';
 import type { Answers, Ask, FromJournal, Sizes, ToJournal } from './protocol.ts';
+import type { Change } from './rows.ts';
 
 type Settle = (failure: string | null) => void;
 

@@ -6,171 +6,30 @@
  * that is changed, missing or out of place is found when the session is read, and `wal.ts` looks at the log before SQLite does.
  */
 import { hash } from 'node:crypto';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
-import type { KeyMark } from '../retry.ts';
-import { inspectLog } from './wal.ts';
-
-/** When a commit counts as done: once the disk has it, or once the operating system has. */
-export type Sync = 'commit' | 'never';
-
-/** A session's row, as the main thread gives it. */
-export interface SessionRow {
-  /** Rises with each creation. */
-  number: number;
-  id: string;
-  /** Names the principal it belongs to. */
-  owner: string;
-  name?: string;
-  title?: string;
-  /** ISO 8601. */
-  createdAt: string;
-  /** ISO 8601. */
-  expiresAt?: string;
-  coreVersion: string;
-  /** As resolved. */
-  spec: Record<string, unknown>;
-  /** The `Idempotency-Key` under which it was created. */
-  made?: KeyMark;
-}
-
-export interface StoredSession extends SessionRow {
-  /** As it was when it was last put to rest, and whether nothing was done to it since; null before. */
-  rest: { status: Record<string, unknown>; current: boolean } | null;
-  /** What is kept of it: spec, entries, images, snapshots. */
-  bytes: number;
-  /** Why it cannot be used, or null. */
-  damage: string | null;
-}
-
-export type Change =
-  | { do: 'add'; session: SessionRow }
-  /** Name or title changed. */
-  | { do: 'change'; session: SessionRow }
-  | { do: 'remove'; number: number }
-  /** Lines of records; `reset` when they begin with one. */
-  | { do: 'append'; number: number; body: Uint8Array; reset: boolean }
-  | { do: 'rest'; number: number; status: Record<string, unknown> }
-  /** How it is after all that was appended: it need not be done again. */
-  | { do: 'image'; number: number; body: Uint8Array }
-  /** The same, to be kept under a name; `body` is as that of an image. */
-  | { do: 'snapshot'; number: number; snapshot: SnapshotRow; body: Uint8Array }
-  /** A session that begins as a snapshot has it. Nothing when that is gone. */
-  | { do: 'fork'; session: SessionRow; of: string }
-  | { do: 'forget-snapshot'; id: string }
-  /** Writes so much in the place of what the last one wrote, to see whether that is possible. */
-  | { do: 'probe'; bytes: number };
-
-export interface StoredImage {
-  /** Entries up to this one are in it. */
-  seq: number;
-  body: Uint8Array;
-}
-
-export interface SnapshotRow {
-  id: string;
-  /** Id of the session. */
-  session: string;
-  title?: string;
-  /** ISO 8601. */
-  createdAt: string;
-  timeNs: number;
-  timePs: string;
-  digest: string;
-  operations: number;
-  coreVersion: string;
-  /** Id of the run that was active, or null. */
-  activeRun: string | null;
-  /** Of the state, packed. */
-  lengthBytes: number;
-  /** The `Idempotency-Key` under which it was taken. */
-  made?: KeyMark & { at: number };
-}
-
-/** With its place in the order in which all were taken, from 1. */
-export interface PlacedSnapshot {
-  place: number;
-  snapshot: SnapshotRow;
-}
-
-/** Entries of a session since its last reset, in order. */
-export interface Stretch {
-  bodies: Uint8Array[];
-  /** They are those of the session that this one was forked of. */
-  inherited: boolean;
-  /** Where the next one goes on; null at the end. */
-  after: number | null;
-}
-
-/** The file cannot be used as it is; the message says why and where. */
-export class JournalError extends Error {}
-
-const APPLICATION_ID = 0x696f6d6d;
-/** 2: snapshots and forks, and heads say how many bytes are kept of a session. 1 is brought up to it when it is opened. */
-const FORMAT = 2;
-/** Bytes of entries that one read gives, or a little more. */
-const STRETCH_BYTES = 4 << 20;
-
-const SCHEMA = `
-CREATE TABLE sessions (number INTEGER PRIMARY KEY, facts TEXT NOT NULL, sum INTEGER NOT NULL) STRICT;
-CREATE TABLE heads (session INTEGER PRIMARY KEY, base INTEGER NOT NULL, last INTEGER NOT NULL, chain INTEGER NOT NULL, bytes INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT;
-CREATE TABLE entries (session INTEGER NOT NULL, seq INTEGER NOT NULL, chain INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (session, seq)) STRICT;
-CREATE TABLE rests (session INTEGER PRIMARY KEY, seq INTEGER NOT NULL, status TEXT NOT NULL, sum INTEGER NOT NULL) STRICT;
-CREATE TABLE blobs (hash TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
-CREATE TABLE life (open INTEGER NOT NULL, probe BLOB) STRICT;
-`;
-
-/** `snapshots` has the stretch of entries that leads to each; `forks` whose entries, up to which, a session begins with. */
-const SCHEMA_OF_SNAPSHOTS = `
-CREATE TABLE images (session INTEGER PRIMARY KEY, seq INTEGER NOT NULL, blob TEXT NOT NULL) STRICT;
-CREATE TABLE snapshots (id TEXT PRIMARY KEY, session INTEGER NOT NULL, base INTEGER NOT NULL, seq INTEGER NOT NULL, facts TEXT NOT NULL, sum INTEGER NOT NULL, blob TEXT NOT NULL) STRICT;
-CREATE TABLE forks (session INTEGER PRIMARY KEY, parent INTEGER NOT NULL, base INTEGER NOT NULL, last INTEGER NOT NULL) STRICT;
-CREATE INDEX forks_of ON forks (parent);
-CREATE INDEX snapshots_of ON snapshots (session);
-CREATE INDEX images_with ON images (blob);
-CREATE INDEX snapshots_with ON snapshots (blob);
-`;
-
-/** Format 1 had images of two kinds, of which one was never written, and no snapshots. */
-const FROM_FORMAT_1 = `
-ALTER TABLE images RENAME TO old_images;
-DROP INDEX snapshots_of; DROP INDEX images_with; DROP INDEX snapshots_with; DROP TABLE snapshots;
-${SCHEMA_OF_SNAPSHOTS}
-INSERT INTO images SELECT session, seq, blob FROM old_images WHERE kind = 'latest';
-DROP TABLE old_images;
-`;
-
-/**
- * Where the entries of a session begin and end, the sum that the last one's chain has, and bytes of all that is kept of it. A blob
- * counts for each that refers to it: what one session shares with another is not known to either.
- */
-interface Head {
-  base: number;
-  last: number;
-  chain: number;
-  bytes: number;
-}
-
-/** Entries up to `last` are those of `parent`; from `base` they lead to what it began with. */
-interface Fork {
-  parent: number;
-  base: number;
-  last: number;
-}
-
-interface HeadRow extends Head {
-  session: number;
-  sum: number;
-}
+import { openFile } from './file.ts';
+import { JournalError, messageOf } from './journal-error.ts';
+import { Lineage } from './lineage.ts';
+import type {
+  Change,
+  PlacedSnapshot,
+  SessionRow,
+  SnapshotRow,
+  StoredImage,
+  StoredSession,
+  Stretch,
+  Sync,
+} from './rows.ts';
+import { type Head, type HeadRow, headText, sumOf } from './sums.ts';
 
 export class JournalDatabase {
   /** What a reader of the log should be told of how the file was found. */
   readonly warnings: string[] = [];
   private readonly path: string;
   private readonly database: DatabaseSync;
+  private readonly lineage: Lineage;
   private readonly heads = new Map<number, Head>();
-  /** Of sessions that are gone, too, while others begin with their entries. */
-  private readonly forks = new Map<number, Fork>();
   /** Heads as they were before the changes that are being made, to go back to. */
   private readonly before = new Map<number, Head | undefined>();
   private readonly insertSession: StatementSync;
@@ -178,7 +37,6 @@ export class JournalDatabase {
   private readonly putHead: StatementSync;
   private readonly insertEntry: StatementSync;
   private readonly putRest: StatementSync;
-  private readonly selectEntries: StatementSync;
   private readonly insertImage: StatementSync;
   private readonly deleteImage: StatementSync;
   private readonly insertBlob: StatementSync;
@@ -186,17 +44,9 @@ export class JournalDatabase {
   /** @throws JournalError */
   constructor(path: string, sync: Sync) {
     this.path = path;
-    const tail = inspectLog(`${path}-wal`);
-    if (tail.damage !== null) throw new JournalError(tail.damage);
-    if (tail.warning !== null) this.warnings.push(tail.warning);
     try {
-      this.database = new DatabaseSync(path, { timeout: 0 });
-      this.database.exec(
-        `PRAGMA journal_mode = WAL; PRAGMA synchronous = ${sync === 'commit' ? 'FULL' : 'OFF'}; PRAGMA cache_size = -16384;`,
-      );
-      this.prepareFile(tail.frames > 0);
-      // In the file itself, so that a log that is lost is missed; and a log there is from now on.
-      this.database.exec('UPDATE life SET open = 1; PRAGMA wal_checkpoint(PASSIVE);');
+      this.database = openFile(path, sync, this.warnings);
+      this.lineage = new Lineage(this.database, path);
       this.insertSession = this.database.prepare('INSERT INTO sessions (number, facts, sum) VALUES (?, ?, ?)');
       this.updateSession = this.database.prepare('UPDATE sessions SET facts = ?, sum = ? WHERE number = ?');
       this.putHead = this.database.prepare(
@@ -209,63 +59,10 @@ export class JournalDatabase {
       this.insertImage = this.database.prepare('INSERT INTO images (session, seq, blob) VALUES (?, ?, ?)');
       this.deleteImage = this.database.prepare('DELETE FROM images WHERE session = ?');
       this.insertBlob = this.database.prepare('INSERT OR IGNORE INTO blobs (hash, body) VALUES (?, ?)');
-      this.selectEntries = this.database.prepare(
-        'SELECT seq, chain, body FROM entries WHERE session = ? AND seq > ? ORDER BY seq',
-      );
     } catch (error) {
       if (error instanceof JournalError) throw error;
       throw new JournalError(`${path} cannot be used: ${messageOf(error)}.`);
     }
-  }
-
-  /** @param logged whether it has a log */
-  private prepareFile(logged: boolean): void {
-    const { database, path } = this;
-    const id = this.pragma('application_id');
-    const format = this.pragma('user_version');
-    const empty = Number(database.prepare('SELECT count(*) AS n FROM sqlite_schema').get()!.n) === 0;
-    if (empty && id === 0) {
-      database.exec(
-        `BEGIN; ${SCHEMA} ${SCHEMA_OF_SNAPSHOTS} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT}; INSERT INTO life VALUES (0, NULL); COMMIT;`,
-      );
-      return;
-    }
-    if (id !== APPLICATION_ID) throw new JournalError(`${path} is not a journal of iommu-lab.`);
-    if (format < 1 || format > FORMAT)
-      throw new JournalError(`${path} has format ${format}; this version reads formats up to ${FORMAT} only.`);
-    // After a stop in good order the log is gone, and nothing has touched the file since it was whole.
-    const open = database.prepare('SELECT open FROM life').get()!.open !== 0;
-    if (open && !logged)
-      throw new JournalError(`${path} was not closed, and the log that belongs to it, ${path}-wal, is gone or empty.`);
-    if (open || logged) {
-      const found = String(Object.values(database.prepare('PRAGMA quick_check(1)').get()!)[0]);
-      if (found !== 'ok') throw new JournalError(`${path} is damaged: ${found}.`);
-    }
-    if (format === 1) this.bringUp();
-  }
-
-  /** From format 1 to 2. A head that does not match its sum is left as it is, and does not afterwards. */
-  private bringUp(): void {
-    const { database } = this;
-    database.exec(`BEGIN IMMEDIATE; ${FROM_FORMAT_1} ALTER TABLE heads ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;`);
-    const put = database.prepare('UPDATE heads SET bytes = ?, sum = ? WHERE session = ?');
-    const count = database.prepare(
-      `SELECT (SELECT ifnull(sum(octet_length(facts)), 0) FROM sessions WHERE number = ?1)
-            + (SELECT ifnull(sum(length(body)), 0) FROM entries WHERE session = ?1)
-            + (SELECT ifnull(sum(length(body)), 0) FROM images JOIN blobs ON hash = blob WHERE session = ?1)
-            + (SELECT ifnull(sum(length(body)), 0) FROM snapshots JOIN blobs ON hash = blob WHERE session = ?1) AS bytes`,
-    );
-    for (const row of database.prepare('SELECT session, base, last, chain, sum FROM heads').all()) {
-      const { session, base, last, chain, sum } = row as unknown as Omit<HeadRow, 'bytes'>;
-      if (sum !== sumOf(session, `${base} ${last} ${chain}`)) continue;
-      const head = { base, last, chain, bytes: Number(count.get(session)!.bytes) };
-      put.run(head.bytes, sumOf(session, headText(head)), session);
-    }
-    database.exec(`PRAGMA user_version = ${FORMAT}; COMMIT;`);
-  }
-
-  private pragma(name: string): number {
-    return Number(Object.values(this.database.prepare(`PRAGMA ${name}`).get()!)[0]);
   }
 
   /**
@@ -287,18 +84,8 @@ export class JournalDatabase {
     }
   }
 
-  private readForks(): void {
-    this.forks.clear();
-    for (const row of this.database.prepare('SELECT session, parent, base, last FROM forks').all())
-      this.forks.set(Number(row.session), {
-        parent: Number(row.parent),
-        base: Number(row.base),
-        last: Number(row.last),
-      });
-  }
-
   private readSessions(): StoredSession[] {
-    this.readForks();
+    this.lineage.load();
     const sessions: StoredSession[] = [];
     const rests = new Map(
       (this.database.prepare('SELECT session, seq, status, sum FROM rests').all() as unknown as RestRow[]).map(
@@ -351,7 +138,7 @@ export class JournalDatabase {
       }
       // SQLite has rolled back already where it had to.
       if (this.database.isTransaction) this.database.exec('ROLLBACK');
-      this.readForks();
+      this.lineage.load();
       throw error;
     }
     const sizes = new Map<number, number>();
@@ -456,14 +243,13 @@ export class JournalDatabase {
     if (row === undefined) return;
     const { session: parent, base, seq, blob } = row as unknown as SnapshotPlace;
     const { number } = session;
-    const chain = seq === 0 ? number : this.chainAt(parent, seq);
-    this.addSession(session, { base, last: seq, chain }, this.bytesOf(parent, base, seq) + this.blobBytes(blob));
-    if (seq > 0) {
-      this.database
-        .prepare('INSERT INTO forks (session, parent, base, last) VALUES (?, ?, ?, ?)')
-        .run(number, parent, base, seq);
-      this.forks.set(number, { parent, base, last: seq });
-    }
+    const chain = seq === 0 ? number : this.lineage.chainAt(parent, seq);
+    this.addSession(
+      session,
+      { base, last: seq, chain },
+      this.lineage.bytesOf(parent, base, seq) + this.blobBytes(blob),
+    );
+    if (seq > 0) this.lineage.add(number, { parent, base, last: seq });
     this.insertImage.run(number, seq, blob);
   }
 
@@ -476,10 +262,9 @@ export class JournalDatabase {
 
   /** It does not begin with the entries of another any more. */
   private leaveParent(number: number): void {
-    const fork = this.forks.get(number);
+    const fork = this.lineage.of(number);
     if (fork === undefined) return;
-    this.database.prepare('DELETE FROM forks WHERE session = ?').run(number);
-    this.forks.delete(number);
+    this.lineage.remove(number);
     if (this.heads.has(fork.parent)) this.dropHistory(fork.parent);
     else this.removeEntries(fork.parent);
   }
@@ -493,20 +278,6 @@ export class JournalDatabase {
       )
       .get(number) as { last: number };
     return last;
-  }
-
-  /** Bytes of entries, whoever has them. */
-  private bytesOf(number: number, from: number, last: number): number {
-    const sum = this.database.prepare(
-      'SELECT ifnull(sum(length(body)), 0) AS bytes FROM entries WHERE session = ? AND seq BETWEEN ? AND ?',
-    );
-    let bytes = 0;
-    for (let seq = from; seq <= last; ) {
-      const { holder, end } = this.holderOf(number, seq, last);
-      bytes += Number(sum.get(holder, seq, end)!.bytes);
-      seq = end + 1;
-    }
-    return bytes;
   }
 
   private blobBytes(key: string): number {
@@ -533,10 +304,10 @@ export class JournalDatabase {
   private dropHistory(number: number): void {
     const { base } = this.heads.get(number)!;
     const needed = this.neededUpTo(number);
-    const fork = this.forks.get(number);
+    const fork = this.lineage.of(number);
     // Of the entry before the first, its own or not, the sum is needed.
     if (fork !== undefined && needed === 0 && base - 1 > fork.last) {
-      this.grow(number, -this.bytesOf(number, fork.base, fork.last));
+      this.grow(number, -this.lineage.bytesOf(number, fork.base, fork.last));
       this.leaveParent(number);
     }
     const first = needed + 1;
@@ -634,7 +405,7 @@ export class JournalDatabase {
       const row = this.database.prepare('SELECT session, base, seq FROM snapshots WHERE id = ?').get(id);
       if (row === undefined) throw new JournalError(`${this.path}: there is no snapshot ${id}.`);
       const { session, base, seq } = row as unknown as SnapshotPlace;
-      return this.readStretch(session, after, { base, last: seq });
+      return this.lineage.stretch(session, after, { base, last: seq });
     });
   }
 
@@ -665,59 +436,11 @@ export class JournalDatabase {
     return this.named(() => {
       const head = this.heads.get(number);
       if (head === undefined) throw new JournalError(`${this.path}: there is no session number ${number}.`);
-      const stretch = this.readStretch(number, after, head);
-      if (stretch.after === null && this.chainAt(number, head.last) !== head.chain)
+      const stretch = this.lineage.stretch(number, after, head);
+      if (stretch.after === null && this.lineage.chainAt(number, head.last) !== head.chain)
         throw new JournalError(`${this.path}: the last entry of session number ${number} is not the one it had.`);
       return stretch;
     });
-  }
-
-  /** Up to the end, or as much as one read gives; all of one holder. */
-  private readStretch(number: number, after: number, { base, last }: { base: number; last: number }): Stretch {
-    let seq = Math.max(after, base - 1);
-    const { holder, end } = this.holderOf(number, seq + 1, last);
-    const inherited = holder !== number;
-    const bodies: Uint8Array[] = [];
-    let chain = this.chainAt(number, seq);
-    let bytes = 0;
-    for (const row of seq < end ? this.selectEntries.iterate(holder, seq) : []) {
-      const entry = row as unknown as { seq: number; chain: number; body: Uint8Array };
-      if (seq === end) break;
-      seq++;
-      chain = crc32(entry.body, crc32(`${holder} ${seq}`, chain));
-      if (entry.seq !== seq || chain !== entry.chain)
-        throw new JournalError(
-          `${this.path}: entry ${seq} of session number ${holder} is missing or does not match its sum.`,
-        );
-      bodies.push(entry.body);
-      bytes += entry.body.byteLength;
-      if (bytes >= STRETCH_BYTES && seq < last) return { bodies, inherited, after: seq };
-    }
-    if (seq < end)
-      throw new JournalError(
-        `${this.path}: session number ${holder} has ${end} entries, and those after ${seq} are missing.`,
-      );
-    return { bodies, inherited, after: seq < last ? seq : null };
-  }
-
-  /** Who has entry `seq` of a session, and up to which one, at most `last`. */
-  private holderOf(number: number, seq: number, last: number): { holder: number; end: number } {
-    let holder = number;
-    let end = last;
-    for (let fork = this.forks.get(holder); fork !== undefined && seq <= fork.last; fork = this.forks.get(holder)) {
-      holder = fork.parent;
-      end = Math.min(end, fork.last);
-    }
-    return { holder, end };
-  }
-
-  /** Of the entry before the first one, what its chain begins with. */
-  private chainAt(number: number, seq: number): number {
-    const { holder } = this.holderOf(number, Math.max(seq, 1), seq);
-    if (seq === 0) return holder;
-    const row = this.database.prepare('SELECT chain FROM entries WHERE session = ? AND seq = ?').get(holder, seq);
-    if (row === undefined) throw new JournalError(`${this.path}: entry ${seq} of session number ${holder} is missing.`);
-    return Number(row.chain);
   }
 
   /** In good order: nothing is left in the log. */
@@ -744,16 +467,4 @@ interface RestRow {
   seq: number;
   status: string;
   sum: number;
-}
-
-function headText({ base, last, chain, bytes }: Head): string {
-  return `${base} ${last} ${chain} ${bytes}`;
-}
-
-function sumOf(number: number, text: string): number {
-  return crc32(`${number} ${text}`);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

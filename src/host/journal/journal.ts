@@ -4,8 +4,9 @@
  */
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { JournalClient } from './client.ts';
-import { type Change, JournalError, type StoredSession, type Sync } from './database.ts';
+import { JournalError } from './journal-error.ts';
 import type { Answers, Ask, FromThread, JournalSettings, Sizes, ToThread } from './protocol.ts';
+import type { Change, StoredSession, Sync } from './rows.ts';
 
 const THREAD_URL = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js', import.meta.url);
 /** How often a disk that could not be written is tried again. */

@@ -1,6 +1,6 @@
 /** The words between the journal's thread and those who write: the main thread and each session worker, over a port each. */
 import type { MessagePort } from 'node:worker_threads';
-import type { Change, PlacedSnapshot, SnapshotRow, StoredImage, StoredSession, Stretch, Sync } from './database.ts';
+import type { Change, PlacedSnapshot, SnapshotRow, StoredImage, StoredSession, Stretch, Sync } from './rows.ts';
 
 /** What the thread is started with. */
 export interface JournalSettings {

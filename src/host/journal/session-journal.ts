@@ -4,9 +4,9 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import { JournalClient } from './client.ts';
-import type { Change, SnapshotRow } from './database.ts';
 import type { Answers, Ask } from './protocol.ts';
 import type { JournalRecord } from './records.ts';
+import type { Change, SnapshotRow } from './rows.ts';
 
 type Gathered = { text: string; reset: boolean } | { image: Uint8Array; snapshot?: SnapshotRow };
 

@@ -3,8 +3,10 @@
  * busy server pays for few commits and a quiet one waits for none.
  */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { type Change, JournalDatabase, JournalError } from './database.ts';
+import { JournalDatabase } from './database.ts';
+import { JournalError } from './journal-error.ts';
 import type { Answers, Ask, FromJournal, FromThread, JournalSettings, Sizes, ToJournal, ToThread } from './protocol.ts';
+import type { Change } from './rows.ts';
 
 if (parentPort === null) throw new Error('thread.ts runs as a worker thread of journal.ts');
 const parent = parentPort;

@@ -4,7 +4,9 @@ import { existsSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, type TestContext, test } from 'node:test';
-import { type Change, JournalDatabase, JournalError, type SessionRow } from '../../../src/host/journal/database.ts';
+import { JournalDatabase } from '../../../src/host/journal/database.ts';
+import { JournalError } from '../../../src/host/journal/journal-error.ts';
+import type { Change, SessionRow } from '../../../src/host/journal/rows.ts';
 import { inspectLog } from '../../../src/host/journal/wal.ts';
 import { crashed, folderFor, toFormat1 } from './folders.ts';
 
@@ -351,6 +353,30 @@ describe('what is kept of a session', () => {
     for (const table of ['sessions', 'heads', 'entries', 'forks', 'images', 'snapshots', 'blobs'])
       assert.equal(empty.prepare(`SELECT count(*) AS n FROM ${table}`).get()!.n, 0, table);
     empty.close();
+  });
+
+  test('with forks that lead round in circles is missed, and nobody looks for it for ever', (t) => {
+    const folder = folderFor(t);
+    const database = open(t, folder);
+    database.commit([
+      { do: 'add', session: row(1) },
+      { do: 'append', number: 1, body: body('one'), reset: false },
+    ]);
+    database.commit([{ do: 'snapshot', number: 1, snapshot: snapshotRow('snp'), body: body('image') }]);
+    database.commit([{ do: 'fork', session: row(2), of: 'snp' }]);
+    assert.deepEqual(all(database, 2), ['one']);
+    database.close();
+    const path = join(folder, 's.sqlite');
+    for (const parent of [2, 3]) {
+      const file = new DatabaseSync(path);
+      file.exec(`UPDATE forks SET parent = ${parent}`);
+      file.close();
+      const again = open(t, folder);
+      again.sessions();
+      assert.throws(() => all(again, 2), JournalError);
+      assert.deepEqual(all(again, 1), ['one']);
+      again.close();
+    }
   });
 
   test('before the last reset is gone; what follows still goes on from it', (t) => {

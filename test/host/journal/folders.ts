@@ -5,11 +5,23 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { TestContext } from 'node:test';
 import { crc32 } from 'node:zlib';
+import type { SessionHost } from '../../../src/host/host.ts';
+import { createHost, type HostOptions } from '../../../src/host/session-host.ts';
 
 export function folderFor(test: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'iommu-lab-'));
   test.after(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
+}
+
+const CORE = new URL('../../../src/core/index.ts', import.meta.url).href;
+
+/** On the core, until the test ends. */
+export async function hostOn(test: TestContext, folder: string, options: HostOptions = {}): Promise<SessionHost> {
+  const journal = { path: join(folder, 'sessions.sqlite'), sync: 'commit' } as const;
+  const host = await createHost({ workers: 1, simulatorModule: CORE, journal, ...options });
+  test.after(() => host.close());
+  return host;
 }
 
 /** What another process would find if this one were killed now. */

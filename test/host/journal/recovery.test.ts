@@ -2,24 +2,16 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { describe, type TestContext, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { coreVersion } from '../../../src/core/index.ts';
 import type { SessionHost } from '../../../src/host/host.ts';
 import { JournalDatabase } from '../../../src/host/journal/database.ts';
-import { createHost, type HostOptions } from '../../../src/host/session-host.ts';
+import type { HostOptions } from '../../../src/host/session-host.ts';
 import { LONG_NS } from '../fake-simulator.ts';
 import { accepted, bodyOf, FAKE, linesOf, Recorder, refusal, runEnd, textOf, until } from '../hosts.ts';
-import { crashed, folderFor } from './folders.ts';
+import { crashed, folderFor, hostOn } from './folders.ts';
 
-const CORE = new URL('../../../src/core/index.ts', import.meta.url).href;
 const SPEC = { preset: 'thread-2008' };
-
-async function hostOn(t: TestContext, folder: string, options: HostOptions = {}): Promise<SessionHost> {
-  const journal = { path: join(folder, 'sessions.sqlite'), sync: 'commit' } as const;
-  const host = await createHost({ workers: 1, simulatorModule: CORE, journal, ...options });
-  t.after(() => host.close());
-  return host;
-}
 
 const lines = (count: number, from = 0): string =>
   Array.from({ length: count }, (_, i) => JSON.stringify({ op: 'advance', ns: 1000 + from + i })).join('\n');

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { JournalClient } from '../../../src/host/journal/client.ts';
-import { type Change, JournalDatabase, type SessionRow } from '../../../src/host/journal/database.ts';
+import { JournalDatabase } from '../../../src/host/journal/database.ts';
 import { Journal } from '../../../src/host/journal/journal.ts';
+import type { Change, SessionRow } from '../../../src/host/journal/rows.ts';
 import { until } from '../hosts.ts';
 import { folderFor } from './folders.ts';
 
