@@ -53,7 +53,9 @@ export class ServerProcess {
 
   private begin(): Promise<void> {
     const args = ['--import', './guard.mjs', 'src/main.ts', ...this.args];
-    const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
+    // As docs/operations.md has it, and the image.
+    const env = { ...process.env, MALLOC_ARENA_MAX: '1' };
+    const child = spawn(process.execPath, args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.child = child;
     this.gone = false;
     let out = '';
