@@ -15,10 +15,8 @@ import type { SimulatorApi } from '../core/simulator-api.ts';
 import type { ResolvedSpec } from '../core/spec.ts';
 import { type FrameClock, FrameRecorder, type FrameSource } from './frames.ts';
 import type { AnsweredLines, HostProblem, Reply, RunDocument, SessionFrame, SessionState, ToldLine } from './host.ts';
-import type { JournalRecord } from './journal/records.ts';
 import type { SnapshotRow } from './journal/rows.ts';
 import type { SessionJournal } from './journal/session-journal.ts';
-import { KeyedReplies, type Told } from './keyed-replies.ts';
 import type { LineWriter, OpsStream } from './ops.ts';
 import {
   type Answer,
@@ -31,17 +29,15 @@ import {
   sessionBusy,
   sessionFailed,
   sessionNotFound,
-  sessionPaused,
-  tooMuchStored,
 } from './problems.ts';
 import type { Call, FromWorker, SessionStatus, SnapshotBegun, WorkerSettings } from './protocol.ts';
-import type { Governed, Hold } from './quotas.ts';
+import type { Governed } from './quotas.ts';
 import type { Revived } from './replay.ts';
 import type { KeyMark } from './retry.ts';
 import { endRun, type RunRecord, RunRecords, resultOf, runId, startRun } from './run-records.ts';
 import type { Scheduler, TurnTaker } from './scheduler.ts';
-import { BoundedSession, type Reached } from './session-bounds.ts';
-import { NO_KEYS, pack } from './session-image.ts';
+import { SessionGovernor } from './session-governor.ts';
+import { type Present, SessionMemory } from './session-memory.ts';
 
 /**
  * Steps of a linear search before the core yields. A step to a node that is not in the cache costs up to 100 ns, so one call
@@ -51,14 +47,8 @@ export const SEARCH_BUDGET = 20_000;
 /** `stepRun` is asked for as many events as take about this long, so that the clock is read seldom and in time. */
 const STEP_MS = 0.5;
 const MOST_EVENTS_A_STEP = 1 << 16;
-/** What an operation takes when it is done again, about. */
-const OPERATION_MS = 0.004;
-/** So much is not worth an image when a session is put to rest. */
-const WORTH_AN_IMAGE_MS = 4;
 /** Computing time between two marks of a run in the journal. */
 const MARK_MS = 1000;
-/** The main thread is told after so much computing: by so much, and a turn, a session may take more than its share. */
-const TELL_COMPUTED_MS = 50;
 
 /** What the sessions of a worker share. */
 export interface Surroundings {
@@ -87,8 +77,6 @@ type Write =
 
 export class Session implements TurnTaker, FrameSource, LineWriter {
   readonly id: string;
-  /** Under which the journal knows it. */
-  private readonly number: number;
   readonly spec: ResolvedSpec;
   private readonly around: Surroundings;
   private simulator: SimulatorApi;
@@ -109,17 +97,8 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   private digestText = '';
   /** Computing time of the active run at its last mark. */
   private markedMs = 0;
-  private readonly keyed: KeyedReplies;
-  private readonly bounded = new BoundedSession();
-  /** What keeps it from going on, or from being changed; the main thread says so. */
-  private hold: Hold | null = null;
-  /** The bound that the active run has gone beyond. */
-  private beyond: Reached | null = null;
-  private metered = false;
-  /** Computing time that the main thread has not been told of. */
-  private untoldMs = 0;
-  /** How long it would take, about, to do again what was done since the last image. */
-  private toReplayMs = 0;
+  private readonly memory: SessionMemory;
+  private readonly governor: SessionGovernor;
 
   /**
    * Throws what `createSimulator` throws.
@@ -128,78 +107,41 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
    */
   constructor(id: string, number: number, spec: ResolvedSpec, around: Surroundings, revived: Revived | null = null) {
     this.id = id;
-    this.number = number;
     this.spec = spec;
     this.around = around;
     this.simulator = revived?.simulator ?? this.build();
     this.recorder = new FrameRecorder(this.simulator);
     this.runs = revived?.runs ?? new RunRecords(around.settings.runRecords);
-    this.keyed = revived?.keyed ?? new KeyedReplies();
+    this.memory = new SessionMemory(around.journal, number, around.settings.replayMs, revived?.keyed);
+    this.governor = new SessionGovernor((ms) => around.post({ kind: 'computed', session: id, ms }));
     if (revived !== null) this.takeUp(revived);
     this.changed();
   }
 
   private takeUp({ active, added }: Revived): void {
-    if (added !== null) this.note(added);
+    if (added !== null) this.memory.note(added);
     this.active = active;
     this.markedMs = active?.computedMs ?? 0;
     if (active !== null) this.around.scheduler.request(this);
   }
 
-  /** For the journal; what is posted after this is held until it is there. */
-  private note(record: JournalRecord): void {
-    this.around.journal?.append(this.number, record);
-  }
-
-  private noteOperation(operation: Operation, outcome: Outcome): void {
-    if (outcome.status === 'refused') return;
-    this.note(operation);
-    this.toReplayMs += OPERATION_MS;
-  }
-
-  /** All of it as bytes; null while an operation is suspended, or where it would be too much. */
-  image(): Uint8Array | null {
-    if (this.failure !== null || !this.simulator.savable) return null;
-    const keys = this.keyed.stored();
-    if (keys === null) return null;
-    const active = this.active?.number ?? null;
-    return pack({ runs: this.runs.stored(), active, keys }, this.simulator.save());
-  }
-
   /** At a moment at which the journal has all that was done: an image when there is much to do again. */
   private settled(): void {
-    if (this.toReplayMs >= this.around.settings.replayMs && this.suspended === null) this.takeImage();
+    if (this.memory.imageIsDue && this.suspended === null && this.failure === null) this.memory.takeImage(this.now());
   }
 
-  /** Into the journal, so that what came before need not be done again. */
-  private takeImage(): void {
-    this.toReplayMs = 0;
-    const image = this.around.journal === null ? null : this.image();
-    if (image !== null) this.around.journal!.image(this.number, image);
+  private now(): Present {
+    const { simulator, runs, active } = this;
+    return { simulator, runs, active };
   }
 
   private takeSnapshot(facts: SnapshotBegun): Reply<SnapshotRow> {
-    const { simulator, active } = this;
-    if (active !== null) this.mark(active);
-    let image: Uint8Array;
-    let digest: string;
+    if (this.active !== null) this.mark(this.active);
     try {
-      image = pack({ runs: this.runs.stored(), active: active?.number ?? null, keys: NO_KEYS }, simulator.save());
-      digest = simulator.digest();
+      return { ok: true, value: this.memory.takeSnapshot(facts, this.now()) };
     } catch (error) {
       return refuse(this.fail(error));
     }
-    const snapshot: SnapshotRow = {
-      ...facts,
-      timeNs: simulator.timeNs,
-      timePs: simulator.timePs,
-      digest,
-      operations: simulator.operations,
-      activeRun: active === null ? null : runId(active.number),
-      lengthBytes: image.length,
-    };
-    this.around.journal!.snapshot(this.number, snapshot, image);
-    return { ok: true, value: snapshot };
   }
 
   private build(): SimulatorApi {
@@ -224,7 +166,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
       operations: simulator.operations,
       policy: simulator.policyReport(),
       activeRun: this.active === null ? null : runId(this.active.number),
-      paused: this.beyond === null ? null : { ...this.beyond, resumesAtMs: null },
+      paused: this.governor.paused,
     };
   }
 
@@ -270,9 +212,10 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
 
   private write(write: Write): void {
     if (this.suspended === null && this.waiting.length === 0) {
-      const begin = this.metered ? performance.now() : 0;
+      const { metered } = this.governor;
+      const begin = metered ? performance.now() : 0;
       this.carryOut(write);
-      if (this.metered) this.computed(performance.now() - begin);
+      if (metered) this.governor.computed(performance.now() - begin);
     } else if (this.waiting.length < this.around.settings.queuedWrites) this.waiting.push(write);
     else write.answer(refuse(sessionBusy(`${this.waiting.length} operations wait behind a long one.`)));
   }
@@ -286,7 +229,8 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     }
     const refusal =
       write.kind === 'snapshot'
-        ? this.refusalOfSnapshot()
+        ? // It changes nothing: a run may be active, or stand still.
+          (this.failure ?? this.governor.refusalToStore())
         : (this.refusal(write.kind === 'reset') ?? (write.kind === 'run' ? write.refusal : null));
     if (refusal !== null) {
       answer(refuse(refusal));
@@ -296,7 +240,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
       case 'apply': {
         const tell = (outcome: Outcome): void => {
           const reply = replyOf(outcome);
-          if (retry !== null && outcome.status !== 'refused') this.noteKey(retry, { reply });
+          if (retry !== null && outcome.status !== 'refused') this.memory.noteKey(retry, { reply });
           answer(reply);
         };
         const outcome = this.applyLine(write.operation, tell);
@@ -319,7 +263,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
 
   /** What an earlier request with this key was told, or null. */
   private toldBefore(retry: KeyMark): Reply<unknown> | null {
-    const told = this.keyed.find(retry, Date.now());
+    const told = this.memory.keyed.find(retry, Date.now());
     if (told === null) return null;
     if (told === 'status') return { ok: true, value: this.status(), replayed: true };
     if ('code' in told) return refuse(told);
@@ -330,36 +274,19 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   }
 
   noteLine(key: string, told: ToldLine, carriedOut: boolean): void {
-    const { line, print, reply } = told;
-    this.keyed.addLine(key, told);
-    this.note(carriedOut ? { line, of: key, print } : { line, of: key, print, reply });
+    this.memory.noteLine(key, told, carriedOut);
   }
 
   answered(key: string): AnsweredLines {
-    return this.keyed.answered(key);
-  }
-
-  /** The record before it was asked for under this key. */
-  private noteKey(retry: KeyMark, told: Told): void {
-    const at = Date.now();
-    this.keyed.add(retry, at, told);
-    this.note({ ...retry, at });
-  }
-
-  /** A snapshot changes nothing: a run may be active, or stand still. */
-  private refusalOfSnapshot(): HostProblem | null {
-    const { failure, hold } = this;
-    return failure ?? (hold?.name === 'stored-bytes' ? tooMuchStored(hold.limit, hold.used) : null);
+    return this.memory.answered(key);
   }
 
   /** Why nothing may change the session now. @param givesBack but for what leaves less of it than there was */
   refusal(givesBack = false): HostProblem | null {
     if (this.failure !== null) return this.failure;
     if (this.gone) return sessionNotFound(this.id);
-    const { hold, beyond } = this;
-    if (hold !== null && hold.name !== 'stored-bytes') return sessionPaused(hold, Date.now());
-    if (beyond !== null) return sessionPaused({ ...beyond, resumesAtMs: null }, Date.now());
-    if (hold !== null && !givesBack) return tooMuchStored(hold.limit, hold.used);
+    const refusal = this.governor.refusal(givesBack);
+    if (refusal !== null) return refusal;
     if (this.active !== null) return runActive(runId(this.active.number));
     return null;
   }
@@ -370,8 +297,8 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
    * @param settle gets the outcome later when the answer is null
    */
   applyLine(operation: Operation, settle: (outcome: Outcome) => void): Outcome | null {
-    const refusal = this.refusal() ?? this.bounded.refuse(operation, this.simulator);
-    if (this.bounded.measuring) this.around.scheduler.request(this);
+    const refusal = this.refusal() ?? this.governor.refuse(operation, this.simulator);
+    if (this.governor.measuring) this.around.scheduler.request(this);
     if (refusal !== null) return { status: 'refused', problem: refusal };
     let outcome: Outcome | null;
     try {
@@ -381,11 +308,11 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     }
     if (outcome === null) {
       this.suspended = (late) => {
-        this.noteOperation(operation, late);
+        this.memory.noteOperation(operation, late);
         settle(late);
       };
       this.around.scheduler.request(this);
-    } else this.noteOperation(operation, outcome);
+    } else this.memory.noteOperation(operation, outcome);
     return outcome;
   }
 
@@ -413,11 +340,10 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     }
     this.recorder = new FrameRecorder(this.simulator);
     this.runs = new RunRecords(this.around.settings.runRecords);
-    this.bounded.restart();
+    this.governor.restart();
     this.digestVersion = -1;
-    this.toReplayMs = 0;
-    this.note({ reset: true });
-    if (retry !== null) this.noteKey(retry, 'status');
+    this.memory.note({ reset: true });
+    if (retry !== null) this.memory.noteKey(retry, 'status');
     return { ok: true, value: this.status() };
   }
 
@@ -433,8 +359,8 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     if (outcome.status !== 'ok') return refuse(fromOperation(outcome.problem));
     this.active = this.runs.begin(request, this.simulator.timeNs);
     this.markedMs = 0;
-    this.note({ run: request });
-    if (retry !== null) this.noteKey(retry, { run: this.active.number });
+    this.memory.note({ run: request });
+    if (retry !== null) this.memory.noteKey(retry, { run: this.active.number });
     this.recorder.runChanged(this.runDocument(this.active, false));
     this.tellState();
     this.around.scheduler.request(this);
@@ -461,26 +387,26 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
       return;
     }
     record.computedMs += before - begin;
-    const beyond = this.bounded.ran(before - begin, this.simulator);
+    const tooFar = this.governor.ran(before - begin, this.simulator, ended);
     if (ended) this.endRun(record, 'finished');
-    else if (beyond !== null) this.stopAt(beyond);
+    else if (tooFar) this.standStill();
     else if (record.computedMs - this.markedMs >= MARK_MS) this.mark(record);
   }
 
   /** Where the run stands, so that a server that ends now knows how far it had come. */
   private mark(record: RunRecord): void {
-    this.toReplayMs += record.computedMs - this.markedMs;
+    const ms = record.computedMs - this.markedMs;
     this.markedMs = record.computedMs;
-    this.note({ mark: this.simulator.runEvents });
+    this.memory.note({ mark: this.simulator.runEvents }, ms);
     this.settled();
   }
 
   private endRun(record: RunRecord, end: 'finished' | 'cancelled'): void {
     endRun(record, end, this.simulator);
-    this.toReplayMs += record.computedMs - this.markedMs;
-    this.note({ end, events: this.simulator.runEvents, computedMs: record.computedMs });
+    const { computedMs } = record;
+    this.memory.note({ end, events: this.simulator.runEvents, computedMs }, computedMs - this.markedMs);
     this.active = null;
-    this.beyond = null;
+    this.governor.runEnded();
     this.recorder.runChanged(this.runDocument(record, true));
     this.tellState();
     this.changed();
@@ -527,7 +453,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     if (record === this.active) this.cancelRun();
     else {
       this.runs.remove(record);
-      this.note({ forget: record.number });
+      this.memory.note({ forget: record.number });
     }
     return { ok: true, value: this.runDocument(record, true) };
   }
@@ -547,72 +473,45 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   // Turns
 
   takeTurn(deadline: number): boolean {
-    if (!this.metered) return this.compute(deadline);
+    if (!this.governor.metered) return this.compute(deadline);
     const begin = performance.now();
     const more = this.compute(deadline);
-    this.computed(performance.now() - begin);
+    this.governor.computed(performance.now() - begin);
     return more;
   }
 
   private compute(deadline: number): boolean {
     this.changed();
-    if (this.bounded.measuring) this.measure();
+    const { governor } = this;
+    if (governor.measuring && governor.measure(this.simulator, this.active !== null)) this.standStill();
     do {
       if (this.suspended !== null) this.resume();
       else if (this.waiting.length > 0) this.carryOut(this.waiting.shift()!);
-      else if (this.active !== null && this.mayRun && (this.runIsNext || this.readyStreams.size === 0)) {
+      else if (this.active !== null && governor.mayRun && (this.runIsNext || this.readyStreams.size === 0)) {
         this.runIsNext = false;
         this.stepRun(this.active, deadline);
       } else if (this.readyStreams.size > 0) {
         this.runIsNext = true;
         this.pumpStream(deadline);
-      } else return this.bounded.measuring;
+      } else return governor.measuring;
     } while (performance.now() < deadline);
     if (this.suspended !== null || this.waiting.length > 0 || this.readyStreams.size > 0) return true;
-    return this.bounded.measuring || (this.active !== null && this.mayRun);
+    return governor.measuring || (this.active !== null && governor.mayRun);
   }
 
   // Quotas
 
   /** What it may take, and what it may not for now. */
-  govern({ bounds, metered, hold }: Governed): void {
-    this.bounded.set(bounds);
-    this.metered = metered;
-    this.hold = hold;
-    if (this.beyond !== null) {
-      this.beyond = this.bounded.beyond(this.simulator);
-      this.tellState();
-    }
+  govern(governed: Governed): void {
+    if (this.governor.govern(governed, this.simulator)) this.tellState();
     // A run goes on, lines that wait are refused.
     if (!this.gone && (this.active !== null || this.readyStreams.size > 0)) this.around.scheduler.request(this);
   }
 
-  /** Neither out of time nor beyond a bound. More bytes may not keep it: a run leaves no more than marks. */
-  private get mayRun(): boolean {
-    return this.beyond === null && (this.hold === null || this.hold.name === 'stored-bytes');
-  }
-
-  private computed(ms: number): void {
-    this.untoldMs += ms;
-    if (this.untoldMs >= TELL_COMPUTED_MS) this.tellComputed();
-  }
-
-  private tellComputed(): void {
-    if (this.untoldMs > 0) this.around.post({ kind: 'computed', session: this.id, ms: this.untoldMs });
-    this.untoldMs = 0;
-  }
-
-  private stopAt(beyond: Reached): void {
-    this.beyond = beyond;
+  /** The run has gone beyond a bound. */
+  private standStill(): void {
     this.tellState();
     this.changed();
-  }
-
-  private measure(): void {
-    this.bounded.step();
-    if (this.bounded.measuring || this.active === null || this.beyond !== null) return;
-    const beyond = this.bounded.beyond(this.simulator);
-    if (beyond !== null) this.stopAt(beyond);
   }
 
   private pumpStream(deadline: number): void {
@@ -641,7 +540,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   }
 
   private tellState(): void {
-    const paused = this.beyond === null ? null : { ...this.beyond, resumesAtMs: null };
+    const { paused } = this.governor;
     this.around.post({ kind: 'state', session: this.id, state: this.state(), problem: this.failure, paused });
   }
 
@@ -677,7 +576,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
       `The simulation hit an internal error and was set aside: ${messageOf(error)}. Delete the session and create another.`,
     );
     this.failure = problem;
-    this.beyond = null;
+    this.governor.runEnded();
     const { active } = this;
     if (active !== null) {
       this.active = null;
@@ -700,9 +599,9 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   rest(): SessionStatus | null {
     if (this.suspended !== null || this.waiting.length > 0 || this.readyStreams.size > 0) return null;
     if (this.active !== null) this.mark(this.active);
-    if (this.toReplayMs >= Math.min(WORTH_AN_IMAGE_MS, this.around.settings.replayMs)) this.takeImage();
+    if (this.memory.worthAnImage && this.failure === null) this.memory.takeImage(this.now());
     const status = this.status();
-    this.tellComputed();
+    this.governor.tellComputed();
     this.leave();
     return status;
   }
