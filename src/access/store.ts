@@ -10,7 +10,8 @@ import { chmodSync, closeSync, existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { ProblemError } from '../api/problem.ts';
-import { messageOf, storageUnavailable } from '../host/problems.ts';
+import { messageOf } from '../host/journal/journal-error.ts';
+import { storageUnavailable } from '../host/problems.ts';
 import type { AccessLimits } from './limits.ts';
 import type { Scope } from './scopes.ts';
 

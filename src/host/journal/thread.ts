@@ -4,7 +4,7 @@
  */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { JournalDatabase } from './database.ts';
-import { JournalError } from './journal-error.ts';
+import { JournalError, messageOf } from './journal-error.ts';
 import type { Answers, Ask, FromJournal, FromThread, JournalSettings, Sizes, ToJournal, ToThread } from './protocol.ts';
 import type { Change } from './rows.ts';
 
@@ -120,8 +120,4 @@ function settle({ port, writer, ticket }: Waiting, failure: string | null, sizes
   }
   if (failure !== null) broken.set(writer, failure);
   tell({ kind: 'settled', writer, ticket, failure, sizes });
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
