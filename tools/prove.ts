@@ -6,7 +6,7 @@
  * `npm run prove -- kills --count 200 --seed 1 [--from n]`
  * `npm run prove -- sessions --count 10000 --seed 1`
  * `npm run prove -- damage --count 1000 --seed 1 [--from n]`
- * `npm run prove -- fuzz --requests 1000000 --seed 1 [--from n]`
+ * `npm run prove -- fuzz --count 1000000 --seed 1 [--from n]`
  * `npm run prove -- soak --minutes 60 --seed 1`
  */
 import { resolve } from 'node:path';
@@ -25,7 +25,6 @@ const { positionals, values } = parseArgs({
   options: {
     operations: { type: 'string' },
     count: { type: 'string' },
-    requests: { type: 'string' },
     minutes: { type: 'string', default: '60' },
     folder: { type: 'string', default: '.cache/prove' },
     seed: { type: 'string', default: '1' },
@@ -96,7 +95,7 @@ async function long<Proof extends { complaints: string[] }>(
   most: number,
 ): Promise<boolean> {
   const started = performance.now();
-  const count = Number(values.count ?? values.requests ?? most);
+  const count = Number(values.count ?? most);
   const proof = await prove({
     count,
     from: Number(values.from),

@@ -109,7 +109,7 @@ function report(
   const number = (value: number): string => value.toLocaleString('en');
   writeReport(folder, 'fuzz', {
     title: 'Requests and messages of the contract and around it',
-    command: `npm run prove -- fuzz --requests ${count} --seed ${seed}`,
+    command: `npm run prove -- fuzz --count ${count} --seed ${seed}`,
     rows: [
       ...(first > 0 ? [['gone on at', first] as const] : []),
       ['requests', proof.requests],
