@@ -1,0 +1,41 @@
+/** The way to experiments, for routes and command line, as `host/host.ts` is to sessions. */
+import type { Reply } from '../host/host.ts';
+import type {
+  ExperimentData,
+  ExperimentDocument,
+  ExperimentInput,
+  ExperimentState,
+  Job,
+  JobOutcome,
+} from './experiment.ts';
+
+export interface Laboratory {
+  /** The request without gaps and all arms with their specs, or all that is wrong with it; runs nothing. */
+  validate(input: ExperimentInput, owner: string): Promise<Reply<ExperimentDocument>>;
+  /** Begins to run. @param admit called when all is checked, just before it exists: a refusal ends it */
+  create(input: ExperimentInput, owner: string, admit?: () => Reply<never> | null): Promise<Reply<ExperimentDocument>>;
+  /** Oldest first. @param sees which it may tell of */
+  list(
+    page: { limit: number; cursor?: string; state?: ExperimentState },
+    sees?: (owner: string) => boolean,
+  ): Promise<Reply<{ items: ExperimentDocument[]; nextCursor?: string }>>;
+  /** @param experiment id or name */
+  get(experiment: string): Promise<Reply<ExperimentDocument>>;
+  /** Also while it runs: what is there so far. */
+  data(experiment: string): Promise<Reply<ExperimentData>>;
+  /** Cancels one that is active; removes the record of one that is not. What it was as document. */
+  delete(experiment: string): Promise<Reply<ExperimentDocument>>;
+  /** Resolves at each change of its document, until it has ended. */
+  changes(experiment: string, signal?: AbortSignal): AsyncIterable<ExperimentDocument>;
+  /** Those that are active go on at the next start. */
+  close(): Promise<void>;
+}
+
+/** What computes jobs: threads here (`pool.ts`), or processes elsewhere (`queue/`). */
+export interface JobRunner {
+  /** How many it takes on at a time; more wait in the laboratory, where they can be withdrawn. */
+  readonly width: number;
+  /** Never rejects for what the job does; does when the runner is gone. @param key of the job, `keyOf(job)` */
+  run(key: string, job: Job, signal: AbortSignal): Promise<JobOutcome>;
+  close(): Promise<void>;
+}
