@@ -1,4 +1,5 @@
 /** The file of a journal: its tables, how it is opened, found to be whole, and brought up from an older format. */
+import { existsSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { JournalError } from './journal-error.ts';
 import type { Sync } from './rows.ts';
@@ -43,11 +44,14 @@ export function openFile(path: string, sync: Sync, warnings: string[]): Database
   const tail = inspectLog(`${path}-wal`);
   if (tail.damage !== null) throw new JournalError(tail.damage);
   if (tail.warning !== null) warnings.push(tail.warning);
+  const logged = tail.frames > 0 || tail.begun;
+  if (!logged && wasLeftOpen(path))
+    throw new JournalError(`${path} was not closed, and the log that belongs to it, ${path}-wal, is gone or empty.`);
   const database = new DatabaseSync(path, { timeout: 0 });
   database.exec(
     `PRAGMA journal_mode = WAL; PRAGMA synchronous = ${sync === 'commit' ? 'FULL' : 'OFF'}; PRAGMA cache_size = -16384;`,
   );
-  prepare(database, path, tail.frames > 0);
+  prepare(database, path, logged);
   // In the file itself, so that a log that is lost is missed; and a log there is from now on.
   database.exec('UPDATE life SET open = 1; PRAGMA wal_checkpoint(PASSIVE);');
   return database;
@@ -68,14 +72,26 @@ function prepare(database: DatabaseSync, path: string, logged: boolean): void {
   if (format < 1 || format > FORMAT)
     throw new JournalError(`${path} has format ${format}; this version reads formats up to ${FORMAT} only.`);
   // After a stop in good order the log is gone, and nothing has touched the file since it was whole.
-  const open = database.prepare('SELECT open FROM life').get()!.open !== 0;
-  if (open && !logged)
-    throw new JournalError(`${path} was not closed, and the log that belongs to it, ${path}-wal, is gone or empty.`);
-  if (open || logged) {
+  if (logged || isOpen(database)) {
     const found = String(Object.values(database.prepare('PRAGMA quick_check(1)').get()!)[0]);
     if (found !== 'ok') throw new JournalError(`${path} is damaged: ${found}.`);
   }
   if (format === 1) bringUp(database);
+}
+
+function isOpen(database: DatabaseSync): boolean {
+  return database.prepare('SELECT open FROM life').get()!.open !== 0;
+}
+
+/** Whether the file itself says so. Whoever opens a file to write to it takes away a log that seems empty, and what can be learned from it. */
+function wasLeftOpen(path: string): boolean {
+  if (!existsSync(path)) return false;
+  const database = new DatabaseSync(path, { readOnly: true, timeout: 0 });
+  try {
+    return pragma(database, 'application_id') === APPLICATION_ID && isOpen(database);
+  } finally {
+    database.close();
+  }
 }
 
 /** From format 1 to 2. A head that does not match its sum is left as it is, and does not afterwards. */

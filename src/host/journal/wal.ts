@@ -11,6 +11,8 @@ import { readFileSync } from 'node:fs';
 export interface LogTail {
   /** Whole frames. */
   frames: number;
+  /** All that was logged before is in the database, and the log has begun a new round, of which no frame is whole yet. */
+  begun: boolean;
   /** What the log holds cannot be trusted; names file and offset. */
   damage: string | null;
   /** An unfinished write was dropped. */
@@ -26,10 +28,11 @@ export function inspectLog(path: string): LogTail {
   try {
     log = readFileSync(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { frames: 0, damage: null, warning: null };
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT')
+      return { frames: 0, begun: false, damage: null, warning: null };
     throw error;
   }
-  if (log.length === 0) return { frames: 0, damage: null, warning: null };
+  if (log.length === 0) return { frames: 0, begun: false, damage: null, warning: null };
   const pageBytes = log.length >= HEADER_BYTES ? log.readUInt32BE(8) : 0;
   const sum = new Sum(log, (log.length >= 4 ? log.readUInt32BE(0) : 0) === MAGIC);
   sum.add(0, 24);
@@ -37,8 +40,13 @@ export function inspectLog(path: string): LogTail {
   if (log.length < HEADER_BYTES || !knownMagic || !sum.isAt(24)) {
     // The header is written and synced before the first frame: a short file has never held one.
     if (log.length <= HEADER_BYTES)
-      return { frames: 0, damage: null, warning: `${path}: an unfinished header was dropped.` };
-    return { frames: 0, damage: `${path} is damaged at offset 0: its header does not match its sum.`, warning: null };
+      return { frames: 0, begun: false, damage: null, warning: `${path}: an unfinished header was dropped.` };
+    return {
+      frames: 0,
+      begun: false,
+      damage: `${path} is damaged at offset 0: its header does not match its sum.`,
+      warning: null,
+    };
   }
   const frameBytes = FRAME_HEADER_BYTES + pageBytes;
   let frames = 0;
@@ -49,10 +57,12 @@ export function inspectLog(path: string): LogTail {
     sum.add(offset + FRAME_HEADER_BYTES, pageBytes);
     if (!sum.isAt(offset + 16)) break;
   }
-  if (offset >= log.length) return { frames, damage: null, warning: null };
+  const begun = frames === 0 && hasBegun(log);
+  if (offset >= log.length) return { frames, begun, damage: null, warning: null };
   if (wholeFrameAfter(log, offset, pageBytes)) {
     return {
       frames,
+      begun,
       damage: `${path} is damaged at offset ${offset}: a frame does not match its sum, and whole ones follow it.`,
       warning: null,
     };
@@ -60,9 +70,20 @@ export function inspectLog(path: string): LogTail {
   const unfinished = offset + FRAME_HEADER_BYTES <= log.length && hasSaltsOf(log, offset);
   return {
     frames,
+    begun,
     damage: null,
     warning: unfinished ? `${path}: what lay at offset ${offset} was not written to its end and was dropped.` : null,
   };
+}
+
+/**
+ * Whether a first frame lies there that is the last round's or was being written. A new round counts the first salt up by one and draws the
+ * second anew: no one byte that changes makes a frame of this round one of the last.
+ */
+function hasBegun(log: Buffer): boolean {
+  if (log.length < HEADER_BYTES + FRAME_HEADER_BYTES) return false;
+  const [count, draw] = [log.readUInt32BE(HEADER_BYTES + 8), log.readUInt32BE(HEADER_BYTES + 12)];
+  return hasSaltsOf(log, HEADER_BYTES) || ((count + 1) >>> 0 === log.readUInt32BE(16) && draw !== log.readUInt32BE(20));
 }
 
 /** Whether a frame of this round that is whole in itself stands behind the bad one: its sum goes on from the one stored before it. */

@@ -439,7 +439,12 @@ describe('the log', () => {
   test('is whole after a crash', (t) => {
     const { path, log } = killed(t);
     const pageBytes = log.readUInt32BE(8);
-    assert.deepEqual(inspectLog(path), { frames: (log.length - 32) / (24 + pageBytes), damage: null, warning: null });
+    assert.deepEqual(inspectLog(path), {
+      frames: (log.length - 32) / (24 + pageBytes),
+      begun: false,
+      damage: null,
+      warning: null,
+    });
   });
 
   test('with a byte changed before its last frame is refused with the file and the place', (t) => {
@@ -477,6 +482,15 @@ describe('the log', () => {
     assert.throws(() => open(t, folder), /is gone or empty/);
   });
 
+  test('that lost its only frame is refused, and left as it is', (t) => {
+    const { path, log } = killed(t);
+    const one = Buffer.from(log.subarray(0, 32 + 24 + log.readUInt32BE(8)));
+    one[32 + 11]! ^= 4;
+    writeFileSync(path, one);
+    assert.throws(() => open(t, path.slice(0, -'/s.sqlite-wal'.length)), /is gone or empty/);
+    assert.deepEqual(readFileSync(path), one);
+  });
+
   test('that went round again is not mistaken for a damaged one', (t) => {
     const folder = folderFor(t);
     const database = new JournalDatabase(join(folder, 's.sqlite'), 'never');
@@ -488,5 +502,41 @@ describe('the log', () => {
       database.commit([{ do: 'append', number: 1, body: body('x'.repeat(6000)), reset: false }]);
     const { damage, warning } = inspectLog(path);
     assert.deepEqual({ damage, warning }, { damage: null, warning: null });
+  });
+
+  test('that has begun a new round and holds nothing of it yet is not missed', (t) => {
+    const folder = folderFor(t);
+    const database = open(t, folder);
+    database.commit([{ do: 'add', session: row(1) }]);
+    const path = join(folder, 's.sqlite-wal');
+    let before = readFileSync(path);
+    let commits = 0;
+    do {
+      before = readFileSync(path);
+      database.commit([{ do: 'append', number: 1, body: body('x'.repeat(60_000)), reset: false }]);
+      commits++;
+    } while (readFileSync(path).readUInt32BE(16) === before.readUInt32BE(16));
+    // A process that is killed between the new header and its first frame leaves the frames of the old round behind it.
+    const header = readFileSync(path).subarray(0, 32);
+    const begun = Buffer.concat([header, before.subarray(32)]);
+    // Or the first frame's own header before the page of the old one.
+    const frameIsBegun = Buffer.concat([readFileSync(path).subarray(0, 32 + 24), before.subarray(32 + 24)]);
+    for (const log of [begun, frameIsBegun]) {
+      const left = crashed(t, folder);
+      writeFileSync(join(left, 's.sqlite-wal'), log);
+      const again = open(t, left);
+      assert.equal(again.sessions()[0]!.damage, null);
+      assert.equal(all(again, 1).length, commits - 1);
+    }
+    // A frame of this round, whichever bit of its salts changes, does not pass for one of the last.
+    const one = readFileSync(path).subarray(0, 32 + 24 + before.readUInt32BE(8));
+    for (let bit = 0; bit < 64; bit++) {
+      const changed = Buffer.from(one);
+      changed[32 + 8 + (bit >> 3)]! ^= 1 << (bit & 7);
+      const file = join(folder, 'changed');
+      writeFileSync(file, changed);
+      const { frames, begun: passes } = inspectLog(file);
+      assert.deepEqual({ frames, passes }, { frames: 0, passes: false }, `bit ${bit}`);
+    }
   });
 });
