@@ -15,6 +15,7 @@ export function number(value: number, digits = 3): string {
 
 /** `276514` ns -> `277 µs`. */
 export function time(ns: number): string {
+  if (ns === 0) return '0';
   for (const [unit, size] of [
     ['s', 1e9],
     ['ms', 1e6],

@@ -13,6 +13,8 @@ interface MetricWords {
   /** `strict` ... `deferred-2008`. */
   times: (ratio: string) => string;
   more: (share: string) => string;
+  /** Where another has none of it. */
+  some: (amount: string) => string;
   shown: Shown;
 }
 
@@ -24,6 +26,7 @@ export const METRICS: Record<string, MetricWords> = {
     noun: 'throughput',
     times: (ratio) => `carries ${ratio} times the throughput of`,
     more: (share) => `carries ${share} more than`,
+    some: (amount) => `carries ${amount} Gb/s`,
     shown: number,
   },
   iops: {
@@ -31,6 +34,7 @@ export const METRICS: Record<string, MetricWords> = {
     noun: 'I/Os per second',
     times: (ratio) => `does ${ratio} times the I/Os of`,
     more: (share) => `does ${share} more I/Os than`,
+    some: (amount) => `does ${amount} I/Os per second`,
     shown: count,
   },
   operationsPerSecond: {
@@ -38,6 +42,7 @@ export const METRICS: Record<string, MetricWords> = {
     noun: 'operations per second',
     times: (ratio) => `does ${ratio} times the operations of`,
     more: (share) => `does ${share} more operations than`,
+    some: (amount) => `does ${amount} operations per second`,
     shown: count,
   },
   cyclesPerOperation: {
@@ -45,6 +50,7 @@ export const METRICS: Record<string, MetricWords> = {
     noun: 'cycles per operation',
     times: (ratio) => `costs ${ratio} times the cycles of`,
     more: (share) => `costs ${share} more cycles than`,
+    some: (amount) => `costs ${amount} cycles`,
     shown: count,
   },
   'latencyNs.p99': {
@@ -52,6 +58,7 @@ export const METRICS: Record<string, MetricWords> = {
     noun: 'latency at p99',
     times: (ratio) => `has ${ratio} times the p99 latency of`,
     more: (share) => `has ${share} more p99 latency than`,
+    some: (amount) => `has a p99 latency of ${amount}`,
     shown: time,
   },
   'exposure.pageSeconds': {
@@ -59,6 +66,7 @@ export const METRICS: Record<string, MetricWords> = {
     noun: 'exposure',
     times: (ratio) => `leaves ${ratio} times the page-seconds exposed of`,
     more: (share) => `leaves ${share} more page-seconds exposed than`,
+    some: (amount) => `leaves ${amount} page-seconds exposed`,
     shown: number,
   },
   'exposure.longestWindowNs': {
@@ -66,6 +74,7 @@ export const METRICS: Record<string, MetricWords> = {
     noun: 'longest window',
     times: (ratio) => `has a longest window ${ratio} times that of`,
     more: (share) => `has a longest window ${share} longer than that of`,
+    some: (amount) => `has windows of up to ${amount}`,
     shown: time,
   },
   'exposure.staleAccesses': {
@@ -73,6 +82,7 @@ export const METRICS: Record<string, MetricWords> = {
     noun: 'stale accesses',
     times: (ratio) => `lets through ${ratio} times the stale accesses of`,
     more: (share) => `lets through ${share} more stale accesses than`,
+    some: (amount) => `lets through ${amount} stale accesses`,
     shown: count,
   },
 };
@@ -113,8 +123,8 @@ export function sentence(comparison: Comparison, armOf: (id: string) => ArmResul
   const upsideDown = verdict === 'lower';
   if (ratio === null || ratio === 0) {
     const [most, least] = [metricOf(one, metric), metricOf(other, metric)];
-    const amounts = `${figureText(most, words.shown)} against ${figureText(least, words.shown)}`;
-    return `${one.label} has more ${words.noun} than ${other.label}: ${amounts} (${restsOn(comparison)})`;
+    const rest = least?.high === 0 ? 'none' : figureText(least, words.shown);
+    return `${one.label} ${words.some(figureText(most, words.shown))}, ${other.label} ${rest} (${restsOn(comparison)})`;
   }
   const factor = upsideDown ? 1 / ratio : ratio;
   const how = factor < NEARLY ? words.more(percent(factor - 1)) : words.times(number(factor));
@@ -132,8 +142,11 @@ export interface PairWords {
   alikeText: string | null;
 }
 
-export const listed = (words: readonly string[]) =>
-  words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
+/** Names that have commas themselves are kept apart by more. */
+export function listed(words: readonly string[]): string {
+  if (words.some((word) => word.includes(','))) return words.join('; ');
+  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
+}
 
 /** All that is said of each pair, in the order of the comparisons. */
 export function pairsInWords({ comparisons, arms }: ExperimentResults): PairWords[] {
@@ -164,7 +177,7 @@ function knobText(a: ArmResult, b: ArmResult): string {
 }
 
 export function valueText(value: unknown): string {
-  if (value === undefined) return 'as in the base';
+  if (value === undefined || value === null) return 'as in the base';
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
