@@ -338,6 +338,18 @@ export type Misuse = {
 export type Assumptions = string[];
 export type MapAccess = 'r' | 'w' | 'rw';
 export type InvalidateScope = 'global' | 'domain' | 'range';
+/**
+ * `failed`: every job of it did.
+ */
+export type ExperimentState = 'queued' | 'running' | 'finished' | 'cancelled' | 'failed';
+/**
+ * Over the seeds; null where there is none.
+ */
+export type Figure = {
+  median: number;
+  low: number;
+  high: number;
+} | null;
 export type RunState = 'queued' | 'running' | 'finished' | 'cancelled' | 'failed';
 /**
  * Busy share of each simulated CPU.
@@ -1521,6 +1533,236 @@ export interface RunRequest {
     below?: Signed;
   };
 }
+/**
+ * Exactly one of the two.
+ */
+export interface RunLength {
+  /**
+   * Until so many packets and I/Os have completed.
+   */
+  operations?: number;
+  /**
+   * For so much simulated time.
+   */
+  ns?: number;
+}
+/**
+ * A base spec, what is varied, how long each arm runs and with which seeds. With a `preset` the members beside it change it: `base` merges into the preset's, `vary` or `arms` stand in the place of both of the preset's, the others in the place of their own.
+ */
+export interface ExperimentInput {
+  name?: Name;
+  title?: Title;
+  /**
+   * An experiment that is kept ready; the catalog lists them.
+   */
+  preset?: string;
+  /**
+   * What all arms have in common. Its `seed` is the first of three when there are no `seeds`; `fromSnapshot` and `expiresAt` are of sessions alone.
+   */
+  base?: SessionInput;
+  /**
+   * Dotted path into the spec - `policy.invalidation.kind`, `machine.cpus`, `workloads.rx.frameBytes` - and the values it takes. Below `workloads`, `devices`, `domains` and `tenants` an element is named by its name or counted from 0. A value that is an object merges as in a spec, a list replaces.
+   */
+  vary?: {
+    [k: string]: unknown[];
+  };
+  /**
+   * Of `vary`: each value with each, or the first with the first, the second with the second, lists of one length.
+   */
+  combine?: 'product' | 'paired';
+  /**
+   * In the place of `vary`: each arm by itself, as dotted path and value.
+   */
+  arms?: {
+    label?: string;
+    set: {
+      [k: string]: unknown;
+    };
+  }[];
+  /**
+   * In the place of those of the base.
+   */
+  workloads?: WorkloadInput[];
+  /**
+   * How long each arm runs; 20,000 operations unless the preset says otherwise.
+   */
+  until?: RunLength;
+  /**
+   * How long each arm runs before that, unmeasured.
+   */
+  warmUp?: RunLength;
+  /**
+   * Each arm runs once with each.
+   */
+  seeds?: Seed[];
+  /**
+   * Whether an arm without protection (mode `passthrough`) runs beside the others, one for each combination of what is varied outside `policy` and `kernelCommandLine`.
+   */
+  control?: boolean;
+}
+export interface ExperimentArm {
+  id: string;
+  /**
+   * What sets it apart, in short.
+   */
+  label: string;
+  control: boolean;
+  /**
+   * Of the arm that it is compared with.
+   */
+  controlId: string | null;
+  /**
+   * Dotted path and value.
+   */
+  varied: {
+    [k: string]: unknown;
+  };
+  /**
+   * What `POST /v1/sessions` takes to have this arm alone; a seed of the experiment goes with it.
+   */
+  spec: {
+    [k: string]: unknown;
+  };
+  [k: string]: unknown;
+}
+/**
+ * What was asked for, without gaps. Sent again, it comes to the same.
+ */
+export interface ExperimentRequest {
+  preset?: string;
+  base: {
+    [k: string]: unknown;
+  };
+  vary: {
+    [k: string]: unknown[];
+  };
+  combine: 'product' | 'paired';
+  arms: {
+    [k: string]: unknown;
+  }[];
+  workloads?: {
+    [k: string]: unknown;
+  }[];
+  until: RunLength;
+  warmUp?: RunLength;
+  seeds: Seed[];
+  control: boolean;
+  [k: string]: unknown;
+}
+export interface Experiment {
+  id: Id;
+  name?: Name;
+  title?: Title;
+  owner?: string;
+  state: ExperimentState;
+  createdAt: string;
+  endedAt: string | null;
+  /**
+   * Of the core whose results these are.
+   */
+  coreVersion: string;
+  request: ExperimentRequest;
+  /**
+   * One for each arm and seed. `cached` had been computed before.
+   */
+  jobs: {
+    total: Count;
+    finished: Count;
+    failed: Count;
+    cached: Count;
+  };
+  /**
+   * Jobs that have ended, of all.
+   */
+  progress: number;
+  arms: ExperimentArm[];
+  [k: string]: unknown;
+}
+export interface ExperimentPage {
+  items: Experiment[];
+  nextCursor?: NextCursor;
+}
+export interface ExperimentArmResult {
+  id: string;
+  label: string;
+  control: boolean;
+  controlId: string | null;
+  varied: {
+    [k: string]: unknown;
+  };
+  /**
+   * Those that have a result.
+   */
+  seeds: Seed[];
+  throughputGbps?: Figure;
+  iops?: Figure;
+  operationsPerSecond?: Figure;
+  cyclesPerOperation: Figure;
+  cpuUtilisation: Figure;
+  exposure: {
+    pageSeconds: Figure;
+    longestWindowNs: Figure;
+    staleAccesses: Figure;
+    crossTenantAccesses: Figure;
+    [k: string]: unknown;
+  };
+  /**
+   * What `POST /v1/experiments` takes to have this arm alone.
+   */
+  rerun?: {
+    [k: string]: unknown;
+  };
+  [k: string]: unknown;
+}
+/**
+ * Of arm `a` against arm `b`.
+ */
+export interface ExperimentComparison {
+  a: string;
+  b: string;
+  /**
+   * Dotted path into an arm.
+   */
+  metric: string;
+  ratio: number | null;
+  low: number | null;
+  high: number | null;
+  verdict: 'higher' | 'lower' | 'no difference seen';
+  [k: string]: unknown;
+}
+export interface ExperimentResults {
+  experiment: Id;
+  state: ExperimentState;
+  /**
+   * Whether all jobs have a result.
+   */
+  complete: boolean;
+  arms: ExperimentArmResult[];
+  comparisons: ExperimentComparison[];
+  /**
+   * Ids of arms than which none is both faster and less exposed.
+   */
+  frontier: string[];
+  dominated: string[];
+  /**
+   * With `rows=true`: each job.
+   */
+  rows?: ExperimentRow[];
+  [k: string]: unknown;
+}
+export interface ExperimentRow {
+  arm: string;
+  seed: Seed;
+  /**
+   * Of all that the outcome depends on.
+   */
+  key: string;
+  state: ExperimentState;
+  outcome: {
+    [k: string]: unknown;
+  } | null;
+  [k: string]: unknown;
+}
 export interface Run {
   id: Id;
   state: RunState;
@@ -2135,6 +2377,10 @@ export interface AccessLimits {
   streams?: AccessLimit;
   runs?: AccessLimit;
   /**
+   * At a time, that have not ended. 0 is no limit.
+   */
+  experiments?: AccessLimit;
+  /**
    * On the server's disk, of all sessions owned. 0 is no limit.
    */
   storedBytes?: number;
@@ -2232,6 +2478,10 @@ export interface WhoAmI {
      * Started and not known to have ended.
      */
     runs: Count;
+    /**
+     * That have not ended.
+     */
+    experiments?: Count;
     storedBytes: Count;
   };
 }
@@ -2385,6 +2635,10 @@ export interface Catalog {
   workloads: CatalogEntry[];
   profiles: CatalogEntry[];
   presets: CatalogEntry[];
+  /**
+   * Requests of `POST /v1/experiments` that are kept ready.
+   */
+  experiments?: CatalogEntry[];
   /**
    * What of a kernel command line is understood, and what it asks for.
    */
