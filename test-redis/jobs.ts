@@ -23,7 +23,7 @@ export function keyed(changes: Plain, variant = 0): KeyedJob {
   const policy = { allocator: { kind: 'rbtree' }, invalidation: POLICIES[variant % POLICIES.length] };
   const workloads = [{ name: 'rx', kind: 'nic-rx', device: 'nic' }];
   const spec = { policy, devices: [{ name: 'nic', kind: 'nic' }], workloads, ...changes };
-  const job: Job = { kind: 'run', spec, before: [{ operations: 500 }], run: { operations: 3_000 } };
+  const job: Job = { kind: 'run', spec, before: [{ operations: 100 }], run: { operations: 1_000 } };
   return { key: createHash('sha256').update(JSON.stringify(job)).digest('hex'), job };
 }
 

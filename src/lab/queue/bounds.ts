@@ -63,7 +63,7 @@ export const BOUNDS = {
   /** Without one for so long, a worker is not counted. */
   workerMs: 10_000,
   /** A worker that does not renew its hold on a job for so long has lost it. */
-  lockMs: 6_000,
+  lockMs: 5_000,
   /** Between two searches for such jobs. Of the two that it takes the second finds the lock gone. */
   stalledMs: 2_000,
   /** As often a job may end the process that computes it. */

@@ -171,8 +171,7 @@ class QueuedWork {
     const checked = key === null || !isOrdinary(job) ? 'its form is not ours' : await checkedJob(job.data);
     if (key === null || typeof checked === 'string') {
       this.logger.warn({ job: String(job.id).slice(0, 100), reason: checked }, 'a job was thrown away: it is none');
-      await this.commands.discard(id);
-      return 'taken out';
+      return await this.refuse(id, key !== null && isOrdinary(job) ? String(checked) : null);
     }
     // Taken a second time by this worker, which had lost its hold on it: a long pause, or a Redis that forgot.
     await this.running.get(id)?.ended;
@@ -189,6 +188,22 @@ class QueuedWork {
     const ended = work();
     this.running.set(id, { stop, ended: ended.catch(() => {}) });
     return await ended;
+  }
+
+  /** Whoever waits for it is told, where it has the form of a job: it would be put in again. */
+  private async refuse(id: string, reason: string | null): Promise<'has an outcome' | 'taken out'> {
+    if (reason !== null && !(await this.commands.unwanted(id))) {
+      const detail = `A worker refused the job: ${reason}.`;
+      const told = await this.finish(
+        id,
+        { ok: false, code: 'invalid-job', detail },
+        BOUNDS.lostMs,
+        this.settings.signal,
+      );
+      if (told) return 'has an outcome';
+    }
+    await this.commands.discard(id);
+    return 'taken out';
   }
 
   private async compute(id: string, run: (signal: AbortSignal) => Promise<JobOutcome>, stop: AbortSignal) {
