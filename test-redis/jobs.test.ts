@@ -1,8 +1,9 @@
 /** Experiments' jobs through a real Redis: outcomes, workers and servers that are killed, and jobs that are withdrawn. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { Job } from '../src/lab/experiment.ts';
 import { jobIdOf, KEYS } from '../src/lab/queue/bounds.ts';
-import { jobsOf, type KeyedJob, keyed, outcomesOf } from './jobs.ts';
+import { jobsOf, type KeyedJob, outcomesOf } from './jobs.ts';
 import { serverProcess } from './processes.ts';
 import { keep, local, never, readyWorker, redis, server, times, until } from './stage.ts';
 
@@ -27,11 +28,20 @@ describe('jobs through a queue', { timeout: 120_000 }, () => {
 
   it('that cannot be computed have what is wrong with them as outcome', async () => {
     await readyWorker();
-    const jobs = [keyed({ machine: { cpus: 0.5 } }), keyed({ workloads: [{ kind: 'nic-rx', device: 'none' }] })];
-    const [unfit, unresolved] = await outcomesOf(await server(), jobs);
+    const [good] = jobsOf(1) as [KeyedJob];
+    const bad = { ...good, job: { ...good.job, spec: { machine: { cpus: 0.5 } } } as Job };
+    const other = { ...(jobsOf(1)[0] as KeyedJob), job: good.job };
+    const runner = await server();
+    const [unfit] = await outcomesOf(runner, [bad]);
     assert.ok(!unfit!.ok && unfit!.code === 'invalid-job');
     assert.match(unfit!.detail, /\/machine\/cpus/);
-    assert.deepEqual([unresolved], await local(jobs.slice(1)));
+    const [foreign] = await outcomesOf(runner, [other]);
+    assert.ok(!foreign!.ok);
+    assert.match(foreign!.detail, /its key is that of another job/);
+    const script = { kind: 'reproduction', reproduction: 'eiovar15', arm: 'no such' } as const;
+    const [none] = await outcomesOf(runner, [{ key: '7'.repeat(64), job: script }]);
+    assert.ok(!none!.ok);
+    assert.match(none!.detail, /no arm "no such"/);
   });
 
   it('go on when a worker is killed in the middle of one, which another begins again', async () => {

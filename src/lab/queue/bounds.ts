@@ -52,8 +52,8 @@ export const BOUNDS = {
   outcomeMs: 3_600_000,
   /** One that all have fetched that waited for it: for the server that asks a moment later. */
   fetchedMs: 60_000,
-  /** Of a job that was given up. */
-  lostMs: 30_000,
+  /** One that failed, or was given up: the next time it may go well. */
+  failedMs: 60_000,
   /** A server that has not been heard of for so long does not wait any more, and jobs that nobody waits for are not computed. */
   interestMs: 600_000,
   /** Between two looks of a server at what it waits for, for what an event did not tell: lost data, lost events. */

@@ -168,7 +168,7 @@ class QueuedWork {
   private async process(job: QueuedJob): Promise<'has an outcome' | 'given back' | 'taken out'> {
     const key = keyOfId(job.id);
     const id = job.id as string;
-    const checked = key === null || !isOrdinary(job) ? 'its form is not ours' : await checkedJob(job.data);
+    const checked = key === null || !isOrdinary(job) ? 'its form is not ours' : await checkedJob(job.data, key);
     if (key === null || typeof checked === 'string') {
       this.logger.warn({ job: String(job.id).slice(0, 100), reason: checked }, 'a job was thrown away: it is none');
       return await this.refuse(id, key !== null && isOrdinary(job) ? String(checked) : null);
@@ -197,7 +197,7 @@ class QueuedWork {
       const told = await this.finish(
         id,
         { ok: false, code: 'invalid-job', detail },
-        BOUNDS.lostMs,
+        BOUNDS.failedMs,
         this.settings.signal,
       );
       if (told) return 'has an outcome';
@@ -216,7 +216,7 @@ class QueuedWork {
     }
     if (begun > BOUNDS.tries) {
       this.logger.error({ job: id, tries: BOUNDS.tries }, 'a job was given up: no worker outlived it');
-      await this.finish(id, LOST, BOUNDS.lostMs, stop);
+      await this.finish(id, LOST, BOUNDS.failedMs, stop);
       return 'has an outcome';
     }
     let outcome: JobOutcome;
@@ -237,7 +237,8 @@ class QueuedWork {
       return 'taken out';
     }
     this.computed++;
-    return (await this.finish(id, outcome, BOUNDS.outcomeMs, stop)) ? 'has an outcome' : 'given back';
+    const stayMs = outcome.ok ? BOUNDS.outcomeMs : BOUNDS.failedMs;
+    return (await this.finish(id, outcome, stayMs, stop)) ? 'has an outcome' : 'given back';
   }
 
   /** Until Redis has it: a full one may have room again. */

@@ -3,13 +3,11 @@
 import { workloads } from '../../core/devices/index.ts';
 import { createSimulator, resolveSpec } from '../../core/index.ts';
 import { profiles, stepNames } from '../../core/meter/cost-profile.ts';
-import type { Operation, Outcome, RunRequest } from '../../core/operations.ts';
 import { policies } from '../../core/os/invalidation/index.ts';
 import { allocators } from '../../core/os/iova/index.ts';
 import { modes } from '../../core/os/mode/index.ts';
-import type { SimulatorApi } from '../../core/simulator-api.ts';
-import { LabelTable } from '../../host/labels.ts';
-import type { Arm, Measure, NumberRow, Reproduction, Row, RunArm, ScriptArm, ShapeRow, Spec } from './reproduction.ts';
+import type { Arm, Measure, NumberRow, Reproduction, Row, ShapeRow, Spec } from './reproduction.ts';
+import { type Pace, scriptSteps, trafficSteps } from './steps.ts';
 
 export type Status = 'appears' | 'does not appear' | 'reported' | 'not simulated';
 
@@ -26,7 +24,6 @@ export interface RowResult {
 }
 
 const EVENTS_PER_STEP = 100_000;
-const LABEL_BYTES = 64 * 1024 * 1024;
 
 type Plain = Record<string, unknown>;
 
@@ -60,89 +57,23 @@ export function missingKinds(spec: Spec): string[] {
   return missing;
 }
 
-function expectOk(outcome: Outcome): Plain {
-  if (outcome.status !== 'ok') throw new Error(`not carried out: ${JSON.stringify(outcome.problem)}`);
-  return outcome.result;
-}
+/** At one go, however long it takes. */
+const AT_ONE_GO: Pace = {
+  build: (spec) => createSimulator(resolveSpec(spec)),
+  run(simulator) {
+    while (!simulator.stepRun(EVENTS_PER_STEP));
+    return true;
+  },
+  worked: () => false,
+  leave: () => {},
+};
 
-/** A workload by its name beside those by number: `workloads.rx.iops`. */
-function withNames(result: Plain): Plain {
-  const named = result.workloads as (Plain & { name?: string; id: string })[];
-  return { ...result, workloads: Object.fromEntries(named.map((each) => [each.name ?? each.id, each])) };
-}
-
-/** Lookups and hits of each walk cache since the session began, by the level of the tables that it points to: 1 are leaf tables. */
-function walkCachesOf(simulator: SimulatorApi): Record<string, { lookups: number; hits: number }> {
-  const { walkCaches } = expectOk(simulator.read({ read: 'metrics' })) as {
-    walkCaches: { tableLevel: number; lookups: number; hits: number }[];
-  };
-  return Object.fromEntries(walkCaches.map(({ tableLevel, lookups, hits }) => [tableLevel, { lookups, hits }]));
-}
-
-function carryOut(simulator: SimulatorApi, request: RunRequest): void {
-  expectOk(simulator.startRun(request));
-  while (!simulator.stepRun(EVENTS_PER_STEP));
-}
-
-/** The result of the last run, with `walkCaches.<level>` of that run beside it. */
-function runTraffic({ spec, before = [], run }: RunArm): Plain {
-  const simulator = createSimulator(resolveSpec(spec));
-  for (const request of before) carryOut(simulator, request);
-  const start = walkCachesOf(simulator);
-  carryOut(simulator, run);
-  const walkCaches = Object.fromEntries(
-    Object.entries(walkCachesOf(simulator)).map(([level, now]) => {
-      const [lookups, hits] = [now.lookups - start[level]!.lookups, now.hits - start[level]!.hits];
-      return [level, { lookups, hits, misses: lookups - hits }];
-    }),
-  );
-  return { ...withNames(simulator.runResult()), walkCaches };
-}
-
-interface Phase {
-  maps: number;
-  iovaAlloc: { mean: number; longest: number; searches: number };
-}
-
-/** An allocation that looked at more than this many cycles' worth of nodes was a search. */
-const SEARCH_CYCLES = 1000;
-
-function apply(simulator: SimulatorApi, operation: Operation): Plain {
-  let outcome = simulator.apply(operation);
-  while (outcome === null) outcome = simulator.resume();
-  return expectOk(outcome);
-}
-
-function runScript({ spec, script }: ScriptArm): Plain {
-  const simulator = createSimulator(resolveSpec(spec));
-  const labels = new LabelTable(LABEL_BYTES);
-  const results: Plain = {};
-  let phase: Phase | null = null;
-  for (const step of script()) {
-    if ('phase' in step) {
-      phase = { maps: 0, iovaAlloc: { mean: 0, longest: 0, searches: 0 } };
-      results[step.phase] = phase;
-      continue;
-    }
-    if ('read' in step) {
-      results[step.as] = expectOk(simulator.read(step.read));
-      continue;
-    }
-    const operation = { ...step.do };
-    labels.resolve(operation);
-    const result = apply(simulator, operation as Operation);
-    if (step.as !== undefined) {
-      labels.define(step.as, result, JSON.stringify(result));
-      results[step.as] = result;
-    }
-    if (phase === null || operation.op !== 'map') continue;
-    const { iovaAlloc } = result.breakdown as Record<string, number>;
-    phase.iovaAlloc.mean = (phase.iovaAlloc.mean * phase.maps + iovaAlloc!) / (phase.maps + 1);
-    phase.iovaAlloc.longest = Math.max(phase.iovaAlloc.longest, iovaAlloc!);
-    if (iovaAlloc! > SEARCH_CYCLES) phase.iovaAlloc.searches++;
-    phase.maps++;
+function runArm(arm: Arm): Plain {
+  const steps = 'script' in arm ? scriptSteps(arm, AT_ONE_GO) : trafficSteps(arm, AT_ONE_GO);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value.result;
   }
-  return results;
 }
 
 /** The arms of one reproduction, each run once, when a row first asks for it. */
@@ -188,7 +119,7 @@ class Arms {
     const costs = (arm.spec.costs ?? {}) as { overrides?: Record<string, number> };
     // What an arm states itself is a component of the publication, and not what is varied.
     const spec = { ...arm.spec, costs: { ...costs, overrides: { ...this.overrides, ...costs.overrides } } };
-    const result = 'script' in arm ? runScript({ ...arm, spec }) : runTraffic({ ...arm, spec });
+    const result = runArm({ ...arm, spec });
     this.done.set(name, result);
     return result;
   }
