@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createQueueRunner } from '../src/lab/queue/queue-runner.ts';
+import { runWorker } from '../src/lab/queue/worker.ts';
 import { jobsOf, type KeyedJob, outcomesOf } from './jobs.ts';
+import { SlowRunner } from './slow-runner.ts';
 import { local, never, readyWorker, redis, runners, server, until } from './stage.ts';
 
 describe('a Redis that goes away', { timeout: 120_000 }, () => {
@@ -39,6 +41,12 @@ describe('a Redis that goes away', { timeout: 120_000 }, () => {
     const closed = assert.rejects(waiting, /closed/);
     await runner.close();
     await closed;
+  });
+
+  it('and was never there: a worker waits, and ends when it is to', async () => {
+    const end = AbortSignal.timeout(500);
+    await runWorker({ redis: 'redis://127.0.0.1:1', signal: end, runner: new SlowRunner(1) });
+    assert.ok(end.aborted);
   });
 
   it('and wants another password is told of without it, and waited for', async () => {

@@ -73,16 +73,20 @@ export async function connect({ options }: RedisAddress, name: string): Promise<
  * @returns false when `signal` came before
  */
 export async function answers(client: Redis, troubles: Troubles, signal: AbortSignal): Promise<boolean> {
+  // Ends a command that waits for a connection.
+  const cut = () => client.disconnect();
+  signal.addEventListener('abort', cut, { once: true });
   while (!signal.aborted) {
     try {
-      await Promise.race([client.info('server'), aborted(signal)]);
-      if (!signal.aborted) return true;
+      await client.info('server');
+      break;
     } catch (error) {
-      troubles.tell(error);
+      if (!signal.aborted) troubles.tell(error);
       await pause(1_000, signal);
     }
   }
-  return false;
+  signal.removeEventListener('abort', cut);
+  return !signal.aborted;
 }
 
 export function aborted(signal: AbortSignal): Promise<void> {
