@@ -73,20 +73,18 @@ export async function connect({ options }: RedisAddress, name: string): Promise<
  * @returns false when `signal` came before
  */
 export async function answers(client: Redis, troubles: Troubles, signal: AbortSignal): Promise<boolean> {
-  // Ends a command that waits for a connection.
-  const cut = () => client.disconnect();
-  signal.addEventListener('abort', cut, { once: true });
+  const gone = aborted(signal);
   while (!signal.aborted) {
     try {
-      await client.info('server');
-      break;
+      // A command that waits for a connection waits for good when there is to be none.
+      await Promise.race([client.info('server'), gone]);
+      return !signal.aborted;
     } catch (error) {
-      if (!signal.aborted) troubles.tell(error);
-      await pause(1_000, signal);
+      troubles.tell(error);
+      await pause(2_000, signal);
     }
   }
-  signal.removeEventListener('abort', cut);
-  return !signal.aborted;
+  return false;
 }
 
 export function aborted(signal: AbortSignal): Promise<void> {
