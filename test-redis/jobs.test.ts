@@ -11,7 +11,7 @@ function keysOf(jobs: KeyedJob[]): string[] {
   return jobs.map(({ key }) => key).sort();
 }
 
-describe('jobs through a queue', { timeout: 120_000 }, () => {
+describe('jobs through a queue', { timeout: 300_000 }, () => {
   it('have the outcomes of a local run, to the last digit, from however many workers', async () => {
     const workers = await Promise.all([readyWorker(2), readyWorker(2)]);
     const jobs = jobsOf(12);
@@ -24,6 +24,12 @@ describe('jobs through a queue', { timeout: 120_000 }, () => {
       JSON.stringify(shares),
     );
     assert.deepEqual(shares.flat().sort(), keysOf(jobs));
+  });
+
+  it('have them from threads too', async () => {
+    await readyWorker(0);
+    const jobs = jobsOf(4);
+    assert.deepEqual(await outcomesOf(await server(), jobs), await local(jobs));
   });
 
   it('that cannot be computed have what is wrong with them as outcome', async () => {
@@ -104,7 +110,7 @@ describe('jobs through a queue', { timeout: 120_000 }, () => {
     stop.abort();
     assert.deepEqual(await withdrawn, {
       ok: false,
-      code: 'cancelled',
+      code: 'job-cancelled',
       detail: ((await withdrawn) as { detail: string }).detail,
     });
     assert.equal((await wanted).ok, true);
@@ -112,7 +118,7 @@ describe('jobs through a queue', { timeout: 120_000 }, () => {
   });
 });
 
-describe('a job that is withdrawn', { timeout: 120_000 }, () => {
+describe('a job that is withdrawn', { timeout: 300_000 }, () => {
   it('is taken out of the queue when no worker has it yet', async () => {
     const runner = await server();
     const stop = new AbortController();
@@ -120,7 +126,7 @@ describe('a job that is withdrawn', { timeout: 120_000 }, () => {
     const client = redis.client();
     await until(async () => (await client.llen(KEYS.job('wait'))) === 3);
     stop.abort();
-    assert.ok((await outcomes).every((outcome) => !outcome.ok && outcome.code === 'cancelled'));
+    assert.ok((await outcomes).every((outcome) => !outcome.ok && outcome.code === 'job-cancelled'));
     await until(async () => (await client.llen(KEYS.job('wait'))) === 0);
     await until(async () => (await client.keys(`${KEYS.job('')}*-*`)).length === 0);
     client.disconnect();

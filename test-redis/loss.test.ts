@@ -7,7 +7,7 @@ import { jobsOf, type KeyedJob, outcomesOf } from './jobs.ts';
 import { SlowRunner } from './slow-runner.ts';
 import { local, never, readyWorker, redis, runners, server, until } from './stage.ts';
 
-describe('a Redis that goes away', { timeout: 120_000 }, () => {
+describe('a Redis that goes away', { timeout: 300_000 }, () => {
   for (const [what, loses] of [
     ['and comes back as it was', false],
     ['and comes back with nothing', true],

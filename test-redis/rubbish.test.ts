@@ -6,7 +6,7 @@ import { jobIdOf, KEYS } from '../src/lab/queue/bounds.ts';
 import { jobsOf, outcomesOf } from './jobs.ts';
 import { local, readyWorker, redis, server, until } from './stage.ts';
 
-describe('what is no job of ours', { timeout: 120_000 }, () => {
+describe('what is no job of ours', { timeout: 300_000 }, () => {
   it('is thrown away by a worker, which goes on', async () => {
     const client = redis.client();
     const id = (n: number) => jobIdOf(String(n).repeat(64));

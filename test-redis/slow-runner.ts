@@ -7,7 +7,7 @@ import type { Job, JobOutcome } from '../src/lab/experiment.ts';
 import { runJobInTurns } from '../src/lab/job.ts';
 import type { JobRunner } from '../src/lab/laboratory.ts';
 
-const CANCELLED = { code: 'cancelled', detail: 'It was withdrawn.' };
+const CANCELLED = { code: 'job-cancelled', detail: 'It was withdrawn.' };
 
 export class SlowRunner implements JobRunner {
   readonly width: number;

@@ -67,7 +67,7 @@ export const BOUNDS = {
   /** Between two searches for such jobs. Of the two that it takes the second finds the lock gone. */
   stalledMs: 2_000,
   /** As often a job may end the process that computes it. */
-  tries: 4,
+  tries: 3,
   triesMs: 86_400_000,
   /** Until a command that is not answered ends its connection, for another to be opened. */
   silenceMs: 30_000,

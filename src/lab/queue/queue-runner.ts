@@ -12,6 +12,7 @@ import type { Redis } from 'ioredis';
 import { type HostLogger, SILENT } from '../../host/logger.ts';
 import type { Job, JobOutcome } from '../experiment.ts';
 import type { JobRunner } from '../laboratory.ts';
+import { CANCELLED as CANCELLED_CODE } from '../pool.ts';
 import { BOUNDS, jobIdOf, PREFIX, QUEUE } from './bounds.ts';
 import { Commands, slotsOf } from './commands.ts';
 import { outcomeOf, packed } from './packing.ts';
@@ -63,7 +64,7 @@ export function clientName(dataFolder: string): string {
   return createHash('sha256').update(`${hostname()}\0${dataFolder}`).digest('hex').slice(0, 32);
 }
 
-const CANCELLED: JobOutcome = { ok: false, code: 'cancelled', detail: 'It was withdrawn before it had an outcome.' };
+const CANCELLED: JobOutcome = { ok: false, code: CANCELLED_CODE, detail: 'It was withdrawn before it had an outcome.' };
 const MOST_UNREADABLE = 3;
 const LOOKS_UNTIL_SURE = 10;
 /** States from which a worker gets to a job, as BullMQ calls them. */

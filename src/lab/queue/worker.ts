@@ -16,6 +16,7 @@ import type { Redis } from 'ioredis';
 import { type HostLogger, SILENT } from '../../host/logger.ts';
 import type { JobOutcome } from '../experiment.ts';
 import type { JobRunner } from '../laboratory.ts';
+import { ThreadPool } from '../pool.ts';
 import { BOUNDS, keyOfId, PREFIX, QUEUE } from './bounds.ts';
 import { checkedJob, prepareCheck } from './checked-job.ts';
 import { Commands, signOf } from './commands.ts';
@@ -34,7 +35,8 @@ export interface WorkerSettings {
   graceMs?: number;
   /** Written at each sign of life, for whoever watches from outside. */
   aliveFile?: string;
-  runner: JobRunner;
+  /** Threads, one for each core, when absent. Is closed at the end. */
+  runner?: JobRunner;
 }
 
 const GRACE_MS = 10_000;
@@ -45,12 +47,14 @@ const FAREWELL_MS = 3_000;
 export async function runWorker(settings: WorkerSettings): Promise<void> {
   const address = redisAddress(settings.redis);
   if (address === null) throw new Error('The address of Redis cannot be read.');
+  const { concurrency } = settings;
+  const runner = settings.runner ?? new ThreadPool(concurrency === undefined ? {} : { width: concurrency });
   const client = await connect(address, `${PREFIX}-worker`);
   try {
-    await new QueuedWork(client, address.shown, settings).untilTheEnd();
+    await new QueuedWork(client, address.shown, { ...settings, runner }).untilTheEnd();
   } finally {
     client.disconnect();
-    await settings.runner.close();
+    await runner.close();
   }
 }
 
@@ -67,7 +71,7 @@ class QueuedWork {
   private readonly commands: Commands;
   private readonly troubles: Troubles;
   private readonly shown: string;
-  private readonly settings: WorkerSettings;
+  private readonly settings: WorkerSettings & { runner: JobRunner };
   private readonly logger: HostLogger;
   private readonly concurrency: number;
   private readonly sign: string;
@@ -79,7 +83,7 @@ class QueuedWork {
   private sweeping = false;
   private computed = 0;
 
-  constructor(client: Redis, shown: string, settings: WorkerSettings) {
+  constructor(client: Redis, shown: string, settings: WorkerSettings & { runner: JobRunner }) {
     this.client = client;
     this.commands = new Commands(client);
     this.shown = shown;
