@@ -144,6 +144,11 @@ export const ERRORS: Readonly<Record<string, CatalogueEntry>> = {
   'too-many-runs': passing(429, 'There are as many runs as there may be'),
   'too-many-experiments': passing(429, 'There are as many experiments as there may be'),
   'too-many-requests': passing(429, 'Too many requests'),
+  // Of a job that went through the queue.
+  'job-lost': passing(500, 'Every worker that computed the job ended before it did'),
+  'job-too-large': refusal(507, 'The job is too large for the queue'),
+  'result-too-large': refusal(507, 'The result is too large for the queue'),
+  'invalid-job': refusal(500, 'A worker refused the job'),
   'shutting-down': passing(503, 'The server is shutting down'),
   overloaded: passing(503, 'The server is overloaded'),
   timeout: passing(504, 'The session did not answer in time'),
