@@ -1,5 +1,4 @@
 /** What a guest keeps mapped: all its memory, in whatever pages, or what its rings and queues hold at the time. */
-import { GBPS } from './columns.ts';
 import { cpusTo } from './machines.ts';
 import type { Column, Question } from './question.ts';
 
