@@ -92,9 +92,10 @@ describe('what the answers say', () => {
   test('one flush queue is slower on many CPUs and holds more pages', () => {
     const of = figures('one-flush-queue');
     const rate: Metric = { ratio: ['operations', 'simulatedSeconds'] };
-    for (const cpus of [1, 4, 16, 32]) {
+    for (const cpus of [1, 8, 32]) {
       const [each, one] = [`${cpus} CPUs, a queue a CPU`, `${cpus} CPUs, one queue`] as const;
       assert.ok(of.of(one, rate) < of.of(each, rate), one);
+      assert.equal(of.of(one, 'exposure.potential.peakPages'), 32_767);
       assert.ok(of.of(one, 'exposure.potential.peakPages') > of.of(each, 'exposure.potential.peakPages'), one);
     }
   });
