@@ -63,6 +63,7 @@ export interface Config {
   maxSessions: number | null;
   maxStreams: number | null;
   maxRuns: number | null;
+  maxExperiments: number | null;
   /** Requests of one address that failed to say who asks; 0: no limit. */
   failedAuthPerMinute: number;
   /** Connections at a time, streams included. */
@@ -74,6 +75,10 @@ export interface Config {
   maxMappings: number | null;
   /** Not null: a session that grows without end takes its worker along, whoever asks. */
   maxSessionMemoryMib: number;
+  /** Threads that compute jobs of experiments; null: as many as there are cores. */
+  labWorkers: number | null;
+  /** Of results of jobs, together, packed. */
+  labResultsMib: number;
   logLevel: LogLevel;
 }
 
@@ -233,6 +238,7 @@ const SETTINGS = {
   maxSessions: quota('max-sessions', 'sessions', '100'),
   maxStreams: quota('max-streams', 'open streams', '100'),
   maxRuns: quota('max-runs', 'unfinished runs', '16'),
+  maxExperiments: quota('max-experiments', 'experiments that have not ended', '4'),
   failedAuthPerMinute: {
     flag: 'failed-auth-per-minute',
     argument: '<number>',
@@ -257,6 +263,20 @@ const SETTINGS = {
     argument: '<number>',
     help: 'memory that what one session simulates may take, 0 for no limit; tokens may have their own (default: 1024)',
     check: wholeNumber(0, LARGEST_QUOTA),
+    fallback: () => 1024,
+  } satisfies Setting<number>,
+  labWorkers: {
+    flag: 'lab-workers',
+    argument: '<number>',
+    help: 'threads that compute experiments, behind all else that the server does; 0: none are computed here (default: the number of cores)',
+    check: wholeNumber(0, 64),
+    fallback: () => null,
+  } satisfies Setting<number | null>,
+  labResultsMib: {
+    flag: 'lab-results-mib',
+    argument: '<number>',
+    help: 'MiB on the disk for results of experiments, of all principals together; those of no experiment on record go first (default: 1024)',
+    check: wholeNumber(1, 1_048_576),
     fallback: () => 1024,
   } satisfies Setting<number>,
   logLevel: {

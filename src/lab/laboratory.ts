@@ -8,6 +8,7 @@ import type {
   Job,
   JobOutcome,
 } from './experiment.ts';
+import type { Planned } from './plan.ts';
 
 export interface Laboratory {
   /** The request without gaps and all arms with their specs, or all that is wrong with it; runs nothing. */
@@ -19,16 +20,55 @@ export interface Laboratory {
     page: { limit: number; cursor?: string; state?: ExperimentState },
     sees?: (owner: string) => boolean,
   ): Promise<Reply<{ items: ExperimentDocument[]; nextCursor?: string }>>;
-  /** @param experiment id or name */
+  /** @param experiment id, or a name of the owner `local` */
   get(experiment: string): Promise<Reply<ExperimentDocument>>;
   /** Also while it runs: what is there so far. */
   data(experiment: string): Promise<Reply<ExperimentData>>;
+  /** What has come of it so far, in a form to be sent. */
+  render(experiment: string, form: RenderForm, options?: RenderOptions): Promise<Reply<string | Uint8Array>>;
   /** Cancels one that is active; removes the record of one that is not. What it was as document. */
   delete(experiment: string): Promise<Reply<ExperimentDocument>>;
   /** Resolves at each change of its document, until it has ended. */
   changes(experiment: string, signal?: AbortSignal): AsyncIterable<ExperimentDocument>;
   /** Those that are active go on at the next start. */
   close(): Promise<void>;
+
+  /** The id of one, by id or by a name of that owner's; null when there is none. */
+  resolve(experiment: string, owner?: string): string | null;
+  /** Of an id; null when there is none. */
+  ownerOf(id: string): string | null;
+  /** How many of an owner's have not ended. */
+  activeOf(owner: string): number;
+  status(): LaboratoryStatus;
+}
+
+/** `json`: the contract's `ExperimentResults`. */
+export type RenderForm = 'json' | 'csv' | 'parquet' | 'html' | 'markdown';
+
+export interface RenderOptions {
+  /** Whether the JSON has all rows, too. */
+  rows?: boolean;
+}
+
+export interface LaboratoryStatus {
+  /** On record, and those of them that have not ended. */
+  experiments: number;
+  active: number;
+  /** Jobs that wait, and that are computed now. */
+  queued: number;
+  running: number;
+  /** Jobs since the start. `cached`: had been computed before. */
+  finished: number;
+  failed: number;
+  cached: number;
+  /** Of results. */
+  storedBytes: number;
+}
+
+/** What plans and reports, away from whoever serves requests: a thread (`pool.ts`). */
+export interface Desk {
+  plan(input: ExperimentInput): Promise<Planned>;
+  render(data: ExperimentData, form: RenderForm, options: RenderOptions): Promise<string | Uint8Array>;
 }
 
 /** What computes jobs: threads here (`pool.ts`), or processes elsewhere (`queue/`). */
