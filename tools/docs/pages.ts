@@ -11,6 +11,7 @@ import { workloadParts } from '../workloads/parts.ts';
 import { boundTable } from './bounds.ts';
 import { fidelityParts } from './fidelity.ts';
 import { hazardParts } from './hazards.ts';
+import { questionParts } from './questions.ts';
 import * as reference from './reference.ts';
 
 export const PARTS: Record<string, Part> = {
@@ -35,6 +36,7 @@ export const PARTS: Record<string, Part> = {
   ...workloadParts,
   ...modeParts,
   ...hazardParts,
+  ...questionParts,
 };
 
 const MARKED = /(<!-- generated: (.+?) -->\n)([\s\S]*?)(<!-- end -->)/g;
