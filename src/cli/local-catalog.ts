@@ -1,0 +1,7 @@
+/** The catalog of this version, as a server of it has it. */
+import { catalog } from '../core/catalog.ts';
+import type { Catalog } from './place.ts';
+
+export async function localCatalog(): Promise<Catalog> {
+  return { ...catalog() } as Catalog;
+}
