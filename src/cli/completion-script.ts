@@ -37,8 +37,8 @@ _iommu_lab() {
         case "$value" in "$current"*) COMPREPLY+=("\${value#"$kept"}") ;; esac ;;
     esac
   done < <("\${words[0]}" complete -- "\${words[@]:1}" 2>/dev/null)
-  if [ \$((directive & 2)) -ne 0 ]; then compopt -o nospace 2>/dev/null; fi
-  if [ \$((directive & 4)) -eq 0 ] && [ \${#COMPREPLY[@]} -eq 0 ]; then compopt -o default 2>/dev/null; fi
+  if [ $((directive & 2)) -ne 0 ]; then compopt -o nospace 2>/dev/null; fi
+  if [ $((directive & 4)) -eq 0 ] && [ \${#COMPREPLY[@]} -eq 0 ]; then compopt -o default 2>/dev/null; fi
 }
 complete -F _iommu_lab iommu-lab iommu-lab.mjs
 `;

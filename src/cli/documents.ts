@@ -35,7 +35,10 @@ export async function readDocument(path: string): Promise<Plain> {
     if (/\.ya?ml$/i.test(path)) value = (await import('yaml')).parse(text);
     else value = JSON.parse(text);
   } catch (error) {
-    throw new Failure(EXIT.usage, `${name} is not ${/\.ya?ml$/i.test(path) ? 'YAML' : 'JSON'}: ${(error as Error).message.split('\n')[0]}`);
+    throw new Failure(
+      EXIT.usage,
+      `${name} is not ${/\.ya?ml$/i.test(path) ? 'YAML' : 'JSON'}: ${(error as Error).message.split('\n')[0]}`,
+    );
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new Failure(EXIT.usage, `${name} must hold one object: an experiment or a session spec`);

@@ -1,5 +1,15 @@
 /** The commands, for whoever has to tell them from flags before anything is loaded (`main.ts` at the root, completion). */
-export const COMMANDS = ['serve', 'worker', 'run', 'compare', 'repro', 'replay', 'catalog', 'token', 'completion'] as const;
+export const COMMANDS = [
+  'serve',
+  'worker',
+  'run',
+  'compare',
+  'repro',
+  'replay',
+  'catalog',
+  'token',
+  'completion',
+] as const;
 
 export type CommandName = (typeof COMMANDS)[number];
 

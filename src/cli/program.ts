@@ -5,8 +5,8 @@
 import { Argument, Command, Option } from 'commander';
 import { EXIT } from './failure.ts';
 import { SECTIONS, SHELLS, SUGGEST } from './names.ts';
-import type { Terminal } from './terminal.ts';
 import { seedsOf, untilOf } from './settings.ts';
+import type { Terminal } from './terminal.ts';
 
 /** Where a command is done: on a server, or here. */
 export interface WhereOptions {
@@ -141,7 +141,7 @@ export function program(terminal: Terminal, done: (exitCode: number) => void): C
   });
 
   where(
-    command('replay', "Do again what was done in a session, from its export, under its own policy or others")
+    command('replay', 'Do again what was done in a session, from its export, under its own policy or others')
       .argument('<export>', 'the document of GET .../snapshots/{id}?state=false, or - for what is piped in')
       .option('--vary <path=values>', 'do it under each of these instead; repeat', more)
       .addOption(
@@ -174,7 +174,10 @@ export function program(terminal: Terminal, done: (exitCode: number) => void): C
 
   command('completion', 'Print a script that completes this command line in a shell')
     .addArgument(new Argument('<shell>', 'which').choices(SHELLS))
-    .addHelpText('after', '\nbash: source <(iommu-lab completion bash), in ~/.bashrc to keep it. docs/command-line.md has the others.')
+    .addHelpText(
+      'after',
+      '\nbash: source <(iommu-lab completion bash), in ~/.bashrc to keep it. docs/command-line.md has the others.',
+    )
     .action(async (shell: (typeof SHELLS)[number]) => {
       const { completionScript } = await import('./commands/completion.ts');
       done(await completionScript(terminal, shell));
@@ -205,7 +208,11 @@ function where(command: Command, { progress = true } = {}): Command {
 
 function experiment(command: Command): Command {
   return command
-    .option('--set <path=value>', 'change a member of the spec, as in machine.cpus=8 or workloads.rx.gbps=25; repeat', more)
+    .option(
+      '--set <path=value>',
+      'change a member of the spec, as in machine.cpus=8 or workloads.rx.gbps=25; repeat',
+      more,
+    )
     .option('--seeds <list>', 'run with each of these, as in 1,2,5-8', seedsOf)
     .option('--until <rule>', 'how long: operations=<number> or ns=<number> of simulated time', (text: string) =>
       untilOf('--until', text),

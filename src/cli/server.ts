@@ -79,7 +79,10 @@ export class Server {
     const isProblem = response.headers.get('content-type')?.includes('json') ?? false;
     const problem: ProblemLike = isProblem ? ((await response.json().catch(() => ({}))) as ProblemLike) : {};
     if (problem.code === undefined)
-      return new Failure(EXIT.server, `${this.address} answers ${status} and not as iommu-lab does: is it one, and this its address?`);
+      return new Failure(
+        EXIT.server,
+        `${this.address} answers ${status} and not as iommu-lab does: is it one, and this its address?`,
+      );
     const lines = linesOf(problem, what);
     if (status === 401)
       lines.push('  Give a token with --token-file <file>, or in IOMMU_LAB_TOKEN; `iommu-lab token create` makes one.');

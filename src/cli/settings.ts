@@ -38,7 +38,10 @@ function parts(text: string): string[] {
 function halves(flag: string, text: string): [string, string] {
   const at = text.indexOf('=');
   if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
-  throw new Failure(EXIT.usage, `${flag} ${text} is not understood: it is written path=value, as in ${flag} machine.cpus=4`);
+  throw new Failure(
+    EXIT.usage,
+    `${flag} ${text} is not understood: it is written path=value, as in ${flag} machine.cpus=4`,
+  );
 }
 
 /** Of `--set`, the later over the earlier. */
@@ -73,7 +76,10 @@ export function seedsOf(text: string): number[] {
     const range = /^(\d+)(?:-(\d+))?$/.exec(part.trim());
     const [first, last] = [Number(range?.[1]), Number(range?.[2] ?? range?.[1])];
     if (range === null || last < first || last - first >= LARGEST_RANGE)
-      throw new Failure(EXIT.usage, `--seeds ${text} is not understood: whole numbers and ranges of them, as in 1,2,5-8`);
+      throw new Failure(
+        EXIT.usage,
+        `--seeds ${text} is not understood: whole numbers and ranges of them, as in 1,2,5-8`,
+      );
     return Array.from({ length: last - first + 1 }, (_, i) => first + i);
   });
 }

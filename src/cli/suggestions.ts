@@ -23,7 +23,8 @@ export function near(word: string, known: readonly string[]): string[] {
   return known
     .map((name) => {
       const lower = name.toLowerCase();
-      const within = wanted.length >= 3 && (lower.startsWith(wanted) || lower.split('/').some((part) => part.startsWith(wanted)));
+      const within =
+        wanted.length >= 3 && (lower.startsWith(wanted) || lower.split('/').some((part) => part.startsWith(wanted)));
       return { name, far: within ? 1 : distance(wanted, lower) };
     })
     .filter(({ name, far }) => far <= Math.max(2, Math.floor(name.length / 3)))

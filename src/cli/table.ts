@@ -111,10 +111,21 @@ function drawn(columns: Column[], widths: number[], head: (text: string) => stri
   const heads = [fit(columns.map(({ title }) => title))];
   if (columns.some(({ unit }) => unit !== undefined)) heads.push(fit(columns.map(({ unit = '' }) => unit)));
   const cell = ({ cells, wraps }: Column, row: number, i: number): string =>
-    wraps ? wrapped(cells[row]!, widths[i]!).map((line) => shortened(line, widths[i]!)).join('\n') : shortened(cells[row]!, widths[i]!);
+    wraps
+      ? wrapped(cells[row]!, widths[i]!)
+          .map((line) => shortened(line, widths[i]!))
+          .join('\n')
+      : shortened(cells[row]!, widths[i]!);
   const rows = columns[0]?.cells.map((_, row) => columns.map((column, i) => cell(column, row, i))) ?? [];
-  drawing.push(...heads, widths.map((each) => '-'.repeat(each)), ...rows);
-  const lines = drawing.toString().split('\n').map((line) => line.trimEnd());
+  drawing.push(
+    ...heads,
+    widths.map((each) => '-'.repeat(each)),
+    ...rows,
+  );
+  const lines = drawing
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd());
   return lines.map((line, i) => (i < heads.length ? head(line) : line));
 }
 

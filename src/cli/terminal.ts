@@ -41,7 +41,8 @@ export class Terminal {
 
   /** A heading, or a remark, in the lines of the terminal. */
   prose(text: string, style?: Style): void {
-    for (const line of wrapped(text, Math.min(this.width, 100))) this.out(style === undefined ? line : this.style(style, line));
+    for (const line of wrapped(text, Math.min(this.width, 100)))
+      this.out(style === undefined ? line : this.style(style, line));
   }
 
   style(style: Style, text: string): string {

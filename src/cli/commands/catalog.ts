@@ -58,7 +58,10 @@ function entryOf(entries: CatalogEntry[], kind: string, section: string): Catalo
   const found = entries.find((entry) => entry.kind === kind);
   if (found !== undefined) return found;
   const kinds = entries.map((entry) => entry.kind);
-  throw new Failure(EXIT.usage, `The catalog's ${section} have no "${kind}".${didYouMean(kind, kinds)} There are ${kinds.join(', ')}.`);
+  throw new Failure(
+    EXIT.usage,
+    `The catalog's ${section} have no "${kind}".${didYouMean(kind, kinds)} There are ${kinds.join(', ')}.`,
+  );
 }
 
 function showAll(terminal: Terminal, all: Catalog, sections: readonly Section[]): void {
@@ -67,7 +70,9 @@ function showAll(terminal: Terminal, all: Catalog, sections: readonly Section[])
     const kinds = all[section]!.map(({ kind }) => kind).join(', ');
     for (const line of wrapped(kinds, Math.min(terminal.width, 100) - 2)) terminal.out(`  ${line}`);
   }
-  terminal.prose('\n`iommu-lab catalog <section>` says what each is, `iommu-lab catalog <kind>` which parameters it has.');
+  terminal.prose(
+    '\n`iommu-lab catalog <section>` says what each is, `iommu-lab catalog <kind>` which parameters it has.',
+  );
 }
 
 function showSection(terminal: Terminal, entries: CatalogEntry[]): void {
@@ -105,9 +110,21 @@ function show(terminal: Terminal, section: Section, entry: CatalogEntry, options
     const { lines } = table(
       [
         { title: 'parameter', cells: members.map(([name]) => name) },
-        { title: 'allowed', cells: members.map(([, member]) => allowed(member as Member)), shortest: 16, rank: 2, wraps: true },
+        {
+          title: 'allowed',
+          cells: members.map(([, member]) => allowed(member as Member)),
+          shortest: 16,
+          rank: 2,
+          wraps: true,
+        },
         { title: 'default', cells: members.map(([name]) => short(values[name])), shortest: 8 },
-        { title: '', cells: members.map(([, member]) => (member as Member).description ?? ''), shortest: 16, rank: 1, wraps: true },
+        {
+          title: '',
+          cells: members.map(([, member]) => (member as Member).description ?? ''),
+          shortest: 16,
+          rank: 1,
+          wraps: true,
+        },
       ],
       terminal.width,
       (line) => terminal.style('bold', line),

@@ -97,7 +97,10 @@ async function flagValues(flag: string, choices: readonly string[] | undefined, 
     const section = at === -1 ? undefined : PATHS[current.slice(0, at)];
     if (section) return kindsAfter(current.slice(0, at + 1), section, current);
     if (at !== -1) return NOTHING;
-    return { values: Object.keys(PATHS).map((path) => ({ value: `${path}=` })), directive: DIRECTIVE.noFiles | DIRECTIVE.noSpace };
+    return {
+      values: Object.keys(PATHS).map((path) => ({ value: `${path}=` })),
+      directive: DIRECTIVE.noFiles | DIRECTIVE.noSpace,
+    };
   }
   if (flag === '--until' || flag === '--warm-up')
     return { values: [{ value: 'operations=' }, { value: 'ns=' }], directive: DIRECTIVE.noFiles | DIRECTIVE.noSpace };
@@ -117,7 +120,10 @@ async function kindsAfter(path: string, section: keyof Catalog, current: string)
 async function argumentValues(command: Command, given: string[]): Promise<Suggestions> {
   const known = async () => (await import('../local-catalog.ts')).localCatalog();
   const kinds = (entries: Catalog[string] = []): Suggestion[] =>
-    entries.map(({ kind, title, source }) => ({ value: kind, ...((title ?? source) ? { says: String(title ?? source) } : {}) }));
+    entries.map(({ kind, title, source }) => ({
+      value: kind,
+      ...((title ?? source) ? { says: String(title ?? source) } : {}),
+    }));
   switch (command.name()) {
     case 'run':
     case 'compare': {
@@ -139,7 +145,10 @@ async function argumentValues(command: Command, given: string[]): Promise<Sugges
       const [section] = given;
       if (given.length > 1) return NOTHING;
       if (section !== undefined) return { values: kinds(all[section]), directive: DIRECTIVE.noFiles };
-      return { values: SECTIONS.filter((name) => name in all).map((value) => ({ value })), directive: DIRECTIVE.noFiles };
+      return {
+        values: SECTIONS.filter((name) => name in all).map((value) => ({ value })),
+        directive: DIRECTIVE.noFiles,
+      };
     }
     case 'token':
       return given.length > 0
@@ -147,7 +156,9 @@ async function argumentValues(command: Command, given: string[]): Promise<Sugges
         : { values: ['create', 'list', 'revoke', 'rotate'].map((value) => ({ value })), directive: DIRECTIVE.noFiles };
     default: {
       const choices = command.registeredArguments[given.length]?.argChoices;
-      return choices === undefined ? NOTHING : { values: choices.map((value) => ({ value })), directive: DIRECTIVE.noFiles };
+      return choices === undefined
+        ? NOTHING
+        : { values: choices.map((value) => ({ value })), directive: DIRECTIVE.noFiles };
     }
   }
 }
