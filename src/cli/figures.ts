@@ -23,6 +23,11 @@ export function count(value: number | null | undefined): string {
   return Number.isInteger(value) ? GROUPED.format(value) : figure(value);
 }
 
+/** `1 access`, `2 accesses` */
+export function counted(value: number | null | undefined, one: string, many: string): string {
+  return `${count(value)} ${value === 1 ? one : many}`;
+}
+
 export function percent(share: number | null | undefined): string {
   return share === null || share === undefined ? NONE : `${figure(share * 100)} %`;
 }
@@ -36,7 +41,8 @@ export interface Scale {
 /** @param steps from the smallest unit on: its name, and how many of it one is */
 function scaleOf(values: readonly (number | null | undefined)[], steps: [string, number][]): Scale {
   const largest = Math.max(0, ...values.map((value) => Math.abs(value ?? 0)).filter(Number.isFinite));
-  let chosen = steps[0]!;
+  // Nothing is nothing in the unit that has no prefix.
+  let chosen = largest === 0 ? steps.at(-1)! : steps[0]!;
   for (const step of steps) if (largest * step[1] >= 1) chosen = step;
   return { unit: chosen[0], factor: chosen[1] };
 }

@@ -3,7 +3,7 @@ import type { Plain } from '../lab/experiment.ts';
 import { EXIT, Failure } from './failure.ts';
 
 /** JSON where it is some, else the text itself: `4`, `true`, `"4"`, `strict`, `{"kind": "wrap"}`. */
-export function valueOf(text: string): unknown {
+export function parsedValue(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
@@ -49,7 +49,7 @@ export function settingsOf(texts: readonly string[] = []): Plain {
   return Object.fromEntries(
     texts.map((text) => {
       const [path, value] = halves('--set', text);
-      return [path, valueOf(value)];
+      return [path, parsedValue(value)];
     }),
   );
 }
@@ -59,8 +59,8 @@ export function variationsOf(texts: readonly string[] = []): Record<string, unkn
   const out: Record<string, unknown[]> = {};
   for (const text of texts) {
     const [path, list] = halves('--vary', text);
-    const whole = valueOf(list);
-    const values = Array.isArray(whole) ? whole : parts(list).map(valueOf);
+    const whole = parsedValue(list);
+    const values = Array.isArray(whole) ? whole : parts(list).map(parsedValue);
     if (values.some((value) => value === ''))
       throw new Failure(EXIT.usage, `--vary ${text} has an empty value; write values as ${path}=a,b`);
     out[path] = [...(out[path] ?? []), ...values];

@@ -14,7 +14,7 @@ export interface Column {
   align?: 'left' | 'right';
   /** The higher, the sooner it is left out; without a rank it stays. */
   rank?: number;
-  /** Down to how many places it may be shortened. */
+  /** Down to how many places it may be shortened: in its middle, as names differ at their ends. */
   shortest?: number;
   /** At words, into lines of its own column, in the place of being shortened. */
   wraps?: true;
@@ -54,31 +54,41 @@ export function harmless(text: string): string {
   return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, '?');
 }
 
+/** What comes after so many places is left out first, then columns, then more of the names. */
+const READABLE = 26;
+
 function shortened(text: string, places: number): string {
   if (placesOf(text) <= places) return text;
-  let out = '';
-  let used = 0;
-  for (const { segment } of segments.segment(text)) {
-    used += placesOf(segment);
-    if (used > places - 1) break;
-    out += segment;
-  }
-  return `${out}…`;
+  const letters = [...segments.segment(text)].map(({ segment }) => segment);
+  const take = (from: string[], most: number): string[] => {
+    let used = 0;
+    const end = from.findIndex((letter) => (used += placesOf(letter)) > most);
+    return end === -1 ? from : from.slice(0, end);
+  };
+  const behind = Math.floor((places - 1) / 2);
+  const head = take(letters, places - 1 - behind);
+  const tail = take(letters.toReversed(), behind).toReversed();
+  return `${head.join('')}…${tail.join('')}`;
 }
 
 function naturalWidth({ title, unit = '', cells }: Column): number {
   return Math.max(placesOf(title), placesOf(unit), ...cells.map(placesOf));
 }
 
-/** Widths with which all of the columns fit, or null. */
-function fitted(columns: Column[], width: number): number[] | null {
+/** Widths with which all of the columns fit, or null. @param readable nothing is made shorter than this */
+function fitted(columns: Column[], width: number, readable: number): number[] | null {
   const widths = columns.map(naturalWidth);
   let over = widths.reduce((sum, each) => sum + each, 0) + BETWEEN.length * (columns.length - 1) - width;
   while (over > 0) {
     // The widest of those that may be shortened gives a place.
     let most = -1;
     for (const [i, { shortest }] of columns.entries())
-      if (shortest !== undefined && widths[i]! > shortest && (most === -1 || widths[i]! > widths[most]!)) most = i;
+      if (
+        shortest !== undefined &&
+        widths[i]! > Math.max(shortest, readable) &&
+        (most === -1 || widths[i]! > widths[most]!)
+      )
+        most = i;
     if (most === -1) return null;
     widths[most]!--;
     over--;
@@ -89,14 +99,15 @@ function fitted(columns: Column[], width: number): number[] | null {
 export function table(columns: Column[], width: number, head: (text: string) => string = (text) => text): Rendered {
   let left = columns;
   for (;;) {
-    const widths = fitted(left, width);
+    const highest = Math.max(...left.map(({ rank }) => rank ?? -1));
+    const widths = fitted(left, width, READABLE) ?? (highest < 0 ? fitted(left, width, 0) : null);
+    if (widths === null && highest >= 0) {
+      const at = left.findLastIndex(({ rank }) => rank === highest);
+      left = left.filter((_, i) => i !== at);
+      continue;
+    }
     const leftOut = columns.filter((column) => !left.includes(column)).map(({ title }) => title);
-    if (widths !== null) return { lines: drawn(left, widths, head), leftOut };
-    const ranks = left.map(({ rank }) => rank ?? -1);
-    const highest = Math.max(...ranks);
-    if (highest < 0) return { lines: listed(left, width, head), leftOut };
-    const at = ranks.lastIndexOf(highest);
-    left = left.filter((_, i) => i !== at);
+    return { lines: widths === null ? listed(left, width, head) : drawn(left, widths, head), leftOut };
   }
 }
 
@@ -109,7 +120,7 @@ function drawn(columns: Column[], widths: number[], head: (text: string) => stri
     colAligns: columns.map(({ align = 'left' }) => align),
   });
   const heads = [fit(columns.map(({ title }) => title))];
-  if (columns.some(({ unit }) => unit !== undefined)) heads.push(fit(columns.map(({ unit = '' }) => unit)));
+  if (columns.some(({ unit }) => unit)) heads.push(fit(columns.map(({ unit = '' }) => unit)));
   const cell = ({ cells, wraps }: Column, row: number, i: number): string =>
     wraps
       ? wrapped(cells[row]!, widths[i]!)
@@ -129,14 +140,16 @@ function drawn(columns: Column[], widths: number[], head: (text: string) => stri
   return lines.map((line, i) => (i < heads.length ? head(line) : line));
 }
 
+/** A row under the name of its first column; marks without a title stand before it. */
 function listed(columns: Column[], width: number, head: (text: string) => string): string[] {
-  const [first, ...rest] = columns;
-  const named = rest.map(({ title, unit }) => (unit === undefined ? title : `${title} (${unit})`));
+  const first = columns.find(({ title }) => title !== '');
+  if (first === undefined) return [];
+  const marks = columns.slice(0, columns.indexOf(first));
+  const rest = columns.slice(marks.length + 1);
+  const named = rest.map(({ title, unit }) => (unit ? `${title} (${unit})` : title));
   const widest = Math.max(0, ...named.map(placesOf));
-  return (
-    first?.cells.flatMap((cell, row) => [
-      head(shortened(cell, width)),
-      ...rest.map(({ cells }, i) => shortened(`  ${named[i]!.padEnd(widest)}  ${cells[row]}`, width)),
-    ]) ?? []
-  );
+  return first.cells.flatMap((cell, row) => [
+    head(shortened([...marks.map(({ cells }) => cells[row]!), cell].filter((text) => text !== '').join(' '), width)),
+    ...rest.map(({ cells }, i) => shortened(`  ${named[i]!.padEnd(widest)}  ${cells[row]}`, width)),
+  ]);
 }

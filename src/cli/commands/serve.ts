@@ -2,7 +2,7 @@
 import { COMMANDS } from '../names.ts';
 
 export async function serve(): Promise<void> {
-  const at = process.argv.findIndex((word) => word === COMMANDS[0]);
+  const at = process.argv.indexOf(COMMANDS[0]);
   process.argv.splice(at, 1);
   await import('../../main.ts');
 }

@@ -34,7 +34,7 @@ export interface Made {
 }
 
 /** What a reference stands for where `made` came of the operation; null: nothing, as it has no such byte. */
-export function valueOf({ offset }: Reference, made: Made): string | null {
+export function standsFor({ offset }: Reference, made: Made): string | null {
   if (offset === null) return made.id;
   const segments = made.segments ?? [];
   let left = offset;

@@ -3,7 +3,7 @@ import type { Operation, RunRequest } from '../../core/operations.ts';
 import type { SimulatorApi } from '../../core/simulator-api.ts';
 import type { Plain } from '../../lab/experiment.ts';
 import { carryOut, simulatorOf } from './again.ts';
-import { type Made, Reference, type ScriptLine, valueOf } from './script.ts';
+import { type Made, Reference, type ScriptLine, standsFor } from './script.ts';
 
 export interface Outcome {
   metrics: Plain;
@@ -30,7 +30,7 @@ export function resolved(line: Plain, made: ReadonlyMap<string, Made>): Plain | 
   const member = (value: unknown): unknown => {
     if (value instanceof Reference) {
       const of = made.get(value.id);
-      const found = of === undefined ? null : valueOf(value, of);
+      const found = of === undefined ? null : standsFor(value, of);
       whole &&= found !== null;
       return found;
     }

@@ -7,7 +7,7 @@ import type { Terminal } from '../terminal.ts';
 /** Beside a figure: between which values the seeds, or their median, lie. */
 type Spread = 'with spread' | 'without spread';
 
-const OPEN = 'all memory';
+const OPEN = 'open';
 
 interface Kind {
   title: string;
@@ -32,14 +32,13 @@ function kindsOf(arms: readonly ArmResult[]): Kind[] {
   const speed = (kind: Kind): void => {
     if (any(kind.of)) kinds.push(kinds.length === 0 ? kind : { ...kind, rank: 2 });
   };
-  speed({ title: 'throughput', unit: 'Gb/s', of: (arm) => arm.throughputGbps, text: figure });
-  speed({ title: 'I/Os', unit: 'a second', of: (arm) => arm.iops, text: count });
-  if (kinds.length === 0)
-    speed({ title: 'operations', unit: 'a second', of: (arm) => arm.operationsPerSecond, text: count });
+  speed({ title: 'speed', unit: 'Gb/s', of: (arm) => arm.throughputGbps, text: figure });
+  speed({ title: 'I/Os', unit: '/s', of: (arm) => arm.iops, text: count });
+  if (kinds.length === 0) speed({ title: 'operations', unit: '/s', of: (arm) => arm.operationsPerSecond, text: count });
   const add = (kind: Kind): void => void kinds.push(kind);
   const p99: Kind['of'] = (arm) => arm.latencyNs.p99;
   if (any((arm) => arm.cyclesPerOperation))
-    add({ title: 'cycles', unit: 'an operation', of: (arm) => arm.cyclesPerOperation, text: figure, rank: 4 });
+    add({ title: 'cycles', unit: 'each', of: (arm) => arm.cyclesPerOperation, text: figure, rank: 4 });
   if (any((arm) => arm.cpuUtilisation))
     add({ title: 'CPUs', unit: 'busy', of: (arm) => arm.cpuUtilisation, text: percent, rank: 3 });
   if (some(p99)) {
@@ -50,9 +49,9 @@ function kindsOf(arms: readonly ArmResult[]): Kind[] {
   const window: Kind['of'] = (arm) => arm.exposure.longestWindowNs;
   add({ title: 'exposed', of: pages, ofWindows: true, ...scaled(pageSecondScale(medians(pages))) });
   add({ title: 'longest', of: window, ofWindows: true, ...scaled(timeScale(medians(window))) });
-  add({ title: 'stale', unit: 'accesses', of: (arm) => arm.exposure.staleAccesses, text: count });
+  add({ title: 'stale', of: (arm) => arm.exposure.staleAccesses, text: count });
   if (some((arm) => arm.exposure.crossTenantAccesses))
-    add({ title: 'foreign', unit: 'accesses', of: (arm) => arm.exposure.crossTenantAccesses, text: count, rank: 1 });
+    add({ title: 'foreign', of: (arm) => arm.exposure.crossTenantAccesses, text: count, rank: 1 });
   if (any((arm) => arm.exposure.hostileYield))
     add({ title: 'hostile', unit: 'yield', of: (arm) => arm.exposure.hostileYield, text: percent, rank: 6 });
   return kinds;
@@ -110,9 +109,11 @@ export function showArms(terminal: Terminal, { arms, frontier }: ExperimentResul
   const notes: string[] = [];
   if (marks) notes.push('*: on the frontier');
   if (marks && arms.some(({ control }) => control)) notes.push('c: a control');
-  if (arms.some(({ unprotected }) => unprotected))
-    notes.push(`${OPEN}: a device reaches it at any time, no window ever closes`);
-  notes.push('exposed: page-seconds that stay open after an unmap; longest: of these windows');
+  if (arms.some(({ unprotected }) => unprotected)) notes.push(`${OPEN}: all memory is, at any time`);
+  if (!leftOut.includes('cycles')) notes.push('cycles: of an operation');
+  notes.push('exposed: page-seconds open after an unmap', 'longest: such a window', 'stale: accesses through one');
+  const foreign = arms.some(({ exposure }) => (exposure.crossTenantAccesses?.median ?? 0) > 0);
+  if (foreign && !leftOut.includes('foreign')) notes.push("foreign: to another tenant's memory");
   terminal.prose(`${notes.join('; ')}.`, 'dim');
   if (leftOut.length > 0)
     terminal.prose(`No room for ${leftOut.join(', ')}: a wider terminal, or --json, has them.`, 'dim');

@@ -1,11 +1,11 @@
 /** What an experiment comes to: verdicts, the frontier of speed against exposure, and what one knob does. */
 import type { ArmResult, Comparison, ExperimentResults, FrontierGroup } from '../../lab/compare/results.ts';
-import { count, figure, pageSeconds } from '../figures.ts';
-import { harmless, table } from '../table.ts';
+import { count, counted, figure, pageSeconds } from '../figures.ts';
+import { harmless } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
 
-/** More verdicts than this are for --json and the report. */
-const MOST_VERDICTS = 24;
+/** More are for --json and the report. */
+const MOST_PAIRS = 12;
 
 const NAMES: Record<string, string> = {
   throughputGbps: 'throughput',
@@ -40,33 +40,36 @@ function worthShowing(comparisons: readonly Comparison[], arms: readonly ArmResu
 export function showVerdicts(terminal: Terminal, results: ExperimentResults): void {
   const labelOf = labelsOf(results);
   const all = worthShowing(results.comparisons, results.arms);
-  if (all.length === 0) return;
-  const shown = all.slice(0, MOST_VERDICTS);
-  terminal.out(terminal.style('bold', 'Verdicts'));
-  const { lines } = table(
-    [
-      { title: 'of', cells: shown.map(({ a }) => labelOf(a)), shortest: 10 },
-      { title: 'against', cells: shown.map(({ b }) => labelOf(b)), shortest: 10 },
-      { title: 'figure', cells: shown.map(({ metric }) => NAMES[metric] ?? metric), shortest: 10 },
-      { title: 'ratio', cells: shown.map(({ ratio }) => figure(ratio)), align: 'right', rank: 1 },
-      { title: 'between', cells: shown.map(betweenOf), align: 'right', rank: 2 },
-      { title: 'verdict', cells: shown.map(verdictOf), shortest: 12 },
-    ],
-    terminal.width,
-    (line) => terminal.style('bold', line),
-  );
-  for (const line of lines) terminal.out(line);
-  if (shown.length < all.length)
-    terminal.prose(`${all.length - shown.length} more are in --json and in the report.`, 'dim');
+  const pairs = Map.groupBy(all, ({ a, b }) => `${a} ${b}`);
+  if (pairs.size === 0) return;
+  const oneSeed = all.every((each) => each.oneSeed);
+  const note = oneSeed
+    ? ' (of one seed: how far others spread is not known)'
+    : ', as ratios, where they exceed the spread';
+  terminal.prose(`Differences${note}`, 'bold');
+  for (const comparisons of [...pairs.values()].slice(0, MOST_PAIRS)) {
+    const { a, b } = comparisons[0]!;
+    const seen = comparisons.filter(({ verdict }) => verdict !== 'no difference seen').map(saidOf);
+    const equal = comparisons.filter(({ verdict }) => verdict === 'no difference seen').map(nameOf);
+    const none = equal.length === 0 ? [] : [`no difference seen in ${equal.join(', ')}`];
+    terminal.prose(`  ${labelOf(a)} against ${labelOf(b)}: ${[...seen, ...none].join('; ')}`);
+  }
+  if (pairs.size > MOST_PAIRS)
+    terminal.prose(`  ${pairs.size - MOST_PAIRS} more pairs are in --json and in the report.`, 'dim');
   terminal.out('');
 }
 
-function betweenOf({ low, high }: Comparison): string {
-  return low === null || high === null ? '-' : `${figure(low)} and ${figure(high)}`;
+function nameOf({ metric }: Comparison): string {
+  return NAMES[metric] ?? metric;
 }
 
-function verdictOf({ verdict, oneSeed }: Comparison): string {
-  return oneSeed && verdict !== 'no difference seen' ? `${verdict} (one seed)` : verdict;
+function saidOf(comparison: Comparison): string {
+  const { ratio, low, high, verdict } = comparison;
+  const name = nameOf(comparison);
+  if (ratio === null) return `${name} ${verdict}`;
+  const [middle, least, greatest] = [figure(ratio), figure(low), figure(high)];
+  const between = low === null || high === null || least === greatest ? '' : ` (${least}..${greatest})`;
+  return `${name} ${middle}${between}, ${verdict}`;
 }
 
 export function showFrontier(terminal: Terminal, results: ExperimentResults): void {
@@ -75,7 +78,7 @@ export function showFrontier(terminal: Terminal, results: ExperimentResults): vo
   for (const group of results.frontiers) {
     const scene = Object.entries(group.scene).map(([path, value]) => `${path} ${JSON.stringify(value)}`);
     const at = scene.length === 0 ? '' : ` at ${harmless(scene.join(', '))}`;
-    terminal.out(terminal.style('bold', `Frontier${at}: no other arm is better in one and not worse in the other`));
+    terminal.prose(`Frontier of speed and exposure${at}: no other arm is better in one and as good in the other`, 'bold');
     const sorted = group.frontier
       .map((id) => arms.get(id))
       .filter((arm) => arm !== undefined)
@@ -83,7 +86,7 @@ export function showFrontier(terminal: Terminal, results: ExperimentResults): vo
     if (group.better === 'lower') sorted.reverse();
     for (const arm of sorted)
       terminal.prose(
-        `  ${harmless(arm.label)}: ${speedText(arm, group)}, ${pageSeconds(arm.exposure.pageSeconds?.median)} exposed, ${count(arm.exposure.staleAccesses?.median)} stale accesses`,
+        `  ${harmless(arm.label)}: ${speedText(arm, group)}, ${pageSeconds(arm.exposure.pageSeconds?.median)} exposed, ${counted(arm.exposure.staleAccesses?.median, 'stale access', 'stale accesses')}`,
       );
     if (group.loadLimited)
       terminal.prose('  All carry the same load, so what counts here is what an operation costs.', 'dim');
@@ -92,7 +95,7 @@ export function showFrontier(terminal: Terminal, results: ExperimentResults): vo
     terminal.out('');
   }
   if (results.knobs.length === 0) return;
-  terminal.out(terminal.style('bold', 'One knob apart'));
+  terminal.prose('One knob apart', 'bold');
   for (const { a, b, path, from, to } of results.knobs)
     terminal.prose(`  ${labelOf(a)} and ${labelOf(b)}: ${path} ${JSON.stringify(from)} or ${JSON.stringify(to)}`);
   terminal.out('');
