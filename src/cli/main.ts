@@ -22,7 +22,9 @@ async function commandLine(): Promise<void> {
 
 function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.fine : EXIT.usage;
-  if (error instanceof Interrupted) return EXIT_OF_SIGNAL[error.signal];
+  // What waits with a signal wraps its reason.
+  const reason = error instanceof Error && error.name === 'AbortError' ? error.cause : error;
+  if (reason instanceof Interrupted) return EXIT_OF_SIGNAL[reason.signal];
   if (!(error instanceof Failure)) throw error;
   for (const [i, line] of error.lines.entries()) terminal.err(i === 0 ? `iommu-lab: ${line}` : line);
   return error.exitCode;

@@ -40,17 +40,33 @@ describe('what is not understood ends with 2, says so on stderr, and does nothin
   const cases: [string, string[], RegExp][] = [
     ['no command', [], /Usage: iommu-lab <command>/],
     ['an unknown command', ['comapre'], /^iommu-lab: unknown command 'comapre'\n\(Did you mean compare\?\)$/m],
-    ['an unknown flag', ['compare', 'thread-2008', '--vray', 'a=1'], /unknown option '--vray'\n\(Did you mean --vary\?\)/],
+    [
+      'an unknown flag',
+      ['compare', 'thread-2008', '--vray', 'a=1'],
+      /unknown option '--vray'\n\(Did you mean --vary\?\)/,
+    ],
     ['a missing argument', ['compare'], /missing required argument 'what'/],
     ['a flag without its value', ['run', 'thread-2008', '--until'], /'--until <rule>' argument missing/],
-    ['a stop rule', ['run', 'thread-2008', '--until', '5ms'], /--until 5ms is not understood: operations=<number> or ns=/],
+    [
+      'a stop rule',
+      ['run', 'thread-2008', '--until', '5ms'],
+      /--until 5ms is not understood: operations=<number> or ns=/,
+    ],
     ['seeds', ['run', 'thread-2008', '--seeds', '1,x'], /--seeds 1,x is not understood: whole numbers and ranges/],
-    ['a setting without a value', ['compare', 'thread-2008', '--vary', 'strict'], /--vary strict is not understood: it is written path=value/],
+    [
+      'a setting without a value',
+      ['compare', 'thread-2008', '--vary', 'strict'],
+      /--vary strict is not understood: it is written path=value/,
+    ],
     ['a shell', ['completion', 'csh'], /Allowed choices are bash, zsh, fish, powershell/],
     ['a way to combine', ['compare', 'x', '--combine', 'all'], /Allowed choices are product, paired/],
     ['a file that is not there', ['run', './nowhere.json'], /\.\/nowhere\.json cannot be read: there is no such file/],
     ['a folder', ['replay', './src'], /\.\/src cannot be read: it is a folder/],
-    ['a report in a folder that is not there', ['compare', 'x', '--report', 'no/where.html'], /--report no\/where\.html cannot be written/],
+    [
+      'a report in a folder that is not there',
+      ['compare', 'x', '--report', 'no/where.html'],
+      /--report no\/where\.html cannot be written/,
+    ],
     ['two documents for stdout', ['compare', 'x', '--json', '--markdown', '-'], /both want stdout/],
   ];
   for (const [what, words, says] of cases)
@@ -68,7 +84,10 @@ describe('under a Node that is too old', () => {
     "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } });",
   )}`;
   const start = (env: Record<string, string>) =>
-    spawnSync(process.execPath, ['--import', tooOld, BIN, 'catalog', 'rcche'], { env: environment(env), encoding: 'utf8' });
+    spawnSync(process.execPath, ['--import', tooOld, BIN, 'catalog', 'rcche'], {
+      env: environment(env),
+      encoding: 'utf8',
+    });
 
   test('the Node of the clone is found, and its exit code handed on', () => {
     const { status, stderr } = start({});
@@ -86,7 +105,7 @@ describe('under a Node that is too old', () => {
 test('catalog loads no web server, and --help no simulation', async () => {
   const loaded = async (words: string[]): Promise<string> => {
     const hook = `data:text/javascript,${encodeURIComponent(
-      "import { registerHooks } from 'node:module'; registerHooks({ load(url, context, next) { process.stderr.write(`loaded ${url}\\n`); return next(url, context); } });",
+      "import { registerHooks } from 'node:module'; registerHooks({ load(url, context, next) { process.stderr.write('loaded ' + url + ' '); return next(url, context); } });",
     )}`;
     return (await lab(words, { env: { NODE_OPTIONS: `--import ${hook}` } })).err;
   };

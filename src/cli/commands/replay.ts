@@ -138,7 +138,7 @@ async function sideBySide(
     for (const { spec, label } of variants) {
       const what = `The spec under ${label}`;
       subjects.push(
-        server === null ? new LocalSubject(spec, what) : await ServerSubject.of(server, spec, what, signal),
+        server === null ? new LocalSubject(spec, what, signal) : await ServerSubject.of(server, spec, what, signal),
       );
     }
     for (const step of again.steps()) {

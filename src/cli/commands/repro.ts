@@ -1,4 +1,6 @@
 /** `repro [id...]`: what publications measured, run again here: published beside simulated. */
+
+import type { ReproductionTable } from '../../lab/compare/results.ts';
 import { atPlace } from '../carry-out.ts';
 import { EXIT, Failure } from '../failure.ts';
 import { percent } from '../figures.ts';
@@ -6,7 +8,6 @@ import type { Place } from '../place.ts';
 import type { WhereOptions } from '../program.ts';
 import { didYouMean } from '../suggestions.ts';
 import { harmless, table } from '../table.ts';
-import type { ReproductionTable } from '../../lab/compare/results.ts';
 import type { Terminal } from '../terminal.ts';
 import { showFailures } from '../views/frontier.ts';
 
@@ -42,7 +43,10 @@ async function wantedOf(place: Place, ids: string[]): Promise<string[]> {
   const wanted = ids.map((id) => (id.startsWith(FOLDER) ? id.slice(FOLDER.length) : id));
   for (const id of wanted)
     if (!known.includes(id))
-      throw new Failure(EXIT.usage, `There is no reproduction "${id}".${didYouMean(id, known)} There are ${known.join(', ')}.`);
+      throw new Failure(
+        EXIT.usage,
+        `There is no reproduction "${id}".${didYouMean(id, known)} There are ${known.join(', ')}.`,
+      );
   return wanted.length === 0 ? known : wanted;
 }
 
@@ -64,6 +68,7 @@ function show(terminal: Terminal, { title, citation, rows }: ReproductionTable):
     (line) => terminal.style('bold', line),
   );
   for (const line of lines) terminal.out(line);
-  if (leftOut.length > 0) terminal.prose(`No room for ${leftOut.join(', ')}: a wider terminal, or --json, has them.`, 'dim');
+  if (leftOut.length > 0)
+    terminal.prose(`No room for ${leftOut.join(', ')}: a wider terminal, or --json, has them.`, 'dim');
   terminal.out('');
 }

@@ -52,10 +52,12 @@ const EVENTS_A_LOOK = 10_000;
 
 export class LocalSubject implements Subject {
   private readonly simulator: SimulatorApi;
+  private readonly signal: AbortSignal;
   private readonly made = new Map<string, Made>();
   private readonly counts = { done: 0, failed: 0, impossible: 0 };
 
-  constructor(spec: Plain, what: string) {
+  constructor(spec: Plain, what: string, signal: AbortSignal) {
+    this.signal = signal;
     this.simulator = simulatorOf(spec, what);
   }
 
@@ -82,6 +84,7 @@ export class LocalSubject implements Subject {
     for (let turnAt = performance.now(); !simulator.stepRun(EVENTS_A_LOOK); ) {
       if (performance.now() - turnAt < TURN_MS) continue;
       await new Promise(setImmediate);
+      this.signal.throwIfAborted();
       turnAt = performance.now();
     }
   }

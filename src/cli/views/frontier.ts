@@ -78,7 +78,10 @@ export function showFrontier(terminal: Terminal, results: ExperimentResults): vo
   for (const group of results.frontiers) {
     const scene = Object.entries(group.scene).map(([path, value]) => `${path} ${JSON.stringify(value)}`);
     const at = scene.length === 0 ? '' : ` at ${harmless(scene.join(', '))}`;
-    terminal.prose(`Frontier of speed and exposure${at}: no other arm is better in one and as good in the other`, 'bold');
+    terminal.prose(
+      `Frontier of speed and exposure${at}: no other arm is better in one and as good in the other`,
+      'bold',
+    );
     const sorted = group.frontier
       .map((id) => arms.get(id))
       .filter((arm) => arm !== undefined)
