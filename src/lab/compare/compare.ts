@@ -48,16 +48,19 @@ interface Resolved {
   unprotected: boolean;
   /** The same for arms that run the same traffic on the same machine, however that was written. */
   scene: string;
+  /** Without gaps; null where this version cannot resolve it. */
+  full: Plain | null;
 }
 
 /** What a spec is taken for; by what is varied alone where this version cannot resolve it. */
-function resolved({ spec, varied }: Arm): Resolved {
+function takenFor({ spec, varied }: Arm): Resolved {
   try {
-    const full = resolveSpec(spec);
-    const scene = textOf(sceneOf(full as unknown as Plain));
-    return { profile: full.costs.profile, unprotected: UNPROTECTED.has(full.policy.mode), scene };
+    const resolved = resolveSpec(spec);
+    const full = resolved as unknown as Plain;
+    const unprotected = UNPROTECTED.has(resolved.policy.mode);
+    return { profile: resolved.costs.profile, unprotected, scene: textOf(sceneOf(full)), full };
   } catch {
-    return { profile: null, unprotected: false, scene: textOf(sceneOf(varied)) };
+    return { profile: null, unprotected: false, scene: textOf(sceneOf(varied)), full: null };
   }
 }
 
@@ -219,7 +222,7 @@ export function compareExperiment({ document, rows }: ExperimentData): Experimen
     known.set(key, made);
     return made;
   };
-  const taken = document.arms.map((arm) => ({ arm, is: resolved(arm) }));
+  const taken = document.arms.map((arm) => ({ arm, is: takenFor(arm) }));
   const arms = taken.map(({ arm, is }) => armResult(arm, is, finished.get(arm.id)!, document.request));
   const candidates: Candidate[] = taken
     .filter(({ arm, is }) => !arm.control && !is.unprotected)
@@ -230,7 +233,7 @@ export function compareExperiment({ document, rows }: ExperimentData): Experimen
       values: (metric) => values(id, metric),
     }));
   const frontiers = frontiersOf(candidates);
-  const variedOf = new Map(arms.map(({ id, varied }) => [id, varied]));
+  const takenOf = new Map(taken.map(({ arm, is }) => [arm.id, { varied: arm.varied, full: is.full }]));
   return {
     experiment: document.id,
     state: document.state,
@@ -242,8 +245,11 @@ export function compareExperiment({ document, rows }: ExperimentData): Experimen
     frontiers,
     knobs: knobsOf(
       frontiers,
-      (arm) => variedOf.get(arm)!,
-      (path) => memberAt(document.request.base, path),
+      (arm) => takenOf.get(arm)!.varied,
+      (arm, path) => {
+        const { varied, full } = takenOf.get(arm)!;
+        return path in varied ? varied[path] : memberAt(full, path);
+      },
     ),
     failures: failuresOf(rows),
   };

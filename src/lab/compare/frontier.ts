@@ -105,11 +105,11 @@ export function frontiersOf(candidates: readonly Candidate[]): FrontierGroup[] {
   return [...scenes.values()].flatMap((members) => frontierOf(members, sceneOf(members[0]!.varied)) ?? []);
 }
 
-/** Pairs of one frontier that a single knob separates. @param baseOf what an arm has that does not vary a path */
+/** Pairs of one frontier that a single knob separates. @param valueAt what an arm has at a path, whether it varies it or not */
 export function knobsOf(
   groups: readonly FrontierGroup[],
   variedOf: (arm: string) => Plain,
-  baseOf: (path: string) => unknown,
+  valueAt: (arm: string, path: string) => unknown,
 ): Knob[] {
   const knobs: Knob[] = [];
   for (const { frontier } of groups)
@@ -119,8 +119,7 @@ export function knobsOf(
         const paths = differing(one, other);
         const [path] = paths;
         if (paths.length !== 1 || path === undefined) continue;
-        const value = (varied: Plain) => (path in varied ? varied[path] : baseOf(path));
-        knobs.push({ a, b, path, from: value(one) ?? null, to: value(other) ?? null });
+        knobs.push({ a, b, path, from: valueAt(a, path) ?? null, to: valueAt(b, path) ?? null });
       }
   return knobs;
 }

@@ -125,7 +125,7 @@ export interface Knob {
   b: string;
   /** Dotted path into the spec: the only one that separates the two. */
   path: string;
-  /** null where an arm leaves it as the base has it, and the base does not say. */
+  /** null where an arm does not say and its spec, resolved, has nothing there. */
   from: unknown;
   to: unknown;
 }

@@ -163,11 +163,11 @@ describe('the frontier of speed against exposure', () => {
     ];
     const points = varied.map((each, i) => ({ throughputGbps: [i + 1], pageSeconds: [i + 1], varied: each }));
     const groups = frontiersOf(candidates(points));
-    const base = (path: string) => (path === 'policy.allocator.kind' ? 'rbtree-2008' : undefined);
+    const variedOf = (arm: string) => varied[Number(arm.slice(4)) - 1]!;
     const kind = 'policy.invalidation.kind';
     const allocator = 'policy.allocator.kind';
     assert.deepEqual(
-      knobsOf(groups, (arm) => varied[Number(arm.slice(4)) - 1]!, base),
+      knobsOf(groups, variedOf, (arm, path) => variedOf(arm)[path] ?? 'rbtree-2008'),
       [
         { a: 'arm-1', b: 'arm-2', path: kind, from: 'strict', to: 'deferred-2008' },
         { a: 'arm-1', b: 'arm-4', path: allocator, from: 'rbtree', to: 'rbtree-2008' },
