@@ -1549,6 +1549,10 @@ export interface RunResult {
   cyclesPerOperation?: number | null;
   breakdown?: MeasuredBreakdown;
   counts?: Counts;
+  /**
+   * What was there at the end of the run, and high-water marks since the session began.
+   */
+  gauges?: Counts;
   iotlb?: IotlbCounts;
   /**
    * Look-ups of all device TLBs together; absent without any.
@@ -1659,6 +1663,17 @@ export interface WorkloadMetrics {
   verdicts?: Verdicts;
   engine?: DmaEngineMetrics;
   /**
+   * Of `hostile` - accesses that no mapping allowed any more and that got through.
+   */
+  reached?: {
+    stale: Reached;
+    /**
+     * Those among them that reached a frame of another tenant.
+     */
+    crossTenant: Reached;
+    [k: string]: unknown;
+  };
+  /**
    * Of `map-benchmark` - what the kernel's tool prints.
    */
   lines?: string[];
@@ -1677,6 +1692,19 @@ export interface DmaEngineMetrics {
    * Mean wait of an access for a walker.
    */
   walkWaitNs?: number;
+  [k: string]: unknown;
+}
+export interface Reached {
+  reads: Count;
+  writes: Count;
+  /**
+   * Of `crossTenant` - how long the run had been going at the first; null when there was none.
+   */
+  firstNs?: TimeNs | null;
+  /**
+   * From the last unmap at the address to the access.
+   */
+  delayNs: Quantiles;
   [k: string]: unknown;
 }
 /**

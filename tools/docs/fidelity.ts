@@ -1,8 +1,11 @@
 /** Tables of `docs/fidelity.md`: what was published, what comes out here, and whether that was fitted or foretold. */
+import type { JobOutcome } from '../../src/lab/experiment.ts';
 import { reproductions } from '../../src/lab/repro/index.ts';
+import { runReproductionJob } from '../../src/lab/repro/presets.ts';
 import type { Reproduction } from '../../src/lab/repro/reproduction.ts';
-import { type RowResult, reproduce } from '../../src/lab/repro/run.ts';
-import { type Cell, figure, percent, table } from './table.ts';
+import { rowText } from '../../src/lab/repro/results.ts';
+import { type RowResult, rowResults } from '../../src/lab/repro/rows.ts';
+import { type Cell, percent, table } from './table.ts';
 
 const done = new Map<string, RowResult[]>();
 
@@ -10,27 +13,30 @@ const done = new Map<string, RowResult[]>();
 export function resultsOf(reproduction: Reproduction): RowResult[] {
   const known = done.get(reproduction.id);
   if (known !== undefined && known.length === reproduction.rows.length) return known;
-  const results = reproduce(reproduction);
+  const outcomes = new Map<string, JobOutcome>();
+  const results = rowResults(reproduction, (arm) => {
+    const known = outcomes.get(arm);
+    if (known !== undefined) return known;
+    const outcome = runReproductionJob({ kind: 'reproduction', reproduction: reproduction.id, arm });
+    outcomes.set(arm, outcome);
+    return outcome;
+  });
   if (results.length === reproductions[reproduction.id]?.rows.length) done.set(reproduction.id, results);
   return results;
 }
 
 /** `target, what, published, simulated, relative error, fitted or foretold, status`. */
-export function rowOf({ row, simulated, relativeError, status, remark }: RowResult): Cell[] {
-  const digits = row.digits ?? 2;
-  const unit = 'unit' in row && row.unit !== undefined ? ` ${row.unit}` : '';
-  const number = (value: number) => `${figure(value, digits)}${unit}`;
-  const { tag, where } = row.published;
-  const published = 'text' in row.published ? row.published.text : number(row.published.value);
-  const seen = simulated.map(number).join(', ') + (remark !== '' && simulated.length > 0 ? `; ${remark}` : '');
+export function rowOf(result: RowResult): Cell[] {
+  const { target, what, published, where, tag, simulated, relativeError, calibrated, status, remark } = rowText(result);
+  const seen = result.simulated.length > 0;
   return [
-    row.target,
-    row.what,
+    target,
+    what,
     `${published} (${tag}: ${where})`,
-    seen === '' ? '-' : seen,
+    seen && remark !== '' ? `${simulated}; ${remark}` : simulated,
     relativeError === null ? '' : percent(Math.abs(relativeError) < 5e-4 ? 0 : relativeError),
-    row.calibrated ? 'calibrated' : 'predicted',
-    simulated.length === 0 ? `${status}: ${remark}` : status,
+    calibrated ? 'calibrated' : 'predicted',
+    seen ? status : `${status}: ${remark}`,
   ];
 }
 

@@ -1,4 +1,7 @@
 /** Markdown tables and numbers as they stand in the docs. */
+import { figure } from '../../src/lab/repro/figure.ts';
+
+export { figure };
 
 export type Cell = string | number;
 
@@ -9,13 +12,6 @@ export function table(head: string[], rows: Cell[][]): string {
   );
   const line = (cells: Cell[]) => `| ${cells.map((cell) => String(cell).replaceAll('|', '\\|')).join(' | ')} |`;
   return [line(head), line(right.map((isRight) => (isRight ? '---:' : '---'))), ...rows.map(line)].join('\n');
-}
-
-/** `12345.678` -> `12,346`; `digits` after the point. No locale: the same text everywhere. */
-export function figure(value: number, digits = 0): string {
-  const [whole, fraction] = value.toFixed(digits).split('.') as [string, string?];
-  const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ',');
-  return fraction === undefined ? grouped : `${grouped}.${fraction}`;
 }
 
 export function percent(value: number, digits = 1): string {

@@ -4,16 +4,19 @@
  *
  * Source: the last paragraph of the thread of June 2008: use after unmap goes unseen while the stale entry lives.
  */
+import { Histogram } from '../meter/histogram.ts';
 import type { Device } from '../os/device.ts';
 import { UnmapHistory } from '../os/device.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
 import type { RandomStream } from '../sim/random.ts';
 import type { Simulator } from '../simulator.ts';
+import { VERDICT } from '../truth/oracle.ts';
 import { DONE, Workload, type WorkloadEntry, type WorkloadSetup } from './workload.ts';
 
 const ATTEMPT = 1;
 /** Bytes of one attempt: a cache line. */
 const ACCESS_BYTES = 64;
+const NONE = -1;
 
 class Hostile extends Workload {
   private readonly periodPs: number;
@@ -23,6 +26,11 @@ class Hostile extends Workload {
   private readonly random: RandomStream;
   /** Attempts for which nothing was known to aim at. */
   skipped = 0;
+  /** Of accesses that no mapping allowed any more: ns from the last unmap at their address; those to another tenant's frames apart. */
+  private readonly staleDelayNs = new Histogram();
+  private readonly crossTenantDelayNs = new Histogram();
+  /** ns of the run before the first that reached another tenant's frame, NONE before it. */
+  private firstCrossTenantNs = NONE;
 
   constructor(simulator: Simulator, setup: WorkloadSetup) {
     super(simulator, setup);
@@ -37,6 +45,9 @@ class Hostile extends Workload {
 
   protected start(now: number): void {
     this.skipped = 0;
+    this.staleDelayNs.clear();
+    this.crossTenantDelayNs.clear();
+    this.firstCrossTenantNs = NONE;
     this.arm(now + this.periodPs, ATTEMPT, 0);
   }
 
@@ -80,10 +91,46 @@ class Hostile extends Workload {
   private attempt(target: Device, page: number, offset: number, now: number): void {
     const { counters } = this.simulator;
     const { attemptsAfterUnmap, attemptsDetected } = counters;
+    const { stale, staleCrossTenant } = this;
     this.access(target, page, offset, Math.min(ACCESS_BYTES, 4096 - offset), this.write, now);
     this.attempts += counters.attemptsAfterUnmap - attemptsAfterUnmap;
     this.detected += counters.attemptsDetected - attemptsDetected;
     this.offered++;
+    if (this.stale > stale) this.book(target, page, this.staleCrossTenant > staleCrossTenant, now);
+  }
+
+  private get staleCrossTenant(): number {
+    return this.verdicts[VERDICT.staleCrossTenant]!;
+  }
+  private get stale(): number {
+    const { verdicts } = this;
+    return (
+      verdicts[VERDICT.stale]! + verdicts[VERDICT.staleReused]! + verdicts[VERDICT.misdirected]! + this.staleCrossTenant
+    );
+  }
+
+  private book(target: Device, page: number, crossTenant: boolean, now: number): void {
+    const { oracle, clock, run } = this.simulator;
+    const nowNs = clock.toNs(now);
+    const delayNs = Math.max(0, nowNs - oracle.lastTouch(target.domain, page).unmappedNs);
+    this.staleDelayNs.record(delayNs);
+    if (!crossTenant) return;
+    this.crossTenantDelayNs.record(delayNs);
+    if (this.firstCrossTenantNs === NONE) this.firstCrossTenantNs = nowNs - run!.startNs;
+  }
+
+  override report(): Record<string, unknown> {
+    const split = (count: number) => ({ reads: this.write ? 0 : count, writes: this.write ? count : 0 });
+    return {
+      reached: {
+        stale: { ...split(this.stale), delayNs: this.staleDelayNs.quantiles() },
+        crossTenant: {
+          ...split(this.staleCrossTenant),
+          firstNs: this.firstCrossTenantNs === NONE ? null : this.firstCrossTenantNs,
+          delayNs: this.crossTenantDelayNs.quantiles(),
+        },
+      },
+    };
   }
 
   resume(): boolean {

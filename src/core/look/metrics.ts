@@ -187,6 +187,7 @@ export function runMetrics(simulator: Simulator, run: Run): Document {
       utilisation(simulator.workedPs(cpu) - before, elapsed),
     ),
     counts: counted,
+    gauges: gaugesOf(simulator),
     iotlb: iotlbCounts(iotlb.lookups - baseline.lookups, iotlb.hits - baseline.hits),
     ...deviceTlbCounts(simulator, baseline.deviceLookups, baseline.deviceHits),
     locks: lockSums(simulator.work, simulator.locks(), baseline.locks),
@@ -221,9 +222,32 @@ function caches(simulator: Simulator): { cachedRanges: number; cachedPages: numb
   return sum;
 }
 
+/** What is there now, and high-water marks since the session began. */
+function gaugesOf(simulator: Simulator): Record<string, number> {
+  const { mappings, memory, policy, iotlb, faults, oracle, dma, hypervisor } = simulator;
+  return {
+    liveMappings: mappings.count,
+    liveMappingsPeak: mappings.countPeak,
+    mappedBytes: mappings.bytes,
+    framesInUse: memory.framesInUse,
+    framesInUsePeak: memory.framesInUsePeak,
+    tablePages: simulator.tables.tables,
+    flushQueueEntries: policy.queued,
+    ...caches(simulator),
+    iotlbEvictions: iotlb.evictions,
+    faultLogDropped: faults.dropped,
+    residualBytes: oracle.residual.current,
+    domains: simulator.domainNames.size,
+    devices: simulator.devices.size,
+    ...dma.mode?.gauges(),
+    ...hypervisor?.gauges(),
+    ...dma.partial?.pool.gauges(),
+  };
+}
+
 /** Of the session since it began; the workloads' parts are those of the active or last run. */
 export function sessionMetrics(simulator: Simulator): Document {
-  const { clock, exposure, oracle, iotlb, counters, cpuBusyPs, mappings, memory, policy, run, work } = simulator;
+  const { clock, exposure, oracle, iotlb, counters, cpuBusyPs, run, work } = simulator;
   const { now } = clock;
   const seconds = clock.baseNs / 1e9 + now / 1e12;
   const runSeconds = run === null ? 0 : run.elapsedSeconds();
@@ -235,25 +259,7 @@ export function sessionMetrics(simulator: Simulator): Document {
     ...totals(simulator, runSeconds, run?.timerRows),
     cpuUtilisation: Array.from(cpuBusyPs, (_, cpu) => utilisation(simulator.workedPs(cpu), seconds)),
     counts: { ...counters },
-    counters: {
-      ...counters,
-      liveMappings: mappings.count,
-      liveMappingsPeak: mappings.countPeak,
-      mappedBytes: mappings.bytes,
-      framesInUse: memory.framesInUse,
-      framesInUsePeak: memory.framesInUsePeak,
-      tablePages: simulator.tables.tables,
-      flushQueueEntries: policy.queued,
-      ...caches(simulator),
-      iotlbEvictions: iotlb.evictions,
-      faultLogDropped: simulator.faults.dropped,
-      residualBytes: oracle.residual.current,
-      domains: simulator.domainNames.size,
-      devices: simulator.devices.size,
-      ...simulator.dma.mode?.gauges(),
-      ...simulator.hypervisor?.gauges(),
-      ...simulator.dma.partial?.pool.gauges(),
-    },
+    counters: { ...counters, ...gaugesOf(simulator) },
     locks: lockDocuments(work, simulator.locks()),
     iotlb: {
       ...iotlbCounts(iotlb.lookups, iotlb.hits),

@@ -5,8 +5,9 @@
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { resolveSpec } from '../../../src/core/index.ts';
+import { missingKinds } from '../../../src/lab/repro/arm.ts';
 import { reproductions } from '../../../src/lab/repro/index.ts';
-import { missingKinds, type RowResult } from '../../../src/lab/repro/run.ts';
+import type { RowResult } from '../../../src/lab/repro/rows.ts';
 import { fidelityParts, resultsOf } from '../../../tools/docs/fidelity.ts';
 import { freshen } from '../../../tools/docs/pages.ts';
 import { closeScenes } from '../../../tools/thread-2008/parts.ts';

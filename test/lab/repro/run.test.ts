@@ -1,8 +1,10 @@
 /** The runner of reproductions: what it measures, how it judges, what it says of kinds that are not there. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { missingKinds } from '../../../src/lab/repro/arm.ts';
 import type { Accept, Measure, Reproduction, Row, ScriptStep, Spec } from '../../../src/lab/repro/reproduction.ts';
-import { line, missingKinds, reproduce } from '../../../src/lab/repro/run.ts';
+import { line } from '../../../src/lab/repro/rows.ts';
+import { reproduce } from '../../../src/lab/repro/run.ts';
 
 const spec: Spec = {
   policy: { allocator: { kind: 'rbtree-2008' }, invalidation: { kind: 'strict' } },
