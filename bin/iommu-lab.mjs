@@ -28,6 +28,7 @@ if (major < 24 && existsSync(own) && process.env.IOMMU_LAB_OWN_NODE === undefine
     process.exitCode = code ?? (signal === 'SIGINT' ? 130 : 143);
   });
 } else {
+  delete process.env.IOMMU_LAB_OWN_NODE;
   await import('../guard.mjs');
   // In a clone there is the source; in an image or a package what `npm run build` made of it.
   const source = new URL('../src/cli/main.ts', import.meta.url);

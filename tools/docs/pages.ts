@@ -9,6 +9,7 @@ import { recordedParts } from '../recorded-lines/parts.ts';
 import { type Part, sceneParts, threadParts } from '../thread-2008/parts.ts';
 import { workloadParts } from '../workloads/parts.ts';
 import { boundTable } from './bounds.ts';
+import { commandLineParts } from './command-line.ts';
 import { fidelityParts } from './fidelity.ts';
 import { hazardParts } from './hazards.ts';
 import * as reference from './reference.ts';
@@ -35,6 +36,7 @@ export const PARTS: Record<string, Part> = {
   ...workloadParts,
   ...modeParts,
   ...hazardParts,
+  ...commandLineParts,
 };
 
 const MARKED = /(<!-- generated: (.+?) -->\n)([\s\S]*?)(<!-- end -->)/g;
