@@ -1521,6 +1521,73 @@ export interface RunRequest {
     below?: Signed;
   };
 }
+/**
+ * Exactly one of the two.
+ */
+export interface RunLength {
+  /**
+   * Until so many packets and I/Os have completed.
+   */
+  operations?: number;
+  /**
+   * For so much simulated time.
+   */
+  ns?: number;
+}
+/**
+ * A base spec, what is varied, how long each arm runs and with which seeds. With a `preset` the members beside it change it: `base` merges into the preset's, `vary` or `arms` stand in the place of both of the preset's, the others in the place of their own.
+ */
+export interface ExperimentInput {
+  name?: Name;
+  title?: Title;
+  /**
+   * An experiment that is kept ready; the catalog lists them.
+   */
+  preset?: string;
+  /**
+   * What all arms have in common. Its `seed` is the first of three when there are no `seeds`; `fromSnapshot` and `expiresAt` are of sessions alone.
+   */
+  base?: SessionInput;
+  /**
+   * Dotted path into the spec - `policy.invalidation.kind`, `machine.cpus`, `workloads.rx.frameBytes` - and the values it takes. Below `workloads`, `devices`, `domains` and `tenants` an element is named by its name or counted from 0. A value that is an object merges as in a spec, a list replaces.
+   */
+  vary?: {
+    [k: string]: unknown[];
+  };
+  /**
+   * Of `vary`: each value with each, or the first with the first, the second with the second, lists of one length.
+   */
+  combine?: 'product' | 'paired';
+  /**
+   * In the place of `vary`: each arm by itself, as dotted path and value.
+   */
+  arms?: {
+    label?: string;
+    set: {
+      [k: string]: unknown;
+    };
+  }[];
+  /**
+   * In the place of those of the base.
+   */
+  workloads?: WorkloadInput[];
+  /**
+   * How long each arm runs; 20,000 operations unless the preset says otherwise.
+   */
+  until?: RunLength;
+  /**
+   * How long each arm runs before that, unmeasured.
+   */
+  warmUp?: RunLength;
+  /**
+   * Each arm runs once with each.
+   */
+  seeds?: Seed[];
+  /**
+   * Whether an arm without protection (mode `passthrough`) runs beside the others, one for each combination of what is varied outside `policy` and `kernelCommandLine`.
+   */
+  control?: boolean;
+}
 export interface Run {
   id: Id;
   state: RunState;

@@ -27,6 +27,7 @@ export const ERRORS: Readonly<Record<string, CatalogueEntry>> = {
   'invalid-path': refusal(400, 'The path does not fit the contract'),
   'invalid-cursor': refusal(400, 'The cursor is not one of this list'),
   'invalid-spec': refusal(400, 'The spec cannot be simulated'),
+  'invalid-experiment': refusal(400, 'The experiment cannot be run'),
   'invalid-operation': refusal(400, 'The operation cannot be carried out as asked'),
   'invalid-header': refusal(400, 'A request header cannot be used'),
   'unexpected-body': refusal(400, 'The operation takes no body'),
@@ -72,6 +73,7 @@ export const ERRORS: Readonly<Record<string, CatalogueEntry>> = {
   'unknown-workload': refusal(404, 'No such workload'),
   'unknown-run': refusal(404, 'No such run'),
   'unknown-snapshot': refusal(404, 'No such snapshot'),
+  'unknown-experiment': refusal(404, 'No such experiment'),
   'unknown-metric': refusal(400, 'No such metric'),
 
   // The state does not allow it.
@@ -133,6 +135,7 @@ export const ERRORS: Readonly<Record<string, CatalogueEntry>> = {
   'too-much-stored': passing(429, 'As much is stored as there may be'),
   'too-many-streams': passing(429, 'There are as many streams as there may be'),
   'too-many-runs': passing(429, 'There are as many runs as there may be'),
+  'too-many-experiments': passing(429, 'There are as many experiments as there may be'),
   'too-many-requests': passing(429, 'Too many requests'),
   'shutting-down': passing(503, 'The server is shutting down'),
   overloaded: passing(503, 'The server is overloaded'),

@@ -5,7 +5,7 @@ import type { ResolvedSpec } from './spec.ts';
 import { type RestoreLimits, restore } from './state/restore.ts';
 
 export { catalog } from './catalog.ts';
-export { resolveSpec, SpecError } from './resolve-spec.ts';
+export { mergedSpec, resolveSpec, SpecError } from './resolve-spec.ts';
 export { type Header as ImageHeader, readHeader as readImageHeader } from './state/form.ts';
 export { type ImageFault, StateImageError } from './state/image-error.ts';
 export type { RestoreLimits } from './state/restore.ts';

@@ -102,10 +102,12 @@ function underLine(base: Plain, own: Plain, line: string, policy: PolicySpec): P
 }
 
 /**
- * @param input a partial spec, `preset` allowed; its shape was checked against the contract
- * @throws SpecError naming every member that is wrong
+ * All that a spec says or leaves to others to say, without any check, and without what follows from another member's value.
+ *
+ * @param input as for `resolveSpec`
+ * @throws SpecError when its preset is not known
  */
-export function resolveSpec(input: Record<string, unknown>): ResolvedSpec {
+export function mergedSpec(input: Record<string, unknown>): Record<string, unknown> {
   const { preset, ...own } = input;
   let base = defaults;
   if (preset !== undefined) {
@@ -118,7 +120,15 @@ export function resolveSpec(input: Record<string, unknown>): ResolvedSpec {
   // What some options ask for depends on mode and allocator, and the mode on other options: so the first time is only for the mode.
   let policy = policyOf(merge(base, own, ''));
   policy = { ...policy, mode: policyOf(underLine(base, own, line, policy)).mode };
-  const merged = underLine(base, own, line, policy);
+  return underLine(base, own, line, policy);
+}
+
+/**
+ * @param input a partial spec, `preset` allowed; its shape was checked against the contract
+ * @throws SpecError naming every member that is wrong
+ */
+export function resolveSpec(input: Record<string, unknown>): ResolvedSpec {
+  const merged = mergedSpec(input);
   const spec = merged as unknown as ResolvedSpec;
   const profile = profiles[spec.costs.profile];
   const machine = merged.machine as Plain;

@@ -34,7 +34,7 @@ export interface ExperimentInput {
   control?: boolean;
 }
 
-/** Without gaps. */
+/** Without gaps. Of a reproduction preset only `preset` says something: its arms state their own specs and runs. */
 export interface ExperimentRequest {
   preset?: string;
   base: Plain;
