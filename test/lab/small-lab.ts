@@ -19,7 +19,10 @@ function withMembers(base: Plain, set: Plain): Plain {
     const parts = path.split('.');
     const last = parts.pop()!;
     let at = spec;
-    for (const part of parts) at = (at[part] ??= {}) as Plain;
+    for (const part of parts) {
+      const named = Array.isArray(at) ? at.find(({ name }: Plain) => name === part) : (at[part] ??= {});
+      at = named as Plain;
+    }
     at[last] = value;
   }
   return spec;

@@ -75,7 +75,9 @@ export function axisOf(candidates: readonly Candidate[]): Axis | null {
   if (speed === undefined) return null;
   const medians = candidates.map((candidate) => middleOf(candidate.values(speed)));
   const same = Math.max(...medians) * (1 - SAME_LOAD) <= Math.min(...medians);
-  if (candidates.length > 1 && same && has(CYCLES)) return { speed: CYCLES, better: 'lower', loadLimited: true };
+  const costs = candidates.some((candidate) => [...candidate.values(CYCLES).values()].some((cycles) => cycles > 0));
+  if (candidates.length > 1 && same && has(CYCLES) && costs)
+    return { speed: CYCLES, better: 'lower', loadLimited: true };
   return { speed, better: 'higher', loadLimited: false };
 }
 

@@ -13,16 +13,22 @@ export function escapeHtml(text: string): string {
   return printable(text).replace(/[&<>"']/g, (sign) => ENTITIES[sign]!);
 }
 
+/** As JSON in which nothing is left that a page or a terminal would not show as it is. */
+export const printableJson = (value: unknown): string =>
+  JSON.stringify(value).replace(UNPRINTABLE, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
 /**
- * In a line of GitHub's Markdown, a cell of a table too: no markup, no HTML, no mention of a person, no reference to an issue. What a
- * reader sees is what was typed.
+ * In a line of GitHub's Markdown, a cell of a table too: no markup, no HTML, no mention of a person, no reference to an issue, no link.
+ * What a reader sees is what was typed. The word joiner (U+2060) that keeps trackers from linking is not seen.
  */
 export function escapeMarkdown(text: string): string {
   return printable(text)
     .replace(/\s+/g, ' ')
-    .replace(/[\\`*_{}[\]()#+!|~>-]/g, '\\$&')
+    .replace(/[\\`*_[\]<>|~]/g, '\\$&')
     .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
+    .replace(/^(\d+)([.)])/, '$1\\$2')
+    .replace(/^[-+=#>]/, '\\$&')
     .replace(/@(?=\w)/g, '@\u2060')
-    .replace(/\b(https?|www)(?=[:.])/gi, '$1\u2060');
+    .replace(/#(?=\d)/g, '#\u2060')
+    .replace(/\b(https?|ftp|www)(?=[:.])/gi, '$1\u2060');
 }

@@ -6,7 +6,7 @@ import { profiles } from '../../core/meter/cost-profile.ts';
 import type { ArmResult, ExperimentResults, Figure, MaybeFigure, Measured } from '../compare/results.ts';
 import { CYCLE_ROWS, DRIVER_ROW } from '../compare/sample.ts';
 import type { ExperimentData } from '../experiment.ts';
-import { escapeHtml as e } from './escape.ts';
+import { escapeHtml as e, printableJson } from './escape.ts';
 import { number, percent, type Shown, time } from './numbers.ts';
 import { placeOf } from './places.ts';
 import { ROW_NAMES } from './plots/cycles.ts';
@@ -20,11 +20,12 @@ import {
   inputOf,
   METRICS,
   metricOf,
-  type PairWords,
+  pairsByWeight,
   pairsInWords,
   partialText,
   restsOn,
   sceneText,
+  tellable,
   untilText,
   valueText,
 } from './words.ts';
@@ -166,11 +167,9 @@ function armsTable(results: ExperimentResults): string {
   });
 }
 
-/** Trade-offs along the frontier first; of each the figures that decide. */
+/** Of each pair the figures that decide. */
 function inShort(results: ExperimentResults): string {
-  const onFrontier = new Set(results.frontier);
-  const rank = ({ a, b }: PairWords) => (b.control ? 2 : onFrontier.has(a.id) && onFrontier.has(b.id) ? 0 : 1);
-  const pairs = pairsInWords(results).sort((one, other) => rank(one) - rank(other));
+  const pairs = pairsByWeight(results);
   const sentences = pairs.flatMap(({ verdicts, alikeText, because }) => {
     const deciding = verdicts.filter(({ comparison }) => DECIDING.has(comparison.metric)).map(({ text }) => text);
     return [...deciding, ...(alikeText === null ? [] : [`${alikeText} (${because})`])];
@@ -213,10 +212,11 @@ function comparisonsTable(results: ExperimentResults): string {
   const pairs = pairsInWords(results);
   const label = new Map(results.arms.map((arm) => [arm.id, arm]));
   const because = new Map(pairs.map((pair) => [`${pair.a.id} ${pair.b.id}`, pair.because]));
-  const shown = results.comparisons.slice(0, COMPARISON_ROWS);
-  const cut = results.comparisons.length - shown.length;
+  const all = tellable(results);
+  const shown = all.slice(0, COMPARISON_ROWS);
+  const cut = all.length - shown.length;
   return table({
-    caption: `Comparisons. The first arm against the second: ratio of runs with the same seed, with the interval of 99.5 per cent on which the verdict rests.${cut > 0 ? ` The first ${COMPARISON_ROWS}; ${cut} more are in the results as JSON.` : ''}`,
+    caption: `Comparisons. The first arm against the second: ratio of runs with the same seed, with the interval of 99.5 per cent on which the verdict rests. What is without protection is compared in speed alone.${cut > 0 ? ` The first ${COMPARISON_ROWS}; ${cut} more are in the results as JSON.` : ''}`,
     head: [
       { text: 'arms' },
       { text: 'figure' },
@@ -235,7 +235,7 @@ function comparisonsTable(results: ExperimentResults): string {
       const names = `${e(one.label)} / ${e(other.label)}<span class="id">${e(because.get(`${a} ${b}`)!)}</span>`;
       return {
         cells: [
-          first ? { html: `<span class="id">${e(one.label)} / ${e(other.label)}</span>` } : { html: names },
+          first ? { html: `<span class="id">${e(one.id)} / ${e(other.id)}</span>` } : { html: names },
           title,
           figureCell(metricOf(one, metric), form),
           figureCell(metricOf(other, metric), form),
@@ -386,8 +386,7 @@ function provenance({ document }: ExperimentData, { arms }: ExperimentResults): 
 
 function alone({ arms }: ExperimentResults): string {
   const items = arms.map(
-    (arm) =>
-      `<h3>${e(arm.label)} <span class="id">${e(arm.id)}</span></h3>\n<pre>${e(JSON.stringify(arm.rerun))}</pre>`,
+    (arm) => `<h3>${e(arm.label)} <span class="id">${e(arm.id)}</span></h3>\n<pre>${e(printableJson(arm.rerun))}</pre>`,
   );
   return `<h2>Each arm alone</h2>\n<p>What to send to <code>POST /v1/experiments</code> for one arm by itself.</p>\n${items.join('\n')}`;
 }

@@ -4,7 +4,7 @@ import type { ExperimentData } from '../experiment.ts';
 import { escapeMarkdown as m } from './escape.ts';
 import { figureText, number, percent, time } from './numbers.ts';
 import { placeOf } from './places.ts';
-import { curlOf, headline, inputOf, pairsInWords, partialText, sceneText, untilText, valueText } from './words.ts';
+import { curlOf, headline, inputOf, pairsByWeight, partialText, sceneText, untilText, valueText } from './words.ts';
 
 /** Trackers cut long texts. */
 const ARMS = 60;
@@ -53,7 +53,7 @@ function armsPart(results: ExperimentResults): string {
 }
 
 function verdictsPart(results: ExperimentResults): string {
-  const lines = pairsInWords(results).flatMap(({ verdicts, alikeText }) => [
+  const lines = pairsByWeight(results).flatMap(({ verdicts, alikeText }) => [
     ...verdicts.map(({ text }) => text),
     ...(alikeText === null ? [] : [alikeText]),
   ]);

@@ -48,13 +48,13 @@ export const STYLE = `
   td.wide { min-width: 14rem; }
   @media print {
     @page { size: A4; margin: 14mm 12mm; }
-    body { max-width: none; padding: 0; font-size: 9.5pt; }
-    h1 { font-size: 17pt; } h2 { font-size: 12.5pt; margin-top: 1.4rem; } h3 { font-size: 10.5pt; }
+    :root { font-size: 9pt; }
+    body { max-width: none; padding: 0; }
     h2, h3, caption { break-after: avoid; }
     .scroll { overflow: visible; }
     table { font-size: 7.2pt; width: 100%; }
-    th, td { padding: 0.15rem 0.25rem; overflow-wrap: anywhere; }
-    tbody th, td.wide { min-width: 0; }
+    th, td { padding: 0.15rem 0.22rem; }
+    tbody th, td:not(.n) { overflow-wrap: anywhere; min-width: 4.5em; }
     .spread, td.n { white-space: normal; }
     .spread, .id { font-size: 6.4pt; }
     tr, figure { break-inside: avoid; }

@@ -3,6 +3,7 @@
 import type { ArmResult, Comparison, ExperimentResults, MaybeFigure } from '../compare/results.ts';
 import { memberAt } from '../compare/sample.ts';
 import type { ExperimentDocument, ExperimentInput, Plain } from '../experiment.ts';
+import { printableJson } from './escape.ts';
 import { figureText, number, percent, type Shown, time } from './numbers.ts';
 
 interface MetricWords {
@@ -124,7 +125,8 @@ export function sentence(comparison: Comparison, armOf: (id: string) => ArmResul
   if (ratio === null || ratio === 0) {
     const [most, least] = [metricOf(one, metric), metricOf(other, metric)];
     const rest = least?.high === 0 ? 'none' : figureText(least, words.shown);
-    return `${one.label} ${words.some(figureText(most, words.shown))}, ${other.label} ${rest} (${restsOn(comparison)})`;
+    const amount = words.some(figureText(most, words.shown));
+    return `${one.label} ${amount}, against ${rest} with ${other.label} (${restsOn(comparison)})`;
   }
   const factor = upsideDown ? 1 / ratio : ratio;
   const how = factor < NEARLY ? words.more(percent(factor - 1)) : words.times(number(factor));
@@ -148,11 +150,17 @@ export function listed(words: readonly string[]): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
 }
 
+/** Without protection no window opens: to say that it has no more exposure than `strict` would be true and wrong. */
+export function tellable({ comparisons, arms }: ExperimentResults): Comparison[] {
+  const open = new Set(arms.filter(({ unprotected, control }) => unprotected || control).map(({ id }) => id));
+  return comparisons.filter(({ a, b, metric }) => !metric.startsWith('exposure.') || !(open.has(a) || open.has(b)));
+}
+
 /** All that is said of each pair, in the order of the comparisons. */
-export function pairsInWords({ comparisons, arms }: ExperimentResults): PairWords[] {
-  const known = new Map(arms.map((arm) => [arm.id, arm]));
+export function pairsInWords(results: ExperimentResults): PairWords[] {
+  const known = new Map(results.arms.map((arm) => [arm.id, arm]));
   const armOf = (id: string) => known.get(id)!;
-  const pairs = Map.groupBy(comparisons, ({ a, b }) => `${a} ${b}`);
+  const pairs = Map.groupBy(tellable(results), ({ a, b }) => `${a} ${b}`);
   return [...pairs.values()].map((all) => {
     const [a, b] = [armOf(all[0]!.a), armOf(all[0]!.b)];
     const seen = all.filter(({ verdict }) => verdict !== 'no difference seen');
@@ -167,6 +175,13 @@ export function pairsInWords({ comparisons, arms }: ExperimentResults): PairWord
       alikeText: nouns.length === 0 ? null : `no difference seen between ${a.label} and ${b.label} in ${listed(nouns)}`,
     };
   });
+}
+
+/** Trade-offs along the frontier first, controls last. */
+export function pairsByWeight(results: ExperimentResults): PairWords[] {
+  const onFrontier = new Set(results.frontier);
+  const rank = ({ a, b }: PairWords) => (b.control ? 2 : onFrontier.has(a.id) && onFrontier.has(b.id) ? 0 : 1);
+  return pairsInWords(results).sort((one, other) => rank(one) - rank(other));
 }
 
 function knobText(a: ArmResult, b: ArmResult): string {
@@ -217,7 +232,7 @@ export function inputOf({ document }: { document: ExperimentDocument }): Experim
 
 /** A shell's single quotes hold all but themselves. */
 export function curlOf(input: ExperimentInput): string {
-  const body = JSON.stringify(input).replaceAll("'", `'\\''`);
+  const body = printableJson(input).replaceAll("'", `'\\''`);
   return `curl -sS -X POST http://localhost:8080/v1/experiments -H 'content-type: application/json' -d '${body}'`;
 }
 

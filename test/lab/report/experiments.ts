@@ -59,22 +59,13 @@ export function workingSet(): ExperimentData {
   const pages = [8, 16, 32, 64, 128, 256, 512, 1024];
   return experimentOf({
     title: 'When does a working set no longer fit the IOTLB?',
-    base: { devices: [{ name: 'copy0', kind: 'nic' }] },
+    base: {
+      devices: [{ name: 'copy0', kind: 'nic' }],
+      workloads: [{ name: 'copy', kind: 'dma-window', device: 'copy0', accessBytes: 64, pattern: 'random' }],
+    },
     arms: ['lru', 'random'].flatMap((replacement) =>
       pages.map((count) => ({
-        set: {
-          'iommu.iotlb.replacement': replacement,
-          workloads: [
-            {
-              name: 'copy',
-              kind: 'dma-window',
-              device: 'copy0',
-              windowBytes: count * 4096,
-              accessBytes: 64,
-              pattern: 'random',
-            },
-          ],
-        },
+        set: { 'iommu.iotlb.replacement': replacement, 'workloads.copy.windowBytes': count * 4096 },
       })),
     ),
     until: { operations: 3000 },

@@ -1,6 +1,6 @@
 /** Axes, legends and labels that all plots share, and what they decide on: logarithmic or not, where labels fit. */
 import { number } from '../numbers.ts';
-import { FONT_SIZE, GRID, INK, MUTED } from './draw.ts';
+import { FONT_SIZE, GRID, INK, MUTED, ROOM } from './draw.ts';
 
 /** From so many times the least on, a linear axis would squeeze most arms into its first pixels. */
 const SPANS_DECADES = 10;
@@ -61,35 +61,45 @@ export function valueAxis(
   };
 }
 
+/**
+ * The library, which has no fonts to measure with, takes letters for narrower than some are: it is given some more of them, which
+ * `standalone` takes away again.
+ */
+const withRoom = (name: string): string => name + ROOM.repeat(Math.ceil([...name].length * 0.18));
+
 export function legendBelow(names: readonly string[]) {
   return {
     data: [...names],
     bottom: 4,
     left: 'center',
     width: '94%',
-    itemGap: 26,
+    itemGap: 12,
+    formatter: withRoom,
     textStyle: { color: INK, fontSize: FONT_SIZE },
     selectedMode: false,
   };
 }
 
-/** Rows that a legend takes, by the widths that its words have at most. */
-export function legendRows(names: readonly string[], width: number): number {
+/** Of the sign before a name and the gap after it. */
+const SIGN = 48;
+
+/** Pixels that such a legend takes at most. */
+export function legendHeight(names: readonly string[], width: number): number {
   let rows = 1;
   let used = 0;
   for (const name of names) {
-    const own = 58 + wide(name);
+    const own = SIGN + wide(name) * 1.1;
     if (used + own > width * 0.94 && used > 0) {
       rows++;
       used = 0;
     }
     used += own;
   }
-  return rows;
+  return rows * 28;
 }
 
 /** Pixels of a text at most, as fonts are about this wide. */
-export const wide = (text: string): number => text.length * FONT_SIZE * 0.58;
+export const wide = (text: string): number => text.length * FONT_SIZE * 0.62;
 
 export function short(text: string, most = 34): string {
   const letters = [...text.replace(/\s+/g, ' ')];

@@ -2,7 +2,7 @@
 import type { ExperimentResults } from '../../compare/results.ts';
 import { CYCLE_ROWS, DRIVER_ROW } from '../../compare/sample.ts';
 import { number } from '../numbers.ts';
-import { axisText, legendBelow, legendRows, rangeOf, shortNames, valueAxis, wide } from './axes.ts';
+import { axisText, legendBelow, legendHeight, rangeOf, shortNames, valueAxis, wide } from './axes.ts';
 import { COLOURS, FONT_SIZE, INK, MUTED, PAPER } from './draw.ts';
 import type { Plot } from './plot.ts';
 
@@ -38,7 +38,7 @@ export function cyclesPlot({ arms }: ExperimentResults): Plot | null {
   const legend = rows.map((row) => ROW_NAMES[row]!);
   const left = Math.min(250, Math.max(...names.map(wide)) + 24);
   const height = shown.length * BAR;
-  const legendHeight = legendRows(legend, WIDTH) * 22;
+  const below = legendHeight(legend, WIDTH);
   const order = [...CYCLE_ROWS, DRIVER_ROW] as string[];
   const range = { ...rangeOf(totals, false, true) };
   const cut = measured.length > BARS ? ` The first ${BARS} of ${measured.length} arms.` : '';
@@ -47,7 +47,7 @@ export function cyclesPlot({ arms }: ExperimentResults): Plot | null {
     title: 'Cycles of an operation, by where they go',
     caption: `Cycles of an operation (a packet or an I/O) at the median over the seeds, in the rows that publications use.${cut} What timers flush is in the row of invalidation. The number is the sum of the rows.`,
     width: WIDTH,
-    height: 16 + height + 62 + legendHeight,
+    height: 16 + height + 62 + below,
     option: {
       grid: { left, right: 70, top: 8, height },
       xAxis: valueAxis('Cycles per operation', false, range, 32),

@@ -24,6 +24,9 @@ export const COLOURS = Array.from({ length: 10 }, (_, i) => `var(--c${i + 1})`);
 
 export const FONT_SIZE = 13;
 
+/** Blanks at the end of a text that are there to keep room only. */
+export const ROOM = '\u00a0';
+
 async function load() {
   const [{ init, use }, { BarChart, CustomChart, LineChart, ScatterChart }, components, { LabelLayout }, renderers] =
     await Promise.all([
@@ -73,6 +76,9 @@ export function standalone(svg: string, { id, title, description, width, height 
     .replace(/<defs\s*>\s*<\/defs>/g, '')
     .replace(/ (?:class|pointer-events|xml:space|ecmeta_[a-z_]+)="[^"]*"/g, '')
     .replace(/ style="([^"]*)"/g, (_, style: string) => asAttributes(style))
+    // What is drawn hollow.
+    .replaceAll(' fill="#fff"', ` fill="${PAPER}"`)
+    .replace(/\u00a0+<\/text>/g, '</text>')
     .replace(/ (id="|[a-z-]+="url\(#)zr\d+-/g, ` $1${id}-`)
     .trim();
   return [

@@ -204,7 +204,8 @@ function seriesOf(own: readonly Point[], strip: Strip, index: number, labels: (L
 
 function plotOf(group: FrontierGroup, results: ExperimentResults, index: number, of: number): Plot | null {
   const points = pointsOf(group, results, spansDecades);
-  if (points.length < 2) return null;
+  // Without exposure and without a control there is nothing to give up for speed.
+  if (points.length < 2 || points.every(({ place }) => place === 'none')) return null;
   const strips = stripsOf(points);
   const at = (place: Place) => points.filter((point) => point.place === place);
   const x = scaleOf(
@@ -245,7 +246,7 @@ function plotOf(group: FrontierGroup, results: ExperimentResults, index: number,
     group.loadLimited ? 'All carry the same load, so that speed is what an operation costs.' : '',
     'An arm is on the frontier (filled) if no other is better in one and not worse in the other by more than the spread.',
     at('none').length > 0
-      ? 'The lower strip has the arms that open no window at all: a logarithmic axis has no place for 0.'
+      ? `The lower strip has the arms that open no window at all${at('main').length > 0 ? ': a logarithmic axis has no place for 0' : ''}.`
       : '',
     at('unprotected').length > 0
       ? 'The upper strip has what runs without protection: every page is reachable all the time.'

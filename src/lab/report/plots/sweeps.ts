@@ -3,7 +3,7 @@ import { differing, textOf } from '../../compare/pairs.ts';
 import type { ArmResult, ExperimentResults, Figure } from '../../compare/results.ts';
 import { number } from '../numbers.ts';
 import { METRICS, metricOf, valueText } from '../words.ts';
-import { legendBelow, legendRows, rangeOf, short, spansDecades, spreadSeries, valueAxis } from './axes.ts';
+import { legendBelow, legendHeight, rangeOf, short, spansDecades, spreadSeries, valueAxis } from './axes.ts';
 import { COLOURS } from './draw.ts';
 import type { Plot } from './plot.ts';
 
@@ -54,6 +54,30 @@ function linesOf(arms: readonly ArmResult[], path: string, metric: string): Line
   });
 }
 
+/** `windowBytes` in units of people. */
+function shownBy(path: string): (value: number) => string {
+  if (!path.endsWith('Bytes')) return (value) => number(value, 6);
+  return (value) => {
+    for (const [unit, size] of UNITS) if (value >= size) return `${number(value / size)} ${unit}`;
+    return number(value);
+  };
+}
+
+const UNITS = [
+  ['GiB', 2 ** 30],
+  ['MiB', 2 ** 20],
+  ['KiB', 2 ** 10],
+] as const;
+
+/** Sizes are doubled, and not made ten times as large. */
+function doublingAxis(path: string, values: readonly number[]) {
+  const range = {
+    min: 2 ** Math.floor(Math.log2(Math.min(...values))),
+    max: 2 ** Math.ceil(Math.log2(Math.max(...values))),
+  };
+  return { ...valueAxis(path, true, range, 32, shownBy(path)), logBase: 2, splitNumber: 8 };
+}
+
 function sweepPlot(
   id: string,
   title: string,
@@ -61,6 +85,7 @@ function sweepPlot(
   yName: string,
   lines: Line[],
   caption: string,
+  isShare = false,
 ): Plot | null {
   if (lines.length === 0) return null;
   const shown = lines.slice(0, LINES);
@@ -76,11 +101,11 @@ function sweepPlot(
     title,
     caption: `${caption}${cut} Median over the seeds, with a bar from the lowest to the highest where they spread.`,
     width: WIDTH,
-    height: HEIGHT + 86 + legendRows(names, WIDTH) * 22,
+    height: HEIGHT + 76 + legendHeight(names, WIDTH),
     option: {
-      grid: { left: 84, right: 30, top: 16, height: HEIGHT },
-      xAxis: valueAxis(path, xLog, xLog ? rangeOf(xs, true) : rangeOf(xs, false), 32, (value) => number(value, 6)),
-      yAxis: valueAxis(yName, false, rangeOf(ys, false, true), 58),
+      grid: { left: 92, right: 40, top: 16, height: HEIGHT },
+      xAxis: xLog ? doublingAxis(path, xs) : valueAxis(path, false, rangeOf(xs, false), 32, shownBy(path)),
+      yAxis: valueAxis(yName, false, isShare ? { min: 0, max: 1 } : rangeOf(ys, false, true), 66),
       legend: legendBelow(names),
       series: shown.flatMap(({ points }, i) => {
         const colour = COLOURS[i]!;
@@ -133,6 +158,7 @@ export function iotlbPlots({ arms }: ExperimentResults): Plot[] {
         'Misses of the IOTLB, share of look-ups',
         lines,
         'Share of look-ups for which the tables had to be walked. It rises where what is used in turn no longer fits.',
+        true,
       ) ?? []
     );
   });

@@ -2,7 +2,7 @@
 import type { ArmResult, ExperimentResults } from '../../compare/results.ts';
 import { time } from '../numbers.ts';
 import { listed } from '../words.ts';
-import { legendBelow, legendRows, rangeOf, shortNames, valueAxis } from './axes.ts';
+import { legendBelow, legendHeight, rangeOf, shortNames, valueAxis } from './axes.ts';
 import { COLOURS } from './draw.ts';
 import type { Plot } from './plot.ts';
 
@@ -22,12 +22,13 @@ function curveOf({ windowsNs }: ArmResult): [number, number][] {
   return points;
 }
 
-export function windowsPlot({ arms }: ExperimentResults): Plot | null {
-  const with_ = arms.filter(({ windowsNs }) => windowsNs.length > 0);
-  if (with_.length === 0) return null;
-  const shown = with_.slice(0, LINES);
+export function windowsPlot({ arms, frontier }: ExperimentResults): Plot | null {
+  const last = ({ id }: ArmResult) => Number(!frontier.includes(id));
+  const having = arms.filter(({ windowsNs }) => windowsNs.length > 0).sort((a, b) => last(a) - last(b));
+  if (having.length === 0) return null;
+  const shown = having.slice(0, LINES);
   const curves = shown.map(curveOf);
-  const names = shortNames(shown);
+  const names = shortNames(shown, 28);
   const range = rangeOf(
     curves.flatMap((curve) => curve.map(([x]) => x)),
     true,
@@ -35,7 +36,7 @@ export function windowsPlot({ arms }: ExperimentResults): Plot | null {
   const without = arms.filter((arm) => arm.seeds.length > 0 && !arm.unprotected && arm.exposure.windows?.high === 0);
   const open = arms.filter((arm) => arm.windowsNs.length === 0 && (arm.exposure.windows?.low ?? 0) > 0);
   const notes = [
-    with_.length > LINES ? `The first ${LINES} of ${with_.length} arms that have windows.` : '',
+    having.length > LINES ? `${LINES} of ${having.length} arms that have windows, those of the frontier first.` : '',
     without.length > 0 ? `No window at all: ${listed(without.map(({ label }) => label))}.` : '',
     open.length > 0
       ? `Windows that never closed, and so have no length: ${listed(open.map(({ label }) => label))}.`
@@ -49,7 +50,7 @@ export function windowsPlot({ arms }: ExperimentResults): Plot | null {
       ...notes,
     ].join(' '),
     width: WIDTH,
-    height: HEIGHT + 86 + legendRows(names, WIDTH) * 22,
+    height: HEIGHT + 76 + legendHeight(names, WIDTH),
     option: {
       grid: { left: 72, right: 30, top: 16, height: HEIGHT },
       xAxis: valueAxis('Length of the window', true, range, 32, time),
