@@ -1,6 +1,7 @@
 /** What `run` and `compare` are asked for, as the document that an experiment is. */
 import { existsSync } from 'node:fs';
 import type { ExperimentInput, Plain } from '../lab/experiment.ts';
+import { withMembers } from '../lab/spec-path.ts';
 import { isExperiment, looksLikeFile, readDocument, readWorkloads } from './documents.ts';
 import { EXIT, Failure } from './failure.ts';
 import type { Place } from './place.ts';
@@ -68,21 +69,12 @@ function ofSession(base: Plain): Asked {
   return { input: { base }, session: true };
 }
 
-/** In each arm, whatever else it varies. */
+/** In the base, or in the arms of a preset, whose own base has to be known. */
 async function withSettings(place: Place, input: ExperimentInput, settings: Plain): Promise<ExperimentInput> {
-  const paths = Object.keys(settings);
-  if (paths.length === 0) return input;
-  let { vary = {}, arms = [], combine } = input;
-  if (input.preset !== undefined && input.vary === undefined && input.arms === undefined) {
-    // What the preset varies has to be known, to be changed.
-    const { request } = await place.validate(input);
-    ({ vary, arms, combine } = request);
-  }
-  if (arms.length > 0) {
-    const changed = arms.map((arm) => ({ ...arm, set: { ...arm.set, ...settings } }));
-    return { ...input, arms: changed };
-  }
-  const several = combine === 'paired' ? Math.max(1, ...Object.values(vary).map(({ length }) => length)) : 1;
-  const fixed = paths.map((path) => [path, new Array(several).fill(settings[path])]);
-  return { ...input, vary: { ...vary, ...Object.fromEntries(fixed) }, ...(combine && { combine }) };
+  if (Object.keys(settings).length === 0) return input;
+  const base = input.preset === undefined ? (input.base ?? {}) : (await place.validate(input)).request.base;
+  const wrong: string[] = [];
+  const changed = withMembers(base, settings, (path, message) => wrong.push(`--set ${path}: ${message}`));
+  if (wrong.length > 0) throw new Failure(EXIT.usage, ...wrong);
+  return { ...input, base: changed };
 }

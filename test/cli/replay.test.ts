@@ -58,9 +58,9 @@ before(async () => {
       const lines = LINES.map((line) => JSON.stringify(line)).join('\n');
       await (await post('/done/ops', lines, 'application/x-ndjson')).text();
       await post('/done/runs', JSON.stringify({ forNs: 2_000_000 }));
-      while ((await (await fetch(`${address}/v1/sessions/done`)).json()).activeRun !== null);
+      while ((await read('/done')).activeRun !== null);
       const exportTo = async (name: string): Promise<string> => {
-        const { id } = await (await post('/done/snapshots', '{}')).json();
+        const { id } = (await (await post('/done/snapshots', '{}')).json()) as { id: string };
         const text = await (await fetch(`${address}/v1/sessions/done/snapshots/${id}?state=false`)).text();
         const at = join(folder, `${name}.json`);
         writeFileSync(at, text);
@@ -70,7 +70,7 @@ before(async () => {
       // One that is ended before its time.
       await post('/done/runs', JSON.stringify({ forNs: 3_600_000_000_000 }));
       await fetch(`${address}/v1/sessions/done/runs/run_2`, { method: 'DELETE' });
-      while ((await (await fetch(`${address}/v1/sessions/done`)).json()).activeRun !== null);
+      while ((await read('/done')).activeRun !== null);
       path = await exportTo('export');
       exported = JSON.parse(readFileSync(path, 'utf8'));
       await fetch(`${address}/v1/sessions/done`, { method: 'DELETE' });
@@ -95,7 +95,10 @@ function changed(name: string, change: (document: Exported) => void): string {
   return at;
 }
 
-const sessionsLeft = async (): Promise<number> => (await (await fetch(`${address}/v1/sessions`)).json()).items.length;
+const read = async (what: string): Promise<Plain> =>
+  (await (await fetch(`${address}/v1/sessions${what}`)).json()) as Plain;
+
+const sessionsLeft = async (): Promise<number> => ((await read('')).items as unknown[]).length;
 
 describe('under its own policy', () => {
   test('it comes to the digest of the export, here', async () => {

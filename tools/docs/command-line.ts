@@ -34,7 +34,9 @@ function shown(command: string): string {
 /** `serve` and `token` read their own: their flags stand in other pages. */
 function helps(): string {
   const own = COMMANDS.filter((name) => name !== 'serve' && name !== 'token');
-  return own.map((name) => `### ${name}\n\n\`\`\`text\n${printed(`iommu-lab ${name} --help`).trimEnd()}\n\`\`\``).join('\n\n');
+  return own
+    .map((name) => `### ${name}\n\n\`\`\`text\n${printed(`iommu-lab ${name} --help`).trimEnd()}\n\`\`\``)
+    .join('\n\n');
 }
 
 export const commandLineParts: Record<string, () => string> = {

@@ -1,5 +1,6 @@
 /** The spec of a session under other policies: what `--vary` makes of it. */
 import type { Plain } from '../../lab/experiment.ts';
+import { withMembers } from '../../lab/spec-path.ts';
 import { EXIT, Failure } from '../failure.ts';
 
 export interface Variant {
@@ -10,32 +11,16 @@ export interface Variant {
 
 const MOST_VARIANTS = 64;
 
-function isPlain(value: unknown): value is Plain {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** Specs without gaps: another kind starts without the parameters of the one that was there. */
-export function withMember(spec: Plain, path: string, value: unknown): Plain {
+/** Of a spec without gaps: another mode starts without the parameters of the one that was there. */
+function specOf(spec: Plain, varied: Plain): Plain {
   const out = structuredClone(spec);
-  const steps = path.split('.');
-  const last = steps.pop()!;
-  let at = out;
-  for (const [i, step] of steps.entries()) {
-    const inside: unknown = Array.isArray(at)
-      ? at.find((each: unknown, index) => String(index) === step || (isPlain(each) && each.name === step))
-      : at[step];
-    if (inside === undefined && !Array.isArray(at)) at[step] = {};
-    else if (!isPlain(inside) && !Array.isArray(inside))
-      throw new Failure(EXIT.usage, `--vary ${path}: the spec has no /${steps.slice(0, i + 1).join('/')}`);
-    at = (inside ?? at[step]) as Plain;
-  }
-  if (last === 'kind' && at.kind !== value) for (const member of Object.keys(at)) delete at[member];
-  if (path === 'policy.mode' && at.mode !== value) {
-    const policy = at as Plain & { mode: string };
-    delete policy[policy.mode];
-  }
-  at[last] = value;
-  return out;
+  const policy = out.policy as Plain & { mode: string };
+  const mode = varied['policy.mode'];
+  if (mode !== undefined && mode !== policy.mode) delete policy[policy.mode];
+  const wrong: string[] = [];
+  const changed = withMembers(out, varied, (path, message) => wrong.push(`--vary ${path}: ${message}`));
+  if (wrong.length > 0) throw new Failure(EXIT.usage, ...wrong);
+  return changed;
 }
 
 export function variantsOf(spec: Plain, vary: Record<string, unknown[]>, combine: 'product' | 'paired'): Variant[] {
@@ -59,9 +44,9 @@ export function variantsOf(spec: Plain, vary: Record<string, unknown[]>, combine
       EXIT.usage,
       `That is ${settings.length} times the same session, and ${MOST_VARIANTS} is the most.`,
     );
-  return settings.map((each) => ({
-    label: each.map(([, value]) => (typeof value === 'string' ? value : JSON.stringify(value))).join(', '),
-    varied: Object.fromEntries(each),
-    spec: each.reduce((made, [path, value]) => withMember(made, path, value), spec),
-  }));
+  return settings.map((each) => {
+    const varied = Object.fromEntries(each);
+    const label = each.map(([, value]) => (typeof value === 'string' ? value : JSON.stringify(value))).join(', ');
+    return { label, varied, spec: specOf(spec, varied) };
+  });
 }

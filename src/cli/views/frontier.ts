@@ -18,6 +18,9 @@ const NAMES: Record<string, string> = {
   'exposure.staleAccesses': 'stale accesses',
 };
 
+/** Up to here a difference is told in per cent. */
+const NEAR = 0.1;
+
 const SPEEDS = ['throughputGbps', 'iops', 'operationsPerSecond'];
 
 type Labels = (id: string) => string;
@@ -63,13 +66,16 @@ function nameOf({ metric }: Comparison): string {
   return NAMES[metric] ?? metric;
 }
 
+/** `throughput lower (x 0.466)`, `(0.05 %)` where that says more, and between what where the seeds differ. */
 function saidOf(comparison: Comparison): string {
   const { ratio, low, high, verdict } = comparison;
-  const name = nameOf(comparison);
-  if (ratio === null) return `${name} ${verdict}`;
-  const [middle, least, greatest] = [figure(ratio), figure(low), figure(high)];
-  const between = low === null || high === null || least === greatest ? '' : ` (${least}..${greatest})`;
-  return `${name} ${middle}${between}, ${verdict}`;
+  const head = `${nameOf(comparison)} ${verdict}`;
+  if (ratio === null) return head;
+  const near = [ratio, low, high].every((value) => value === null || Math.abs(value - 1) < NEAR);
+  const text = (value: number) =>
+    near ? `${value < 1 ? '-' : '+'}${figure(Math.abs(value - 1) * 100)}` : figure(value);
+  const between = low === null || high === null || text(low) === text(high) ? '' : `, ${text(low)} to ${text(high)}`;
+  return `${head} (${near ? '' : 'x '}${text(ratio)}${between}${near ? ' %' : ''})`;
 }
 
 export function showFrontier(terminal: Terminal, results: ExperimentResults): void {
