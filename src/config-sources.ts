@@ -13,6 +13,10 @@ export interface Source {
   /** May be given more than once. */
   repeatable?: true;
   help: string;
+  /** Its environment variable, where that is not named like the flag. */
+  variable?: string;
+  /** Its value is shown to nobody. */
+  secret?: true;
 }
 
 export const CONFIG_FLAG = 'config';
@@ -23,6 +27,10 @@ const OF_CLIENTS = ['IOMMU_LAB_SERVER', 'IOMMU_LAB_TOKEN'];
 /** `allowed-host` -> `IOMMU_LAB_ALLOWED_HOST`. */
 export function variableOf(flag: string): string {
   return `IOMMU_LAB_${flag.toUpperCase().replaceAll('-', '_')}`;
+}
+
+export function variableOfSource({ flag, variable }: Source): string {
+  return variable ?? variableOf(flag);
 }
 
 /** `allowed-host` -> `allowedHost`: the member of the file. */
@@ -76,9 +84,10 @@ function commandLine(sources: readonly Source[], write: (text: string) => void):
     .allowExcessArguments(true)
     .exitOverride()
     .configureOutput({ writeOut: write, writeErr: () => {} });
-  for (const { flag, argument, repeatable, help } of sources) {
+  for (const source of sources) {
+    const { flag, argument, repeatable, help } = source;
     const shape = argument === undefined ? `--${flag}` : `--${flag} ${argument}`;
-    const text = `${help} [${variableOf(flag)}]`;
+    const text = `${help} [${variableOfSource(source)}]`;
     if (repeatable)
       program.option(shape, text, (value: string, earlier: string[] | undefined) => [...(earlier ?? []), value]);
     else program.option(shape, text);
@@ -133,7 +142,7 @@ export function readFile(path: unknown, sources: readonly Source[], problems: st
  * service, one named `iommu-lab` included.
  */
 export function unknownVariables(environment: Environment, sources: readonly Source[]): string[] {
-  const known = [...sources.map(({ flag }) => variableOf(flag)), variableOf(CONFIG_FLAG)];
+  const known = [...sources.map(variableOfSource), variableOf(CONFIG_FLAG)];
   return Object.keys(environment)
     .filter((name) => name.startsWith('IOMMU_LAB_') && !known.includes(name) && !OF_CLIENTS.includes(name))
     .map((name) => `${name} is not a setting and is ignored; settings are ${known.join(', ')}.`);

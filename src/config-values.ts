@@ -1,6 +1,7 @@
 /** What the values of settings may be: text from a flag or variable, anything from a file, in; the value, or what is allowed, out. */
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
+import { redisAddress } from './lab/queue/redis.ts';
 import { parseAuthority } from './server/host-names.ts';
 
 export type Check<T> = { ok: true; value: T } | { ok: false; allowed: string };
@@ -78,4 +79,13 @@ export function basePath(value: unknown): Check<string> {
 
 function isPlainPart(part: string): boolean {
   return /^[A-Za-z0-9._~-]+$/.test(part) && part !== '.' && part !== '..';
+}
+
+export function redisUrl(value: unknown): Check<string> {
+  return redisAddress(value) === null
+    ? {
+        ok: false,
+        allowed: 'redis://[[user]:password@]host[:port][/database], or rediss:// for TLS, encoded as a URL is',
+      }
+    : { ok: true, value: value as string };
 }

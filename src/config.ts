@@ -15,8 +15,19 @@ import {
   type Source,
   unknownVariables,
   variableOf,
+  variableOfSource,
 } from './config-sources.ts';
-import { basePath, type Check, hostName, listOf, network, origin, pathOf, wholeNumber } from './config-values.ts';
+import {
+  basePath,
+  type Check,
+  hostName,
+  listOf,
+  network,
+  origin,
+  pathOf,
+  redisUrl,
+  wholeNumber,
+} from './config-values.ts';
 import type { Sync } from './host/journal/rows.ts';
 import { isLoopbackName } from './server/host-names.ts';
 import { readTlsFiles, type TlsFiles, type TlsReading } from './server/tls.ts';
@@ -74,6 +85,8 @@ export interface Config {
   maxMappings: number | null;
   /** Not null: a session that grows without end takes its worker along, whoever asks. */
   maxSessionMemoryMib: number;
+  /** Where the queue of experiments is, with its password; null: experiments are computed here. */
+  redis: string | null;
   logLevel: LogLevel;
 }
 
@@ -259,6 +272,15 @@ const SETTINGS = {
     check: wholeNumber(0, LARGEST_QUOTA),
     fallback: () => 1024,
   } satisfies Setting<number>,
+  redis: {
+    flag: 'redis',
+    variable: 'IOMMU_LAB_REDIS_URL',
+    secret: true,
+    argument: '<url>',
+    help: 'Redis or Valkey through which workers elsewhere compute experiments: redis://host:6379, rediss:// for TLS; a password is better given by the variable or the file, as command lines can be seen (default: experiments are computed here)',
+    check: redisUrl,
+    fallback: () => null,
+  } satisfies Setting<string | null>,
   logLevel: {
     flag: 'log-level',
     argument: '<level>',
@@ -285,12 +307,15 @@ export interface SettingRow {
 }
 
 export function settingRows(): SettingRow[] {
-  return ROWS.map(([, { flag, argument, help }]) => ({
-    flag: argument === undefined ? `--${flag}` : `--${flag} ${argument}`,
-    variable: variableOf(flag),
-    member: memberOf(flag),
-    help,
-  }));
+  return ROWS.map(([, setting]) => {
+    const { flag, argument, help } = setting;
+    return {
+      flag: argument === undefined ? `--${flag}` : `--${flag} ${argument}`,
+      variable: variableOfSource(setting),
+      member: memberOf(flag),
+      help,
+    };
+  });
 }
 
 /** The XDG base directory rule: a relative `XDG_STATE_HOME` is to be ignored. */
@@ -325,7 +350,7 @@ export function readConfig(
     const { flag } = setting;
     const places: [string, unknown][] = [
       [`--${flag}`, line.values[memberOf(flag)]],
-      [variableOf(flag), nonEmpty(environment[variableOf(flag)])],
+      [variableOfSource(setting), nonEmpty(environment[variableOfSource(setting)])],
       [`"${memberOf(flag)}" in ${file.path}`, file.members[memberOf(flag)]],
     ];
     const [place, value] = places.find(([, given]) => given !== undefined) ?? [null, undefined];
@@ -336,7 +361,7 @@ export function readConfig(
     placeOf.set(name, place);
     const checked = setting.check(value);
     if (checked.ok) config[name] = checked.value;
-    else problems.push(`${place} is ${shown(value)}; allowed is ${checked.allowed}.`);
+    else problems.push(`${place} is ${setting.secret ? 'not usable' : shown(value)}; allowed is ${checked.allowed}.`);
   }
 
   const { host, insecure, auth, data } = config as Partial<Config>;

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import type { Job, JobOutcome, Plain } from '../src/lab/experiment.ts';
+import { keyOf } from '../src/lab/job.ts';
 import type { JobRunner } from '../src/lab/laboratory.ts';
 
 export interface KeyedJob {
@@ -23,8 +23,8 @@ export function keyed(changes: Plain, variant = 0): KeyedJob {
   const policy = { allocator: { kind: 'rbtree' }, invalidation: POLICIES[variant % POLICIES.length] };
   const workloads = [{ name: 'rx', kind: 'nic-rx', device: 'nic' }];
   const spec = { policy, devices: [{ name: 'nic', kind: 'nic' }], workloads, ...changes };
-  const job: Job = { kind: 'run', spec, before: [{ operations: 500 }], run: { operations: 3_000 } };
-  return { key: createHash('sha256').update(JSON.stringify(job)).digest('hex'), job };
+  const job: Job = { kind: 'run', spec, before: [{ operations: 100 }], run: { operations: 1_000 } };
+  return { key: keyOf(job), job };
 }
 
 export async function outcomesOf(runner: JobRunner, jobs: KeyedJob[], signal?: AbortSignal): Promise<JobOutcome[]> {

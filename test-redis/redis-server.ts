@@ -36,11 +36,12 @@ export class RedisServer {
   }
 
   get url(): string {
-    return `redis://${this.password === '' ? '' : `:${this.password}@`}127.0.0.1:${this.port}`;
+    return `redis://${this.password === '' ? '' : `:${encodeURIComponent(this.password)}@`}127.0.0.1:${this.port}`;
   }
 
   client(): Redis {
-    return new Redis(this.url, { maxRetriesPerRequest: null });
+    // It comes back by itself, as Redis does.
+    return new Redis(this.url, { maxRetriesPerRequest: null }).on('error', () => {});
   }
 
   /** On the same port, with the data that there are. */

@@ -1,15 +1,13 @@
 /**
- * Computes on the core in this thread, with pauses in which all else has its turn, and obeys the title of a job: `takes 500 ms` makes it
- * take longer, `ends its worker` does so.
+ * Computes in this thread, in turns with all else, and obeys the title of a job: `takes 500 ms` makes it take longer, `ends its worker`
+ * does so.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createSimulator, resolveSpec, SpecError } from '../src/core/index.ts';
-import type { RunRequest } from '../src/core/operations.ts';
-import type { SimulatorApi } from '../src/core/simulator-api.ts';
 import type { Job, JobOutcome } from '../src/lab/experiment.ts';
+import { runJobInTurns } from '../src/lab/job.ts';
 import type { JobRunner } from '../src/lab/laboratory.ts';
 
-const CANCELLED: JobOutcome = { ok: false, code: 'cancelled', detail: 'It was withdrawn.' };
+const CANCELLED = { code: 'cancelled', detail: 'It was withdrawn.' };
 
 export class SlowRunner implements JobRunner {
   readonly width: number;
@@ -21,31 +19,14 @@ export class SlowRunner implements JobRunner {
   }
 
   async run(key: string, job: Job, signal: AbortSignal): Promise<JobOutcome> {
-    if (job.kind !== 'run') return { ok: false, code: 'not-here', detail: 'Only runs.' };
     this.told('begun', key);
-    const title = String(job.spec.title ?? '');
+    const title = job.kind === 'run' ? String(job.spec.title ?? '') : '';
     if (title === 'ends its worker') process.kill(process.pid, 'SIGKILL');
-    try {
-      await sleep(Number(/takes ([0-9]+) ms/.exec(title)?.[1] ?? 0), undefined, { signal });
-      const simulator = createSimulator(resolveSpec(job.spec));
-      for (const request of [...job.before, job.run]) await carryOut(simulator, request, signal);
-      this.told('ended', key);
-      return { ok: true, result: simulator.runResult(), digest: simulator.digest(), timeNs: simulator.timeNs };
-    } catch (error) {
-      if (signal.aborted) {
-        this.told('stopped', key);
-        return CANCELLED;
-      }
-      if (error instanceof SpecError) return { ok: false, code: 'invalid-request', detail: error.message };
-      throw error;
-    }
+    await sleep(Number(/takes ([0-9]+) ms/.exec(title)?.[1] ?? 0), undefined, { signal }).catch(() => {});
+    const outcome = await runJobInTurns(job, { stop: () => (signal.aborted ? CANCELLED : null) });
+    this.told(signal.aborted ? 'stopped' : 'ended', key);
+    return outcome;
   }
 
   async close(): Promise<void> {}
-}
-
-async function carryOut(simulator: SimulatorApi, request: RunRequest, signal: AbortSignal): Promise<void> {
-  const outcome = simulator.startRun(request);
-  if (outcome.status !== 'ok') throw new Error(JSON.stringify(outcome));
-  while (!simulator.stepRun(2_000)) await sleep(0, undefined, { signal });
 }

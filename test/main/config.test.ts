@@ -56,9 +56,9 @@ test('host names may be repeated and separated by commas', () => {
 });
 
 test('every unknown flag is named, with the nearest one that exists, beside all else that is wrong', () => {
-  assert.deepEqual(problems(['--prot=1', '--redis', 'x', '--workers', '0']), [
+  assert.deepEqual(problems(['--prot=1', '--kafka', 'x', '--workers', '0']), [
     "Unknown flag '--prot' (did you mean --port?).",
-    "Unknown flag '--redis'.",
+    "Unknown flag '--kafka'.",
     '--workers is "0"; allowed is a whole number from 1 to 256.',
   ]);
   assert.match(String(problems(['8080'])), /"8080" is not understood/);
@@ -177,4 +177,18 @@ test('origins are named in full, as browsers write them', () => {
     '',
   ])
     assert.match(String(problems(['--cors-origin', bad])), /--cors-origin is .*each named in full/, bad);
+});
+
+test('the address of Redis is checked as a whole and shown to nobody, as it may hold a password', () => {
+  assert.equal(config([]).redis, null);
+  const address = 'rediss://lab:p%40ss@redis.example:6380/2';
+  assert.equal(config([], { IOMMU_LAB_REDIS_URL: address }).redis, address);
+  assert.equal(config(['--redis', 'redis://[::1]']).redis, 'redis://[::1]');
+  const wrong = ['http://u:secret@h', 'redis://:secret@h/x', 'redis://:secret@h?a=1', 'redis://:%zzsecret@h', 'secret'];
+  for (const given of wrong) {
+    const told = String(problems([], { IOMMU_LAB_REDIS_URL: given }));
+    assert.match(told, /^IOMMU_LAB_REDIS_URL is not usable; allowed is redis:/);
+    assert.doesNotMatch(told, /secret/);
+  }
+  assert.match(String(problems(['--redis', 'x'])), /^--redis is not usable/);
 });

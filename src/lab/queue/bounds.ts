@@ -52,8 +52,8 @@ export const BOUNDS = {
   outcomeMs: 3_600_000,
   /** One that all have fetched that waited for it: for the server that asks a moment later. */
   fetchedMs: 60_000,
-  /** Of a job that was given up. */
-  lostMs: 30_000,
+  /** One that failed, or was given up: the next time it may go well. */
+  failedMs: 60_000,
   /** A server that has not been heard of for so long does not wait any more, and jobs that nobody waits for are not computed. */
   interestMs: 600_000,
   /** Between two looks of a server at what it waits for, for what an event did not tell: lost data, lost events. */
@@ -63,7 +63,7 @@ export const BOUNDS = {
   /** Without one for so long, a worker is not counted. */
   workerMs: 10_000,
   /** A worker that does not renew its hold on a job for so long has lost it. */
-  lockMs: 6_000,
+  lockMs: 5_000,
   /** Between two searches for such jobs. Of the two that it takes the second finds the lock gone. */
   stalledMs: 2_000,
   /** As often a job may end the process that computes it. */

@@ -1,10 +1,12 @@
 /**
  * A job from the queue, before it is computed: whoever can write to Redis could have put anything there. The spec is checked as one that
- * is sent over HTTP is; what `resolveSpec` finds wrong with it beyond that is the job's outcome.
+ * is sent over HTTP is, and the job has to be the one that its key names, so that no outcome lands under another's.
  */
 import { contractSchema } from '../../api/contract.ts';
 import { type Validator, Validators } from '../../api/validator.ts';
+import { messageOf } from '../../host/problems.ts';
 import type { Job } from '../experiment.ts';
+import { keyOf } from '../job.ts';
 import { BOUNDS } from './bounds.ts';
 import { isObject, unpacked } from './packing.ts';
 
@@ -14,7 +16,17 @@ const MOST_WARM_UPS = 16;
 const NAME_FORM = /^[A-Za-z0-9][A-Za-z0-9._/ ,:()+-]{0,127}$/;
 
 /** @param data as BullMQ has it. @returns the job, or in words why it is none */
-export async function checkedJob(data: unknown): Promise<Job | string> {
+export async function checkedJob(data: unknown, key: string): Promise<Job | string> {
+  const job = await jobIn(data);
+  if (typeof job === 'string') return job;
+  try {
+    return keyOf(job) === key ? job : 'its key is that of another job';
+  } catch (error) {
+    return `it cannot be simulated: ${messageOf(error)}`;
+  }
+}
+
+async function jobIn(data: unknown): Promise<Job | string> {
   const text = isObject(data) ? data.job : undefined;
   if (typeof text !== 'string' || text.length > MOST_TEXT) return 'there is no job in it';
   const value = await unpacked(Buffer.from(text, 'base64'), BOUNDS.jobBytes);

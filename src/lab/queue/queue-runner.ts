@@ -52,6 +52,8 @@ interface Pending {
   again: boolean;
   /** Outcomes of it that could not be read. */
   unreadable: number;
+  /** Looks that found it in the queue, one after the other. */
+  queued: number;
   /** No caller is left. */
   withdrawn: boolean;
 }
@@ -63,6 +65,9 @@ export function clientName(dataFolder: string): string {
 
 const CANCELLED: JobOutcome = { ok: false, code: 'cancelled', detail: 'It was withdrawn before it had an outcome.' };
 const MOST_UNREADABLE = 3;
+const LOOKS_UNTIL_SURE = 10;
+/** States from which a worker gets to a job, as BullMQ calls them. */
+const TAKEN_SOME_TIME: ReadonlySet<string> = new Set(['waiting', 'active', 'paused']);
 
 export async function createQueueRunner(settings: QueueRunnerSettings): Promise<QueueRunner> {
   const address = redisAddress(settings.redis);
@@ -134,7 +139,16 @@ export class QueueRunner implements JobRunner {
     return new Promise((resolve, reject) => {
       let pending = this.pending.get(id);
       const first = pending === undefined;
-      pending ??= { id, bytes, callers: new Set(), looking: false, again: false, unreadable: 0, withdrawn: false };
+      pending ??= {
+        id,
+        bytes,
+        callers: new Set(),
+        looking: false,
+        again: false,
+        unreadable: 0,
+        queued: 0,
+        withdrawn: false,
+      };
       const wanted = pending;
       const withdraw = () => {
         wanted.callers.delete(caller);
@@ -185,9 +199,18 @@ export class QueueRunner implements JobRunner {
     const found = await this.commands.look(id, this.name);
     if (!this.isWanted(pending)) return;
     if (found === 'there') await this.take(pending);
+    if (found === 'queued') await this.makeSure(pending);
     if (found !== 'unknown') return;
     // Nothing of a job is kept once it has ended: its outcome lies elsewhere.
     await this.queue?.add('job', { job: pending.bytes.toString('base64') }, { jobId: id, ...GONE_AT_ITS_END });
+  }
+
+  /** Now and then: what Redis refused in the middle, of one that is full or of another make, may be stored and in no list. */
+  private async makeSure(pending: Pending): Promise<void> {
+    pending.queued++;
+    if (pending.queued % LOOKS_UNTIL_SURE !== 0) return;
+    const state = await this.queue?.getJobState(pending.id);
+    if (state !== undefined && !TAKEN_SOME_TIME.has(state)) await this.commands.discard(pending.id);
   }
 
   private async take(pending: Pending): Promise<void> {

@@ -168,11 +168,10 @@ class QueuedWork {
   private async process(job: QueuedJob): Promise<'has an outcome' | 'given back' | 'taken out'> {
     const key = keyOfId(job.id);
     const id = job.id as string;
-    const checked = key === null || !isOrdinary(job) ? 'its form is not ours' : await checkedJob(job.data);
+    const checked = key === null || !isOrdinary(job) ? 'its form is not ours' : await checkedJob(job.data, key);
     if (key === null || typeof checked === 'string') {
       this.logger.warn({ job: String(job.id).slice(0, 100), reason: checked }, 'a job was thrown away: it is none');
-      await this.commands.discard(id);
-      return 'taken out';
+      return await this.refuse(id, key !== null && isOrdinary(job) ? String(checked) : null);
     }
     // Taken a second time by this worker, which had lost its hold on it: a long pause, or a Redis that forgot.
     await this.running.get(id)?.ended;
@@ -191,6 +190,22 @@ class QueuedWork {
     return await ended;
   }
 
+  /** Whoever waits for it is told, where it has the form of a job: it would be put in again. */
+  private async refuse(id: string, reason: string | null): Promise<'has an outcome' | 'taken out'> {
+    if (reason !== null && !(await this.commands.unwanted(id))) {
+      const detail = `A worker refused the job: ${reason}.`;
+      const told = await this.finish(
+        id,
+        { ok: false, code: 'invalid-job', detail },
+        BOUNDS.failedMs,
+        this.settings.signal,
+      );
+      if (told) return 'has an outcome';
+    }
+    await this.commands.discard(id);
+    return 'taken out';
+  }
+
   private async compute(id: string, run: (signal: AbortSignal) => Promise<JobOutcome>, stop: AbortSignal) {
     if (this.failure !== null || this.settings.signal.aborted) return 'given back';
     const begun = await this.commands.begin(id);
@@ -201,7 +216,7 @@ class QueuedWork {
     }
     if (begun > BOUNDS.tries) {
       this.logger.error({ job: id, tries: BOUNDS.tries }, 'a job was given up: no worker outlived it');
-      await this.finish(id, LOST, BOUNDS.lostMs, stop);
+      await this.finish(id, LOST, BOUNDS.failedMs, stop);
       return 'has an outcome';
     }
     let outcome: JobOutcome;
@@ -222,7 +237,8 @@ class QueuedWork {
       return 'taken out';
     }
     this.computed++;
-    return (await this.finish(id, outcome, BOUNDS.outcomeMs, stop)) ? 'has an outcome' : 'given back';
+    const stayMs = outcome.ok ? BOUNDS.outcomeMs : BOUNDS.failedMs;
+    return (await this.finish(id, outcome, stayMs, stop)) ? 'has an outcome' : 'given back';
   }
 
   /** Until Redis has it: a full one may have room again. */
