@@ -69,8 +69,16 @@ export function runOf({ outcome }: Row): Plain | null {
   return outcome?.ok && isRunResult(outcome.result) ? outcome.result : null;
 }
 
-/** What sends an arm alone. */
-export function rerunOf({ spec }: Arm, { until, warmUp, seeds }: ExperimentRequest): ExperimentInput {
+/**
+ * Whether the experiment is that of a publication. Its arms state runs of their own and differ in more than is varied: they are held
+ * against what was published, not against each other.
+ */
+const isReproduction = ({ preset }: ExperimentRequest): boolean => preset?.startsWith('repro/') === true;
+
+/** What sends an arm alone; one of a reproduction is there only as part of it. */
+export function rerunOf({ spec }: Arm, request: ExperimentRequest): ExperimentInput {
+  const { preset, until, warmUp, seeds } = request;
+  if (preset !== undefined && isReproduction(request)) return { preset };
   return { base: spec, until, ...(warmUp !== undefined && { warmUp }), seeds, control: false };
 }
 
@@ -224,7 +232,8 @@ export function compareExperiment({ document, rows }: ExperimentData): Experimen
   };
   const taken = document.arms.map((arm) => ({ arm, is: takenFor(arm) }));
   const arms = taken.map(({ arm, is }) => armResult(arm, is, finished.get(arm.id)!, document.request));
-  const candidates: Candidate[] = taken
+  const alone = isReproduction(document.request);
+  const candidates: Candidate[] = (alone ? [] : taken)
     .filter(({ arm, is }) => !arm.control && !is.unprotected)
     .map(({ arm: { id, varied }, is: { scene } }) => ({
       id,
@@ -239,7 +248,7 @@ export function compareExperiment({ document, rows }: ExperimentData): Experimen
     state: document.state,
     complete: rows.length >= document.jobs.total && rows.every(({ outcome }) => outcome?.ok === true),
     arms,
-    comparisons: comparisonsOf(document.arms, values),
+    comparisons: alone ? [] : comparisonsOf(document.arms, values),
     frontier: frontiers.flatMap(({ frontier }) => frontier),
     dominated: frontiers.flatMap((group) => group.dominated.map(({ arm }) => arm)),
     frontiers,

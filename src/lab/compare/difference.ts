@@ -70,10 +70,12 @@ function welchInterval(a: readonly number[], b: readonly number[]): Interval {
 
 /** So that no engine's last bit of a logarithm shows. */
 const rounded = (value: number) => Number(value.toPrecision(12));
+/** A ratio of 1, rounded like that, is one whose logarithm is no further from 0. */
+const LAST_DIGIT = 5e-12;
 
-function verdictOf(low: number, high: number, none: number): ComparisonVerdict {
-  if (low > none) return 'higher';
-  return high < none ? 'lower' : 'no difference seen';
+function verdictOf(low: number, high: number, margin: number): ComparisonVerdict {
+  if (low > margin) return 'higher';
+  return high < -margin ? 'lower' : 'no difference seen';
 }
 
 interface Matched {
@@ -91,34 +93,58 @@ function match(a: BySeed, b: BySeed): Matched {
   return { a: [...a.values()], b: [...b.values()], paired: false };
 }
 
+interface Seen {
+  verdict: ComparisonVerdict;
+  matched: Matched;
+  seeds: number;
+  /** Of the logarithm of the ratio; null without one, or with one seed. */
+  logRatio: Interval | null;
+}
+
+function see(a: BySeed, b: BySeed, resolution: number): Seen {
+  const matched = match(a, b);
+  const seeds = Math.min(matched.a.length, matched.b.length);
+  const hasRatio = matched.a.every((value) => value > 0) && matched.b.every((value) => value > 0);
+  if (seeds === 1) return { verdict: ofOneSeed(matched, hasRatio, resolution), matched, seeds, logRatio: null };
+  if (!hasRatio) return { verdict: byAmount(matched), matched, seeds, logRatio: null };
+  const logRatio = matched.paired
+    ? pairedInterval(matched.a.map((value, i) => logOf(value, matched.b[i]!)))
+    : welchInterval(matched.a.map(Math.log), matched.b.map(Math.log));
+  const { middle, half } = logRatio;
+  const verdict = verdictOf(middle - half, middle + half, Math.log(resolution) + LAST_DIGIT);
+  return { verdict, matched, seeds, logRatio };
+}
+
+/** `differenceOf(a, b)!.verdict`, for who asks that of many; none is seen where an arm has no value. */
+export function verdictBetween(a: BySeed, b: BySeed): ComparisonVerdict {
+  return a.size === 0 || b.size === 0 ? 'no difference seen' : see(a, b, 1).verdict;
+}
+
 /**
  * @param resolution factor between two values that may be the same one: 1, or `QUANTILE_BUCKET`
  * @returns null where one of them has no value
  */
 export function differenceOf(a: BySeed, b: BySeed, resolution = 1): Difference | null {
   if (a.size === 0 || b.size === 0) return null;
-  const matched = match(a, b);
-  const seeds = Math.min(matched.a.length, matched.b.length);
-  const hasRatio = [...matched.a, ...matched.b].every((value) => value > 0);
-  if (seeds === 1) return oneSeed(meanOf(matched.a), meanOf(matched.b), hasRatio, resolution);
-  if (!hasRatio) return { ratio: plainRatio(matched), low: null, high: null, verdict: byAmount(matched), seeds };
-  const { middle, half } = matched.paired
-    ? pairedInterval(matched.a.map((value, i) => logRatio(value, matched.b[i]!)))
-    : welchInterval(matched.a.map(Math.log), matched.b.map(Math.log));
+  const { verdict, matched, seeds, logRatio } = see(a, b, resolution);
+  if (logRatio === null) {
+    const known = { ratio: plainRatio(matched), low: null, high: null, verdict, seeds };
+    return seeds === 1 && verdict !== 'no difference seen' ? { ...known, oneSeed: true } : known;
+  }
+  const { middle, half } = logRatio;
   const low = rounded(Math.exp(middle - half) / resolution);
   const high = rounded(Math.exp(middle + half) * resolution);
-  return { ratio: rounded(Math.exp(middle)), low, high, verdict: verdictOf(low, high, 1), seeds };
+  return { ratio: rounded(Math.exp(middle)), low, high, verdict, seeds };
 }
 
 /** 0 exactly for what is equal. */
-const logRatio = (a: number, b: number) => (a === b ? 0 : Math.log(a / b));
+const logOf = (a: number, b: number) => (a === b ? 0 : Math.log(a / b));
 
-function oneSeed(a: number, b: number, hasRatio: boolean, resolution: number): Difference {
-  const none = { low: null, high: null, seeds: 1 };
-  const ratio = b > 0 ? rounded(a / b) : null;
-  const alike = a === b || (hasRatio && Math.max(a / b, b / a) <= resolution);
-  if (alike) return { ratio, ...none, verdict: 'no difference seen' };
-  return { ratio, ...none, verdict: a > b ? 'higher' : 'lower', oneSeed: true };
+function ofOneSeed(matched: Matched, hasRatio: boolean, resolution: number): ComparisonVerdict {
+  const [a, b] = [meanOf(matched.a), meanOf(matched.b)];
+  const alike = a === b || (hasRatio && Math.abs(logOf(a, b)) <= Math.log(resolution) + LAST_DIGIT);
+  if (alike) return 'no difference seen';
+  return a > b ? 'higher' : 'lower';
 }
 
 /** Nothing to something is 0 of it; something to nothing is no number. */

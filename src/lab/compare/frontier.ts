@@ -13,7 +13,7 @@
  * opens, and its exposure of 0 is not that of `strict`. Beside the others it would dominate them all.
  */
 import type { Plain } from '../experiment.ts';
-import { type BySeed, differenceOf } from './difference.ts';
+import { type BySeed, verdictBetween } from './difference.ts';
 import { differing } from './pairs.ts';
 import type { ComparisonVerdict, FrontierGroup, Knob } from './results.ts';
 
@@ -43,7 +43,7 @@ export function sceneOf(members: Plain): Plain {
 }
 
 function verdict(a: Candidate, b: Candidate, metric: string): ComparisonVerdict {
-  return differenceOf(a.values(metric), b.values(metric))?.verdict ?? 'no difference seen';
+  return verdictBetween(a.values(metric), b.values(metric));
 }
 
 /** 1: `a` is better, -1: worse, 0: as good as can be told. */
@@ -88,13 +88,15 @@ function frontierOf(candidates: readonly Candidate[], scene: Plain): FrontierGro
   );
   const axis = axisOf(measured);
   if (axis === null || measured.length === 0) return null;
-  const dominates = (a: Candidate, b: Candidate) => {
-    const [speed, exposure] = [compareSpeed(a, b, axis), compareExposure(a, b)];
-    return speed >= 0 && exposure >= 0 && speed + exposure > 0;
-  };
-  let dominated = measured
-    .map((arm) => ({ arm: arm.id, by: measured.filter((other) => dominates(other, arm)).map(({ id }) => id) }))
-    .filter(({ by }) => by.length > 0);
+  const beatenBy: string[][] = measured.map(() => []);
+  for (const [i, a] of measured.entries())
+    for (let j = i + 1; j < measured.length; j++) {
+      const b = measured[j]!;
+      const [speed, exposure] = [compareSpeed(a, b, axis), compareExposure(a, b)];
+      if (speed >= 0 && exposure >= 0 && speed + exposure > 0) beatenBy[j]!.push(a.id);
+      if (speed <= 0 && exposure <= 0 && speed + exposure < 0) beatenBy[i]!.push(b.id);
+    }
+  let dominated = measured.map(({ id }, i) => ({ arm: id, by: beatenBy[i]! })).filter(({ by }) => by.length > 0);
   // "As good as can be told" is not transitive: three arms with much spread can each be preferable to the next. None is then dropped.
   if (dominated.length === measured.length) dominated = [];
   const beaten = new Set(dominated.map(({ arm }) => arm));

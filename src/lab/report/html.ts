@@ -384,7 +384,8 @@ function provenance({ document }: ExperimentData, { arms }: ExperimentResults): 
   ].join('\n');
 }
 
-function alone({ arms }: ExperimentResults): string {
+function alone({ arms, reproduction }: ExperimentResults): string {
+  if (reproduction !== undefined) return '';
   const items = arms.map(
     (arm) => `<h3>${e(arm.label)} <span class="id">${e(arm.id)}</span></h3>\n<pre>${e(printableJson(arm.rerun))}</pre>`,
   );

@@ -216,6 +216,8 @@ export function partialText(
 /** The request as it is sent: without what is empty. */
 export function inputOf({ document }: { document: ExperimentDocument }): ExperimentInput {
   const { preset, base, vary, combine, arms, workloads, until, warmUp, seeds, control } = document.request;
+  // A reproduction is run as it is.
+  if (preset?.startsWith('repro/')) return { preset };
   return {
     ...(document.title !== undefined && { title: document.title }),
     ...(preset !== undefined && { preset }),

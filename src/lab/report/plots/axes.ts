@@ -38,13 +38,11 @@ function niceStep(rough: number): number {
 
 export const axisText = { color: MUTED, fontSize: FONT_SIZE - 1 };
 
-export function valueAxis(
-  name: string,
-  logarithmic: boolean,
-  range: Range,
-  gap: number,
-  shown = (value: number) => number(value),
-) {
+/** Short enough for an axis: `10 M`. */
+const axisNumber = (value: number): string =>
+  Math.abs(value) >= 1e6 && Math.abs(value) < 1e12 ? `${number(value / 1e6)} M` : number(value);
+
+export function valueAxis(name: string, logarithmic: boolean, range: Range, gap: number, shown = axisNumber) {
   return {
     type: logarithmic ? 'log' : 'value',
     name,

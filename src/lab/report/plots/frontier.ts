@@ -26,7 +26,7 @@ const STRIP = 44;
 /** A strip is taller by that for each arm that it has. */
 const LINE = 16;
 const LEFT = 92;
-const RIGHT = 30;
+const RIGHT = 40;
 const MAIN = 300;
 /** More points have their number instead of their name. */
 const NAMED = 14;
