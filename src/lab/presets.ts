@@ -3,6 +3,9 @@
  * run as any other is, or a publication whose own arms are run (`repro/`).
  */
 import type { ExperimentInput } from './experiment.ts';
+import { generalPresets } from './questions/general.ts';
+import { questionPresets } from './questions/index.ts';
+import { reproductionPresets } from './repro/presets.ts';
 import type { Reproduction } from './repro/reproduction.ts';
 
 interface Named {
@@ -44,7 +47,7 @@ const thread2008: RequestPreset = {
 };
 
 export const experimentPresets: Record<string, ExperimentPreset> = Object.fromEntries(
-  [thread2008].map((preset) => [preset.kind, preset]),
+  [thread2008, ...generalPresets, ...questionPresets, ...reproductionPresets].map((preset) => [preset.kind, preset]),
 );
 
 /** The publication that a preset runs, or null: it is a request, or there is none of that name. */

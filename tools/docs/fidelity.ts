@@ -1,7 +1,7 @@
 /** Tables of `docs/fidelity.md`: what was published, what comes out here, and whether that was fitted or foretold. */
 import type { JobOutcome } from '../../src/lab/experiment.ts';
+import { runJob } from '../../src/lab/job.ts';
 import { reproductions } from '../../src/lab/repro/index.ts';
-import { runReproductionJob } from '../../src/lab/repro/presets.ts';
 import type { Reproduction } from '../../src/lab/repro/reproduction.ts';
 import { rowText } from '../../src/lab/repro/results.ts';
 import { type RowResult, rowResults } from '../../src/lab/repro/rows.ts';
@@ -17,7 +17,7 @@ export function resultsOf(reproduction: Reproduction): RowResult[] {
   const results = rowResults(reproduction, (arm) => {
     const known = outcomes.get(arm);
     if (known !== undefined) return known;
-    const outcome = runReproductionJob({ kind: 'reproduction', reproduction: reproduction.id, arm });
+    const outcome = runJob({ kind: 'reproduction', reproduction: reproduction.id, arm });
     outcomes.set(arm, outcome);
     return outcome;
   });

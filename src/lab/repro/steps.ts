@@ -29,12 +29,6 @@ function expectOk(outcome: Outcome): Plain {
   return outcome.result;
 }
 
-/** A workload by its name beside those by number: `workloads.rx.iops`. */
-function withNames(result: Plain): Plain {
-  const named = result.workloads as (Plain & { name?: string; id: string })[];
-  return { ...result, workloads: Object.fromEntries(named.map((each) => [each.name ?? each.id, each])) };
-}
-
 /** Lookups and hits of each walk cache since the session began, by the level of the tables that it points to: 1 are leaf tables. */
 function walkCachesOf(simulator: SimulatorApi): Record<string, { lookups: number; hits: number }> {
   const { walkCaches } = expectOk(simulator.read({ read: 'metrics' })) as {
@@ -63,7 +57,7 @@ export function* trafficSteps({ spec, before = [], run }: RunArm, pace: Pace): G
       return [level, { lookups, hits, misses: lookups - hits }];
     }),
   );
-  return { result: { ...withNames(simulator.runResult()), walkCaches }, simulator };
+  return { result: { ...simulator.runResult(), walkCaches }, simulator };
 }
 
 interface Phase {
