@@ -20,7 +20,7 @@ export function distance(a: string, b: string): number {
 /** At most three, nearest first; what begins with the word, or ends in it after a slash, counts as near. */
 export function near(word: string, known: readonly string[]): string[] {
   const wanted = word.toLowerCase();
-  return known
+  return [...new Set(known)]
     .map((name) => {
       const lower = name.toLowerCase();
       const within =
