@@ -18,17 +18,19 @@ interface Service {
   profiles?: string[];
   depends_on?: Record<string, { condition: string }>;
   environment?: Record<string, string>;
+  networks?: string[];
 }
 
-const { services, volumes } = parse(readFileSync('docker/compose.yaml', 'utf8'), { merge: true }) as {
+const { services, volumes, networks } = parse(readFileSync('docker/compose.yaml', 'utf8'), { merge: true }) as {
   services: Record<string, Service>;
   volumes: Record<string, null>;
+  networks: Record<string, { internal?: boolean } | null>;
 };
 const dockerfile = readFileSync('docker/Dockerfile', 'utf8');
 const lock = JSON.parse(readFileSync('package-lock.json', 'utf8'));
 
 describe('each service of compose.yaml', () => {
-  assert.deepEqual(Object.keys(services).sort(), ['grafana', 'prometheus', 'redis', 'server']);
+  assert.deepEqual(Object.keys(services).sort(), ['grafana', 'prometheus', 'redis', 'server', 'worker']);
   for (const [name, service] of Object.entries(services)) {
     it(`${name} can write to its volume and /tmp alone, and has no capability and no more than its share`, () => {
       assert.equal(service.read_only, true);
@@ -46,7 +48,7 @@ describe('each service of compose.yaml', () => {
     it(`${name} has an image of one version, and mounts what there is`, () => {
       assert.match(
         service.image,
-        name === 'server' ? /^iommu-lab:local$/ : /^docker\.io\/.+:v?[0-9]+\.[0-9]+\.[0-9]+$/,
+        name === 'server' || name === 'worker' ? /^iommu-lab:local$/ : /^docker\.io\/.+:v?[0-9]+\.[0-9]+\.[0-9]+$/,
       );
       for (const volume of service.volumes ?? []) {
         const [source = '', , mode] = volume.split(':');
@@ -63,9 +65,21 @@ describe('each service of compose.yaml', () => {
     assert.equal(services.grafana!.depends_on!.prometheus!.condition, 'service_healthy');
   });
 
-  it('is there for something: the queue, which the server does not use yet, starts by name only', () => {
-    const optional = Object.keys(services).filter((name) => services[name]!.profiles !== undefined);
-    assert.deepEqual(optional, ['redis']);
+  it('is there for something: server and workers share the queue, and only they reach it', () => {
+    for (const name of ['server', 'worker']) {
+      assert.equal(services[name]!.environment!.IOMMU_LAB_REDIS_URL, 'redis://redis:6379');
+      assert.equal(services[name]!.depends_on!.redis!.condition, 'service_healthy');
+    }
+    const reach = Object.keys(services).filter((name) => services[name]!.networks!.includes('queue'));
+    assert.deepEqual(reach.sort(), ['redis', 'server', 'worker']);
+    assert.equal(networks.queue!.internal, true);
+    assert.equal(services.redis!.ports, undefined);
+    // More than one of them has to be possible.
+    assert.deepEqual([services.worker!.ports, services.worker!.volumes], [undefined, undefined]);
+    assert.deepEqual(
+      Object.keys(services).filter((name) => services[name]!.profiles !== undefined),
+      [],
+    );
   });
 
   it('calls the server by a name that it answers to', () => {

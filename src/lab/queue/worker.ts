@@ -17,7 +17,7 @@ import { type HostLogger, SILENT } from '../../host/logger.ts';
 import type { JobOutcome } from '../experiment.ts';
 import type { JobRunner } from '../laboratory.ts';
 import { BOUNDS, keyOfId, PREFIX, QUEUE } from './bounds.ts';
-import { checkedJob } from './checked-job.ts';
+import { checkedJob, prepareCheck } from './checked-job.ts';
 import { Commands, signOf } from './commands.ts';
 import { isObject, packed } from './packing.ts';
 import { aborted, answers, connect, pause, redisAddress, Troubles, within } from './redis.ts';
@@ -94,6 +94,7 @@ class QueuedWork {
   async untilTheEnd(): Promise<void> {
     const end = AbortSignal.any([this.settings.signal, this.failed.signal]);
     if (!(await answers(this.client, this.troubles, end))) return;
+    prepareCheck();
     const { WaitingError, Worker } = await import('bullmq');
     const options: WorkerOptions = {
       connection: this.client,
