@@ -26,7 +26,7 @@ export const METRICS: Record<string, MetricWords> = {
     title: 'Throughput, Gb/s',
     noun: 'throughput',
     times: (ratio) => `carries ${ratio} times the throughput of`,
-    more: (share) => `carries ${share} more than`,
+    more: (share) => `carries ${share} more throughput than`,
     some: (amount) => `carries ${amount} Gb/s`,
     shown: number,
   },
