@@ -43,6 +43,8 @@ export interface ReplayOptions extends WhereOptions {
 export interface WorkerOptions {
   redis?: string;
   concurrency?: string;
+  aliveFile?: string;
+  logLevel: string;
 }
 
 const more = (value: string, earlier: string[] | undefined): string[] => [...(earlier ?? []), value];
@@ -89,11 +91,21 @@ export function program(terminal: Terminal, done: (exitCode: number) => void): C
   });
 
   command('worker', 'Compute jobs of experiments that servers put into a queue')
-    .option('--redis <url>', 'where the queue is, redis:// or rediss:// [IOMMU_LAB_REDIS_URL]')
+    .option('--redis <url>', 'where the queue is, redis:// or rediss:// [IOMMU_LAB_REDIS_URL, which others cannot see]')
     .option('--concurrency <number>', 'jobs at a time (default: one a core)')
+    .option('--alive-file <file>', 'written each second while the worker has its queue, for health checks')
+    .addOption(
+      new Option('--log-level <level>', 'lines of JSON on stderr')
+        .choices(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+        .default('info'),
+    )
+    .addHelpText(
+      'after',
+      '\nSIGTERM or Ctrl-C: what it computes it may finish for 10 s; the rest goes back. Then it ends with 0.',
+    )
     .action(async (options: WorkerOptions) => {
       const { worker } = await import('./commands/worker.ts');
-      done(await worker(terminal, options));
+      done(await worker(options));
     });
 
   where(
