@@ -1,6 +1,6 @@
 /**
- * Session ids: `ses_` and 26 characters of base 32, the first ten of them the creation time in milliseconds, so that ids sort by
- * age; the other 80 bits are random. Alphabet of Crockford's base 32 in lower case, which leaves out i, l, o and u.
+ * Ids of sessions, `ses_`, and of experiments, `exp_`: 26 characters of base 32, the first ten of them the creation time in
+ * milliseconds, so that ids sort by age; the other 80 bits are random. Alphabet of Crockford's base 32 in lower case, which leaves out i, l, o and u.
  */
 import { randomBytes } from 'node:crypto';
 
@@ -9,16 +9,25 @@ const TIME_CHARACTERS = 10;
 const RANDOM_CHARACTERS = 16;
 
 const ID_FORM = /^ses_[0-9a-z]{26}$/;
+const EXPERIMENT_ID_FORM = /^exp_[0-9a-z]{26}$/;
 export const NAME_FORM = /^[A-Za-z][A-Za-z0-9._-]{0,63}$/;
 
 export function newSessionId(nowMs: number = Date.now()): string {
+  return `ses_${agedId(nowMs)}`;
+}
+
+export function newExperimentId(nowMs: number = Date.now()): string {
+  return `exp_${agedId(nowMs)}`;
+}
+
+function agedId(nowMs: number): string {
   let time = '';
   let rest = nowMs;
   for (let i = 0; i < TIME_CHARACTERS; i++) {
     time = ALPHABET[rest % 32] + time;
     rest = Math.floor(rest / 32);
   }
-  return `ses_${time}${randomCharacters(RANDOM_CHARACTERS)}`;
+  return `${time}${randomCharacters(RANDOM_CHARACTERS)}`;
 }
 
 export function newSnapshotId(): string {
@@ -40,6 +49,10 @@ export function nameKey(owner: string, name: string): string {
 
 export function hasIdForm(name: string): boolean {
   return ID_FORM.test(name);
+}
+
+export function hasExperimentIdForm(name: string): boolean {
+  return EXPERIMENT_ID_FORM.test(name);
 }
 
 function randomCharacters(count: number): string {

@@ -11,6 +11,10 @@ export function sessionNotFound(session: string): HostProblem {
   return { code: 'unknown-session', detail: `There is no session "${session}".` };
 }
 
+export function experimentNotFound(experiment: string): HostProblem {
+  return { code: 'unknown-experiment', detail: `There is no experiment "${experiment}".` };
+}
+
 export function runNotFound(run: string): HostProblem {
   return { code: 'unknown-run', detail: `The session has no record of a run "${run}".` };
 }
@@ -106,6 +110,10 @@ export function noWorker(): HostProblem {
   return { code: 'overloaded', detail: 'No session worker is up.', retryable: true };
 }
 
+export function overloaded(reason: string): HostProblem {
+  return { code: 'overloaded', detail: `It could not be looked at (${reason}).`, retryable: true };
+}
+
 export function sessionBusy(detail: string): HostProblem {
   return { code: 'session-busy', detail, retryable: true };
 }
@@ -114,12 +122,16 @@ export function shuttingDown(): HostProblem {
   return { code: 'shutting-down', detail: 'The server is shutting down and takes no new work.', retryable: true };
 }
 
-export function nameTaken(name: string): HostProblem {
-  return { code: 'name-taken', detail: `Another session is named "${name}".`, path: '/name' };
+export function nameTaken(name: string, what = 'session'): HostProblem {
+  return { code: 'name-taken', detail: `Another ${what} is named "${name}".`, path: '/name' };
 }
 
-export function nameHasIdForm(name: string): HostProblem {
-  return { code: 'invalid-name', detail: `"${name}" has the form of a session id.`, path: '/name' };
+export function nameHasIdForm(name: string, what = 'session'): HostProblem {
+  return {
+    code: 'invalid-name',
+    detail: `"${name}" has the form of ${what === 'session' ? 'a' : 'an'} ${what} id.`,
+    path: '/name',
+  };
 }
 
 export function invalidCursor(cursor: string): HostProblem {

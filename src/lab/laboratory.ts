@@ -19,7 +19,7 @@ export interface Laboratory {
     page: { limit: number; cursor?: string; state?: ExperimentState },
     sees?: (owner: string) => boolean,
   ): Promise<Reply<{ items: ExperimentDocument[]; nextCursor?: string }>>;
-  /** @param experiment id or name */
+  /** @param experiment id, or a name of the owner `local` */
   get(experiment: string): Promise<Reply<ExperimentDocument>>;
   /** Also while it runs: what is there so far. */
   data(experiment: string): Promise<Reply<ExperimentData>>;
@@ -29,6 +29,29 @@ export interface Laboratory {
   changes(experiment: string, signal?: AbortSignal): AsyncIterable<ExperimentDocument>;
   /** Those that are active go on at the next start. */
   close(): Promise<void>;
+
+  /** The id of one, by id or by a name of that owner's; null when there is none. */
+  resolve(experiment: string, owner?: string): string | null;
+  /** Of an id; null when there is none. */
+  ownerOf(id: string): string | null;
+  /** How many of an owner's have not ended. */
+  activeOf(owner: string): number;
+  status(): LaboratoryStatus;
+}
+
+export interface LaboratoryStatus {
+  /** On record, and those of them that have not ended. */
+  experiments: number;
+  active: number;
+  /** Jobs that wait, and that are computed now. */
+  queued: number;
+  running: number;
+  /** Jobs since the start. `cached`: had been computed before. */
+  finished: number;
+  failed: number;
+  cached: number;
+  /** Of results. */
+  storedBytes: number;
 }
 
 /** What computes jobs: threads here (`pool.ts`), or processes elsewhere (`queue/`). */

@@ -1,0 +1,572 @@
+/**
+ * The laboratory of one server or one command line: experiments and their rows in a store, jobs on whatever computes them.
+ *
+ *     create: plan ──> rows whose outcome is known are finished ──> the others wait
+ *     pump:   while the runner takes one more: next experiment in turn ──> its first waiting row ──> runner ──> store ──> rows of that key
+ *
+ * Rows of one key wait for one job. All that must be known again is in the store before anybody is told of it; what was under way when the
+ * process ended is waiting again at the next start.
+ */
+import { coreVersion } from '../core/version.ts';
+import type { Reply } from '../host/host.ts';
+import { hasExperimentIdForm, LOCAL_OWNER, nameKey, newExperimentId } from '../host/ids.ts';
+import { type HostLogger, SILENT } from '../host/logger.ts';
+import { decodeCursor, encodeCursor, pageLimit } from '../host/paging.ts';
+import {
+  experimentNotFound,
+  internal,
+  invalidCursor,
+  messageOf,
+  nameHasIdForm,
+  nameTaken,
+  refuse,
+  shuttingDown,
+  storageUnavailable,
+} from '../host/problems.ts';
+import type {
+  ExperimentData,
+  ExperimentDocument,
+  ExperimentInput,
+  ExperimentState,
+  Job,
+  JobOutcome,
+  Row,
+} from './experiment.ts';
+import { jobOf } from './job.ts';
+import type { JobRunner, Laboratory, LaboratoryStatus } from './laboratory.ts';
+import { type Plan, type Planned, planExperiment } from './plan.ts';
+import { CANCELLED } from './pool.ts';
+import { type ExperimentFacts, ExperimentStore, type StoredRow } from './store.ts';
+
+export interface LaboratoryParts {
+  /** Closed with the laboratory, as the runner is. Or the path of its file; without either in memory. */
+  store?: ExperimentStore;
+  path?: string;
+  runner: JobRunner & { plan?(input: ExperimentInput): Promise<Planned> };
+  logger?: HostLogger;
+  /** Experiments on record. */
+  limit?: number;
+  nowMs?(): number;
+}
+
+/** What was refused for a while is tried again. */
+const AGAIN_MS = 1_000;
+const LIMIT = 10_000;
+/** Outcomes that are read between two turns of the event loop. */
+const OUTCOMES_A_TURN = 16;
+
+/** One that has not ended. */
+interface Active {
+  facts: ExperimentFacts;
+  document: ExperimentDocument;
+  rows: StoredRow[];
+  /** Positions that wait, first first. */
+  waiting: number[];
+  running: number;
+  ended: number;
+}
+
+/** A job that is computed, and for which rows. */
+interface Flight {
+  key: string;
+  abort: AbortController;
+  waiters: { active: Active; position: number }[];
+}
+
+/** @throws StoreError */
+export function createLaboratory(parts: LaboratoryParts): LocalLaboratory {
+  return new LocalLaboratory(parts);
+}
+
+export class LocalLaboratory implements Laboratory {
+  private readonly store: ExperimentStore;
+  private readonly runner: LaboratoryParts['runner'];
+  private readonly logger: HostLogger;
+  private readonly limit: number;
+  private readonly nowMs: () => number;
+  /** By id, in the order of their numbers. */
+  private readonly known = new Map<string, ExperimentFacts>();
+  /** `nameKey` -> id. */
+  private readonly names = new Map<string, string>();
+  /** By id, in the order of their turns. */
+  private readonly active = new Map<string, Active>();
+  private readonly flights = new Map<string, Flight>();
+  private readonly listeners = new Map<string, Set<() => void>>();
+  private readonly counted = { finished: 0, failed: 0, cached: 0 };
+  private lastNumber = 0;
+  private closing = false;
+  private pausedUntilMs = 0;
+  private retry: NodeJS.Timeout | null = null;
+
+  constructor({ store, path, runner, logger = SILENT, limit = LIMIT, nowMs = Date.now }: LaboratoryParts) {
+    this.store = store ?? new ExperimentStore(path ?? null);
+    this.runner = runner;
+    this.logger = logger;
+    this.limit = limit;
+    this.nowMs = nowMs;
+    for (const facts of this.store.facts()) {
+      this.lastNumber = facts.number;
+      this.remember(facts);
+      if (isActive(facts.state)) this.takeUp(facts);
+    }
+    this.pump();
+  }
+
+  private remember(facts: ExperimentFacts): void {
+    this.known.set(facts.id, facts);
+    if (facts.name !== null) this.names.set(nameKey(facts.owner, facts.name), facts.id);
+  }
+
+  /** One that was active when the server ended. */
+  private takeUp(facts: ExperimentFacts): void {
+    const { document } = this.store.document(facts.number);
+    const rows = this.store.rows(facts.number);
+    const active = activeOf(facts, document, rows);
+    this.active.set(facts.id, active);
+    if (document.coreVersion === coreVersion) return;
+    const failure = {
+      code: 'core-changed',
+      detail: `It was begun under version ${document.coreVersion} of the core, and this is version ${coreVersion}, under which the same may come to something else.`,
+    };
+    this.store.together(() => {
+      for (const position of active.waiting.splice(0)) this.settleRow(active, position, 'failed', failure);
+    });
+    this.endIfDone(active);
+  }
+
+  // What is asked of it
+
+  async validate(input: ExperimentInput, owner: string): Promise<Reply<ExperimentDocument>> {
+    const refusal = this.refuseName(input.name, owner);
+    if (refusal !== null) return refusal;
+    const planned = await this.plan(input);
+    if (!planned.ok) return refuse(planned.problem);
+    return { ok: true, value: this.newDocument(newExperimentId(), input, owner, planned.value) };
+  }
+
+  async create(
+    input: ExperimentInput,
+    owner: string,
+    admit?: () => Reply<never> | null,
+  ): Promise<Reply<ExperimentDocument>> {
+    const planned = await this.plan(input);
+    const refusal = this.refuseNow() ?? this.refuseName(input.name, owner);
+    if (refusal !== null) return refusal;
+    if (!planned.ok) return refuse(planned.problem);
+    const notAdmitted = admit?.() ?? null;
+    if (notAdmitted !== null) return notAdmitted;
+    try {
+      return { ok: true, value: this.begin(input, owner, planned.value) };
+    } catch (error) {
+      this.logger.error({ err: error }, 'an experiment cannot be written down');
+      return refuse(storageUnavailable(messageOf(error)));
+    }
+  }
+
+  private async plan(input: ExperimentInput): Promise<Planned> {
+    try {
+      return await (this.runner.plan?.(input) ?? planExperiment(input));
+    } catch (error) {
+      return { ok: false, problem: internal(error) };
+    }
+  }
+
+  private refuseNow(): { ok: false; problem: ReturnType<typeof shuttingDown> } | null {
+    if (this.closing) return refuse(shuttingDown());
+    if (this.known.size >= this.limit) {
+      const detail = `The server has ${this.known.size} experiments on record, and ${this.limit} is the limit; delete one first.`;
+      return refuse({ code: 'too-many-experiments', detail, retryable: true });
+    }
+    if (!this.store.full) return null;
+    const detail = 'The results of the experiments on record take as much as they may; delete one first.';
+    return refuse({ code: 'too-much-stored', detail, retryable: true });
+  }
+
+  private refuseName(name: string | undefined, owner: string): ReturnType<typeof refuse> | null {
+    if (name === undefined) return null;
+    if (hasExperimentIdForm(name)) return refuse(nameHasIdForm(name, 'experiment'));
+    return this.names.has(nameKey(owner, name)) ? refuse(nameTaken(name, 'experiment')) : null;
+  }
+
+  private newDocument(
+    id: string,
+    { name, title }: ExperimentInput,
+    owner: string,
+    { request, arms, rows }: Plan,
+  ): ExperimentDocument {
+    return {
+      id,
+      ...(name === undefined ? {} : { name }),
+      ...(title === undefined ? {} : { title }),
+      owner,
+      state: 'queued',
+      createdAt: new Date(this.nowMs()).toISOString(),
+      endedAt: null,
+      coreVersion,
+      request,
+      jobs: { total: rows.length, finished: 0, failed: 0, cached: 0 },
+      progress: 0,
+      arms,
+    };
+  }
+
+  private begin(input: ExperimentInput, owner: string, plan: Plan): ExperimentDocument {
+    const document = this.newDocument(newExperimentId(this.nowMs()), input, owner, plan);
+    const { id, name = null } = document;
+    const facts: ExperimentFacts = { number: ++this.lastNumber, id, name, owner, state: 'queued' };
+    const rows = plan.rows.map(({ arm, seed, key }): StoredRow => {
+      const cached = this.store.has(key, this.nowMs());
+      return { arm, seed, key, state: cached ? 'finished' : 'queued', cached, failure: null };
+    });
+    this.store.add(facts, document, rows);
+    this.remember(facts);
+    const active = activeOf(facts, document, rows);
+    this.counted.cached += active.document.jobs.cached;
+    this.active.set(id, active);
+    if (active.ended > 0) this.setState(active, 'running');
+    this.joinFlights(active);
+    this.endIfDone(active);
+    this.pump();
+    return this.documentOf(active);
+  }
+
+  async list(
+    { limit, cursor, state }: { limit: number; cursor?: string; state?: ExperimentState },
+    sees: (owner: string) => boolean = () => true,
+  ): Promise<Reply<{ items: ExperimentDocument[]; nextCursor?: string }>> {
+    const after = decodeCursor(cursor);
+    if (after === null) return refuse(invalidCursor(cursor!));
+    const most = pageLimit(limit);
+    const found: ExperimentFacts[] = [];
+    for (const facts of this.known.values()) {
+      if (facts.number <= after || !sees(facts.owner) || (state !== undefined && facts.state !== state)) continue;
+      found.push(facts);
+      if (found.length > most) break;
+    }
+    const items = found.slice(0, most).map((facts) => this.read(facts));
+    if (found.length <= most) return { ok: true, value: { items } };
+    return { ok: true, value: { items, nextCursor: encodeCursor(found[most - 1]!.number) } };
+  }
+
+  /** The id of an experiment, by id or by a name of this owner's; null when there is none. */
+  resolve(experiment: string, owner: string = LOCAL_OWNER): string | null {
+    if (this.known.has(experiment)) return experiment;
+    return this.names.get(nameKey(owner, experiment)) ?? null;
+  }
+
+  ownerOf(id: string): string | null {
+    return this.known.get(id)?.owner ?? null;
+  }
+
+  activeOf(owner: string): number {
+    let count = 0;
+    for (const { facts } of this.active.values()) if (facts.owner === owner) count++;
+    return count;
+  }
+
+  private find(experiment: string): ExperimentFacts | null {
+    const id = this.resolve(experiment);
+    return id === null ? null : this.known.get(id)!;
+  }
+
+  /** The document as it is now. */
+  private read(facts: ExperimentFacts): ExperimentDocument {
+    const active = this.active.get(facts.id);
+    if (active !== undefined) return this.documentOf(active);
+    const { document, ended } = this.store.document(facts.number);
+    count(document, this.store.rows(facts.number));
+    return { ...document, state: facts.state, endedAt: ended };
+  }
+
+  private documentOf({ document, facts }: Active): ExperimentDocument {
+    return { ...document, state: facts.state, jobs: { ...document.jobs } };
+  }
+
+  async get(experiment: string): Promise<Reply<ExperimentDocument>> {
+    const facts = this.find(experiment);
+    return facts === null ? refuse(experimentNotFound(experiment)) : { ok: true, value: this.read(facts) };
+  }
+
+  async data(experiment: string): Promise<Reply<ExperimentData>> {
+    const facts = this.find(experiment);
+    if (facts === null) return refuse(experimentNotFound(experiment));
+    const document = this.read(facts);
+    const stored = this.active.get(facts.id)?.rows.map((row) => ({ ...row })) ?? this.store.rows(facts.number);
+    const rows: Row[] = [];
+    for (const [i, { arm, seed, key, state, failure }] of stored.entries()) {
+      if (i % OUTCOMES_A_TURN === OUTCOMES_A_TURN - 1) await new Promise((resolve) => setImmediate(resolve));
+      if (!this.known.has(facts.id)) return refuse(experimentNotFound(experiment));
+      const outcome: JobOutcome | null =
+        state === 'finished' ? this.store.outcome(key) : failure === null ? null : { ok: false, ...failure };
+      rows.push({ arm, seed, key, state, outcome });
+    }
+    return { ok: true, value: { document, rows } };
+  }
+
+  async delete(experiment: string): Promise<Reply<ExperimentDocument>> {
+    const facts = this.find(experiment);
+    if (facts === null) return refuse(experimentNotFound(experiment));
+    if (this.closing) return refuse(shuttingDown());
+    const active = this.active.get(facts.id);
+    try {
+      if (active !== undefined) {
+        this.cancel(active);
+        return { ok: true, value: this.documentOf(active) };
+      }
+      const document = this.read(facts);
+      this.store.remove(facts.number);
+      this.known.delete(facts.id);
+      if (facts.name !== null) this.names.delete(nameKey(facts.owner, facts.name));
+      return { ok: true, value: document };
+    } catch (error) {
+      return refuse(storageUnavailable(messageOf(error)));
+    }
+  }
+
+  async *changes(experiment: string, signal?: AbortSignal): AsyncGenerator<ExperimentDocument> {
+    const facts = this.find(experiment);
+    if (facts === null) return;
+    let wake = (): void => {};
+    let changed = true;
+    const listener = (): void => {
+      changed = true;
+      wake();
+    };
+    const own = this.listeners.get(facts.id) ?? new Set();
+    this.listeners.set(facts.id, own.add(listener));
+    signal?.addEventListener('abort', listener);
+    try {
+      while (!(signal?.aborted || this.closing)) {
+        if (!changed) await new Promise<void>((resolve) => (wake = resolve));
+        if (signal?.aborted || this.closing || !this.known.has(facts.id)) return;
+        changed = false;
+        const document = this.read(facts);
+        yield document;
+        if (document.endedAt !== null) return;
+      }
+    } finally {
+      signal?.removeEventListener('abort', listener);
+      own.delete(listener);
+      if (own.size === 0 && this.listeners.get(facts.id) === own) this.listeners.delete(facts.id);
+    }
+  }
+
+  status(): LaboratoryStatus {
+    let queued = 0;
+    for (const { waiting } of this.active.values()) queued += waiting.length;
+    return {
+      experiments: this.known.size,
+      active: this.active.size,
+      queued,
+      running: this.flights.size,
+      storedBytes: this.store.storedBytes,
+      ...this.counted,
+    };
+  }
+
+  async close(): Promise<void> {
+    if (this.closing) return;
+    this.closing = true;
+    if (this.retry !== null) clearTimeout(this.retry);
+    for (const listeners of this.listeners.values()) for (const listener of listeners) listener();
+    for (const { abort } of this.flights.values()) abort.abort();
+    await this.runner.close();
+    this.store.close();
+  }
+
+  // Jobs
+
+  private pump(): void {
+    while (!this.closing && this.flights.size < this.runner.width && this.nowMs() >= this.pausedUntilMs) {
+      const next = this.nextRow();
+      if (next === null) return;
+      try {
+        this.serve(next);
+      } catch (error) {
+        this.logger.error({ err: error }, 'a job cannot be begun; it is tried again');
+        this.putOff([next]);
+      }
+    }
+  }
+
+  private serve(next: Flight['waiters'][number]): void {
+    const { active, position } = next;
+    const row = active.rows[position]!;
+    row.state = 'running';
+    active.running++;
+    const flight = this.flights.get(row.key);
+    if (flight !== undefined) flight.waiters.push(next);
+    else if (this.store.has(row.key, this.nowMs())) this.landed([next], { ok: true }, true);
+    else this.start(next, jobOf(active.document.request, armOf(active, position), row.seed));
+    if (active.facts.state === 'queued') this.setState(active, 'running');
+    this.tell(active);
+  }
+
+  /** What is computed already needs no turn. */
+  private joinFlights(active: Active): void {
+    const { waiting, rows } = active;
+    const joining = waiting.filter((position) => this.flights.has(rows[position]!.key));
+    active.waiting = waiting.filter((position) => !this.flights.has(rows[position]!.key));
+    for (const position of joining) this.serve({ active, position });
+  }
+
+  /** In turn: the experiment that is served goes to the end of the line. */
+  private nextRow(): { active: Active; position: number } | null {
+    for (const [id, active] of this.active) {
+      const position = active.waiting.shift();
+      if (position === undefined) continue;
+      this.active.delete(id);
+      this.active.set(id, active);
+      return { active, position };
+    }
+    return null;
+  }
+
+  private start(first: Flight['waiters'][number], job: Job): void {
+    const { key } = first.active.rows[first.position]!;
+    const flight: Flight = { key, abort: new AbortController(), waiters: [first] };
+    this.flights.set(key, flight);
+    this.runner.run(key, job, flight.abort.signal).then(
+      (outcome) => this.land(flight, outcome),
+      (error: unknown) => this.land(flight, null, error),
+    );
+  }
+
+  /** @param outcome null: the runner is gone, or cannot take it now */
+  private land(flight: Flight, outcome: JobOutcome | null, error?: unknown): void {
+    if (this.closing) return;
+    this.flights.delete(flight.key);
+    const { waiters } = flight;
+    try {
+      if (outcome === null) {
+        this.logger.warn({ err: error }, 'a job could not be given to what computes it; it is tried again');
+        this.putOff(waiters);
+      } else if (outcome.ok) {
+        this.store.putOutcome(flight.key, outcome, this.nowMs());
+        this.landed(waiters, outcome, false);
+        // Cancelled for those who wanted it first, and somebody wants it by now.
+      } else if (outcome.code === CANCELLED) this.putOff(waiters, 0);
+      else this.landed(waiters, outcome, false);
+    } catch (failure) {
+      this.logger.error({ err: failure }, 'what came of a job cannot be written down; it is tried again');
+      this.putOff(waiters);
+    }
+    this.pump();
+  }
+
+  /** Rows wait again. */
+  private putOff(waiters: Flight['waiters'], ms = AGAIN_MS): void {
+    for (const { active, position } of waiters) {
+      const row = active.rows[position]!;
+      if (row.state !== 'running') continue;
+      row.state = 'queued';
+      active.running--;
+      active.waiting.unshift(position);
+    }
+    if (ms === 0) return;
+    this.pausedUntilMs = this.nowMs() + ms;
+    this.retry ??= setTimeout(() => {
+      this.retry = null;
+      this.pausedUntilMs = 0;
+      this.pump();
+    }, ms);
+  }
+
+  private landed(waiters: Flight['waiters'], outcome: { ok: true } | JobOutcome, known: boolean): void {
+    this.store.together(() => {
+      for (const [i, { active, position }] of waiters.entries()) {
+        if (active.rows[position]!.state !== 'running') continue;
+        const failure = outcome.ok ? null : { code: outcome.code, detail: outcome.detail };
+        const cached = outcome.ok && (known || i > 0);
+        this.settleRow(active, position, outcome.ok ? 'finished' : 'failed', failure, cached);
+        active.running--;
+      }
+    });
+    for (const active of new Set(waiters.map((each) => each.active))) this.endIfDone(active);
+  }
+
+  private settleRow(
+    active: Active,
+    position: number,
+    state: 'finished' | 'failed',
+    failure: StoredRow['failure'],
+    cached = false,
+  ): void {
+    const row = active.rows[position]!;
+    const settled = { ...row, state, failure, cached };
+    this.store.setRow(active.facts.number, position, settled);
+    active.rows[position] = settled;
+    active.ended++;
+    if (cached) this.counted.cached++;
+    this.counted[state]++;
+    count(active.document, active.rows);
+  }
+
+  private endIfDone(active: Active): void {
+    const { rows, ended, document } = active;
+    if (ended === rows.length) this.end(active, document.jobs.failed === rows.length ? 'failed' : 'finished');
+    else this.tell(active);
+  }
+
+  private cancel(active: Active): void {
+    this.store.together(() => {
+      for (const [position, row] of active.rows.entries()) {
+        if (row.state !== 'queued' && row.state !== 'running') continue;
+        row.state = 'cancelled';
+        this.store.setRow(active.facts.number, position, row);
+      }
+    });
+    active.waiting.length = 0;
+    this.end(active, 'cancelled');
+    for (const flight of this.flights.values()) {
+      flight.waiters = flight.waiters.filter((waiter) => waiter.active !== active);
+      if (flight.waiters.length === 0) flight.abort.abort();
+    }
+  }
+
+  private end(active: Active, state: ExperimentState): void {
+    active.document.endedAt = new Date(this.nowMs()).toISOString();
+    this.setState(active, state, active.document.endedAt);
+    this.active.delete(active.facts.id);
+    this.tell(active);
+  }
+
+  private setState(active: Active, state: ExperimentState, ended: string | null = null): void {
+    this.store.setState(active.facts.number, state, ended);
+    active.facts.state = state;
+  }
+
+  private tell({ facts }: Active): void {
+    for (const listener of this.listeners.get(facts.id) ?? []) listener();
+  }
+}
+
+function isActive(state: ExperimentState): boolean {
+  return state === 'queued' || state === 'running';
+}
+
+function activeOf(facts: ExperimentFacts, document: ExperimentDocument, rows: StoredRow[]): Active {
+  const waiting: number[] = [];
+  let ended = 0;
+  for (const [position, { state }] of rows.entries())
+    if (state === 'queued' || state === 'running') waiting.push(position);
+    else ended++;
+  count(document, rows);
+  return { facts, document, rows, waiting, running: 0, ended };
+}
+
+function armOf({ document, rows }: Active, position: number): { label: string; spec: Record<string, unknown> } {
+  return document.arms.find(({ id }) => id === rows[position]!.arm)!;
+}
+
+/** Brings what a document says of its jobs up to date. */
+function count(document: ExperimentDocument, rows: readonly StoredRow[]): void {
+  const jobs = { total: rows.length, finished: 0, failed: 0, cached: 0 };
+  for (const { state, cached } of rows) {
+    if (state === 'finished') jobs.finished++;
+    if (state === 'failed') jobs.failed++;
+    if (cached) jobs.cached++;
+  }
+  document.jobs = jobs;
+  document.progress = rows.length === 0 ? 1 : (jobs.finished + jobs.failed) / rows.length;
+}

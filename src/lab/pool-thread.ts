@@ -1,0 +1,35 @@
+/** A thread of `pool.ts`: one task at a time, from its beginning to its end. It gives way to whatever else the server does. */
+import { readlinkSync } from 'node:fs';
+import { setPriority } from 'node:os';
+import { parentPort } from 'node:worker_threads';
+import { runJob } from './job.ts';
+import { planExperiment } from './plan.ts';
+import { CANCELLED, type FromPoolThread, type ToPoolThread } from './pool.ts';
+
+const NICE = 10;
+
+if (parentPort === null) throw new Error('pool-thread.ts runs as a worker thread of pool.ts');
+const port = parentPort;
+
+/** Threads have priorities of their own on Linux; where they have not, it stays as it is. */
+function giveWay(): void {
+  try {
+    const [, , thread] = readlinkSync('/proc/thread-self').split('/');
+    if (Number(thread) > 0) setPriority(Number(thread), NICE);
+  } catch {
+    // Not Linux, or not allowed.
+  }
+}
+
+giveWay();
+port.on('message', (message: ToPoolThread) => {
+  port.postMessage(answer(message));
+});
+
+function answer(message: ToPoolThread): FromPoolThread {
+  const { task } = message;
+  if (message.kind === 'plan') return { task, planned: planExperiment(message.input) };
+  const { job, bounds, stop } = message;
+  const cancelled = { code: CANCELLED, detail: 'It was cancelled.' };
+  return { task, outcome: runJob(job, { bounds, stop: () => (Atomics.load(stop, 0) === 0 ? null : cancelled) }) };
+}
