@@ -12,6 +12,7 @@ import { boundTable } from './bounds.ts';
 import { commandLineParts } from './command-line.ts';
 import { fidelityParts } from './fidelity.ts';
 import { hazardParts } from './hazards.ts';
+import { questionParts } from './questions.ts';
 import * as reference from './reference.ts';
 
 export const PARTS: Record<string, Part> = {
@@ -37,6 +38,7 @@ export const PARTS: Record<string, Part> = {
   ...modeParts,
   ...hazardParts,
   ...commandLineParts,
+  ...questionParts,
 };
 
 const MARKED = /(<!-- generated: (.+?) -->\n)([\s\S]*?)(<!-- end -->)/g;

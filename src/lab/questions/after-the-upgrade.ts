@@ -22,6 +22,7 @@ export const afterTheUpgrade: Question = {
       devices: [{ name: 'nic0', kind: 'nic' }],
     },
     arms: [
+      { label: 'passthrough', set: { 'policy.mode': 'passthrough' } },
       { label: BEFORE, set: {} },
       { label: AFTER, set: { 'iommu.deferredFlush': false } },
       { label: CACHING, set: { 'iommu.invalidation.cachingMode': true } },

@@ -19,8 +19,7 @@ export const deafHost: Question = {
     'linux iommu list e10ad90dc5144c0d9df98a9a078091af@huawei.com, [PATCH v13 07/15], December 2020; 20210723093209.714328-3',
   request: {
     base: {
-      // A driver whose buffers are other ones each time.
-      machine: { cpus: 1, frameReuse: 'random' },
+      machine: { cpus: 1 },
       policy: { mode: 'nested', allocator: { kind: 'rcache' } },
       tenants: [{ name: 'vm', kind: 'vm' }],
       devices: [{ name: 'nvme', kind: 'block' }],
@@ -40,6 +39,8 @@ export const deafHost: Question = {
         kind: 'block',
         device: 'nvme',
         disk: 'nvme',
+        // Two pages: they come back in another order, so that an address is seldom for the same page again.
+        lengthBytes: 8192,
         pattern: 'random',
         access: 'read',
         depth: 16,

@@ -10,7 +10,7 @@ const RINGS = 'vIOMMU, 4 rings of 512';
 const DEEP = 'vIOMMU, 4 rings of 4,096';
 const STORAGE = 'vIOMMU, NVMe at depth 4 x 256';
 
-export const ENTRIES: Column = { head: 'entries', of: 'gauges.liveMappingsPeak' };
+export const ENTRIES: Column = { head: 'most mappings of the DMA API at once', of: 'gauges.liveMappingsPeak' };
 const TABLES: Column = { head: 'tables, KiB', of: 'gauges.tablePages', scale: 4 };
 
 const viommu = {
@@ -92,7 +92,7 @@ export const dmaEntries: Question = {
   },
   columns: [
     ENTRIES,
-    { head: 'PTEs written in the run', of: 'counts.ptesWritten' },
+    { head: 'table entries written in the run', of: 'counts.ptesWritten' },
     TABLES,
     { head: 'memory in use at most, MiB', of: 'gauges.framesInUsePeak', scale: 4096 / 2 ** 20, digits: 1 },
   ],

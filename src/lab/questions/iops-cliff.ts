@@ -59,6 +59,7 @@ export const iopsCliff: Question = {
     ],
     warmUp: { operations: 60_000 },
     until: { operations: 20_000 },
+    seeds: [1],
     control: false,
   },
   columns: [

@@ -35,7 +35,6 @@ export const lazyDefault: Question = {
     warmUp: { operations: 20_000 },
     until: { ns: 25_000_000 },
     seeds: [1, 2, 3],
-    control: false,
   },
   columns: [
     IOPS,

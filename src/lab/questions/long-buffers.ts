@@ -50,6 +50,7 @@ export const longBuffers: Question = {
     ],
     warmUp: { operations: 1500 },
     until: { operations: 3000 },
+    seeds: [1],
     control: false,
   },
   columns: [

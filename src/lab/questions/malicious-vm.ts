@@ -124,7 +124,6 @@ export const maliciousVm: Question = {
     ],
     until: { ns: 10_000_000 },
     seeds: [1, 2],
-    control: false,
   },
   columns: [
     READS,
@@ -139,12 +138,12 @@ export const maliciousVm: Question = {
   answer(arms) {
     const reached = (label: string) => arms.of(label, READS.of) + arms.of(label, WRITES.of);
     const none = arms.labels.filter((label) => reached(label) === 0);
-    const some = arms.labels.filter((label) => reached(label) > 0);
+    const some = arms.labels.filter((label) => reached(label) > 0 && label !== 'passthrough');
     const [first] = some as [string];
     const worst = some.reduce((most, label) => (reached(label) > reached(most) ? label : most), first);
     return [
       `Nothing of the other guest is reached under ${none.join('; ')}.`,
-      `Under all others something is, most under ${worst}: ${arms.of(worst, READS.of)} reads and ${arms.of(worst, WRITES.of)} writes in ` +
+      `Under all others something is, without protection nearly all that is tried, and of policies most under ${worst}: ${arms.of(worst, READS.of)} reads and ${arms.of(worst, WRITES.of)} writes in ` +
         `10 ms, of 10,000 attempts each. The soonest comes ${Math.min(...arms.each(some, SOONEST.of, SOONEST.scale)).toFixed(2)} us after an unmap.`,
     ];
   },

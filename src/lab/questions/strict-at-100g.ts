@@ -55,6 +55,7 @@ export const strictAt100g: Question = {
     ],
     warmUp: { operations: 5000 },
     until: { ns: 3_000_000 },
+    // Its own arm is the control of all.
     control: false,
   },
   columns: [GBPS, CYCLES, { head: 'packets dropped', of: 'workloads.rx.counts.dropped' }, PAGES_IN_REACH, LONGEST_US],

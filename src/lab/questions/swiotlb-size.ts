@@ -58,6 +58,7 @@ export const swiotlbSize: Question = {
       },
     ],
     until: { ns: 20_000_000 },
+    seeds: [1],
     control: false,
   },
   columns: [

@@ -23,6 +23,7 @@ export const untrustedDevice: Question = {
       devices: [{ name: 'dock', kind: 'nic', untrusted: false }],
     },
     arms: [
+      { label: 'passthrough', set: { 'policy.mode': 'passthrough' } },
       { label: BUILT_IN, set: {} },
       { label: STRICT, set: { 'policy.invalidation': { kind: 'strict' } } },
       { label: PARTS, set: { 'devices.dock.untrusted': true } },
