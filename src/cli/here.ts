@@ -1,9 +1,15 @@
-/** Experiments in this process, on all cores; nothing is kept. */
-import { coreVersion } from '../core/index.ts';
+/** Experiments in this process: a laboratory on all cores, which keeps nothing. */
+
+import type { Reply } from '../host/host.ts';
+import { LOCAL_OWNER } from '../host/ids.ts';
 import { compareExperiment } from '../lab/compare/compare.ts';
+import type { ExperimentResults } from '../lab/compare/results.ts';
 import type { ExperimentData, ExperimentDocument, ExperimentInput, JobOutcome } from '../lab/experiment.ts';
-import type { JobRunner } from '../lab/laboratory.ts';
-import { type Plan, planExperiment } from '../lab/plan.ts';
+import type { Laboratory } from '../lab/laboratory.ts';
+import { createLaboratory } from '../lab/local-laboratory.ts';
+import { ThreadPool } from '../lab/pool.ts';
+import { reproductionOf } from '../lab/presets.ts';
+import { reproductionResults } from '../lab/repro/results.ts';
 import { EXIT, Failure, linesOf } from './failure.ts';
 import { localCatalog } from './local-catalog.ts';
 import type { Catalog, Ended, Place, Watch, Written } from './place.ts';
@@ -12,79 +18,58 @@ export async function here(): Promise<Place> {
   return new Experiments();
 }
 
+const STANDALONE = 'standalone';
+
+/** Problems that are ours, and not of what was asked for. */
+const OURS: ReadonlySet<string> = new Set(['internal', 'overloaded', 'storage-unavailable', 'shutting-down']);
+
 class Experiments implements Place {
-  private runner: JobRunner | null = null;
+  private readonly laboratory: Laboratory = createLaboratory({ runner: new ThreadPool() });
 
   catalog(): Promise<Catalog> {
     return localCatalog();
   }
 
   async validate(input: ExperimentInput): Promise<ExperimentDocument> {
-    return documentOf(planned(input, false), input);
+    return taken(await this.laboratory.validate(input, LOCAL_OWNER));
   }
 
   async run(input: ExperimentInput, { signal, onChange }: Watch): Promise<Ended> {
-    const plan = planned(input, true);
-    const document = documentOf(plan, input);
-    this.runner ??= await runnerOf();
-    const { runner } = this;
-    document.state = 'running';
-    onChange({ ...document });
-    // Rows with the same key are one job.
-    const outcomes = new Map<string, Promise<JobOutcome>>();
-    const waiting = plan.rows.map((row, i) => ({ row, job: plan.jobs[i]! }));
-    const work = async (): Promise<void> => {
-      for (let next = waiting.shift(); next !== undefined && !signal.aborted; next = waiting.shift()) {
-        const { row, job } = next;
-        row.state = 'running';
-        let outcome = outcomes.get(row.key);
-        if (outcome === undefined) outcomes.set(row.key, (outcome = runner.run(row.key, job, signal)));
-        else document.jobs.cached++;
-        row.outcome = await outcome;
-        if (signal.aborted) return;
-        row.state = row.outcome.ok ? 'finished' : 'failed';
-        document.jobs[row.state]++;
-        document.progress = (document.jobs.finished + document.jobs.failed) / document.jobs.total;
-        onChange({ ...document, jobs: { ...document.jobs } });
-      }
-    };
-    await Promise.all(Array.from({ length: runner.width }, work));
     signal.throwIfAborted();
-    document.state = 'finished';
-    document.endedAt = new Date().toISOString();
-    const data: ExperimentData = { document, rows: plan.rows };
-    const results = compareExperiment(data);
-    return { document, results, write: (what) => written(what, data, results) };
+    let document = taken(await this.laboratory.create(input, LOCAL_OWNER));
+    const { id } = document;
+    for await (document of this.laboratory.changes(id, signal)) onChange(document);
+    signal.throwIfAborted();
+    const kept = taken(await this.laboratory.data(id));
+    // It has no name under which anybody could find it, and the same experiment is to print the same.
+    const data: ExperimentData = { ...kept, document: { ...kept.document, id: STANDALONE } };
+    const results = resultsOf(data);
+    return { document: data.document, results, write: (what) => written(what, data, results) };
   }
 
   async close(): Promise<void> {
-    await this.runner?.close();
+    await this.laboratory.close();
   }
 }
 
-function planned(input: ExperimentInput, build: boolean): Plan {
-  const plan = planExperiment(input, { build });
-  if (plan.ok) return plan.value;
-  throw new Failure(EXIT.usage, ...linesOf(plan.problem, 'The experiment'));
+function taken<T>(reply: Reply<T>): T {
+  if (reply.ok) return reply.value;
+  const exitCode = OURS.has(reply.problem.code) ? EXIT.answer : EXIT.usage;
+  throw new Failure(exitCode, ...linesOf(reply.problem, 'The experiment'));
 }
 
-function documentOf({ request, arms, rows }: Plan, { name, title }: ExperimentInput): ExperimentDocument {
-  return {
-    id: 'here',
-    ...(name !== undefined && { name }),
-    ...(title !== undefined && { title }),
-    state: 'queued',
-    createdAt: new Date().toISOString(),
-    endedAt: null,
-    coreVersion,
-    request,
-    jobs: { total: rows.length, finished: 0, failed: 0, cached: 0 },
-    progress: 0,
-    arms,
-  };
+function resultsOf(data: ExperimentData): ExperimentResults {
+  const results = compareExperiment(data);
+  const reproduction = reproductionOf(data.document.request.preset);
+  if (reproduction === null) return results;
+  const labels = new Map(data.document.arms.map(({ id, label }) => [id, label]));
+  const outcomes: Record<string, JobOutcome | null> = Object.fromEntries(
+    data.rows.map(({ arm, outcome }) => [labels.get(arm)!, outcome]),
+  );
+  return { ...results, reproduction: reproductionResults(reproduction.id, outcomes) };
 }
 
-async function written(what: Written, data: ExperimentData, results: Ended['results']): Promise<string | Uint8Array> {
+async function written(what: Written, data: ExperimentData, results: ExperimentResults): Promise<string | Uint8Array> {
   const { toCsv, toHtml, toMarkdown, toParquet } = await import('../lab/report/index.ts');
   switch (what) {
     case 'report':
@@ -96,14 +81,4 @@ async function written(what: Written, data: ExperimentData, results: Ended['resu
     case 'markdown':
       return toMarkdown(data, results);
   }
-}
-
-async function runnerOf(): Promise<JobRunner> {
-  const { runJobInTurns } = await import('../lab/job.ts');
-  return {
-    width: 1,
-    run: (_key, job, signal) =>
-      runJobInTurns(job, { stop: () => (signal.aborted ? { code: 'cancelled', detail: 'It was cancelled.' } : null) }),
-    close: async () => {},
-  };
 }

@@ -56,13 +56,13 @@ function show(terminal: Terminal, { title, citation, rows }: ReproductionTable):
   const { lines, leftOut } = table(
     [
       { title: '', cells: rows.map(({ target }) => target) },
-      { title: 'what', cells: rows.map(({ what }) => what), shortest: 12 },
-      { title: 'published', cells: rows.map(({ published }) => published), shortest: 9 },
-      { title: 'simulated', cells: rows.map(({ simulated }) => simulated), shortest: 9 },
+      { title: 'what', cells: rows.map(({ what }) => what), shortest: 12, wraps: true },
+      { title: 'published', cells: rows.map(({ published }) => published), shortest: 9, wraps: true },
+      { title: 'simulated', cells: rows.map(({ simulated }) => simulated), shortest: 9, wraps: true },
       { title: 'error', cells: rows.map(({ relativeError }) => percent(relativeError)), align: 'right' },
       { title: 'status', cells: rows.map(({ status }) => status), shortest: 8 },
       { title: 'fitted', cells: rows.map(({ calibrated }) => (calibrated ? 'yes' : '')), rank: 2 },
-      { title: 'remark', cells: rows.map(({ remark }) => remark), shortest: 10, rank: 3 },
+      { title: 'remark', cells: rows.map(({ remark }) => remark), shortest: 10, rank: 3, wraps: true },
     ],
     terminal.width,
     (line) => terminal.style('bold', line),
