@@ -17,6 +17,7 @@ import {
 } from '../src/access/tokens.ts';
 import type { PageQuery } from '../src/api/page.ts';
 import { ProblemError } from '../src/api/problem.ts';
+import type { Laboratory } from '../src/lab/laboratory.ts';
 import { created, type Handlers, linked } from './handlers.ts';
 
 /** Grants, and links, of one session. */
@@ -24,7 +25,7 @@ const MOST_SHARES = 1_000;
 const DEFAULT_LINK_SECONDS = 7 * 86_400;
 const DEFAULT_PAGE = 100;
 
-export function accessHandlers(access: AccessControl): Handlers {
+export function accessHandlers(access: AccessControl, laboratory: Pick<Laboratory, 'activeOf'>): Handlers {
   const { store } = access;
 
   /** The session in the path, if whoever asks may do that with it. */
@@ -69,6 +70,7 @@ export function accessHandlers(access: AccessControl): Handlers {
           sessions: principal === '' ? 0 : access.host.countOf(principal),
           streams: access.leases.countOf('stream', subject),
           runs: access.runs.used(subject),
+          experiments: principal === '' ? 0 : laboratory.activeOf(principal),
           storedBytes: principal === '' ? 0 : access.host.storedBytesOf(principal),
         },
       };

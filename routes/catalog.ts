@@ -1,11 +1,12 @@
-/** `/v1/catalog`: everything that can be chosen, from the registries of the core. */
+/** `/v1/catalog`: everything that can be chosen, from the registries of the core and of the lab. */
 import { catalog } from '../src/core/catalog.ts';
+import { experimentCatalog } from '../src/lab/presets.ts';
 import type { Handlers } from './handlers.ts';
 
 export function catalogHandlers(): Handlers {
   return {
     async getCatalog() {
-      return catalog();
+      return { ...catalog(), experiments: experimentCatalog() };
     },
   };
 }

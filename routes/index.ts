@@ -4,6 +4,9 @@ import { AccessControl } from '../src/access/control.ts';
 import { guard, whoOf } from '../src/access/guard.ts';
 import { type ContractOperation, contractOperations } from '../src/api/contract.ts';
 import type { SessionHost } from '../src/host/host.ts';
+import type { Laboratory } from '../src/lab/laboratory.ts';
+import { createLaboratory } from '../src/lab/local-laboratory.ts';
+import { ThreadPool } from '../src/lab/pool.ts';
 import { accessHandlers } from './access.ts';
 import { settleBody, takeJson, takeStreams } from './bodies.ts';
 import { bufferHandlers } from './buffers.ts';
@@ -11,6 +14,7 @@ import { catalogHandlers } from './catalog.ts';
 import { registerContractRoutes } from './contract-routes.ts';
 import { deviceHandlers } from './devices.ts';
 import { domainHandlers } from './domains.ts';
+import { experimentHandlers } from './experiments.ts';
 import type { Handlers } from './handlers.ts';
 import { inspectionHandlers } from './inspection.ts';
 import { mappingHandlers } from './mappings.ts';
@@ -26,6 +30,8 @@ import { workloadHandlers } from './workloads.ts';
 
 export interface RouteServices {
   host: SessionHost;
+  /** Absent: one that keeps its experiments in memory, and ends with the app. */
+  laboratory?: Laboratory;
   /** Stands between the route of `ops` and the host; the host itself when absent. */
   opsOf?: (host: SessionHost) => ApplyOps;
   /** Who sees which sessions; its guard is in place. Absent: everybody sees all. */
@@ -37,7 +43,13 @@ export interface RouteServices {
 /** Registers them, and the problem replies of the whole `app`. */
 export async function registerRoutes(app: FastifyInstance, services: RouteServices): Promise<void> {
   const { host, opsOf, access = openAccess(app, host), basePath = '' } = services;
-  const handlers: Handlers = { ...versionHandlers(basePath), ...handlersOf(host, access, opsOf) };
+  const laboratory = services.laboratory ?? ownLaboratory(app);
+  const handlers: Handlers = {
+    ...versionHandlers(basePath),
+    ...handlersOf(host, access, opsOf),
+    ...accessHandlers(access, laboratory),
+    ...experimentHandlers((request) => access.experimentsOf(whoOf(request), laboratory)),
+  };
 
   const operations = contractOperations.filter((operation) => operation.routed);
   refuseOrphans(operations, handlers);
@@ -65,10 +77,16 @@ function handlersOf(host: SessionHost, access: AccessControl, opsOf: RouteServic
     if (own === undefined) byView.set(view, (own = sessionsOf(view, opsOf)));
     return own;
   };
-  const handlers: Handlers = { ...catalogHandlers(), ...accessHandlers(access) };
+  const handlers: Handlers = { ...catalogHandlers() };
   for (const operationId of Object.keys(sessionsOf(host, opsOf)))
     handlers[operationId] = (request, reply) => viewed(request)[operationId]!(request, reply);
   return handlers;
+}
+
+function ownLaboratory(app: FastifyInstance): Laboratory {
+  const laboratory = createLaboratory({ runner: new ThreadPool() });
+  app.addHook('onClose', () => laboratory.close());
+  return laboratory;
 }
 
 /** Everybody is `local` and sees all. */

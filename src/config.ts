@@ -74,6 +74,7 @@ export interface Config {
   maxSessions: number | null;
   maxStreams: number | null;
   maxRuns: number | null;
+  maxExperiments: number | null;
   /** Requests of one address that failed to say who asks; 0: no limit. */
   failedAuthPerMinute: number;
   /** Connections at a time, streams included. */
@@ -87,6 +88,10 @@ export interface Config {
   maxSessionMemoryMib: number;
   /** Where the queue of experiments is, with its password; null: experiments are computed here. */
   redis: string | null;
+  /** Threads that compute jobs of experiments; null: as many as there are cores. */
+  labWorkers: number | null;
+  /** Of results of jobs, together, packed. */
+  labResultsMib: number;
   logLevel: LogLevel;
 }
 
@@ -246,6 +251,7 @@ const SETTINGS = {
   maxSessions: quota('max-sessions', 'sessions', '100'),
   maxStreams: quota('max-streams', 'open streams', '100'),
   maxRuns: quota('max-runs', 'unfinished runs', '16'),
+  maxExperiments: quota('max-experiments', 'experiments that have not ended', '4'),
   failedAuthPerMinute: {
     flag: 'failed-auth-per-minute',
     argument: '<number>',
@@ -281,6 +287,20 @@ const SETTINGS = {
     check: redisUrl,
     fallback: () => null,
   } satisfies Setting<string | null>,
+  labWorkers: {
+    flag: 'lab-workers',
+    argument: '<number>',
+    help: 'threads that compute experiments, behind all else that the server does; 0: none are computed here (default: the number of cores)',
+    check: wholeNumber(0, 64),
+    fallback: () => null,
+  } satisfies Setting<number | null>,
+  labResultsMib: {
+    flag: 'lab-results-mib',
+    argument: '<number>',
+    help: 'MiB on the disk for results of experiments, of all principals together; those of no experiment on record go first (default: 1024)',
+    check: wholeNumber(1, 1_048_576),
+    fallback: () => 1024,
+  } satisfies Setting<number>,
   logLevel: {
     flag: 'log-level',
     argument: '<level>',

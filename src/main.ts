@@ -10,6 +10,10 @@ import type { SessionHost } from './host/host.ts';
 import { JournalError } from './host/journal/journal-error.ts';
 import type { OwnerQuotas } from './host/quotas.ts';
 import { createHost } from './host/session-host.ts';
+import type { Laboratory } from './lab/laboratory.ts';
+import { createLaboratory } from './lab/local-laboratory.ts';
+import { ThreadPool } from './lab/pool.ts';
+import { ExperimentStore, StoreError } from './lab/store.ts';
 import { buildApp } from './server/app.ts';
 import { type DataFolder, openDataFolder } from './server/data-folder.ts';
 import { firstCurl, secondCurl } from './server/front-page.ts';
@@ -28,14 +32,23 @@ const store = openTokens(config);
 const logger = createLogger(config.logLevel);
 const lifecycle: Lifecycle = { closing: false };
 const host = await openHost(config);
+const laboratory = await openLaboratory(config);
 const stream = createStream(host);
 const audit = new AuditLog(config.data, {}, (error) => logger.error({ err: error }, 'the audit log cannot be written'));
 const access = new AccessControl({ host, store, audit, logger, settings: accessSettings(config) });
 const tls = certificate(config);
-const app = await buildApp({ config, host, stream, lifecycle, access, logger, tls });
+const app = await buildApp({ config, host, laboratory, stream, lifecycle, access, logger, tls });
 const address = await open(app);
 folder.announce(address);
-closeOnSignals({ lifecycle, app, host, logger, release, ...(tls === null ? {} : { hangUp: () => tls.reload() }) });
+closeOnSignals({
+  lifecycle,
+  app,
+  host,
+  laboratory,
+  logger,
+  release,
+  ...(tls === null ? {} : { hangUp: () => tls.reload() }),
+});
 greet(address);
 
 function settings(): Config {
@@ -65,9 +78,16 @@ function certificate({ tlsCert, tlsKey }: Config): TlsCertificate | null {
 
 function accessSettings(settings: Config): AccessSettings {
   const { auth, requestsPerSecond, opsPerSecond, maxOpsRequests, maxSessions, maxStreams, maxRuns } = settings;
+  const { maxExperiments: experiments } = settings;
   const { failedAuthPerMinute } = settings;
   const { maxStoredMib, maxComputeSeconds, maxSessionComputeSeconds, maxFrames, maxMappings } = settings;
-  const counts = { opsRequests: maxOpsRequests, sessions: maxSessions, streams: maxStreams, runs: maxRuns };
+  const counts = {
+    opsRequests: maxOpsRequests,
+    sessions: maxSessions,
+    streams: maxStreams,
+    runs: maxRuns,
+    experiments,
+  };
   const quotas: { [name in keyof OwnerQuotas]: number | null } = {
     storedBytes: maxStoredMib === null ? null : maxStoredMib * 1024 * 1024,
     computeSeconds: maxComputeSeconds,
@@ -109,6 +129,22 @@ async function openHost(settings: Config): Promise<SessionHost> {
     return refuse(
       `The sessions in ${data} cannot be read. ${error.message} Restore the folder from a copy, or start with --data <another folder>.`,
     );
+  }
+}
+
+async function openLaboratory({ data, labWorkers, labResultsMib }: Config): Promise<Laboratory> {
+  try {
+    const store = new ExperimentStore(join(data, 'experiments.sqlite'), labResultsMib * 1024 * 1024);
+    return createLaboratory({
+      store,
+      logger,
+      runner: new ThreadPool(labWorkers === null ? {} : { width: labWorkers }),
+    });
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    await host.close();
+    folder.release();
+    return refuse(`The experiments in ${data} cannot be read. ${error.message}`);
   }
 }
 

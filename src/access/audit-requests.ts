@@ -1,5 +1,5 @@
 /**
- * Puts requests on record that change something, those that are refused for who asks or how often, and those for a session that is not
+ * Puts requests on record that change something, those that are refused for who asks or how often, and those for a session or an experiment that is not
  * there for whoever asks: whether there is one makes no difference, here as in the reply.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -20,7 +20,7 @@ export function auditRequests(app: FastifyInstance, access: AccessControl): void
   function record(request: FastifyRequest, reply: FastifyReply): void {
     const status = reply.statusCode;
     const code = codes.get(request);
-    const refused = REFUSALS.has(status) || code === 'unknown-session';
+    const refused = REFUSALS.has(status) || code === 'unknown-session' || code === 'unknown-experiment';
     if (request.unrecorded || recorded.has(request) || (LOOKS.has(request.method) && !refused)) return;
     recorded.add(request);
     access.record(entryOf(request, reply, code));

@@ -11,8 +11,10 @@ import type { HostProblem, SessionHost } from '../host/host.ts';
 import { LOCAL_OWNER } from '../host/ids.ts';
 import { QUOTA_RETRY_SECONDS, sessionNotFound } from '../host/problems.ts';
 import type { OwnerQuotas } from '../host/quotas.ts';
+import type { Laboratory } from '../lab/laboratory.ts';
 import type { AuditEntry, AuditLog } from './audit.ts';
 import { SealedCursors } from './cursor.ts';
+import { ExperimentView } from './experiments.ts';
 import { FailedAttempts } from './failed-attempts.ts';
 import { type EndCause, type Lease, Leases } from './leases.ts';
 import {
@@ -104,6 +106,7 @@ export class AccessControl {
   private readonly tickets = new Map<string, Ticket>();
   private readonly whoOfRecord = new WeakMap<TokenRecord | LinkRecord, Who>();
   private readonly views = new WeakMap<Who, SessionHost>();
+  private readonly experimentViews = new WeakMap<Who, ExperimentView>();
   private readonly local: Who;
   private readonly tending: NodeJS.Timeout;
   private savedMs: number;
@@ -346,6 +349,13 @@ export class AccessControl {
   viewOf(who: Who): SessionHost {
     let view = this.views.get(who);
     if (view === undefined) this.views.set(who, (view = new SessionView(this.host, this, who)));
+    return view;
+  }
+
+  /** The experiments as they are for someone. */
+  experimentsOf(who: Who, laboratory: Laboratory): ExperimentView {
+    let view = this.experimentViews.get(who);
+    if (view === undefined) this.experimentViews.set(who, (view = new ExperimentView(laboratory, this, who)));
     return view;
   }
 

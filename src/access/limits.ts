@@ -19,6 +19,8 @@ export interface AccessLimits {
   streams: number;
   /** Runs that have been started and have not ended, over all sessions. */
   runs: number;
+  /** Experiments owned that have not ended. */
+  experiments: number;
   /** Bytes of the server's disk, of all sessions owned. */
   storedBytes: number;
   /** Worker-seconds an hour, of all sessions owned. */
@@ -40,6 +42,7 @@ export const NO_LIMITS: Readonly<AccessLimits> = {
   sessions: 0,
   streams: 0,
   runs: 0,
+  experiments: 0,
   ...NO_QUOTAS,
 };
 
@@ -51,6 +54,7 @@ export const DEFAULT_LIMITS: Readonly<AccessLimits> = {
   sessions: 100,
   streams: 100,
   runs: 16,
+  experiments: 4,
   ...NO_QUOTAS,
 };
 

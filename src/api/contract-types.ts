@@ -338,6 +338,18 @@ export type Misuse = {
 export type Assumptions = string[];
 export type MapAccess = 'r' | 'w' | 'rw';
 export type InvalidateScope = 'global' | 'domain' | 'range';
+/**
+ * `failed`: every job of it did.
+ */
+export type ExperimentState = 'queued' | 'running' | 'finished' | 'cancelled' | 'failed';
+/**
+ * Over the seeds; null where there is none.
+ */
+export type Figure = {
+  median: number;
+  low: number;
+  high: number;
+} | null;
 export type RunState = 'queued' | 'running' | 'finished' | 'cancelled' | 'failed';
 /**
  * Busy share of each simulated CPU.
@@ -1588,6 +1600,169 @@ export interface ExperimentInput {
    */
   control?: boolean;
 }
+export interface ExperimentArm {
+  id: string;
+  /**
+   * What sets it apart, in short.
+   */
+  label: string;
+  control: boolean;
+  /**
+   * Of the arm that it is compared with.
+   */
+  controlId: string | null;
+  /**
+   * Dotted path and value.
+   */
+  varied: {
+    [k: string]: unknown;
+  };
+  /**
+   * What `POST /v1/sessions` takes to have this arm alone; a seed of the experiment goes with it.
+   */
+  spec: {
+    [k: string]: unknown;
+  };
+  [k: string]: unknown;
+}
+/**
+ * What was asked for, without gaps. Sent again, it comes to the same.
+ */
+export interface ExperimentRequest {
+  preset?: string;
+  base: {
+    [k: string]: unknown;
+  };
+  vary: {
+    [k: string]: unknown[];
+  };
+  combine: 'product' | 'paired';
+  arms: {
+    [k: string]: unknown;
+  }[];
+  workloads?: {
+    [k: string]: unknown;
+  }[];
+  until: RunLength;
+  warmUp?: RunLength;
+  seeds: Seed[];
+  control: boolean;
+  [k: string]: unknown;
+}
+export interface Experiment {
+  id: Id;
+  name?: Name;
+  title?: Title;
+  owner?: string;
+  state: ExperimentState;
+  createdAt: string;
+  endedAt: string | null;
+  /**
+   * Of the core whose results these are.
+   */
+  coreVersion: string;
+  request: ExperimentRequest;
+  /**
+   * One for each arm and seed. `cached` had been computed before.
+   */
+  jobs: {
+    total: Count;
+    finished: Count;
+    failed: Count;
+    cached: Count;
+  };
+  /**
+   * Jobs that have ended, of all.
+   */
+  progress: number;
+  arms: ExperimentArm[];
+  [k: string]: unknown;
+}
+export interface ExperimentPage {
+  items: Experiment[];
+  nextCursor?: NextCursor;
+}
+export interface ExperimentArmResult {
+  id: string;
+  label: string;
+  control: boolean;
+  controlId: string | null;
+  varied: {
+    [k: string]: unknown;
+  };
+  /**
+   * Those that have a result.
+   */
+  seeds: Seed[];
+  throughputGbps?: Figure;
+  iops?: Figure;
+  operationsPerSecond?: Figure;
+  cyclesPerOperation: Figure;
+  cpuUtilisation: Figure;
+  exposure: {
+    pageSeconds: Figure;
+    longestWindowNs: Figure;
+    staleAccesses: Figure;
+    crossTenantAccesses: Figure;
+    [k: string]: unknown;
+  };
+  /**
+   * What `POST /v1/experiments` takes to have this arm alone.
+   */
+  rerun?: {
+    [k: string]: unknown;
+  };
+  [k: string]: unknown;
+}
+/**
+ * Of arm `a` against arm `b`.
+ */
+export interface ExperimentComparison {
+  a: string;
+  b: string;
+  /**
+   * Dotted path into an arm.
+   */
+  metric: string;
+  ratio: number | null;
+  low: number | null;
+  high: number | null;
+  verdict: 'higher' | 'lower' | 'no difference seen';
+  [k: string]: unknown;
+}
+export interface ExperimentResults {
+  experiment: Id;
+  state: ExperimentState;
+  /**
+   * Whether all jobs have a result.
+   */
+  complete: boolean;
+  arms: ExperimentArmResult[];
+  comparisons: ExperimentComparison[];
+  /**
+   * Ids of arms than which none is both faster and less exposed.
+   */
+  frontier: string[];
+  dominated: string[];
+  /**
+   * With `rows=true`: each job.
+   */
+  rows?: ExperimentRow[];
+  [k: string]: unknown;
+}
+export interface ExperimentRow {
+  arm: string;
+  seed: Seed;
+  /**
+   * Of all that the outcome depends on.
+   */
+  key: string;
+  state: ExperimentState;
+  outcome: {
+    [k: string]: unknown;
+  } | null;
+  [k: string]: unknown;
+}
 export interface Run {
   id: Id;
   state: RunState;
@@ -2230,6 +2405,10 @@ export interface AccessLimits {
   streams?: AccessLimit;
   runs?: AccessLimit;
   /**
+   * At a time, that have not ended. 0 is no limit.
+   */
+  experiments?: AccessLimit;
+  /**
    * On the server's disk, of all sessions owned. 0 is no limit.
    */
   storedBytes?: number;
@@ -2327,6 +2506,10 @@ export interface WhoAmI {
      * Started and not known to have ended.
      */
     runs: Count;
+    /**
+     * That have not ended.
+     */
+    experiments?: Count;
     storedBytes: Count;
   };
 }
@@ -2480,6 +2663,10 @@ export interface Catalog {
   workloads: CatalogEntry[];
   profiles: CatalogEntry[];
   presets: CatalogEntry[];
+  /**
+   * Requests of `POST /v1/experiments` that are kept ready.
+   */
+  experiments?: CatalogEntry[];
   /**
    * What of a kernel command line is understood, and what it asks for.
    */

@@ -8,6 +8,7 @@ import type {
   Job,
   JobOutcome,
 } from './experiment.ts';
+import type { Planned } from './plan.ts';
 
 export interface Laboratory {
   /** The request without gaps and all arms with their specs, or all that is wrong with it; runs nothing. */
@@ -23,6 +24,8 @@ export interface Laboratory {
   get(experiment: string): Promise<Reply<ExperimentDocument>>;
   /** Also while it runs: what is there so far. */
   data(experiment: string): Promise<Reply<ExperimentData>>;
+  /** What has come of it so far, in a form to be sent. */
+  render(experiment: string, form: RenderForm, options?: RenderOptions): Promise<Reply<string | Uint8Array>>;
   /** Cancels one that is active; removes the record of one that is not. What it was as document. */
   delete(experiment: string): Promise<Reply<ExperimentDocument>>;
   /** Resolves at each change of its document, until it has ended. */
@@ -39,6 +42,14 @@ export interface Laboratory {
   status(): LaboratoryStatus;
 }
 
+/** `json`: the contract's `ExperimentResults`. */
+export type RenderForm = 'json' | 'csv' | 'parquet' | 'html' | 'markdown';
+
+export interface RenderOptions {
+  /** Whether the JSON has all rows, too. */
+  rows?: boolean;
+}
+
 export interface LaboratoryStatus {
   /** On record, and those of them that have not ended. */
   experiments: number;
@@ -52,6 +63,12 @@ export interface LaboratoryStatus {
   cached: number;
   /** Of results. */
   storedBytes: number;
+}
+
+/** What plans and reports, away from whoever serves requests: a thread (`pool.ts`). */
+export interface Desk {
+  plan(input: ExperimentInput): Promise<Planned>;
+  render(data: ExperimentData, form: RenderForm, options: RenderOptions): Promise<string | Uint8Array>;
 }
 
 /** What computes jobs: threads here (`pool.ts`), or processes elsewhere (`queue/`). */

@@ -23,6 +23,7 @@ import {
   shuttingDown,
   storageUnavailable,
 } from '../host/problems.ts';
+import { currentRetry, type KeyMark, markOf, type Retry } from '../host/retry.ts';
 import type {
   ExperimentData,
   ExperimentDocument,
@@ -33,16 +34,19 @@ import type {
   Row,
 } from './experiment.ts';
 import { jobOf } from './job.ts';
-import type { JobRunner, Laboratory, LaboratoryStatus } from './laboratory.ts';
+import type { Desk, JobRunner, Laboratory, LaboratoryStatus, RenderForm, RenderOptions } from './laboratory.ts';
 import { type Plan, type Planned, planExperiment } from './plan.ts';
 import { CANCELLED } from './pool.ts';
+import { renderExperiment } from './render.ts';
 import { type ExperimentFacts, ExperimentStore, type StoredRow } from './store.ts';
 
 export interface LaboratoryParts {
   /** Closed with the laboratory, as the runner is. Or the path of its file; without either in memory. */
   store?: ExperimentStore;
   path?: string;
-  runner: JobRunner & { plan?(input: ExperimentInput): Promise<Planned> };
+  runner: JobRunner & Partial<Desk>;
+  /** What plans and reports; the runner if it does, or else this very thread. */
+  desk?: Desk;
   logger?: HostLogger;
   /** Experiments on record. */
   limit?: number;
@@ -81,6 +85,7 @@ export function createLaboratory(parts: LaboratoryParts): LocalLaboratory {
 export class LocalLaboratory implements Laboratory {
   private readonly store: ExperimentStore;
   private readonly runner: LaboratoryParts['runner'];
+  private readonly desk: Partial<Desk>;
   private readonly logger: HostLogger;
   private readonly limit: number;
   private readonly nowMs: () => number;
@@ -88,6 +93,8 @@ export class LocalLaboratory implements Laboratory {
   private readonly known = new Map<string, ExperimentFacts>();
   /** `nameKey` -> id. */
   private readonly names = new Map<string, string>();
+  /** `Idempotency-Key` -> id of what was created under it. */
+  private readonly madeUnder = new Map<string, string>();
   /** By id, in the order of their turns. */
   private readonly active = new Map<string, Active>();
   private readonly flights = new Map<string, Flight>();
@@ -98,9 +105,10 @@ export class LocalLaboratory implements Laboratory {
   private pausedUntilMs = 0;
   private retry: NodeJS.Timeout | null = null;
 
-  constructor({ store, path, runner, logger = SILENT, limit = LIMIT, nowMs = Date.now }: LaboratoryParts) {
+  constructor({ store, path, runner, desk, logger = SILENT, limit = LIMIT, nowMs = Date.now }: LaboratoryParts) {
     this.store = store ?? new ExperimentStore(path ?? null);
     this.runner = runner;
+    this.desk = desk ?? runner;
     this.logger = logger;
     this.limit = limit;
     this.nowMs = nowMs;
@@ -115,6 +123,7 @@ export class LocalLaboratory implements Laboratory {
   private remember(facts: ExperimentFacts): void {
     this.known.set(facts.id, facts);
     if (facts.name !== null) this.names.set(nameKey(facts.owner, facts.name), facts.id);
+    if (facts.made !== null) this.madeUnder.set(facts.made.key, facts.id);
   }
 
   /** One that was active when the server ended. */
@@ -149,6 +158,9 @@ export class LocalLaboratory implements Laboratory {
     owner: string,
     admit?: () => Reply<never> | null,
   ): Promise<Reply<ExperimentDocument>> {
+    const retry = currentRetry();
+    const earlier = retry === null ? null : this.createdBefore(retry);
+    if (earlier !== null) return earlier;
     const planned = await this.plan(input);
     const refusal = this.refuseNow() ?? this.refuseName(input.name, owner);
     if (refusal !== null) return refusal;
@@ -156,16 +168,30 @@ export class LocalLaboratory implements Laboratory {
     const notAdmitted = admit?.() ?? null;
     if (notAdmitted !== null) return notAdmitted;
     try {
-      return { ok: true, value: this.begin(input, owner, planned.value) };
+      return { ok: true, value: this.begin(input, owner, planned.value, markOf(retry)) };
     } catch (error) {
       this.logger.error({ err: error }, 'an experiment cannot be written down');
       return refuse(storageUnavailable(messageOf(error)));
     }
   }
 
+  /** What an earlier request with this key has created, or null. */
+  private createdBefore(retry: Retry): Reply<ExperimentDocument> | null {
+    const id = this.madeUnder.get(retry.key);
+    const facts = id === undefined ? undefined : this.known.get(id);
+    if (facts === undefined) return null;
+    if (facts.made!.print !== retry.print)
+      return refuse({
+        code: 'idempotency-mismatch',
+        detail: 'This Idempotency-Key was first used with another request. Use a new key for a new one.',
+      });
+    retry.replayed = true;
+    return { ok: true, value: this.read(facts) };
+  }
+
   private async plan(input: ExperimentInput): Promise<Planned> {
     try {
-      return await (this.runner.plan?.(input) ?? planExperiment(input));
+      return await (this.desk.plan?.(input) ?? planExperiment(input));
     } catch (error) {
       return { ok: false, problem: internal(error) };
     }
@@ -210,10 +236,10 @@ export class LocalLaboratory implements Laboratory {
     };
   }
 
-  private begin(input: ExperimentInput, owner: string, plan: Plan): ExperimentDocument {
+  private begin(input: ExperimentInput, owner: string, plan: Plan, made: KeyMark | null): ExperimentDocument {
     const document = this.newDocument(newExperimentId(this.nowMs()), input, owner, plan);
     const { id, name = null } = document;
-    const facts: ExperimentFacts = { number: ++this.lastNumber, id, name, owner, state: 'queued' };
+    const facts: ExperimentFacts = { number: ++this.lastNumber, id, name, owner, state: 'queued', made };
     const rows = plan.rows.map(({ arm, seed, key }): StoredRow => {
       const cached = this.store.has(key, this.nowMs());
       return { arm, seed, key, state: cached ? 'finished' : 'queued', cached, failure: null };
@@ -303,6 +329,13 @@ export class LocalLaboratory implements Laboratory {
     return { ok: true, value: { document, rows } };
   }
 
+  async render(experiment: string, form: RenderForm, options: RenderOptions = {}): Promise<Reply<string | Uint8Array>> {
+    const data = await this.data(experiment);
+    if (!data.ok) return data;
+    const rendered = this.desk.render?.(data.value, form, options) ?? renderExperiment(data.value, form, options);
+    return { ok: true, value: await rendered };
+  }
+
   async delete(experiment: string): Promise<Reply<ExperimentDocument>> {
     const facts = this.find(experiment);
     if (facts === null) return refuse(experimentNotFound(experiment));
@@ -317,6 +350,7 @@ export class LocalLaboratory implements Laboratory {
       this.store.remove(facts.number);
       this.known.delete(facts.id);
       if (facts.name !== null) this.names.delete(nameKey(facts.owner, facts.name));
+      if (facts.made !== null) this.madeUnder.delete(facts.made.key);
       return { ok: true, value: document };
     } catch (error) {
       return refuse(storageUnavailable(messageOf(error)));

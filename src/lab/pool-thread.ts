@@ -2,9 +2,11 @@
 import { readlinkSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
+import { messageOf } from '../host/problems.ts';
 import { runJob } from './job.ts';
 import { planExperiment } from './plan.ts';
 import { CANCELLED, type FromPoolThread, type ToPoolThread } from './pool.ts';
+import { renderExperiment } from './render.ts';
 
 const NICE = 10;
 
@@ -22,14 +24,27 @@ function giveWay(): void {
 }
 
 giveWay();
-port.on('message', (message: ToPoolThread) => {
-  port.postMessage(answer(message));
+port.on('message', async (message: ToPoolThread) => {
+  let said: FromPoolThread;
+  try {
+    said = await answer(message);
+  } catch (error) {
+    said = { task: message.task, failure: messageOf(error) };
+  }
+  port.postMessage(said);
 });
 
-function answer(message: ToPoolThread): FromPoolThread {
+async function answer(message: ToPoolThread): Promise<FromPoolThread> {
   const { task } = message;
-  if (message.kind === 'plan') return { task, planned: planExperiment(message.input) };
-  const { job, bounds, stop } = message;
-  const cancelled = { code: CANCELLED, detail: 'It was cancelled.' };
-  return { task, outcome: runJob(job, { bounds, stop: () => (Atomics.load(stop, 0) === 0 ? null : cancelled) }) };
+  switch (message.kind) {
+    case 'plan':
+      return { task, planned: planExperiment(message.input) };
+    case 'render':
+      return { task, rendered: await renderExperiment(message.data, message.form, message.options) };
+    case 'job': {
+      const { job, bounds, stop } = message;
+      const cancelled = { code: CANCELLED, detail: 'It was cancelled.' };
+      return { task, outcome: runJob(job, { bounds, stop: () => (Atomics.load(stop, 0) === 0 ? null : cancelled) }) };
+    }
+  }
 }

@@ -1,14 +1,14 @@
 /**
  * Threads that compute jobs: as many as the machine has cores for, started when there is work and ended when there has been none for a
- * minute. One more plans, so that a check does not wait for jobs. A thread that dies takes the job that it had along, and no more.
+ * minute. One more plans and reports, so that neither waits for jobs. A thread that dies takes the job that it had along, and no more.
  */
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { tuneCompiler } from '../host/compiler.ts';
 import { overloaded } from '../host/problems.ts';
-import type { ExperimentInput, Job, JobOutcome } from './experiment.ts';
+import type { ExperimentData, ExperimentInput, Job, JobOutcome } from './experiment.ts';
 import { JOB_BOUNDS, type JobBounds } from './job.ts';
-import type { JobRunner } from './laboratory.ts';
+import type { Desk, JobRunner, RenderForm, RenderOptions } from './laboratory.ts';
 import type { Planned } from './plan.ts';
 
 export interface PoolSettings {
@@ -30,8 +30,14 @@ export interface PoolStatus {
 /** To the thread. `stop[0]` is set when it is to stop. */
 export type ToPoolThread =
   | { kind: 'job'; task: number; job: Job; bounds: JobBounds; stop: Int32Array }
-  | { kind: 'plan'; task: number; input: ExperimentInput };
-export type FromPoolThread = { task: number; outcome: JobOutcome } | { task: number; planned: Planned };
+  | { kind: 'plan'; task: number; input: ExperimentInput }
+  | { kind: 'render'; task: number; data: ExperimentData; form: RenderForm; options: RenderOptions };
+export type FromPoolThread =
+  | { task: number; outcome: JobOutcome }
+  | { task: number; planned: Planned }
+  | { task: number; rendered: string | Uint8Array }
+  /** It threw. */
+  | { task: number; failure: string };
 
 interface Task {
   message: (number: number) => ToPoolThread;
@@ -46,13 +52,13 @@ const STOP_MS = 5_000;
 
 export const CANCELLED = 'job-cancelled';
 
-export class ThreadPool implements JobRunner {
+export class ThreadPool implements JobRunner, Desk {
   readonly width: number;
   private readonly settings: Required<Omit<PoolSettings, 'width'>>;
   private readonly lanes: Lane[] = [];
   private readonly waiting: Task[] = [];
-  private planning: Lane | null = null;
-  private readonly plansWaiting: Task[] = [];
+  private desk: Lane | null = null;
+  private readonly deskWaiting: Task[] = [];
   private closed = false;
 
   constructor({ width = availableParallelism(), ...settings }: PoolSettings = {}) {
@@ -105,11 +111,30 @@ export class ThreadPool implements JobRunner {
   /** `planExperiment`, in a thread. */
   plan(input: ExperimentInput): Promise<Planned> {
     return new Promise((resolve) => {
-      this.plansWaiting.push({
+      this.deskWaiting.push({
         message: (task) => ({ kind: 'plan', task, input }),
         stop: new Int32Array(1),
         settle: (said, reason) =>
-          resolve(said !== null && 'planned' in said ? said.planned : { ok: false, problem: overloaded(reason) }),
+          resolve(
+            said !== null && 'planned' in said
+              ? said.planned
+              : { ok: false, problem: overloaded(whyNot(said, reason)) },
+          ),
+      });
+      this.pump();
+    });
+  }
+
+  /** `renderExperiment`, in a thread. */
+  render(data: ExperimentData, form: RenderForm, options: RenderOptions): Promise<string | Uint8Array> {
+    return new Promise((resolve, reject) => {
+      this.deskWaiting.push({
+        message: (task) => ({ kind: 'render', task, data, form, options }),
+        stop: new Int32Array(1),
+        settle: (said, reason) => {
+          if (said !== null && 'rendered' in said) resolve(said.rendered);
+          else reject(new Error(whyNot(said, reason)));
+        },
       });
       this.pump();
     });
@@ -117,7 +142,7 @@ export class ThreadPool implements JobRunner {
 
   private pump(): void {
     if (this.closed) {
-      for (const task of [...this.waiting.splice(0), ...this.plansWaiting.splice(0)]) task.settle(null, 'closed');
+      for (const task of [...this.waiting.splice(0), ...this.deskWaiting.splice(0)]) task.settle(null, 'closed');
       return;
     }
     while (this.waiting.length > 0) {
@@ -126,32 +151,36 @@ export class ThreadPool implements JobRunner {
       if (lane === undefined) break;
       lane.take(this.waiting.shift()!);
     }
-    if (this.plansWaiting.length === 0) return;
-    this.planning ??= this.newLane();
-    if (this.planning.task === null) this.planning.take(this.plansWaiting.shift()!);
+    if (this.deskWaiting.length === 0) return;
+    this.desk ??= this.newLane();
+    if (this.desk.task === null) this.desk.take(this.deskWaiting.shift()!);
   }
 
   private newLane(): Lane {
     const lane = new Lane(this.settings, (gone) => {
       const at = gone ? this.lanes.indexOf(lane) : -1;
       if (at >= 0) this.lanes.splice(at, 1);
-      if (gone && this.planning === lane) this.planning = null;
+      if (gone && this.desk === lane) this.desk = null;
       this.pump();
     });
     return lane;
   }
 
   status(): PoolStatus {
-    const lanes = this.planning === null ? this.lanes : [...this.lanes, this.planning];
+    const lanes = this.desk === null ? this.lanes : [...this.lanes, this.desk];
     return { threads: lanes.length, busy: lanes.filter(({ task }) => task !== null).length };
   }
 
   async close(): Promise<void> {
     this.closed = true;
     this.pump();
-    const lanes = [...this.lanes, ...(this.planning === null ? [] : [this.planning])];
+    const lanes = [...this.lanes, ...(this.desk === null ? [] : [this.desk])];
     await Promise.all(lanes.map((lane) => lane.close()));
   }
+}
+
+function whyNot(said: FromPoolThread | null, reason: string): string {
+  return said !== null && 'failure' in said ? said.failure : reason;
 }
 
 function cancelled(): JobOutcome {

@@ -56,3 +56,14 @@ export function reproductionOf(name: string | undefined): Reproduction | null {
   const preset = experimentPresets[name]!;
   return 'reproduction' in preset ? preset.reproduction : null;
 }
+
+/** As the catalog lists them. `defaults` is the request. */
+export function experimentCatalog(): Record<string, unknown>[] {
+  return Object.values(experimentPresets).map((preset) => ({
+    kind: preset.kind,
+    title: preset.title,
+    source: preset.source,
+    schema: { type: 'object' },
+    defaults: 'request' in preset ? preset.request : { preset: preset.kind },
+  }));
+}

@@ -7,6 +7,7 @@
 import { existsSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import type { KeyMark } from '../host/retry.ts';
 import type { ExperimentDocument, ExperimentState, JobOutcome, Row } from './experiment.ts';
 
 /** "lab" and a number, so that another file is not taken for one. */
@@ -33,6 +34,8 @@ export interface ExperimentFacts {
   name: string | null;
   owner: string;
   state: ExperimentState;
+  /** Under which `Idempotency-Key` it was created. */
+  made: KeyMark | null;
 }
 
 export class StoreError extends Error {
@@ -42,7 +45,7 @@ export class StoreError extends Error {
 const SCHEMA = `
 CREATE TABLE experiments (
   number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT, owner TEXT NOT NULL, state TEXT NOT NULL,
-  ended TEXT, document BLOB NOT NULL
+  ended TEXT, made TEXT, document BLOB NOT NULL
 ) STRICT;
 CREATE TABLE rows (
   experiment INTEGER NOT NULL REFERENCES experiments (number) ON DELETE CASCADE, position INTEGER NOT NULL,
@@ -107,20 +110,27 @@ export class ExperimentStore {
 
   /** In the order of their numbers. */
   facts(): ExperimentFacts[] {
-    return this.all(
-      'SELECT number, id, name, owner, state FROM experiments ORDER BY number',
-    ) as unknown as ExperimentFacts[];
+    const rows = this.all('SELECT number, id, name, owner, state, made FROM experiments ORDER BY number');
+    return (rows as (Omit<ExperimentFacts, 'made'> & { made: string | null })[]).map(({ made, ...facts }) => ({
+      ...facts,
+      made: made === null ? null : (JSON.parse(made) as KeyMark),
+    }));
   }
 
-  add({ number, id, name, owner, state }: ExperimentFacts, document: ExperimentDocument, rows: StoredRow[]): void {
+  add(
+    { number, id, name, owner, state, made }: ExperimentFacts,
+    document: ExperimentDocument,
+    rows: StoredRow[],
+  ): void {
     this.whole(() => {
       this.run(
-        'INSERT INTO experiments (number, id, name, owner, state, ended, document) VALUES (?, ?, ?, ?, ?, NULL, ?)',
+        'INSERT INTO experiments (number, id, name, owner, state, ended, made, document) VALUES (?, ?, ?, ?, ?, NULL, ?, ?)',
         number,
         id,
         name,
         owner,
         state,
+        made === null ? null : JSON.stringify(made),
         packed(document),
       );
       for (const [position, row] of rows.entries())

@@ -19,6 +19,7 @@ import { LIMITS } from '../api/limits.ts';
 import { ProblemError } from '../api/problem.ts';
 import type { Config } from '../config.ts';
 import type { SessionHost } from '../host/host.ts';
+import type { Laboratory } from '../lab/laboratory.ts';
 import type { StreamHub } from '../stream/hub.ts';
 import { websocketOptions } from '../stream/websocket.ts';
 import { answerOutside, belowBasePath } from './base-path.ts';
@@ -42,6 +43,8 @@ import type { TlsCertificate } from './tls.ts';
 export interface AppServices {
   config: HostSettings & Partial<Pick<Config, 'trustProxy' | 'basePath' | 'maxConnections'>>;
   host: SessionHost;
+  /** Absent: experiments are kept in memory. */
+  laboratory?: Laboratory;
   lifecycle: Lifecycle;
   /** Absent: everybody may do everything, and nothing is put on record. */
   access?: AccessControl;
@@ -60,12 +63,12 @@ const LONGEST_PATH_PARAMETER = 512;
 const CHECK_MS = 1_000;
 
 export async function buildApp(services: AppServices): Promise<FastifyInstance> {
-  const { config, host, lifecycle, stream, tls = null, access = new AccessControl({ host }) } = services;
+  const { config, host, laboratory, lifecycle, stream, tls = null, access = new AccessControl({ host }) } = services;
   const { basePath = '', corsOrigins = [], maxConnections = Number.POSITIVE_INFINITY } = config;
   const limits = { ...SERVER_LIMITS, ...services.limits };
   const app = createServer(services, limits);
   const connections = limitConnections(app, { connections: maxConnections, stallMs: limits.stallMs });
-  const metrics = createMetrics(host, stream);
+  const metrics = createMetrics(host, stream, laboratory);
   addConnectionFigures(metrics, connections, tls);
   const keys = new IdempotencyKeys();
   // One that was given has an end of its own.
@@ -86,7 +89,13 @@ export async function buildApp(services: AppServices): Promise<FastifyInstance> 
   answerRetries(app, keys);
   await compressReplies(app);
   if (stream !== undefined) await registerStream(app, stream, streamDoor(access));
-  await registerRoutes(app, { host, access, basePath, opsOf: (view) => new KeyedOps(view, keys).apply });
+  await registerRoutes(app, {
+    host,
+    access,
+    basePath,
+    ...(laboratory === undefined ? {} : { laboratory }),
+    opsOf: (view) => new KeyedOps(view, keys).apply,
+  });
   registerHealth(app, { host, metrics, lifecycle, frontPage, basePath });
   await serveDocuments(app, basePath);
   if (tls !== null) keepCertificate(app, tls, services.logger);

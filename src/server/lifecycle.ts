@@ -4,6 +4,7 @@ import closeWithGrace from 'close-with-grace';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { SessionHost } from '../host/host.ts';
+import type { Laboratory } from '../lab/laboratory.ts';
 
 /** What `/readyz` and the refusal of new requests look at. */
 export interface Lifecycle {
@@ -14,6 +15,7 @@ export interface Parts {
   lifecycle: Lifecycle;
   app: FastifyInstance;
   host: Pick<SessionHost, 'close'>;
+  laboratory?: Pick<Laboratory, 'close'>;
   logger: Logger;
   /** What SIGHUP is for. Absent: it ends the server, as when its terminal is closed. */
   hangUp?: () => void;
@@ -83,10 +85,14 @@ export function closeOnSignals(parts: Parts): void {
 }
 
 /** Not ready -> no new connections, streams are told -> runs end at a slice boundary -> the data folder is free. */
-async function close({ lifecycle, app, host, release }: Parts, sockets: ReadonlySet<Socket>): Promise<void> {
+async function close(
+  { lifecycle, app, host, laboratory, release }: Parts,
+  sockets: ReadonlySet<Socket>,
+): Promise<void> {
   lifecycle.closing = true;
   const drained = app.close();
   await Promise.race([drained, new Promise((resolve) => setTimeout(resolve, DRAIN_MS))]);
+  await laboratory?.close();
   await host.close();
   for (const socket of sockets) socket.destroy();
   await drained;

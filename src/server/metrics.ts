@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { SessionHost } from '../host/host.ts';
+import type { Laboratory } from '../lab/laboratory.ts';
 import type { StreamHub } from '../stream/hub.ts';
 import type { ConnectionFigures } from './connections.ts';
 import type { TlsCertificate } from './tls.ts';
@@ -13,13 +14,15 @@ const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total',
 
 type HostFigures = Pick<SessionHost, 'status'>;
 type StreamFigures = Pick<StreamHub, 'status'>;
+type LabFigures = Pick<Laboratory, 'status'>;
 
-export function createMetrics(host: HostFigures, stream?: StreamFigures): Registry {
+export function createMetrics(host: HostFigures, stream?: StreamFigures, laboratory?: LabFigures): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   for (const name of MISNAMED) registry.removeSingleMetric(name);
   addHostFigures(registry, host);
   if (stream !== undefined) addStreamFigures(registry, stream);
+  if (laboratory !== undefined) addLabFigures(registry, laboratory);
   return registry;
 }
 
@@ -60,6 +63,23 @@ function addHostFigures(registry: Registry, host: HostFigures): void {
     () => host.status().expired,
   );
   gauge(registry, 'iommu_lab_pending_calls', 'Calls to workers without a reply yet.', () => host.status().pendingCalls);
+}
+
+function addLabFigures(registry: Registry, lab: LabFigures): void {
+  const status = () => lab.status();
+  gauge(registry, 'iommu_lab_experiments', 'Experiments on record.', () => status().experiments);
+  gauge(registry, 'iommu_lab_experiments_active', 'Experiments that have not ended.', () => status().active);
+  gauge(registry, 'iommu_lab_jobs_queued', 'Jobs of experiments that wait.', () => status().queued);
+  gauge(registry, 'iommu_lab_jobs_running', 'Jobs of experiments that are computed.', () => status().running);
+  gauge(registry, 'iommu_lab_results_bytes', 'Bytes that are kept of results of jobs.', () => status().storedBytes);
+  counter(registry, 'iommu_lab_jobs_finished_total', 'Jobs that have a result.', () => status().finished);
+  counter(registry, 'iommu_lab_jobs_failed_total', 'Jobs that have none and will not.', () => status().failed);
+  counter(
+    registry,
+    'iommu_lab_jobs_cached_total',
+    'Jobs whose result was there, because the same had been computed before.',
+    () => status().cached,
+  );
 }
 
 /** How connections fare, and until when the certificate is good. */
