@@ -13,11 +13,12 @@ import { closeScenes } from '../../tools/thread-2008/parts.ts';
 
 after(closeScenes);
 
-/** `test/docs/thread-2008.test.ts` and `test/lab/repro/fidelity.test.ts` have these: they take longest. */
-const RUN_PAGES = ['docs/thread-2008.md', 'docs/fidelity.md'];
+/** `test/docs/thread-2008.test.ts`, `test/lab/repro/fidelity.test.ts` and `test/lab/questions/pages.test.ts` have these: they take longest. */
+const ownTest = (page: string): boolean =>
+  ['docs/thread-2008.md', 'docs/fidelity.md'].includes(page) || page.startsWith('docs/questions/');
 
 describe('generated parts', () => {
-  for (const page of pages().filter((name) => !RUN_PAGES.includes(name)))
+  for (const page of pages().filter((name) => !ownTest(name)))
     test(`those of ${page} are what \`npm run docs\` writes`, async () => {
       assert.deepEqual((await freshen(page)).stale, []);
     });

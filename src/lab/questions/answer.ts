@@ -9,6 +9,7 @@ export interface Answer {
   /** The label of the arm, and its figures. */
   rows: string[][];
   sentences: string[];
+  figures: ArmFigures;
 }
 
 /** What stays mapped under a mode, whatever is unmapped. */
@@ -48,5 +49,6 @@ export function answerOf(
     head: ['arm', ...question.columns.map(({ head }) => head)],
     rows: arms.map((arm) => [arm.label, ...question.columns.map((column) => cell(arm, column))]),
     sentences: question.answer(figures),
+    figures,
   };
 }

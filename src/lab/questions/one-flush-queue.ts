@@ -2,7 +2,7 @@
 import { CYCLES, LONGEST_US, PAGES_IN_REACH } from './columns.ts';
 import type { Column, Question } from './question.ts';
 
-const CPUS = [1, 4, 16, 32];
+const CPUS = [1, 8, 32];
 const label = (cpus: number, single: boolean) => `${cpus} CPUs, ${single ? 'one queue' : 'a queue a CPU'}`;
 
 const MILLIONS: Column = {
@@ -48,8 +48,10 @@ export const oneFlushQueue: Question = {
         transferNs: 1000,
       },
     ],
-    warmUp: { operations: 5000 },
-    until: { operations: 20_000 },
+    // More than the one queue holds.
+    warmUp: { operations: 40_000 },
+    until: { operations: 40_000 },
+    seeds: [1],
     control: false,
   },
   columns: [MILLIONS, CYCLES, MOST_PAGES, PAGES_IN_REACH, LONGEST_US],
