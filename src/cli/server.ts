@@ -161,7 +161,7 @@ class Experiments implements Place {
   }
 
   private async write(path: string, what: Written): Promise<Uint8Array> {
-    const from = what === 'report' ? `${path}/report` : `${path}/results`;
+    const from = what === 'report' || what === 'markdown' ? `${path}/report` : `${path}/results`;
     const response = await this.server.request('GET', from, `the ${what}`, { accept: ACCEPT[what] });
     return new Uint8Array(await response.arrayBuffer());
   }

@@ -1,6 +1,9 @@
 /** Experiments on a server: what is asked of it, and what becomes of its bad news. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { withServers } from '../main/server-process.ts';
 import { Command, lab } from './command.ts';
 import { type Asked, documentOf, OtherServer, say } from './other-server.ts';
 
@@ -150,3 +153,47 @@ test('a second Ctrl-C waits for nothing', () =>
       assert.equal((await command.ended()).code, 130);
     },
   ));
+
+test('a real server comes to the same arms, writes the same rows, and is left without what was cancelled', () =>
+  withServers(async (start, folder) => {
+    const server = start(['--port', '0', '--data', join(folder, 'data'), '--workers', '1', '--log-level', 'error']);
+    const address = await server.address();
+    const csv = ['there.csv', 'here.csv'].map((name) => join(folder, name));
+    const [parquet, markdown, html] = ['r.parquet', 'r.md', 'r.html'].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    const words = [
+      'compare',
+      'thread-2008',
+      '--vary',
+      'policy.invalidation.kind=strict,delayed',
+      '--set',
+      'machine.cpus=4',
+    ];
+    const more = ['--seeds', '1', '--until', 'operations=300', '--no-progress', '--json'];
+    const written = ['--parquet', parquet, '--markdown', markdown, '--report', html];
+    const there = await lab([...words, ...more, '--server', address, '--csv', csv[0]!, ...written]);
+    const here = await lab([...words, ...more, '--csv', csv[1]!]);
+    assert.deepEqual([there.code, here.code], [0, 0], there.err + here.err);
+    const [a, b] = [JSON.parse(there.out), JSON.parse(here.out)];
+    assert.deepEqual([a.arms, a.comparisons, a.frontiers], [b.arms, b.comparisons, b.frontiers]);
+    const rowsOf = (path: string, id: string) => readFileSync(path, 'utf8').replaceAll(id, '');
+    assert.equal(rowsOf(csv[0]!, a.experiment), rowsOf(csv[1]!, b.experiment));
+    assert.equal(readFileSync(parquet).subarray(0, 4).toString(), 'PAR1');
+    assert.match(readFileSync(markdown, 'utf8'), /^# /);
+    assert.match(readFileSync(html, 'utf8'), /^<!doctype html>/i);
+    const command = new Command(['compare', 'thread-2008', '--until', 'ns=3600000000000', '--server', address]);
+    const states = async () => {
+      const { items } = (await (await fetch(`${address}/v1/experiments`)).json()) as { items: { state: string }[] };
+      return items.map(({ state }) => state);
+    };
+    while ((await states()).at(-1) !== 'running') await new Promise((resolve) => setTimeout(resolve, 50));
+    command.child.kill('SIGINT');
+    assert.equal((await command.ended()).code, 130);
+    assert.deepEqual(await states(), ['finished', 'cancelled']);
+    const bad = await lab(['compare', 'thread-2008', '--vary', 'policy.invalidation.kind=strct', '--server', address]);
+    assert.equal(bad.code, 2);
+    assert.match(bad.err, /\/vary\/policy\.invalidation\.kind\/0/);
+  }));
