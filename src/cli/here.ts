@@ -4,15 +4,14 @@ import type { Reply } from '../host/host.ts';
 import { LOCAL_OWNER } from '../host/ids.ts';
 import { compareExperiment } from '../lab/compare/compare.ts';
 import type { ExperimentResults } from '../lab/compare/results.ts';
-import type { ExperimentData, ExperimentDocument, ExperimentInput, JobOutcome } from '../lab/experiment.ts';
+import type { ExperimentData, ExperimentDocument, ExperimentInput } from '../lab/experiment.ts';
 import type { Laboratory } from '../lab/laboratory.ts';
 import { createLaboratory } from '../lab/local-laboratory.ts';
 import { ThreadPool } from '../lab/pool.ts';
-import { reproductionOf } from '../lab/presets.ts';
-import { reproductionResults } from '../lab/repro/results.ts';
 import { EXIT, Failure, linesOf } from './failure.ts';
 import { localCatalog } from './local-catalog.ts';
 import type { Catalog, Ended, Place, Watch, Written } from './place.ts';
+import { withReproduction } from './reproduction.ts';
 
 export async function here(): Promise<Place> {
   return new Experiments();
@@ -43,7 +42,7 @@ class Experiments implements Place {
     const kept = taken(await this.laboratory.data(id));
     // It has no name under which anybody could find it, and the same experiment is to print the same.
     const data: ExperimentData = { ...kept, document: { ...kept.document, id: STANDALONE } };
-    const results = resultsOf(data);
+    const results = withReproduction(compareExperiment(data), data);
     return { document: data.document, results, write: (what) => written(what, data, results) };
   }
 
@@ -56,17 +55,6 @@ function taken<T>(reply: Reply<T>): T {
   if (reply.ok) return reply.value;
   const exitCode = OURS.has(reply.problem.code) ? EXIT.answer : EXIT.usage;
   throw new Failure(exitCode, ...linesOf(reply.problem, 'The experiment'));
-}
-
-function resultsOf(data: ExperimentData): ExperimentResults {
-  const results = compareExperiment(data);
-  const reproduction = reproductionOf(data.document.request.preset);
-  if (reproduction === null) return results;
-  const labels = new Map(data.document.arms.map(({ id, label }) => [id, label]));
-  const outcomes: Record<string, JobOutcome | null> = Object.fromEntries(
-    data.rows.map(({ arm, outcome }) => [labels.get(arm)!, outcome]),
-  );
-  return { ...results, reproduction: reproductionResults(reproduction.id, outcomes) };
 }
 
 async function written(what: Written, data: ExperimentData, results: ExperimentResults): Promise<string | Uint8Array> {

@@ -4,5 +4,5 @@ import { experimentCatalog } from '../lab/presets.ts';
 import type { Catalog } from './place.ts';
 
 export async function localCatalog(): Promise<Catalog> {
-  return { ...catalog(), experiments: experimentCatalog() } as Catalog;
+  return { ...catalog(), experiments: experimentCatalog() } as unknown as Catalog;
 }

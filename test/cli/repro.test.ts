@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { reproductions } from '../../src/lab/repro/index.ts';
 import { reproduce } from '../../src/lab/repro/run.ts';
+import { withServers } from '../main/server-process.ts';
 import { lab } from './command.ts';
 
 interface Row {
@@ -24,6 +25,14 @@ describe('repro', () => {
       reproduce(reproductions[id]!).map(({ row, status, relativeError }) => [row.what, status, relativeError]),
     );
   });
+
+  test('comes to the same on a server', () =>
+    withServers(async (start, folder) => {
+      const address = await start(['--port', '0', '--data', folder, '--workers', '1']).address();
+      const words = ['repro', 'intel-iommu-2008', '--json', '--no-progress'];
+      const [there, here] = await Promise.all([lab([...words, '--server', address]), lab(words)]);
+      assert.deepEqual(there, here);
+    }));
 
   /** With a row that does not appear, as the file itself says, and quick. */
   const missing = Object.values(reproductions).find(({ misses }) => (misses ?? []).length > 0);
