@@ -21,6 +21,9 @@ export interface Source {
 
 export const CONFIG_FLAG = 'config';
 
+/** Of the command line, which speaks to servers: whoever has them set for that is not warned at each start of one. */
+const OF_CLIENTS = ['IOMMU_LAB_SERVER', 'IOMMU_LAB_TOKEN'];
+
 /** `allowed-host` -> `IOMMU_LAB_ALLOWED_HOST`. */
 export function variableOf(flag: string): string {
   return `IOMMU_LAB_${flag.toUpperCase().replaceAll('-', '_')}`;
@@ -141,7 +144,7 @@ export function readFile(path: unknown, sources: readonly Source[], problems: st
 export function unknownVariables(environment: Environment, sources: readonly Source[]): string[] {
   const known = [...sources.map(variableOfSource), variableOf(CONFIG_FLAG)];
   return Object.keys(environment)
-    .filter((name) => name.startsWith('IOMMU_LAB_') && !known.includes(name))
+    .filter((name) => name.startsWith('IOMMU_LAB_') && !known.includes(name) && !OF_CLIENTS.includes(name))
     .map((name) => `${name} is not a setting and is ignored; settings are ${known.join(', ')}.`);
 }
 

@@ -85,6 +85,18 @@ const RULES: Rule[] = [
     reason: 'the server stands around the parts, none of which knows it',
   },
   {
+    files: /^(routes\/|src\/(?!cli\/))/,
+    mayNot: /^src\/cli\//,
+    typesToo: true,
+    reason: 'the command line is one of those who use the rest',
+  },
+  {
+    files: /^src\/cli\//,
+    mayNot: /^(routes|src\/(server|stream))\//,
+    typesToo: true,
+    reason: 'what a server does, the command line asks of one, or starts one with `serve`',
+  },
+  {
     files: /^src\/api\//,
     mayNot: /^(routes|src\/(host|stream|server))\//,
     typesToo: false,

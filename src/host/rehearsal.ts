@@ -146,7 +146,7 @@ export function isTold(record: JournalRecord): boolean {
 }
 
 /** Why a record cannot be one, or null. */
-function problemOf(record: unknown, validate: LineValidator): string | null {
+export function problemOf(record: unknown, validate: LineValidator): string | null {
   if (typeof record !== 'object' || record === null || Array.isArray(record)) return 'is not an object';
   const members = Object.keys(record).sort().join();
   const { op, run, mark, end, events, computedMs, forget } = record as Record<string, unknown>;

@@ -9,6 +9,7 @@ import { recordedParts } from '../recorded-lines/parts.ts';
 import { type Part, sceneParts, threadParts } from '../thread-2008/parts.ts';
 import { workloadParts } from '../workloads/parts.ts';
 import { boundTable } from './bounds.ts';
+import { commandLineParts } from './command-line.ts';
 import { fidelityParts } from './fidelity.ts';
 import { hazardParts } from './hazards.ts';
 import { questionParts } from './questions.ts';
@@ -36,6 +37,7 @@ export const PARTS: Record<string, Part> = {
   ...workloadParts,
   ...modeParts,
   ...hazardParts,
+  ...commandLineParts,
   ...questionParts,
 };
 
