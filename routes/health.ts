@@ -3,9 +3,11 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Registry } from 'prom-client';
 import { contractAt } from '../src/api/contract.ts';
 import type { SessionHost } from '../src/host/host.ts';
+import type { Laboratory } from '../src/lab/laboratory.ts';
 
 export interface HealthServices {
   host: Pick<SessionHost, 'status'>;
+  laboratory?: Pick<Laboratory, 'status'> | undefined;
   metrics: Registry;
   /** Read at each request. */
   lifecycle: { readonly closing: boolean };
@@ -19,7 +21,7 @@ export const HEALTH_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz',
 
 export function registerHealth(
   app: FastifyInstance,
-  { host, metrics, lifecycle, frontPage, basePath }: HealthServices,
+  { host, laboratory, metrics, lifecycle, frontPage, basePath }: HealthServices,
 ): void {
   app.get('/healthz', (_request, reply) => reply.header('cache-control', 'no-store').send({ status: 'alive' }));
 
@@ -33,10 +35,12 @@ export function registerHealth(
           ? 'storage-unavailable'
           : 'ready';
     const ready = status === 'ready';
+    // Sessions do without: a server whose workers are away is ready.
+    const experiments = laboratory?.status().runner;
     return reply
       .code(ready ? 200 : 503)
       .header('cache-control', 'no-store')
-      .send({ ready, status, recovering });
+      .send({ ready, status, recovering, ...(experiments === undefined ? {} : { experiments }) });
   });
 
   app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()));

@@ -13,6 +13,7 @@ import { createHost } from './host/session-host.ts';
 import type { Laboratory } from './lab/laboratory.ts';
 import { createLaboratory } from './lab/local-laboratory.ts';
 import { ThreadPool } from './lab/pool.ts';
+import { clientName, createQueueRunner } from './lab/queue/queue-runner.ts';
 import { ExperimentStore, StoreError } from './lab/store.ts';
 import { buildApp } from './server/app.ts';
 import { type DataFolder, openDataFolder } from './server/data-folder.ts';
@@ -132,14 +133,15 @@ async function openHost(settings: Config): Promise<SessionHost> {
   }
 }
 
-async function openLaboratory({ data, labWorkers, labResultsMib }: Config): Promise<Laboratory> {
+async function openLaboratory({ data, labWorkers, labResultsMib, redis }: Config): Promise<Laboratory> {
   try {
     const store = new ExperimentStore(join(data, 'experiments.sqlite'), labResultsMib * 1024 * 1024);
-    return createLaboratory({
-      store,
-      logger,
-      runner: new ThreadPool(labWorkers === null ? {} : { width: labWorkers }),
-    });
+    if (redis === null) {
+      const pool = new ThreadPool(labWorkers === null ? {} : { width: labWorkers });
+      return createLaboratory({ store, logger, runner: pool });
+    }
+    const runner = await createQueueRunner({ redis, name: clientName(data), logger });
+    return createLaboratory({ store, logger, runner, desk: new ThreadPool({ width: 0 }) });
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     await host.close();

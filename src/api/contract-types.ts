@@ -2687,5 +2687,16 @@ export interface Readiness {
    * Sessions on their way back from their journals. The server takes work meanwhile, for them as well.
    */
   recovering?: number;
+  /**
+   * Whether jobs of experiments are computed. The server takes work without, too; experiments then wait.
+   */
+  experiments?: {
+    state: 'ok' | 'degraded';
+    /**
+     * Why they wait, in a sentence.
+     */
+    detail: string;
+    [k: string]: unknown;
+  };
   [k: string]: unknown;
 }

@@ -63,12 +63,20 @@ export interface LaboratoryStatus {
   cached: number;
   /** Of results. */
   storedBytes: number;
+  runner: RunnerStatus;
+}
+
+/** Whether jobs are computed. `degraded`: they wait; `detail` has why, in a sentence, and is '' when all is well. */
+export interface RunnerStatus {
+  state: 'ok' | 'degraded';
+  detail: string;
 }
 
 /** What plans and reports, away from whoever serves requests: a thread (`pool.ts`). */
 export interface Desk {
   plan(input: ExperimentInput): Promise<Planned>;
   render(data: ExperimentData, form: RenderForm, options: RenderOptions): Promise<string | Uint8Array>;
+  close(): Promise<void>;
 }
 
 /** What computes jobs: threads here (`pool.ts`), or processes elsewhere (`queue/`). */
@@ -77,5 +85,7 @@ export interface JobRunner {
   readonly width: number;
   /** Never rejects for what the job does; does when the runner is gone. @param key of the job, `keyOf(job)` */
   run(key: string, job: Job, signal: AbortSignal): Promise<JobOutcome>;
+  /** Absent where nothing can come between. */
+  status?(): RunnerStatus;
   close(): Promise<void>;
 }

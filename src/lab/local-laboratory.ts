@@ -34,7 +34,15 @@ import type {
   Row,
 } from './experiment.ts';
 import { jobOf } from './job.ts';
-import type { Desk, JobRunner, Laboratory, LaboratoryStatus, RenderForm, RenderOptions } from './laboratory.ts';
+import type {
+  Desk,
+  JobRunner,
+  Laboratory,
+  LaboratoryStatus,
+  RenderForm,
+  RenderOptions,
+  RunnerStatus,
+} from './laboratory.ts';
 import { type Plan, type Planned, planExperiment } from './plan.ts';
 import { CANCELLED } from './pool.ts';
 import { renderExperiment } from './render.ts';
@@ -45,7 +53,7 @@ export interface LaboratoryParts {
   store?: ExperimentStore;
   path?: string;
   runner: JobRunner & Partial<Desk>;
-  /** What plans and reports; the runner if it does, or else this very thread. */
+  /** What plans and reports, closed with the laboratory; the runner if it does, or else this very thread. */
   desk?: Desk;
   logger?: HostLogger;
   /** Experiments on record. */
@@ -56,6 +64,7 @@ export interface LaboratoryParts {
 /** What was refused for a while is tried again. */
 const AGAIN_MS = 1_000;
 const LIMIT = 10_000;
+const WELL: RunnerStatus = { state: 'ok', detail: '' };
 /** Outcomes that are read between two turns of the event loop. */
 const OUTCOMES_A_TURN = 16;
 
@@ -394,6 +403,7 @@ export class LocalLaboratory implements Laboratory {
       queued,
       running: this.flights.size,
       storedBytes: this.store.storedBytes,
+      runner: this.runner.status?.() ?? WELL,
       ...this.counted,
     };
   }
@@ -404,7 +414,7 @@ export class LocalLaboratory implements Laboratory {
     if (this.retry !== null) clearTimeout(this.retry);
     for (const listeners of this.listeners.values()) for (const listener of listeners) listener();
     for (const { abort } of this.flights.values()) abort.abort();
-    await this.runner.close();
+    await Promise.all([this.runner.close(), this.desk === this.runner ? null : this.desk.close?.()]);
     this.store.close();
   }
 

@@ -22,7 +22,7 @@ export interface PoolSettings {
   thread?: URL;
 }
 
-export interface PoolStatus {
+export interface PoolLoad {
   threads: number;
   busy: number;
 }
@@ -166,7 +166,7 @@ export class ThreadPool implements JobRunner, Desk {
     return lane;
   }
 
-  status(): PoolStatus {
+  load(): PoolLoad {
     const lanes = this.desk === null ? this.lanes : [...this.lanes, this.desk];
     return { threads: lanes.length, busy: lanes.filter(({ task }) => task !== null).length };
   }

@@ -96,7 +96,7 @@ export async function buildApp(services: AppServices): Promise<FastifyInstance> 
     ...(laboratory === undefined ? {} : { laboratory }),
     opsOf: (view) => new KeyedOps(view, keys).apply,
   });
-  registerHealth(app, { host, metrics, lifecycle, frontPage, basePath });
+  registerHealth(app, { host, laboratory, metrics, lifecycle, frontPage, basePath });
   await serveDocuments(app, basePath);
   if (tls !== null) keepCertificate(app, tls, services.logger);
   await app.ready();

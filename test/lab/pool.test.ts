@@ -22,7 +22,7 @@ test('a thread comes to what the same job comes to here', async () => {
     jobs.map((job) => runJob(job)),
   );
   assert.deepEqual(await pool.plan(small), { ok: true, value: planned(small) });
-  const { threads, busy } = pool.status();
+  const { threads, busy } = pool.load();
   assert.deepEqual([threads, busy], [3, 0]);
   await pool.close();
 });
@@ -38,11 +38,11 @@ test('a job that runs and one that waits are cancelled, and the thread takes the
     return said.ok ? null : said.code;
   };
   assert.equal(await code(waiting), 'job-cancelled');
-  assert.equal(pool.status().busy, 1);
+  assert.equal(pool.load().busy, 1);
   first.abort();
   assert.equal(await code(running), 'job-cancelled');
   assert.equal(await code(pool.run('c', planned(small).jobs[0]!, never)), null);
-  assert.equal(pool.status().threads, 1);
+  assert.equal(pool.load().threads, 1);
   await pool.close();
 });
 
@@ -82,7 +82,7 @@ test('threads that have had nothing to do for long enough are ended', async () =
   const pool = new ThreadPool({ width: 1, idleMs: 1 });
   const gone = new Promise<void>((resolve) => {
     const look = (): void => {
-      if (pool.status().threads === 0) resolve();
+      if (pool.load().threads === 0) resolve();
       else setTimeout(look, 5);
     };
     pool.run('a', planned(small).jobs[0]!, never).then(look);
