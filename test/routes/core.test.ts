@@ -12,6 +12,7 @@ import { contractOperations } from '../../src/api/contract.ts';
 import type { SessionHost } from '../../src/host/host.ts';
 import { createHost } from '../../src/host/session-host.ts';
 import { type CheckedInject, checkedInject } from '../contract/conformance.ts';
+import { small } from '../lab/experiments.ts';
 
 let host: SessionHost;
 let folder: string;
@@ -291,6 +292,17 @@ describe('a session on the real core', () => {
     assert.equal((await call(200, 'POST', `${at}/reset`)).timeNs, 0);
     await call(200, 'DELETE', at);
     assert.equal((await call(404, 'GET', at)).code, 'unknown-session');
+  });
+
+  it('runs an experiment, tells what came of it, and removes it', async () => {
+    const { id } = await call(201, 'POST', '/v1/experiments', { ...small, seeds: [1], control: false });
+    const own = `/v1/experiments/${id}`;
+    assert.equal((await call(200, 'GET', '/v1/experiments')).items[0].id, id);
+    while ((await call(200, 'GET', own)).endedAt === null) await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.equal((await call(200, 'GET', `${own}/results`)).complete, true);
+    assert.equal((await inject({ method: 'GET', url: `${own}/report` })).statusCode, 200);
+    succeeded.add('GET /v1/experiments/:experiment/report');
+    assert.equal((await call(200, 'DELETE', own)).state, 'finished');
   });
 
   it('and the server told its version and its catalogue: with that, every operation of the contract has succeeded', async () => {
