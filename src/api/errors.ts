@@ -120,6 +120,13 @@ export const ERRORS: Readonly<Record<string, CatalogueEntry>> = {
   // The stream.
   'invalid-message': refusal(400, 'The message is not one of the stream'),
 
+  // Why a job of an experiment has no result.
+  'job-failed': refusal(500, 'The simulation of the job failed'),
+  'job-took-too-long': refusal(500, 'The job computed for longer than one may'),
+  'job-thread-died': passing(500, 'What computed the job died'),
+  'job-cancelled': refusal(500, 'The job was cancelled'),
+  'core-changed': refusal(500, 'The experiment was begun under another version of the core'),
+
   // The server.
   'session-failed': refusal(500, 'The session failed and was set aside'),
   'session-lost': refusal(500, 'The session cannot be had again from its journal'),

@@ -33,6 +33,7 @@ const BODIES: Readonly<Record<string, unknown>> = {
   createLink: {},
   createToken: { name: 'mine', scope: 'read' },
   rotateToken: {},
+  createExperiment: {},
   applyOperations: [{ op: 'advance', ns: 1 }],
 };
 const QUERIES: Readonly<Record<string, string>> = { getPageTable: '?domain=shared&iova=0x1000' };
@@ -49,6 +50,7 @@ const NAMES: Record<string, string> = {
   grant: 'gra_0000000000000000',
   link: 'lnk_0000000000000000',
   token: 'tok_0000000000000000',
+  experiment: 'exp_00000000000000000000000000',
 };
 const SPEC = {
   name: 'quux',

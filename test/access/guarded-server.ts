@@ -11,6 +11,7 @@ import { type AccessStore, openAccessStore } from '../../src/access/store.ts';
 import { type MadeToken, makeToken, type TokenInput } from '../../src/access/tokens.ts';
 import type { SessionHost } from '../../src/host/host.ts';
 import { createHost } from '../../src/host/session-host.ts';
+import type { Laboratory } from '../../src/lab/laboratory.ts';
 import { buildApp } from '../../src/server/app.ts';
 import { createStream } from '../../src/stream/hub.ts';
 import { checkReply } from '../contract/conformance.ts';
@@ -42,6 +43,7 @@ export interface GuardedServer {
 export interface GuardedOptions {
   settings?: Partial<AccessSettings>;
   folder?: string;
+  laboratory?: Laboratory;
   /** Time passes by `later` only. */
   clockStands?: boolean;
 }
@@ -87,7 +89,9 @@ export async function startGuarded(context: Ending, options: GuardedOptions = {}
   const access = new AccessControl({ host, store, settings, audit: new AuditLog(folder), nowMs });
   const stream = createStream(host, { limits: { closeMs: 300 } });
   const config = { host: '127.0.0.1', allowedHosts: [] };
-  const app = await buildApp({ config, host, stream, access, lifecycle: { closing: false } });
+  const { laboratory } = options;
+  const lab = laboratory === undefined ? {} : { laboratory };
+  const app = await buildApp({ config, host, stream, access, lifecycle: { closing: false }, ...lab });
   await app.listen({ host: '127.0.0.1', port: 0 });
   context.after(async () => {
     // What still waits for a clock that stands would wait for ever.

@@ -104,7 +104,8 @@ test('sessions have a limit for each owner; the reply has its numbers, and a del
   const { items } = (await alice('GET', '/v1/sessions')).body;
   const storedBytes = items.reduce((sum: number, session: { storedBytes: number }) => sum + session.storedBytes, 0);
   assert.ok(storedBytes > 1000);
-  assert.deepEqual((await alice('GET', '/v1/whoami')).body.used, { sessions: 2, streams: 0, runs: 0, storedBytes });
+  const used = { sessions: 2, streams: 0, runs: 0, experiments: 0, storedBytes };
+  assert.deepEqual((await alice('GET', '/v1/whoami')).body.used, used);
 });
 
 test('runs that have not ended have a limit, over all sessions; one that ends makes room', async (context) => {

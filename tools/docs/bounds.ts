@@ -27,7 +27,7 @@ export function boundTable(): string {
   const reading = readConfig([], {});
   if (reading.kind !== 'config') throw new Error('the defaults are no settings');
   const { maxConnections, failedAuthPerMinute, maxSessionsTotal } = reading.config;
-  const { requestsPerSecond, opsRequests, sessions, streams, runs } = OF_PRINCIPALS;
+  const { requestsPerSecond, opsRequests, sessions, streams, runs, experiments } = OF_PRINCIPALS;
   const cut = 'the connection ends';
   const bounds: Bound[] = [
     [
@@ -101,6 +101,13 @@ export function boundTable(): string {
     ['sessions of one principal', count(sessions), 'max-sessions', '429 `too-many-sessions`', 'access/limits'],
     ['sessions of all', count(maxSessionsTotal), 'max-sessions-total', '429 `too-many-sessions`', 'access/limits'],
     ['unfinished runs of one principal', count(runs), 'max-runs', '429 `too-many-runs`', 'access/limits'],
+    [
+      'unfinished experiments of one principal',
+      count(experiments),
+      'max-experiments',
+      '429 `too-many-experiments`',
+      'access/experiments',
+    ],
     ['streams of one principal', count(streams), 'max-streams', '429 `too-many-streams`', 'access/limits'],
     [
       'streams of all, of one session',
