@@ -2,13 +2,14 @@
 import { compareExperiment } from './compare/compare.ts';
 import type { ExperimentData } from './experiment.ts';
 import type { RenderForm, RenderOptions } from './laboratory.ts';
+import { reproductionOf } from './repro/results.ts';
 
 export async function renderExperiment(
   data: ExperimentData,
   form: RenderForm,
   { rows = false }: RenderOptions = {},
 ): Promise<string | Uint8Array> {
-  const results = compareExperiment(data);
+  const results = { ...compareExperiment(data), ...reproductionOf(data) };
   switch (form) {
     case 'json':
       return JSON.stringify(rows ? { ...results, rows: data.rows } : results);

@@ -1,28 +1,10 @@
 /** What an experiment `repro/...` answers: published beside simulated, from the outcomes of its jobs. */
 
-import type { JobOutcome } from '../experiment.ts';
+import type { ReproductionRow, ReproductionTable } from '../compare/results.ts';
+import type { ExperimentData, JobOutcome } from '../experiment.ts';
 import { figure } from './figure.ts';
 import { reproductions } from './index.ts';
 import { type RowResult, rowResults } from './rows.ts';
-
-export interface ReproductionRow {
-  target: string;
-  what: string;
-  published: string;
-  where: string;
-  tag: string;
-  simulated: string;
-  relativeError: number | null;
-  calibrated: boolean;
-  status: string;
-  remark: string;
-}
-
-export interface ReproductionTable {
-  title: string;
-  citation: string;
-  rows: ReproductionRow[];
-}
 
 /** A row in words: numbers with the digits and the unit that it gives them. */
 export function rowText({ row, simulated, relativeError, status, remark }: RowResult): ReproductionRow {
@@ -57,4 +39,18 @@ export function reproductionResults(
   const { title, citation } = reproduction;
   const rows = rowResults(reproduction, (arm) => outcomesByArm[arm] ?? null).map(rowText);
   return { title, citation, rows };
+}
+
+const PREFIX = 'repro/';
+
+/** The member of an experiment's results that only one of a publication has; as far as it has come. */
+export function reproductionOf({ document, rows }: ExperimentData): { reproduction?: ReproductionTable } {
+  const { preset } = document.request;
+  if (preset === undefined || !preset.startsWith(PREFIX)) return {};
+  const id = preset.slice(PREFIX.length);
+  // Of an earlier version, which may have had others.
+  if (reproductions[id] === undefined) return {};
+  const labels = new Map(document.arms.map((arm) => [arm.id, arm.label]));
+  const outcomes = Object.fromEntries(rows.map((row) => [labels.get(row.arm) ?? row.arm, row.outcome]));
+  return { reproduction: reproductionResults(id, outcomes) };
 }

@@ -1,12 +1,12 @@
 /** Rows of a reproduction from the outcomes of its jobs: the same as from a run at one go, and in words what is not there. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { JobOutcome } from '../../../src/lab/experiment.ts';
+import type { ExperimentData, JobOutcome } from '../../../src/lab/experiment.ts';
 import { runJob } from '../../../src/lab/job.ts';
 import { planExperiment } from '../../../src/lab/plan.ts';
 import { reproductions } from '../../../src/lab/repro/index.ts';
 import { reproductionPresets } from '../../../src/lab/repro/presets.ts';
-import { reproductionResults, rowText } from '../../../src/lab/repro/results.ts';
+import { reproductionOf, reproductionResults, rowText } from '../../../src/lab/repro/results.ts';
 import { reproduce } from '../../../src/lab/repro/run.ts';
 
 function outcomesOf(id: string): Record<string, JobOutcome> {
@@ -47,6 +47,22 @@ describe('rows from outcomes', () => {
     const outcome = runJob({ kind: 'reproduction', reproduction: 'uiuc25', arm: '8 cores' });
     assert.ok(outcome.ok && Array.isArray(outcome.result.workloads) && outcome.result.exposure);
   });
+});
+
+test('an experiment of a publication has the table as far as it has come, another has none', () => {
+  const planned = planExperiment({ preset: 'repro/uiuc25' });
+  assert.ok(planned.ok);
+  const { request, arms, rows, jobs } = planned.value;
+  const data = (some: typeof rows) => ({ document: { request, arms }, rows: some }) as unknown as ExperimentData;
+  const begun = reproductionOf(data(rows)).reproduction!.rows;
+  assert.ok(begun.length > 0 && begun.every(({ status }) => status === 'not simulated'));
+  const ended = reproductionOf(data(rows.map((row, i) => ({ ...row, outcome: runJob(jobs[i]!) }))));
+  assert.deepEqual(ended.reproduction, reproductionResults('uiuc25', outcomesOf('uiuc25')));
+  const other = {
+    document: { request: { ...request, preset: 'thread-2008' }, arms },
+    rows,
+  } as unknown as ExperimentData;
+  assert.deepEqual(reproductionOf(other), {});
 });
 
 test('each reproduction is a preset', () => {
