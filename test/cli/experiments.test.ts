@@ -220,7 +220,7 @@ describe('Ctrl-C', () => {
 
   test('once ends what is under way, without figures, with 130', async () => {
     const command = new Command(LONG);
-    await new Promise((resolve) => setTimeout(resolve, 2500));
+    await command.hears(/ of 7 jobs/);
     command.child.kill('SIGINT');
     const { code, out, err } = await command.ended();
     assert.deepEqual([code, out], [130, '']);
@@ -230,7 +230,7 @@ describe('Ctrl-C', () => {
 
   test('SIGTERM does, too, with 143', async () => {
     const command = new Command(LONG);
-    await new Promise((resolve) => setTimeout(resolve, 2500));
+    await command.hears(/ of 7 jobs/);
     command.child.kill('SIGTERM');
     assert.equal((await command.ended()).code, 143);
   });

@@ -34,6 +34,9 @@ export const COMPARED = [
 /** For arms that have neither of the first two: a benchmark of maps. */
 const OPERATIONS = 'operationsPerSecond';
 
+/** Figures that are so many operations in a time, or a sum over so many. */
+const BY_OPERATIONS: ReadonlySet<string> = new Set(['throughputGbps', 'iops', OPERATIONS, 'cyclesPerOperation']);
+
 /** Modes under which a device reaches all memory, or all of its guest's. */
 const UNPROTECTED = new Set(['passthrough', 'direct']);
 
@@ -203,11 +206,25 @@ function comparisonsOf(arms: readonly Arm[], values: Values): Comparison[] {
     const metrics: string[] = COMPARED.filter(both);
     if (!both('throughputGbps') && !both('iops') && both(OPERATIONS)) metrics.unshift(OPERATIONS);
     return metrics.flatMap((metric) => {
-      const resolution = metric.startsWith('latencyNs') ? QUANTILE_BUCKET : 1;
+      const resolution = resolutionOf(metric, [
+        ...values(one, 'operations').values(),
+        ...values(other, 'operations').values(),
+      ]);
       const difference = differenceOf(values(one, metric), values(other, metric), resolution);
       return difference === null ? [] : { a: one, b: other, metric, ...difference };
     });
   });
+}
+
+/**
+ * Factor between two values that may be the same one. Where a run begins and ends, an operation more or less is chance.
+ *
+ * @param operations of the runs
+ */
+function resolutionOf(metric: string, operations: readonly number[]): number {
+  if (metric.startsWith('latencyNs')) return QUANTILE_BUCKET;
+  const fewest = Math.min(...operations);
+  return BY_OPERATIONS.has(metric) && fewest > 0 ? 1 + 2 / fewest : 1;
 }
 
 function failuresOf(rows: readonly Row[]): Failure[] {

@@ -121,7 +121,7 @@ export function verdictBetween(a: BySeed, b: BySeed): ComparisonVerdict {
 }
 
 /**
- * @param resolution factor between two values that may be the same one: 1, or `QUANTILE_BUCKET`
+ * @param resolution factor between two values that may be the same one; 1 where all values are told apart
  * @returns null where one of them has no value
  */
 export function differenceOf(a: BySeed, b: BySeed, resolution = 1): Difference | null {

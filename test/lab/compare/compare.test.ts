@@ -224,6 +224,17 @@ describe('an experiment that is not all there', () => {
     );
   });
 
+  it('takes an operation more or less for chance, and three for a difference', () => {
+    const verdictWith = (operations: number) => {
+      const arms = ['strict', 'never'].map((kind) => ({ label: kind, set: { [KIND]: kind } }));
+      const data = experimentOf({ base: nic, arms, until, seeds: [1, 2, 3] }, ({ id }) =>
+        finished(madeUpRun(id === 'arm-1' ? {} : { operations, throughputGbps: operations / 100 })),
+      );
+      return compareExperiment(data).comparisons.find(({ metric }) => metric === 'throughputGbps')!.verdict;
+    };
+    assert.deepEqual([1001, 1003].map(verdictWith), ['no difference seen', 'lower']);
+  });
+
   it('can be told of a spec that this version does not resolve', () => {
     const arms = [{ set: { 'policy.mode': 'of tomorrow' } }];
     const data = experimentOf({ base: nic, arms, until, seeds: [1] }, () => finished(madeUpRun({})));
