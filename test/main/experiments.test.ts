@@ -63,3 +63,24 @@ test('after kill -9 an experiment goes on where it was, and comes to what it wou
     assert.deepEqual(await digests(after), await digests(elsewhere));
   });
 });
+
+test('a server whose queue is away takes work, and says that experiments wait', async () => {
+  await withServers(async (start, folder) => {
+    const flags = ['--port', '0', '--data', folder, '--workers', '1', '--log-level', 'silent'];
+    const server = start([...flags, '--redis', 'redis://:hidden@127.0.0.1:1']);
+    const at = await server.address();
+    const created = await fetch(`${at}/v1/experiments`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(request),
+    });
+    assert.equal(created.status, 201);
+    const ready = await fetch(`${at}/readyz`);
+    const { experiments } = (await ready.json()) as { experiments: { state: string; detail: string } };
+    assert.deepEqual([ready.status, experiments.state], [200, 'degraded']);
+    assert.match(experiments.detail, /no connection to the queue at redis:\/\/127\.0\.0\.1:1/);
+    assert.doesNotMatch(experiments.detail, /hidden/);
+    server.child.kill('SIGTERM');
+    assert.equal(await server.ended(), 0);
+  });
+});

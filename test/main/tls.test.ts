@@ -72,7 +72,8 @@ test('the health check of the image asks where the server is, by HTTPS and below
       const data = join(folder, String(i));
       await start(['--port', '0', '--data', data, '--workers', '1', ...more]).address();
       const { stdout, status } = await healthCheck(data);
-      assert.deepEqual([status, stdout], [0, '200 {"ready":true,"status":"ready","recovering":0}\n'], String(more));
+      assert.match(stdout, /^200 \{"ready":true,"status":"ready","recovering":0,.*\}\n$/, String(more));
+      assert.equal(status, 0);
     }
   }));
 
