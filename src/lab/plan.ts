@@ -37,7 +37,8 @@ export interface PlanProblem {
 
 export type Planned = { ok: true; value: Plan } | { ok: false; problem: HostProblem };
 
-export const PLAN_LIMITS = { arms: 500, jobs: 2_000, seeds: 64, problems: 50 } as const;
+/** `specChars`: of the specs of all arms together, as JSON. */
+export const PLAN_LIMITS = { arms: 500, jobs: 2_000, seeds: 64, problems: 50, specChars: 8_388_608 } as const;
 
 /** Whether arms can be built is looked at for so long; what is left then shows when it runs. */
 const BUILD_MS = 10_000;
@@ -120,14 +121,16 @@ class Planner {
       settings.map(({ set }) => set),
       settings.map(({ label }) => label),
     );
-    const drafts = settings.map((setting, i) => this.draft(request, base, setting, `${labels[i]}`));
+    const drafts = this.draftsOf(request, base, settings, labels);
     this.tell();
     if (this.problems.length > 0) return refused(this.problems);
     const arms = this.armsOf(request, base, drafts as Draft[], labels);
     if (this.problems.length > 0) return refused(this.problems);
-    if (arms.length > PLAN_LIMITS.arms) return refused([tooMany('arms, controls among them,', arms.length, 'arms')]);
+    if (arms.length > PLAN_LIMITS.arms)
+      return refused([tooMany('/control', 'arms, controls among them,', arms.length, 'arms')]);
     const jobCount = arms.length * request.seeds.length;
-    if (jobCount > PLAN_LIMITS.jobs) return refused([tooMany('jobs, an arm with a seed each,', jobCount, 'jobs')]);
+    if (jobCount > PLAN_LIMITS.jobs)
+      return refused([tooMany('/seeds', 'jobs, an arm with a seed each,', jobCount, 'jobs')]);
     const plan = rowsOf(request, arms);
     if (this.build) this.tryAll(plan);
     return this.problems.length > 0 ? refused(this.problems) : { ok: true, value: plan };
@@ -235,6 +238,24 @@ class Planner {
   }
 
   // Specs
+
+  /** Every arm has all of the base: a long one, times the arms, would fill the memory. */
+  private draftsOf(request: ExperimentRequest, base: Plain, settings: Setting[], labels: string[]): (Draft | null)[] {
+    const drafts: (Draft | null)[] = [];
+    let chars = 0;
+    for (const [i, setting] of settings.entries()) {
+      const draft = this.draft(request, base, setting, `${labels[i]}`);
+      drafts.push(draft);
+      if (draft !== null) chars += JSON.stringify(draft.spec).length;
+      if (chars <= PLAN_LIMITS.specChars) continue;
+      this.wrong(
+        '/base',
+        `makes arms whose specs are longer than ${PLAN_LIMITS.specChars} characters together: a shorter \`base\`, or fewer arms`,
+      );
+      break;
+    }
+    return drafts;
+  }
 
   private draft(request: ExperimentRequest, base: Plain, setting: Setting, label: string): Draft | null {
     let led = true;
@@ -403,8 +424,8 @@ function seedsFrom(first: number): number[] {
   return Array.from({ length: DEFAULT_SEEDS }, (_, i) => from + i);
 }
 
-function tooMany(what: string, count: number, of: 'arms' | 'jobs'): PlanProblem {
-  return { path: '', message: `makes ${count} ${what} and ${PLAN_LIMITS[of]} is the limit` };
+function tooMany(path: string, what: string, count: number, of: 'arms' | 'jobs'): PlanProblem {
+  return { path, message: `makes ${count} ${what} and ${PLAN_LIMITS[of]} is the limit` };
 }
 
 function baseOf({ base, workloads }: ExperimentRequest): Plain {

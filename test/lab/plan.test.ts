@@ -263,6 +263,21 @@ describe('what is wrong with it, all at once', () => {
     assert.match(wrong({ ...thread, vary: { 'iommu.faultLogEntries': count(50) }, seeds: count(64) })[0]!, /3200 jobs/);
     assert.match(wrong({ ...thread, seeds: count(65) })[0]!, /^\/seeds: /);
   });
+
+  test('specs that are long and many, before all of them are made', () => {
+    const named = (what: string, i: number) => `${what}${i}`.padEnd(64, 'x');
+    const devices = Array.from({ length: 1000 }, (_, i) => ({ kind: 'custom', name: named('d', i) }));
+    const workload = { kind: 'map-benchmark', device: named('d', 0), threads: 1, seconds: 1, transferNs: 100 };
+    const arms = Array.from({ length: 500 }, (_, i) => ({ label: `a${i}`, set: { 'costs.overrides': { packet: i } } }));
+    const found = wrong({
+      base: { devices, workloads: [{ ...workload, direction: 'to-device' }] },
+      arms,
+      seeds: [1],
+      control: false,
+    });
+    assert.equal(found.length, 1);
+    assert.match(found[0]!, /^\/base: makes arms whose specs are longer than 8388608 characters together/);
+  });
 });
 
 describe('presets', () => {
