@@ -5,7 +5,7 @@
 import type { Reply } from '../host/host.ts';
 import { LOCAL_OWNER } from '../host/ids.ts';
 import { experimentNotFound, invalidCursor, QUOTA_RETRY_SECONDS, refuse } from '../host/problems.ts';
-import type { ExperimentDocument, ExperimentInput, ExperimentState } from '../lab/experiment.ts';
+import type { ExperimentDocument, ExperimentInput, ExperimentState, ExperimentSummary } from '../lab/experiment.ts';
 import type { Laboratory, RenderForm, RenderOptions } from '../lab/laboratory.ts';
 import type { AccessControl } from './control.ts';
 import { includes } from './scopes.ts';
@@ -80,7 +80,7 @@ export class ExperimentView {
     limit: number;
     cursor?: string;
     state?: ExperimentState;
-  }): Promise<Reply<{ items: ExperimentDocument[]; nextCursor?: string }>> {
+  }): Promise<Reply<{ items: ExperimentSummary[]; nextCursor?: string }>> {
     const { cursors } = this.control;
     const after = cursor === undefined ? undefined : cursors.open(cursor);
     if (after === null) return refuse(invalidCursor(cursor!));

@@ -342,6 +342,11 @@ export type InvalidateScope = 'global' | 'domain' | 'range';
  * `failed`: every job of it did.
  */
 export type ExperimentState = 'queued' | 'running' | 'finished' | 'cancelled' | 'failed';
+export type Experiment = ExperimentSummary & {
+  request: ExperimentRequest;
+  arms: ExperimentArm[];
+  [k: string]: unknown;
+};
 /**
  * Over the seeds; null where there is none.
  */
@@ -1649,7 +1654,7 @@ export interface ExperimentRequest {
   control: boolean;
   [k: string]: unknown;
 }
-export interface Experiment {
+export interface ExperimentSummary {
   id: Id;
   name?: Name;
   title?: Title;
@@ -1661,7 +1666,6 @@ export interface Experiment {
    * Of the core whose results these are.
    */
   coreVersion: string;
-  request: ExperimentRequest;
   /**
    * One for each arm and seed. `cached` had been computed before.
    */
@@ -1675,11 +1679,13 @@ export interface Experiment {
    * Jobs that have ended, of all.
    */
   progress: number;
-  arms: ExperimentArm[];
   [k: string]: unknown;
 }
+/**
+ * Without requests and arms; `GET` of one has them.
+ */
 export interface ExperimentPage {
-  items: Experiment[];
+  items: ExperimentSummary[];
   nextCursor?: NextCursor;
 }
 export interface ExperimentArmResult {

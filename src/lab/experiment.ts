@@ -84,8 +84,8 @@ export interface Row {
 
 export type ExperimentState = 'queued' | 'running' | 'finished' | 'cancelled' | 'failed';
 
-/** The contract's `Experiment`. */
-export interface ExperimentDocument {
+/** The contract's `ExperimentSummary`: as a list has it. */
+export interface ExperimentSummary {
   id: string;
   name?: string;
   title?: string;
@@ -95,11 +95,15 @@ export interface ExperimentDocument {
   createdAt: string;
   endedAt: string | null;
   coreVersion: string;
-  request: ExperimentRequest;
   /** `cached`: had been computed before. */
   jobs: { total: number; finished: number; failed: number; cached: number };
   /** 0 to 1, by jobs. */
   progress: number;
+}
+
+/** The contract's `Experiment`. */
+export interface ExperimentDocument extends ExperimentSummary {
+  request: ExperimentRequest;
   arms: Arm[];
 }
 

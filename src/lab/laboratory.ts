@@ -5,6 +5,7 @@ import type {
   ExperimentDocument,
   ExperimentInput,
   ExperimentState,
+  ExperimentSummary,
   Job,
   JobOutcome,
 } from './experiment.ts';
@@ -15,11 +16,11 @@ export interface Laboratory {
   validate(input: ExperimentInput, owner: string): Promise<Reply<ExperimentDocument>>;
   /** Begins to run. @param admit called when all is checked, just before it exists: a refusal ends it */
   create(input: ExperimentInput, owner: string, admit?: () => Reply<never> | null): Promise<Reply<ExperimentDocument>>;
-  /** Oldest first. @param sees which it may tell of */
+  /** Oldest first, without requests and arms: of many they would be too much. @param sees which it may tell of */
   list(
     page: { limit: number; cursor?: string; state?: ExperimentState },
     sees?: (owner: string) => boolean,
-  ): Promise<Reply<{ items: ExperimentDocument[]; nextCursor?: string }>>;
+  ): Promise<Reply<{ items: ExperimentSummary[]; nextCursor?: string }>>;
   /** @param experiment id, or a name of the owner `local` */
   get(experiment: string): Promise<Reply<ExperimentDocument>>;
   /** Also while it runs: what is there so far. */

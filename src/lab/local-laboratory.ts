@@ -29,6 +29,7 @@ import type {
   ExperimentDocument,
   ExperimentInput,
   ExperimentState,
+  ExperimentSummary,
   Job,
   JobOutcome,
   Row,
@@ -46,7 +47,7 @@ import type {
 import { type Plan, type Planned, planExperiment } from './plan.ts';
 import { CANCELLED } from './pool.ts';
 import { renderExperiment } from './render.ts';
-import { type ExperimentFacts, ExperimentStore, type StoredRow } from './store.ts';
+import { type ExperimentFacts, ExperimentStore, progressOf, type StoredRow, summaryOf } from './store.ts';
 
 export interface LaboratoryParts {
   /** Closed with the laboratory, as the runner is. Or the path of its file; without either in memory. */
@@ -268,7 +269,7 @@ export class LocalLaboratory implements Laboratory {
   async list(
     { limit, cursor, state }: { limit: number; cursor?: string; state?: ExperimentState },
     sees: (owner: string) => boolean = () => true,
-  ): Promise<Reply<{ items: ExperimentDocument[]; nextCursor?: string }>> {
+  ): Promise<Reply<{ items: ExperimentSummary[]; nextCursor?: string }>> {
     const after = decodeCursor(cursor);
     if (after === null) return refuse(invalidCursor(cursor!));
     const most = pageLimit(limit);
@@ -278,7 +279,10 @@ export class LocalLaboratory implements Laboratory {
       found.push(facts);
       if (found.length > most) break;
     }
-    const items = found.slice(0, most).map((facts) => this.read(facts));
+    const items = found.slice(0, most).map((facts) => {
+      const active = this.active.get(facts.id);
+      return active === undefined ? this.store.summary(facts.number) : summaryOf(this.documentOf(active));
+    });
     if (found.length <= most) return { ok: true, value: { items } };
     return { ok: true, value: { items, nextCursor: encodeCursor(found[most - 1]!.number) } };
   }
@@ -612,5 +616,5 @@ function count(document: ExperimentDocument, rows: readonly StoredRow[]): void {
     if (cached) jobs.cached++;
   }
   document.jobs = jobs;
-  document.progress = rows.length === 0 ? 1 : (jobs.finished + jobs.failed) / rows.length;
+  document.progress = progressOf(jobs);
 }

@@ -8,7 +8,7 @@ import { existsSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import type { KeyMark } from '../host/retry.ts';
-import type { ExperimentDocument, ExperimentState, JobOutcome, Row } from './experiment.ts';
+import type { ExperimentDocument, ExperimentState, ExperimentSummary, JobOutcome, Row } from './experiment.ts';
 
 /** "lab" and a number, so that another file is not taken for one. */
 const APPLICATION_ID = 0x6c616231;
@@ -42,10 +42,18 @@ export class StoreError extends Error {
   override name = 'StoreError';
 }
 
+export function summaryOf({ request: _request, arms: _arms, ...summary }: ExperimentDocument): ExperimentSummary {
+  return summary;
+}
+
+export function progressOf({ total, finished, failed }: ExperimentSummary['jobs']): number {
+  return total === 0 ? 1 : (finished + failed) / total;
+}
+
 const SCHEMA = `
 CREATE TABLE experiments (
   number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT, owner TEXT NOT NULL, state TEXT NOT NULL,
-  ended TEXT, made TEXT, document BLOB NOT NULL
+  ended TEXT, made TEXT, summary TEXT NOT NULL, document BLOB NOT NULL
 ) STRICT;
 CREATE TABLE rows (
   experiment INTEGER NOT NULL REFERENCES experiments (number) ON DELETE CASCADE, position INTEGER NOT NULL,
@@ -124,13 +132,14 @@ export class ExperimentStore {
   ): void {
     this.whole(() => {
       this.run(
-        'INSERT INTO experiments (number, id, name, owner, state, ended, made, document) VALUES (?, ?, ?, ?, ?, NULL, ?, ?)',
+        'INSERT INTO experiments (number, id, name, owner, state, ended, made, summary, document) VALUES (?, ?, ?, ?, ?, NULL, ?, ?, ?)',
         number,
         id,
         name,
         owner,
         state,
         made === null ? null : JSON.stringify(made),
+        JSON.stringify(summaryOf(document)),
         packed(document),
       );
       for (const [position, row] of rows.entries())
@@ -154,6 +163,26 @@ export class ExperimentStore {
       | undefined;
     if (row === undefined) throw new StoreError(`there is no experiment number ${number}`);
     return { document: unpacked(row.document) as ExperimentDocument, ended: row.ended };
+  }
+
+  /** All of it but what grows with the arms, as it is now. */
+  summary(number: number): ExperimentSummary {
+    const { summary, state, endedAt } = this.get(
+      'SELECT summary, state, ended AS endedAt FROM experiments WHERE number = ?',
+      number,
+    ) as { summary: string; state: ExperimentState; endedAt: string | null };
+    const jobs = this.get(
+      `SELECT count(*) AS total, total(state = 'finished') AS finished, total(state = 'failed') AS failed, total(cached) AS cached
+       FROM rows WHERE experiment = ?`,
+      number,
+    ) as ExperimentSummary['jobs'];
+    return {
+      ...(JSON.parse(summary) as ExperimentSummary),
+      state,
+      endedAt,
+      jobs: { ...jobs },
+      progress: progressOf(jobs),
+    };
   }
 
   rows(number: number): StoredRow[] {

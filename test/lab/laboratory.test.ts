@@ -32,6 +32,14 @@ test('an experiment on threads finishes, and the same again is there at once', a
   const [first, second] = await Promise.all([laboratory.data(document.id), laboratory.data(again.id)]);
   assert.ok(first.ok && second.ok);
   assert.deepEqual(first.value.rows, second.value.rows);
+  const active = await created(laboratory, { ...small, name: 'active', seeds: [77] });
+  const page = await laboratory.list({ limit: 9 });
+  assert.ok(page.ok);
+  for (const [i, whole] of [done, again, active].entries()) {
+    const { request: _request, arms: _arms, ...summary } = whole;
+    if (whole !== active) assert.deepEqual(page.value.items[i], summary);
+    else assert.deepEqual(Object.keys(page.value.items[i]!).sort(), Object.keys(summary).sort());
+  }
   assert.ok(first.value.rows.every(({ outcome }) => outcome?.ok));
   await laboratory.close();
 });
