@@ -1,6 +1,9 @@
 /** A process that computes jobs one after the other and does nothing else: what threads and workers are held against. */
+import { tuneCompiler } from '../../src/host/compiler.ts';
 import type { Job } from '../../src/lab/experiment.ts';
 import { keyOf, runJob } from '../../src/lab/job.ts';
+
+tuneCompiler();
 
 process.on('message', (jobs: Job[]) => {
   const begin = performance.now();
