@@ -1751,6 +1751,31 @@ export interface ExperimentResults {
   frontier: string[];
   dominated: string[];
   /**
+   * Of a preset `questions/...`, once all jobs have a result, and as long as its arms are those of the preset.
+   */
+  answer?: {
+    question: string;
+    /**
+     * Who asks it.
+     */
+    source: string;
+    sentences: string[];
+    head: string[];
+    rows: string[][];
+    [k: string]: unknown;
+  };
+  /**
+   * Of a preset `repro/...`, published beside simulated, as far as it has come.
+   */
+  reproduction?: {
+    title: string;
+    citation: string;
+    rows: {
+      [k: string]: unknown;
+    }[];
+    [k: string]: unknown;
+  };
+  /**
    * With `rows=true`: each job.
    */
   rows?: ExperimentRow[];

@@ -2,16 +2,15 @@
 
 import type { Reply } from '../host/host.ts';
 import { LOCAL_OWNER } from '../host/ids.ts';
-import { compareExperiment } from '../lab/compare/compare.ts';
 import type { ExperimentResults } from '../lab/compare/results.ts';
 import type { ExperimentData, ExperimentDocument, ExperimentInput } from '../lab/experiment.ts';
 import type { Laboratory } from '../lab/laboratory.ts';
 import { createLaboratory } from '../lab/local-laboratory.ts';
 import { ThreadPool } from '../lab/pool.ts';
+import { resultsOf } from '../lab/results.ts';
 import { EXIT, Failure, linesOf } from './failure.ts';
 import { localCatalog } from './local-catalog.ts';
 import type { Catalog, Ended, Place, Watch, Written } from './place.ts';
-import { withReproduction } from './reproduction.ts';
 
 export async function here(): Promise<Place> {
   return new Experiments();
@@ -42,7 +41,7 @@ class Experiments implements Place {
     const kept = taken(await this.laboratory.data(id));
     // It has no name under which anybody could find it, and the same experiment is to print the same.
     const data: ExperimentData = { ...kept, document: { ...kept.document, id: STANDALONE } };
-    const results = withReproduction(compareExperiment(data), data);
+    const results = resultsOf(data);
     return { document: data.document, results, write: (what) => written(what, data, results) };
   }
 

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { ExperimentResults } from '../lab/compare/results.ts';
-import type { ExperimentDocument, ExperimentInput, Row } from '../lab/experiment.ts';
+import type { ExperimentDocument, ExperimentInput } from '../lab/experiment.ts';
 import { EXIT, Failure, linesOf, type ProblemLike } from './failure.ts';
 import type { Catalog, Ended, Place, Watch, Written } from './place.ts';
 
@@ -145,20 +145,8 @@ class Experiments implements Place {
       throw signal.reason;
     }
     onChange(document);
-    const results = await this.results(document, path);
+    const results = await this.server.json<ExperimentResults>('GET', `${path}/results`, 'the results');
     return { document, results, write: (what) => this.write(path, what) };
-  }
-
-  private async results(document: ExperimentDocument, path: string): Promise<ExperimentResults> {
-    if (!document.request.preset?.startsWith('repro/'))
-      return this.server.json('GET', `${path}/results`, 'the results');
-    const { rows, ...results } = await this.server.json<ExperimentResults & { rows: Row[] }>(
-      'GET',
-      `${path}/results?rows=true`,
-      'the results',
-    );
-    const { withReproduction } = await import('./reproduction.ts');
-    return withReproduction(results, { document, rows });
   }
 
   private async look(path: string, signal: AbortSignal): Promise<ExperimentDocument> {

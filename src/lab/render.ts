@@ -1,15 +1,14 @@
 /** What comes of an experiment, as text or bytes to be sent. What makes plots and Parquet is loaded when it is first wanted. */
-import { compareExperiment } from './compare/compare.ts';
 import type { ExperimentData } from './experiment.ts';
 import type { RenderForm, RenderOptions } from './laboratory.ts';
-import { reproductionOf } from './repro/results.ts';
+import { resultsOf } from './results.ts';
 
 export async function renderExperiment(
   data: ExperimentData,
   form: RenderForm,
   { rows = false }: RenderOptions = {},
 ): Promise<string | Uint8Array> {
-  const results = { ...compareExperiment(data), ...reproductionOf(data) };
+  const results = resultsOf(data);
   switch (form) {
     case 'json':
       return JSON.stringify(rows ? { ...results, rows: data.rows } : results);

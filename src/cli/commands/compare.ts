@@ -9,6 +9,7 @@ import { WRITTEN } from '../place.ts';
 import type { CompareOptions } from '../program.ts';
 import { harmless } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
+import { showAnswer } from '../views/answer.ts';
 import { showArms } from '../views/arms.ts';
 import { showFailures, showFrontier, showVerdicts } from '../views/frontier.ts';
 
@@ -30,6 +31,7 @@ export async function compare(terminal: Terminal, what: string, options: Compare
       terminal.out('');
       showFrontier(terminal, results);
       showVerdicts(terminal, results);
+      showAnswer(terminal, results);
     }
     for (const each of WRITTEN) {
       const path = options[each];

@@ -4,6 +4,7 @@ import { askedFor } from '../experiment-input.ts';
 import { EXIT } from '../failure.ts';
 import type { ExperimentOptions } from '../program.ts';
 import type { Terminal } from '../terminal.ts';
+import { showAnswer } from '../views/answer.ts';
 import { showArms } from '../views/arms.ts';
 import { showFailures } from '../views/frontier.ts';
 import { showArm } from '../views/one-run.ts';
@@ -17,6 +18,7 @@ export function run(terminal: Terminal, what: string, options: ExperimentOptions
     if (options.json) terminal.json(results);
     else if (results.arms.length === 1) showArm(terminal, { ...results.arms[0]!, ...(session && { label: what }) });
     else showArms(terminal, results, false);
+    if (!options.json) showAnswer(terminal, results);
     return showFailures(terminal, results) ? EXIT.answer : EXIT.fine;
   });
 }

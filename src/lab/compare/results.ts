@@ -172,4 +172,16 @@ export interface ExperimentResults {
   knobs: Knob[];
   failures: Failure[];
   reproduction?: ReproductionTable;
+  answer?: QuestionAnswer;
+}
+
+/** What an experiment of `questions/` answers, once all of it is there. */
+export interface QuestionAnswer {
+  question: string;
+  /** Who asks it. */
+  source: string;
+  sentences: string[];
+  /** Of the arms, the first column their labels. */
+  head: string[];
+  rows: string[][];
 }

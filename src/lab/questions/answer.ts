@@ -1,7 +1,9 @@
 /** From what the jobs of a question came to, to its table and its sentences. */
 import { resolveSpec } from '../../core/index.ts';
-import type { Arm, JobOutcome, Row } from '../experiment.ts';
+import type { QuestionAnswer } from '../compare/results.ts';
+import type { Arm, ExperimentData, JobOutcome, Row } from '../experiment.ts';
 import { figure } from '../repro/figure.ts';
+import { questions } from './index.ts';
 import { ArmFigures, type Column, type Question } from './question.ts';
 
 export interface Answer {
@@ -51,4 +53,19 @@ export function answerOf(
     sentences: question.answer(figures),
     figures,
   };
+}
+
+/** The member of an experiment's results that only one of a question has, once all of its jobs have a result. */
+export function answerTo({ document, rows }: ExperimentData): { answer?: QuestionAnswer } {
+  const asked = questions.find(({ kind }) => kind === document.request.preset);
+  if (asked === undefined || !rows.every(({ outcome }) => outcome?.ok === true)) return {};
+  const { question, source } = asked;
+  const outcomes = rows.map(({ outcome }) => outcome);
+  try {
+    const { head, rows: table, sentences } = answerOf(asked, document.arms, rows, outcomes);
+    return { answer: { question, source, sentences, head, rows: table } };
+  } catch {
+    // Its arms or its workloads were changed: what the answer is read off is not there.
+    return {};
+  }
 }

@@ -299,6 +299,18 @@ function workloadsTable({ arms }: ExperimentResults): string {
   })}`;
 }
 
+function answerPart({ answer }: ExperimentResults): string {
+  if (answer === undefined) return '';
+  const { question, source, sentences, head, rows } = answer;
+  return `<h2>The answer</h2>\n<p><strong>${e(question)}</strong> Asked by: ${e(source)}.</p>\n<p>${e(sentences.join(' '))}</p>\n${table(
+    {
+      caption: 'What it is read off.',
+      head: head.map((text, i) => ({ text, numeric: i > 0 })),
+      rows: rows.map((cells) => ({ cells })),
+    },
+  )}`;
+}
+
 function reproductionTable({ reproduction }: ExperimentResults): string {
   if (reproduction === undefined) return '';
   const { title, citation, rows } = reproduction;
@@ -416,6 +428,7 @@ export async function toHtml(data: ExperimentData, results: ExperimentResults): 
     `<p class="about">${e(about)}</p>`,
     partial === null ? '' : `<p class="partial" role="note"><strong>${e(partial)}</strong></p>`,
   ];
+  parts.push(answerPart(results));
   if (measured)
     parts.push(
       '<h2>In short</h2>',

@@ -81,6 +81,14 @@ function frontierPart({ frontiers, knobs, arms }: ExperimentResults): string {
   return [...lines, ...single].join('\n');
 }
 
+function answerPart({ answer }: ExperimentResults): string {
+  if (answer === undefined) return '';
+  return `${m(answer.question)}\n\n${m(answer.sentences.join(' '))}\n\n${table(
+    answer.head,
+    answer.rows.map((row) => row.map(m)),
+  )}`;
+}
+
 function reproductionPart({ reproduction }: ExperimentResults): string {
   if (reproduction === undefined) return '';
   const { title, citation, rows } = reproduction;
@@ -122,6 +130,7 @@ export async function toMarkdown(data: ExperimentData, results: ExperimentResult
   const parts = [
     `# ${m(headline(document))}`,
     partial === null ? '' : `**${m(partial)}**`,
+    answerPart(results),
     measured ? armsPart(results) : '',
     measured
       ? 'Medians over the seeds, in brackets how far they spread. Exposure is that of potential windows. Arms without protection are on no frontier: no window opens where nothing is ever closed.'
