@@ -1,5 +1,6 @@
 /** A flush queue for each CPU against one for all. */
 import { CYCLES, LONGEST_US, PAGES_IN_REACH } from './columns.ts';
+import { BENCHMARK } from './machines.ts';
 import type { Column, Question } from './question.ts';
 
 const CPUS = [1, 8, 32];
@@ -37,17 +38,7 @@ export const oneFlushQueue: Question = {
         },
       })),
     ),
-    workloads: [
-      {
-        name: 'bench',
-        kind: 'map-benchmark',
-        device: 'dev',
-        threads: 1,
-        seconds: 10,
-        direction: 'to-device',
-        transferNs: 1000,
-      },
-    ],
+    workloads: [{ ...BENCHMARK, transferNs: 1000 }],
     // More than the one queue holds.
     warmUp: { operations: 40_000 },
     until: { operations: 40_000 },

@@ -1,5 +1,6 @@
 /** One invalidation queue among CPUs: where the lock is the limit, and what a queue for each is worth. */
 import { CYCLES } from './columns.ts';
+import { BENCHMARK } from './machines.ts';
 import type { Column, Question } from './question.ts';
 
 const CPUS = [1, 2, 4, 8, 16, 32];
@@ -31,17 +32,7 @@ export const queueLock: Question = {
         set: { 'machine.cpus': cpus, 'workloads.bench.threads': cpus, 'iommu.invalidation.interface': kind },
       })),
     ),
-    workloads: [
-      {
-        name: 'bench',
-        kind: 'map-benchmark',
-        device: 'dev',
-        threads: 1,
-        seconds: 10,
-        direction: 'to-device',
-        transferNs: 2000,
-      },
-    ],
+    workloads: [{ ...BENCHMARK, transferNs: 2000 }],
     warmUp: { operations: 1000 },
     until: { operations: 6000 },
     control: false,

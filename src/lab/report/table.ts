@@ -6,6 +6,7 @@
  * column for each path, named as the path. Where an experiment reproduces a publication, its rows follow, told apart by `record`.
  */
 
+import { verdictNames } from '../../core/truth/oracle.ts';
 import { runOf } from '../compare/compare.ts';
 import type { ExperimentResults, ReproductionRow } from '../compare/results.ts';
 import { CYCLE_ROWS, numberAt, type Sample, sampleOf, workloadsOf } from '../compare/sample.ts';
@@ -49,17 +50,6 @@ const TEXT = new Set([
   'remark',
 ]);
 const BOOLEAN = new Set(['control', 'calibrated']);
-
-const VERDICTS = [
-  'ok',
-  'fault',
-  'subpage',
-  'unprotected',
-  'stale',
-  'stale-reused',
-  'misdirected',
-  'stale-cross-tenant',
-];
 
 /** Of the run as a whole alone. */
 const COUNTS = [
@@ -111,7 +101,8 @@ function figures(run: Plain, scope: Plain): Line {
   });
   for (const call of ['map', 'unmap'])
     for (const row of CYCLE_ROWS) line[`${call}${capital(row)}Cycles`] = numberAt(scope, `breakdown.${call}.${row}`);
-  for (const verdict of VERDICTS) line[`verdict${capital(camel(verdict))}`] = numberAt(scope, `verdicts.${verdict}`);
+  for (const verdict of verdictNames)
+    line[`verdict${capital(camel(verdict))}`] = numberAt(scope, `verdicts.${verdict}`);
   for (const count of COUNTS) line[count] = scope === run ? numberAt(run, `counts.${count}`) : null;
   return line;
 }
