@@ -239,9 +239,10 @@ test('`ops` requests at a time have a limit, so that nobody holds all that the s
     alice('POST', `/v1/sessions/${id}/ops`, '{"op":"advance","ns":1}\n'.repeat(lines), {
       'content-type': 'application/x-ndjson',
     });
-  // With the clock as it is, its second line waits.
+  // With the clock as it is, its second line waits once the first has had what there is.
   const held = ops(2);
-  await until('it is under way', async () => server.access.leases.countOf('ops', 'alice') === 1);
+  await until('its first line is done', async () => (await alice('GET', `/v1/sessions/${id}`)).body.operations === 1);
+  assert.equal(server.access.leases.countOf('ops', 'alice'), 1);
   const refused = await ops(1);
   assert.deepEqual([refused.status, refused.body.code], [429, 'too-many-requests']);
   assert.deepEqual(refused.body.quota, { name: 'ops-requests', limit: 1, used: 1 });
