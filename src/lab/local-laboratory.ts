@@ -1,10 +1,9 @@
 /**
  * The laboratory of one server or one command line: experiments and their rows in a store, jobs on whatever computes them.
  *
- *     create: plan ──> rows whose outcome is known are finished ──> the others wait
- *     pump:   while the runner takes one more: next experiment in turn ──> its first waiting row ──> runner ──> store ──> rows of that key
+ *     create: plan ──> rows whose outcome is known are finished ──> the others wait for their turn (`turns.ts`)
  *
- * Rows of one key wait for one job. All that must be known again is in the store before anybody is told of it; what was under way when the
+ * All that must be known again is in the store before anybody is told of it; what was under way when the
  * process ended is waiting again at the next start.
  */
 import { coreVersion } from '../core/version.ts';
@@ -30,11 +29,9 @@ import type {
   ExperimentInput,
   ExperimentState,
   ExperimentSummary,
-  Job,
   JobOutcome,
   Row,
 } from './experiment.ts';
-import { jobOf } from './job.ts';
 import type {
   Desk,
   JobRunner,
@@ -45,9 +42,9 @@ import type {
   RunnerStatus,
 } from './laboratory.ts';
 import { type Plan, type Planned, planExperiment } from './plan.ts';
-import { CANCELLED } from './pool.ts';
 import { renderExperiment } from './render.ts';
 import { type ExperimentFacts, ExperimentStore, progressOf, type StoredRow, summaryOf } from './store.ts';
+import { type Active, Turns } from './turns.ts';
 
 export interface LaboratoryParts {
   /** Closed with the laboratory, as the runner is. Or the path of its file; without either in memory. */
@@ -62,30 +59,10 @@ export interface LaboratoryParts {
   nowMs?(): number;
 }
 
-/** What was refused for a while is tried again. */
-const AGAIN_MS = 1_000;
 const LIMIT = 10_000;
 const WELL: RunnerStatus = { state: 'ok', detail: '' };
 /** Outcomes that are read between two turns of the event loop. */
 const OUTCOMES_A_TURN = 16;
-
-/** One that has not ended. */
-interface Active {
-  facts: ExperimentFacts;
-  document: ExperimentDocument;
-  rows: StoredRow[];
-  /** Positions that wait, first first. */
-  waiting: number[];
-  running: number;
-  ended: number;
-}
-
-/** A job that is computed, and for which rows. */
-interface Flight {
-  key: string;
-  abort: AbortController;
-  waiters: { active: Active; position: number }[];
-}
 
 /** @throws StoreError */
 export function createLaboratory(parts: LaboratoryParts): LocalLaboratory {
@@ -105,15 +82,11 @@ export class LocalLaboratory implements Laboratory {
   private readonly names = new Map<string, string>();
   /** `Idempotency-Key` -> id of what was created under it. */
   private readonly madeUnder = new Map<string, string>();
-  /** By id, in the order of their turns. */
-  private readonly active = new Map<string, Active>();
-  private readonly flights = new Map<string, Flight>();
+  private readonly turns: Turns;
   private readonly listeners = new Map<string, Set<() => void>>();
   private readonly counted = { finished: 0, failed: 0, cached: 0 };
   private lastNumber = 0;
   private closing = false;
-  private pausedUntilMs = 0;
-  private retry: NodeJS.Timeout | null = null;
 
   constructor({ store, path, runner, desk, logger = SILENT, limit = LIMIT, nowMs = Date.now }: LaboratoryParts) {
     this.store = store ?? new ExperimentStore(path ?? null);
@@ -122,12 +95,19 @@ export class LocalLaboratory implements Laboratory {
     this.logger = logger;
     this.limit = limit;
     this.nowMs = nowMs;
+    const record = {
+      begun: (active: Active) => this.begun(active),
+      settled: (active: Active, position: number, failure: StoredRow['failure'], cached: boolean) =>
+        this.settleRow(active, position, failure, cached),
+      looked: (active: Active) => this.endIfDone(active),
+    };
+    this.turns = new Turns({ runner, store: this.store, record, logger, nowMs });
     for (const facts of this.store.facts()) {
       this.lastNumber = facts.number;
       this.remember(facts);
       if (isActive(facts.state)) this.takeUp(facts);
     }
-    this.pump();
+    this.turns.pump();
   }
 
   private remember(facts: ExperimentFacts): void {
@@ -141,14 +121,14 @@ export class LocalLaboratory implements Laboratory {
     const { document } = this.store.document(facts.number);
     const rows = this.store.rows(facts.number);
     const active = activeOf(facts, document, rows);
-    this.active.set(facts.id, active);
+    this.turns.add(active);
     if (document.coreVersion === coreVersion) return;
     const failure = {
       code: 'core-changed',
       detail: `It was begun under version ${document.coreVersion} of the core, and this is version ${coreVersion}, under which the same may come to something else.`,
     };
     this.store.together(() => {
-      for (const position of active.waiting.splice(0)) this.settleRow(active, position, 'failed', failure);
+      for (const position of active.waiting.splice(0)) this.settleRow(active, position, failure);
     });
     this.endIfDone(active);
   }
@@ -258,11 +238,11 @@ export class LocalLaboratory implements Laboratory {
     this.remember(facts);
     const active = activeOf(facts, document, rows);
     this.counted.cached += active.document.jobs.cached;
-    this.active.set(id, active);
+    this.turns.add(active);
     if (active.ended > 0) this.setState(active, 'running');
-    this.joinFlights(active);
+    this.turns.join(active);
     this.endIfDone(active);
-    this.pump();
+    this.turns.pump();
     return this.documentOf(active);
   }
 
@@ -280,7 +260,7 @@ export class LocalLaboratory implements Laboratory {
       if (found.length > most) break;
     }
     const items = found.slice(0, most).map((facts) => {
-      const active = this.active.get(facts.id);
+      const active = this.turns.active.get(facts.id);
       return active === undefined ? this.store.summary(facts.number) : summaryOf(this.documentOf(active));
     });
     if (found.length <= most) return { ok: true, value: { items } };
@@ -299,7 +279,7 @@ export class LocalLaboratory implements Laboratory {
 
   activeOf(owner: string): number {
     let count = 0;
-    for (const { facts } of this.active.values()) if (facts.owner === owner) count++;
+    for (const { facts } of this.turns.active.values()) if (facts.owner === owner) count++;
     return count;
   }
 
@@ -310,7 +290,7 @@ export class LocalLaboratory implements Laboratory {
 
   /** The document as it is now. */
   private read(facts: ExperimentFacts): ExperimentDocument {
-    const active = this.active.get(facts.id);
+    const active = this.turns.active.get(facts.id);
     if (active !== undefined) return this.documentOf(active);
     const { document, ended } = this.store.document(facts.number);
     count(document, this.store.rows(facts.number));
@@ -330,7 +310,7 @@ export class LocalLaboratory implements Laboratory {
     const facts = this.find(experiment);
     if (facts === null) return refuse(experimentNotFound(experiment));
     const document = this.read(facts);
-    const stored = this.active.get(facts.id)?.rows.map((row) => ({ ...row })) ?? this.store.rows(facts.number);
+    const stored = this.turns.active.get(facts.id)?.rows.map((row) => ({ ...row })) ?? this.store.rows(facts.number);
     const rows: Row[] = [];
     for (const [i, { arm, seed, key, state, failure }] of stored.entries()) {
       if (i % OUTCOMES_A_TURN === OUTCOMES_A_TURN - 1) await new Promise((resolve) => setImmediate(resolve));
@@ -353,7 +333,7 @@ export class LocalLaboratory implements Laboratory {
     const facts = this.find(experiment);
     if (facts === null) return refuse(experimentNotFound(experiment));
     if (this.closing) return refuse(shuttingDown());
-    const active = this.active.get(facts.id);
+    const active = this.turns.active.get(facts.id);
     try {
       if (active !== undefined) {
         this.cancel(active);
@@ -399,13 +379,11 @@ export class LocalLaboratory implements Laboratory {
   }
 
   status(): LaboratoryStatus {
-    let queued = 0;
-    for (const { waiting } of this.active.values()) queued += waiting.length;
     return {
       experiments: this.known.size,
-      active: this.active.size,
-      queued,
-      running: this.flights.size,
+      active: this.turns.active.size,
+      queued: this.turns.queued,
+      running: this.turns.running,
       storedBytes: this.store.storedBytes,
       runner: this.runner.status?.() ?? WELL,
       ...this.counted,
@@ -415,133 +393,23 @@ export class LocalLaboratory implements Laboratory {
   async close(): Promise<void> {
     if (this.closing) return;
     this.closing = true;
-    if (this.retry !== null) clearTimeout(this.retry);
     for (const listeners of this.listeners.values()) for (const listener of listeners) listener();
-    for (const { abort } of this.flights.values()) abort.abort();
+    this.turns.close();
     await Promise.all([this.runner.close(), this.desk === this.runner ? null : this.desk.close?.()]);
     this.store.close();
   }
 
-  // Jobs
+  // What becomes of rows
 
-  private pump(): void {
-    while (!this.closing && this.flights.size < this.runner.width && this.nowMs() >= this.pausedUntilMs) {
-      const next = this.nextRow();
-      if (next === null) return;
-      try {
-        this.serve(next);
-      } catch (error) {
-        this.logger.error({ err: error }, 'a job cannot be begun; it is tried again');
-        this.putOff([next]);
-      }
-    }
-  }
-
-  private serve(next: Flight['waiters'][number]): void {
-    const { active, position } = next;
-    const row = active.rows[position]!;
-    row.state = 'running';
-    active.running++;
-    const flight = this.flights.get(row.key);
-    if (flight !== undefined) flight.waiters.push(next);
-    else if (this.store.has(row.key, this.nowMs())) this.landed([next], { ok: true }, true);
-    else this.start(next, jobOf(active.document.request, armOf(active, position), row.seed));
+  private begun(active: Active): void {
     if (active.facts.state === 'queued') this.setState(active, 'running');
     this.tell(active);
   }
 
-  /** What is computed already needs no turn. */
-  private joinFlights(active: Active): void {
-    const { waiting, rows } = active;
-    const joining = waiting.filter((position) => this.flights.has(rows[position]!.key));
-    active.waiting = waiting.filter((position) => !this.flights.has(rows[position]!.key));
-    for (const position of joining) this.serve({ active, position });
-  }
-
-  /** In turn: the experiment that is served goes to the end of the line. */
-  private nextRow(): { active: Active; position: number } | null {
-    for (const [id, active] of this.active) {
-      const position = active.waiting.shift();
-      if (position === undefined) continue;
-      this.active.delete(id);
-      this.active.set(id, active);
-      return { active, position };
-    }
-    return null;
-  }
-
-  private start(first: Flight['waiters'][number], job: Job): void {
-    const { key } = first.active.rows[first.position]!;
-    const flight: Flight = { key, abort: new AbortController(), waiters: [first] };
-    this.flights.set(key, flight);
-    this.runner.run(key, job, flight.abort.signal).then(
-      (outcome) => this.land(flight, outcome),
-      (error: unknown) => this.land(flight, null, error),
-    );
-  }
-
-  /** @param outcome null: the runner is gone, or cannot take it now */
-  private land(flight: Flight, outcome: JobOutcome | null, error?: unknown): void {
-    if (this.closing) return;
-    this.flights.delete(flight.key);
-    const { waiters } = flight;
-    try {
-      if (outcome === null) {
-        this.logger.warn({ err: error }, 'a job could not be given to what computes it; it is tried again');
-        this.putOff(waiters);
-      } else if (outcome.ok) {
-        this.store.putOutcome(flight.key, outcome, this.nowMs());
-        this.landed(waiters, outcome, false);
-        // Cancelled for those who wanted it first, and somebody wants it by now.
-      } else if (outcome.code === CANCELLED) this.putOff(waiters, 0);
-      else this.landed(waiters, outcome, false);
-    } catch (failure) {
-      this.logger.error({ err: failure }, 'what came of a job cannot be written down; it is tried again');
-      this.putOff(waiters);
-    }
-    this.pump();
-  }
-
-  /** Rows wait again. */
-  private putOff(waiters: Flight['waiters'], ms = AGAIN_MS): void {
-    for (const { active, position } of waiters) {
-      const row = active.rows[position]!;
-      if (row.state !== 'running') continue;
-      row.state = 'queued';
-      active.running--;
-      active.waiting.unshift(position);
-    }
-    if (ms === 0) return;
-    this.pausedUntilMs = this.nowMs() + ms;
-    this.retry ??= setTimeout(() => {
-      this.retry = null;
-      this.pausedUntilMs = 0;
-      this.pump();
-    }, ms);
-  }
-
-  private landed(waiters: Flight['waiters'], outcome: { ok: true } | JobOutcome, known: boolean): void {
-    this.store.together(() => {
-      for (const [i, { active, position }] of waiters.entries()) {
-        if (active.rows[position]!.state !== 'running') continue;
-        const failure = outcome.ok ? null : { code: outcome.code, detail: outcome.detail };
-        const cached = outcome.ok && (known || i > 0);
-        this.settleRow(active, position, outcome.ok ? 'finished' : 'failed', failure, cached);
-        active.running--;
-      }
-    });
-    for (const active of new Set(waiters.map((each) => each.active))) this.endIfDone(active);
-  }
-
-  private settleRow(
-    active: Active,
-    position: number,
-    state: 'finished' | 'failed',
-    failure: StoredRow['failure'],
-    cached = false,
-  ): void {
+  private settleRow(active: Active, position: number, failure: StoredRow['failure'], cached = false): void {
+    const state: 'finished' | 'failed' = failure === null ? 'finished' : 'failed';
     const row = active.rows[position]!;
-    const settled = { ...row, state, failure, cached };
+    const settled: StoredRow = { ...row, state, failure, cached };
     this.store.setRow(active.facts.number, position, settled);
     active.rows[position] = settled;
     active.ended++;
@@ -566,16 +434,13 @@ export class LocalLaboratory implements Laboratory {
     });
     active.waiting.length = 0;
     this.end(active, 'cancelled');
-    for (const flight of this.flights.values()) {
-      flight.waiters = flight.waiters.filter((waiter) => waiter.active !== active);
-      if (flight.waiters.length === 0) flight.abort.abort();
-    }
+    this.turns.withdraw(active);
   }
 
   private end(active: Active, state: ExperimentState): void {
     active.document.endedAt = new Date(this.nowMs()).toISOString();
     this.setState(active, state, active.document.endedAt);
-    this.active.delete(active.facts.id);
+    this.turns.remove(active);
     this.tell(active);
   }
 
@@ -601,10 +466,6 @@ function activeOf(facts: ExperimentFacts, document: ExperimentDocument, rows: St
     else ended++;
   count(document, rows);
   return { facts, document, rows, waiting, running: 0, ended };
-}
-
-function armOf({ document, rows }: Active, position: number): { label: string; spec: Record<string, unknown> } {
-  return document.arms.find(({ id }) => id === rows[position]!.arm)!;
 }
 
 /** Brings what a document says of its jobs up to date. */
