@@ -1,6 +1,7 @@
 /** `npm run docs` writes the generated parts of all pages anew; `npm run docs -- --check` only says which are stale, and fails. */
 import { writeFileSync } from 'node:fs';
-import { freshen, pages } from './docs/pages.ts';
+import { freshen } from './docs/pages.ts';
+import { pages } from './site/pages.ts';
 import { closeScenes } from './thread-2008/parts.ts';
 
 const check = process.argv.includes('--check');

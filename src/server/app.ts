@@ -30,6 +30,7 @@ import { limitConnections } from './connections.ts';
 import { allowOrigins } from './cors.ts';
 import { serveDocuments } from './documents.ts';
 import { frontPage } from './front-page.ts';
+import { serveGuide } from './guide.ts';
 import { checkHosts, type HostSettings } from './host-check.ts';
 import { answerRetries } from './idempotency.ts';
 import { IdempotencyKeys } from './idempotency-keys.ts';
@@ -98,6 +99,7 @@ export async function buildApp(services: AppServices): Promise<FastifyInstance> 
   });
   registerHealth(app, { host, laboratory, metrics, lifecycle, frontPage, basePath });
   await serveDocuments(app, basePath);
+  await serveGuide(app, basePath);
   if (tls !== null) keepCertificate(app, tls, services.logger);
   await app.ready();
   return app;

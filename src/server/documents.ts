@@ -3,6 +3,7 @@ import { hash } from 'node:crypto';
 import helmet from '@fastify/helmet';
 import scalar from '@scalar/fastify-api-reference';
 import type { FastifyInstance } from 'fastify';
+import { GUIDE } from './guide.ts';
 
 const DOCS = '/docs';
 
@@ -68,5 +69,5 @@ export async function serveDocuments(app: FastifyInstance, basePath: string): Pr
 }
 
 function isPage(route: string | undefined): boolean {
-  return route === '/' || route === DOCS || route?.startsWith(`${DOCS}/`) === true;
+  return route === '/' || [DOCS, GUIDE].some((page) => route === page || route?.startsWith(`${page}/`));
 }

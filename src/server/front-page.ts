@@ -1,6 +1,7 @@
 /** `/`: where a person who opens the server's address finds out what it is. */
 
 const LINKS: [href: string, text: string, about: string][] = [
+  ['/guide/', 'guide', 'how to use it, what it computes, and how far to trust it'],
   ['/docs/', 'API reference', 'every route, with its fields and examples'],
   ['/openapi.yaml', 'openapi.yaml', 'the contract itself, OpenAPI 3.1'],
   ['/v1/catalog', 'catalog', 'allocators, policies, devices, workloads, cost profiles and presets'],

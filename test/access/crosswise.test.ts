@@ -135,7 +135,7 @@ describe('with two tokens', () => {
 
   test('what is open to all is health, the pages and the contract, and nothing else', () => {
     const open = contractOperations.filter((operation) => !closed.includes(operation)).map(({ path }) => path);
-    assert.deepEqual(open.sort(), ['/', '/docs', '/healthz', '/openapi.yaml', '/readyz']);
+    assert.deepEqual(open.sort(), ['/', '/docs', '/guide', '/healthz', '/openapi.yaml', '/readyz']);
   });
 
   for (const operation of closed) {

@@ -127,6 +127,7 @@ describe('operations', () => {
     assert.deepEqual(own.sort(), [
       '/',
       '/docs',
+      '/guide',
       '/healthz',
       '/metrics',
       '/openapi.yaml',

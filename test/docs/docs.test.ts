@@ -8,7 +8,8 @@ import { Counters } from '../../src/core/meter/counters.ts';
 import { rowNames } from '../../src/core/meter/work.ts';
 import { causeNames, verdictNames } from '../../src/core/truth/oracle.ts';
 import { parseCurl } from '../../tools/docs/curl.ts';
-import { freshen, PARTS, pages } from '../../tools/docs/pages.ts';
+import { freshen, PARTS } from '../../tools/docs/pages.ts';
+import { pages } from '../../tools/site/pages.ts';
 import { closeScenes } from '../../tools/thread-2008/parts.ts';
 
 after(closeScenes);

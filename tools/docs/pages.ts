@@ -2,7 +2,7 @@
  * Generated parts of the pages. A part stands between `<!-- generated: name -->` and `<!-- end -->`; what is between them is written
  * by `npm run docs` and compared by `npm run docs -- --check`.
  */
-import { globSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { effectivePolicyParts } from '../effective-policy/parts.ts';
 import { modeParts } from '../modes/parts.ts';
 import { recordedParts } from '../recorded-lines/parts.ts';
@@ -12,7 +12,10 @@ import { boundTable } from './bounds.ts';
 import { commandLineParts } from './command-line.ts';
 import { fidelityParts } from './fidelity.ts';
 import { hazardParts } from './hazards.ts';
+import { indexParts } from './index.ts';
 import { questionParts } from './questions.ts';
+import { catalogParts } from './reference/catalog.ts';
+import { messageParts, operationParts, schemaParts } from './reference/contract.ts';
 import * as reference from './reference.ts';
 
 export const PARTS: Record<string, Part> = {
@@ -29,6 +32,11 @@ export const PARTS: Record<string, Part> = {
   allocators: reference.allocatorTable,
   workloads: reference.workloadTable,
   presets: reference.presetTable,
+  'http reference': operationParts,
+  'schema reference': schemaParts,
+  'stream reference': messageParts,
+  'catalog reference': catalogParts,
+  ...indexParts,
   ...fidelityParts,
   ...sceneParts,
   ...threadParts,
@@ -42,10 +50,6 @@ export const PARTS: Record<string, Part> = {
 };
 
 const MARKED = /(<!-- generated: (.+?) -->\n)([\s\S]*?)(<!-- end -->)/g;
-
-export function pages(): string[] {
-  return ['README.md', ...globSync('docs/**/*.md').sort()];
-}
 
 export interface Freshened {
   text: string;

@@ -1,0 +1,54 @@
+/** The catalog as Markdown: every kind with its members, defaults and source. */
+import { catalog } from '../../../src/core/index.ts';
+import { MEMBER_COLUMNS, memberRows, oneLine, type Schema, type SchemaText } from '../schema-rows.ts';
+import { table } from '../table.ts';
+
+interface Entry {
+  kind: string;
+  title?: string;
+  description?: string;
+  schema: Schema;
+  defaults: Record<string, unknown>;
+  source: string;
+}
+
+/** Registries whose kinds are chosen in a spec, in the order of a spec. */
+const REGISTRIES: Record<string, string> = {
+  modes: 'Protection modes',
+  allocators: 'IOVA allocators',
+  policies: 'Invalidation policies',
+  devices: 'Devices',
+  workloads: 'Workloads',
+};
+const ENTIRE: SchemaText = { link: (ref) => ref };
+
+export function catalogParts(): string {
+  const all = catalog() as Record<string, Entry[]>;
+  return Object.entries(REGISTRIES)
+    .map(([registry, title]) => {
+      const parts = all[registry]!.map((entry) => {
+        const { kind, description, schema, defaults, source } = entry;
+        const rows = memberRows(withDefaults(schema, defaults), ENTIRE).filter(([name]) => name !== '`kind`');
+        return [
+          `### \`${kind}\``,
+          description === undefined ? '' : oneLine(description),
+          `Source: ${source}.`,
+          rows.length === 0 ? 'No members of its own.' : table(MEMBER_COLUMNS, rows),
+        ]
+          .filter((part) => part !== '')
+          .join('\n\n');
+      });
+      return [`## ${title}`, ...parts].join('\n\n');
+    })
+    .join('\n\n');
+}
+
+function withDefaults(schema: Schema, defaults: Record<string, unknown>): Schema {
+  const properties = Object.fromEntries(
+    Object.entries(schema.properties ?? {}).map(([name, member]) => [
+      name,
+      name in defaults ? { ...member, default: defaults[name] } : member,
+    ]),
+  );
+  return { ...schema, properties };
+}
