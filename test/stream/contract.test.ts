@@ -116,7 +116,13 @@ describe('the contract of the stream', () => {
     const name = `busy-${++serial}`;
     const made = await server.as(null)('POST', '/v1/sessions', { preset: 'thread-2008', name });
     assert.equal(made.status, 201, JSON.stringify(made.body));
-    return made.body.id;
+    const { id } = made.body;
+    // An access that is no workload's has a verdict and a fault as well.
+    const { items } = (await server.as(null)('GET', `/v1/sessions/${id}/devices`)).body;
+    const access = { iova: '0x1000', lengthBytes: 64, access: 'read' };
+    const { status } = await server.as(null)('POST', `/v1/sessions/${id}/devices/${items[0].id}/dma`, access);
+    assert.equal(status, 200);
+    return id;
   }
 
   async function run(session: string): Promise<void> {
