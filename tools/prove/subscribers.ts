@@ -64,6 +64,8 @@ const LARGEST_STALLED_BYTES = 2 ** 20;
 /** Half of what may wait in a socket. */
 const BEHIND_BYTES = 64 * 1024;
 const STALLED_SHARE = 10;
+/** Fewer, and what a process has more by chance is too much for each. */
+const LEAST_STALLED = 50;
 const MOST_STALLED = 100;
 /** For the network to be full: it takes some megabytes for each before a server can tell. */
 const MOST_ASKED = 90;
@@ -307,7 +309,7 @@ async function standing(port: number, session: string): Promise<{ epoch: string;
 
 async function stall({ count }: SubscribersSettings, server: Running, proof: SubscribersProof): Promise<void> {
   const { port, session } = server.greeting;
-  const readers = Math.min(MOST_STALLED, Math.ceil(count / STALLED_SHARE));
+  const readers = Math.min(MOST_STALLED, Math.max(LEAST_STALLED, Math.ceil(count / STALLED_SHARE)));
   const weigh = (): Promise<Weighed> =>
     server.child.ask({ ask: 'weigh', behindBytes: BEHIND_BYTES } satisfies ServerQuestion);
   // Something to send, and one that has come and gone, so that the first reader does not pay for what is needed once.
