@@ -143,11 +143,8 @@ async function deliver(
   await payloads.opened;
 
   const heard = { server: new Heard(), bare: new Heard() };
-  let activeSeconds = 0;
   for (let round = 0; round < ROUNDS; round++) {
-    const beganMs = performance.now();
     const measured = await driven(server, seconds / ROUNDS);
-    activeSeconds += (performance.now() - beganMs) / 1000;
     const here = await hear(heard.server, ours, measured, proof);
 
     const texts = payloads.take();
@@ -157,7 +154,7 @@ async function deliver(
     proof.ratios.push(round2(there / here));
     progress?.(round + 1, proof);
   }
-  proof.framesASecond = round2(proof.framesRecorded / activeSeconds);
+  proof.framesASecond = round2((1000 * heard.server.intervals) / heard.server.intervalsMs);
   proof.latencyMs = latencyOf(heard.server.latenciesMs);
   proof.bareLatencyMs = latencyOf(heard.bare.latenciesMs);
   proof.sendingUs = { server: round2(mean(heard.server.sendingUs)), bare: round2(mean(heard.bare.sendingUs)) };
@@ -171,6 +168,9 @@ class Heard {
   readonly latenciesMs: number[] = [];
   readonly sendingUs: number[] = [];
   readonly processUs: number[] = [];
+  /** Between frames that followed each other, and how long all of them were. */
+  intervals = 0;
+  intervalsMs = 0;
 }
 
 /**
@@ -192,6 +192,8 @@ async function hear(
     (proof === null ? sequences.length === metrics.length : (sequences.at(-1) ?? 0) >= last || gaps.length > 0);
   const deadline = performance.now() + SETTLE_MS;
   while (!listeners.every(whole) && performance.now() < deadline) await sleep(10);
+  heard.intervals += metrics.length - 1;
+  heard.intervalsMs += metrics.at(-1)!.atMs - metrics[0]!.atMs;
   const madeMs = new Map(metrics.map((frame, i) => [proof === null ? i : frame.sequence, frame.atMs]));
   const sequences = metrics.map(({ sequence }) => sequence);
   let delivered = 0;
