@@ -19,6 +19,7 @@ import type {
   Pause,
   Reply,
   RunDocument,
+  Scraped,
   SessionChange,
   SessionDocument,
   SessionFrame,
@@ -375,6 +376,21 @@ class WorkerHost implements SessionHost {
     return this.askBy(session, (id) => ({ kind: 'read', session: id, reading }));
   }
 
+  async scrape(session: string, wake: boolean): Promise<Reply<Scraped>> {
+    const entry = this.registry.find(session);
+    if (entry === undefined) return refuse(sessionNotFound(session));
+    const { id, name = null, spec, handle, moving } = entry;
+    const body: CallBody = { kind: 'read', session: id, reading: { read: 'meters' } };
+    if (wake) return scraped(await this.ask<Record<string, unknown>>(entry, body));
+    // Not `ask`: that it is watched does not keep it awake.
+    if (handle === null || moving !== null) return scraped({ ok: true, value: null });
+    return scraped(await handle.ask<Record<string, unknown>>(body));
+
+    function scraped(reply: Reply<Record<string, unknown> | null>): Reply<Scraped> {
+      return reply.ok ? { ok: true, value: { id, name, spec, meters: reply.value } } : reply;
+    }
+  }
+
   startRun(session: string, request: RunRequest, refusal: HostProblem | null = null): Promise<Reply<RunDocument>> {
     return this.changeBy(session, (id, retry) => ({ kind: 'run-start', session: id, request, retry, refusal }));
   }
@@ -469,6 +485,19 @@ class WorkerHost implements SessionHost {
 
   resolve(session: string, owner: string = LOCAL_OWNER): string | null {
     return this.registry.find(session, owner)?.id ?? null;
+  }
+
+  idsOf(
+    { filter = {}, awake, limit }: { filter?: SessionFilter; awake: boolean; limit: number },
+    shows: (session: string) => boolean = () => true,
+  ): string[] {
+    const matches = matcherOf(filter);
+    const ids: string[] = [];
+    for (const entry of this.registry.values()) {
+      if (ids.length === limit) break;
+      if ((!awake || entry.handle !== null) && matches(entry) && shows(entry.id)) ids.push(entry.id);
+    }
+    return ids;
   }
 
   ownerOf(session: string): string | null {
