@@ -24,6 +24,7 @@ import {
   storageUnavailable,
 } from '../host/problems.ts';
 import { currentRetry, type KeyMark, markOf, type Retry } from '../host/retry.ts';
+import { type Span, type Tracing, UNTRACED } from '../host/tracing.ts';
 import type {
   ExperimentData,
   ExperimentDocument,
@@ -57,6 +58,8 @@ export interface LaboratoryParts {
   /** What plans and reports, closed with the laboratory; the runner if it does, or else this very thread. */
   desk?: Desk;
   logger?: HostLogger;
+  /** Who is told how long jobs took; nobody unless given. */
+  tracing?: Tracing;
   /** Experiments on record. */
   limit?: number;
   nowMs?(): number;
@@ -78,12 +81,15 @@ interface Active {
   waiting: number[];
   running: number;
   ended: number;
+  /** `traceparent` of the request that created it; null: it was not traced, or before the server began. */
+  context: string | null;
 }
 
 /** A job that is computed, and for which rows. */
 interface Flight {
   key: string;
   abort: AbortController;
+  span: Span | null;
   waiters: { active: Active; position: number }[];
 }
 
@@ -97,6 +103,7 @@ export class LocalLaboratory implements Laboratory {
   private readonly runner: LaboratoryParts['runner'];
   private readonly desk: Partial<Desk>;
   private readonly logger: HostLogger;
+  private readonly tracing: Tracing;
   private readonly limit: number;
   private readonly nowMs: () => number;
   /** By id, in the order of their numbers. */
@@ -115,7 +122,9 @@ export class LocalLaboratory implements Laboratory {
   private pausedUntilMs = 0;
   private retry: NodeJS.Timeout | null = null;
 
-  constructor({ store, path, runner, desk, logger = SILENT, limit = LIMIT, nowMs = Date.now }: LaboratoryParts) {
+  constructor(parts: LaboratoryParts) {
+    const { store, path, runner, desk, logger = SILENT, tracing = UNTRACED, limit = LIMIT, nowMs = Date.now } = parts;
+    this.tracing = tracing;
     this.store = store ?? new ExperimentStore(path ?? null);
     this.runner = runner;
     this.desk = desk ?? runner;
@@ -257,6 +266,7 @@ export class LocalLaboratory implements Laboratory {
     this.store.add(facts, document, rows);
     this.remember(facts);
     const active = activeOf(facts, document, rows);
+    active.context = this.tracing.current();
     this.counted.cached += active.document.jobs.cached;
     this.active.set(id, active);
     if (active.ended > 0) this.setState(active, 'running');
@@ -472,7 +482,12 @@ export class LocalLaboratory implements Laboratory {
 
   private start(first: Flight['waiters'][number], job: Job): void {
     const { key } = first.active.rows[first.position]!;
-    const flight: Flight = { key, abort: new AbortController(), waiters: [first] };
+    const { active } = first;
+    const span = this.tracing.beginApart('experiment job', active.context, {
+      'iommu_lab.experiment': active.facts.id,
+      'iommu_lab.job': key,
+    });
+    const flight: Flight = { key, abort: new AbortController(), span, waiters: [first] };
     this.flights.set(key, flight);
     this.runner.run(key, job, flight.abort.signal).then(
       (outcome) => this.land(flight, outcome),
@@ -482,6 +497,7 @@ export class LocalLaboratory implements Laboratory {
 
   /** @param outcome null: the runner is gone, or cannot take it now */
   private land(flight: Flight, outcome: JobOutcome | null, error?: unknown): void {
+    flight.span?.end(outcome === null ? 'not-taken' : outcome.ok ? null : outcome.code);
     if (this.closing) return;
     this.flights.delete(flight.key);
     const { waiters } = flight;
@@ -600,7 +616,7 @@ function activeOf(facts: ExperimentFacts, document: ExperimentDocument, rows: St
     if (state === 'queued' || state === 'running') waiting.push(position);
     else ended++;
   count(document, rows);
-  return { facts, document, rows, waiting, running: 0, ended };
+  return { facts, document, rows, waiting, running: 0, ended, context: null };
 }
 
 function armOf({ document, rows }: Active, position: number): { label: string; spec: Record<string, unknown> } {
