@@ -33,7 +33,7 @@ import type { Journal } from './journal/journal.ts';
 import { DEFAULT_LIMITS, type HostLimits } from './limits.ts';
 import { type HostLogger, SILENT } from './logger.ts';
 import { OpsRequests } from './ops-requests.ts';
-import { underNoOrigin, withOrigin } from './origin.ts';
+import { currentOrigin, fieldsOf, underNoOrigin, withOrigin } from './origin.ts';
 import { decodeCursor, encodeCursor, pageLimit } from './paging.ts';
 import { invalidCursor, messageOf, refuse, sessionFailed, sessionNotFound, shuttingDown } from './problems.ts';
 import type { CallBody, CalledBy, RestedSession, SessionStatus, Told } from './protocol.ts';
@@ -370,6 +370,8 @@ class WorkerHost implements SessionHost {
     const problem = await this.readyToChange(entry);
     if (problem !== null) return refuse(problem);
     const retry = currentRetry();
+    // The reply comes by itself, and belongs to no request.
+    const by = fieldsOf(currentOrigin());
     return new Promise((resolve) => {
       entry.handle!.call<SessionStatus>({ kind: 'reset', session: entry.id, retry: markOf(retry) }, (reply) => {
         if (retry !== null) noteReplay(retry, reply);
@@ -381,7 +383,7 @@ class WorkerHost implements SessionHost {
         // Before any frame of what comes after it.
         entry.epoch = newEpoch();
         this.audience.tell((listener) => listener.epoch(entry.id, entry.epoch));
-        this.logger.info({ session: entry.id, worker: entry.handle!.index }, 'session reset');
+        this.logger.info({ ...by, session: entry.id, worker: entry.handle!.index }, 'session reset');
         resolve({ ok: true, value: documentOf(entry) });
       });
     });
