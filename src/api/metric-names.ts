@@ -40,6 +40,8 @@ export interface Family {
   help: string;
   /** Whether it is counted by the chip, and so has the label `unit`. */
   chip?: true;
+  /** Where the kernel shows the same. */
+  kernel?: string;
   samples: readonly (Sample | Listed)[];
 }
 
@@ -94,7 +96,7 @@ export const FAMILIES: readonly Family[] = [
       { each: 'session', labels: ['name', 'mode', 'allocator', 'invalidation', 'profile', 'seed'], from: 'one' },
     ],
   },
-  one('iommu_session_awake', 'gauge', 'awake', '1, or 0 while it rests and all else but its time is left out.'),
+  one('iommu_session_awake', 'gauge', 'awake', '1, or 0 while it rests, when all else is left out.'),
   one('iommu_sim_time_seconds', 'gauge', 'timeNs', 'Simulated time.', { ...seconds, divisor: 1e9 }),
   {
     name: 'iommu_sim_operations',
@@ -218,7 +220,7 @@ export const FAMILIES: readonly Family[] = [
     'histogram',
     'histograms.invalidation',
     'From asking for room in the queue until the wait is seen complete, by submission.',
-    { ...translating, ...seconds },
+    { ...translating, ...seconds, kernel: '`dmar_perf_latency`, inv_iotlb and inv_devtlb' },
   ),
   one(
     'iommu_invalidation_queue_wait_seconds',
@@ -232,6 +234,7 @@ export const FAMILIES: readonly Family[] = [
     type: 'counter',
     help: 'Blocked accesses, by reason; those that found the fault log full too.',
     ...chip,
+    kernel: 'the fault reason of `DMAR:` lines; AMD-Vi `IO_PAGE_FAULT`',
     samples: [{ each: 'faultReasons', labels: ['reason', 'code', 'access'], from: 'count' }],
   },
   one('iommu_vm_exits', 'counter', 'counters.vmExits', 'Exits of guests to their hypervisor.', { needs: 'guest' }),
@@ -247,6 +250,7 @@ export const FAMILIES: readonly Family[] = [
     name: 'dma_map_calls',
     type: 'counter',
     help: 'Calls of the DMA API that map, failed ones too.',
+    kernel: 'tracepoints `dma:dma_map_phys`, `dma_map_sg`, `dma_alloc`',
     samples: [
       { from: 'counters.mapSingleCalls', labels: { op: 'map_single' } },
       { from: 'counters.mapPageCalls', labels: { op: 'map_page' } },
@@ -254,7 +258,9 @@ export const FAMILIES: readonly Family[] = [
       { from: 'counters.mapCoherentCalls', labels: { op: 'alloc' } },
     ],
   },
-  one('dma_unmap_calls', 'counter', 'counters.unmapCalls', 'Calls of the DMA API that unmap.'),
+  one('dma_unmap_calls', 'counter', 'counters.unmapCalls', 'Calls of the DMA API that unmap.', {
+    kernel: 'tracepoints `dma:dma_unmap_phys`, `dma_unmap_sg`, `dma_free`',
+  }),
   one('dma_map_duration_seconds', 'histogram', 'histograms.map', 'Simulated time of calls that map.', seconds),
   one('dma_unmap_duration_seconds', 'histogram', 'histograms.unmap', 'Simulated time of calls that unmap.', seconds),
   one('dma_map_errors', 'counter', 'counters.mapFailures', 'Calls that failed to map: no address, frame or slot.', {
@@ -330,10 +336,17 @@ export const FAMILIES: readonly Family[] = [
       { from: 'counters.flushesExplicit', labels: { trigger: 'explicit' }, needs: 'explicit' },
     ],
   },
-  one('swiotlb_slots', 'gauge', 'counters.bounceSlots', 'Slots of 2 KiB of the bounce pool.', { needs: 'pool' }),
-  one('swiotlb_used_slots', 'gauge', 'counters.bounceUsedSlots', 'Slots of the bounce pool in use.', { needs: 'pool' }),
+  one('swiotlb_slots', 'gauge', 'counters.bounceSlots', 'Slots of 2 KiB of the bounce pool.', {
+    needs: 'pool',
+    kernel: '`swiotlb/io_tlb_nslabs`',
+  }),
+  one('swiotlb_used_slots', 'gauge', 'counters.bounceUsedSlots', 'Slots of the bounce pool in use.', {
+    needs: 'pool',
+    kernel: '`swiotlb/io_tlb_used`',
+  }),
   one('swiotlb_used_slots_peak', 'gauge', 'counters.bounceUsedSlotsPeak', 'Most slots in use so far.', {
     needs: 'pool',
+    kernel: '`swiotlb/io_tlb_used_hiwater`',
   }),
   one('swiotlb_bounced_bytes', 'counter', 'counters.bytesCopied', 'Bytes copied for devices that see copies.', {
     ...bytes,

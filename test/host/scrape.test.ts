@@ -31,7 +31,7 @@ test('one that is scraped all the time comes to rest all the same', async (t) =>
 
 test('sessions are named oldest first, by name and state, as many as are asked for', async (t) => {
   const host = await hostFor(t);
-  const ids = [];
+  const ids: string[] = [];
   for (const name of ['lab-1', 'lab-2', 'other']) ids.push((await accepted(host.create({ name }))).id);
   assert.deepEqual(host.idsOf({ awake: true, limit: 10 }), ids);
   assert.deepEqual(host.idsOf({ awake: true, limit: 2 }), ids.slice(0, 2));

@@ -12,6 +12,7 @@ import { boundTable } from './bounds.ts';
 import { commandLineParts } from './command-line.ts';
 import { fidelityParts } from './fidelity.ts';
 import { hazardParts } from './hazards.ts';
+import { absentTable, metricTable, vendorTables } from './metrics.ts';
 import { questionParts } from './questions.ts';
 import * as reference from './reference.ts';
 
@@ -29,6 +30,9 @@ export const PARTS: Record<string, Part> = {
   allocators: reference.allocatorTable,
   workloads: reference.workloadTable,
   presets: reference.presetTable,
+  'metric names': metricTable,
+  'vendor names': vendorTables,
+  'absent metrics': absentTable,
   ...fidelityParts,
   ...sceneParts,
   ...threadParts,
