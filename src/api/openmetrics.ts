@@ -21,7 +21,7 @@ type Document = Record<string, unknown>;
 type Labels = Readonly<Record<string, string>>;
 
 /** A value and its labels, those of the whole family left out. */
-export interface Measured {
+interface Measured {
   labels: Labels;
   value: unknown;
 }
@@ -72,7 +72,7 @@ const unitOf = ({ chip }: Family): Labels => (chip === true ? { unit: UNIT } : {
 // ---------------------------------------------------------------------------------------------------------- values
 
 /** What a family has to show; empty when the model lacks it. */
-export function measuredOf(family: Family, meters: Document): Measured[] {
+function measuredOf(family: Family, meters: Document): Measured[] {
   return family.samples.flatMap((sample) => {
     if (sample.needs !== undefined && !has(meters, sample.needs)) return [];
     return 'each' in sample ? listed(sample, meters) : single(sample, meters);
