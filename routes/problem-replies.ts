@@ -1,8 +1,11 @@
 /** Everything that is refused leaves as `application/problem+json`, whoever refused it: a handler, a plugin or Fastify itself. */
+
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type {} from '../src/access/origins.ts';
 import { methodsAt } from '../src/api/contract.ts';
 import { isCatalogued } from '../src/api/errors.ts';
 import { PROBLEM_TYPE, ProblemError, problemDocument, type Reason } from '../src/api/problem.ts';
+import { aboutOf } from '../src/host/origin.ts';
 import { pathOf, withoutQuery } from './handlers.ts';
 
 /** Codes of Fastify (`FST_ERR_...`) that say more than their status. */
@@ -68,8 +71,11 @@ export function reasonOf(error: Error & { code?: string; statusCode?: number }):
 /** Sends a reason as a problem and logs what is our fault. `cause` is logged, never sent. */
 export function sendProblem(request: FastifyRequest, reply: FastifyReply, reason: Reason, cause?: Error): void {
   const problem = problemDocument(reason, pathOf(request));
-  if (!isCatalogued(reason.code)) request.log.error({ reason }, 'a problem code that is not in the catalogue');
-  if (problem.status >= 500 && problem.status !== 507) request.log.error({ err: cause, problem }, problem.title);
+  const about = (): object => aboutOf(request.origin ?? null);
+  if (!isCatalogued(reason.code))
+    request.log.error({ ...about(), reason }, 'a problem code that is not in the catalogue');
+  if (problem.status >= 500 && problem.status !== 507)
+    request.log.error({ ...about(), err: cause, problem }, problem.title);
   if (reason.quota !== undefined) tellQuota(reply, reason.quota);
   reply.code(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
 }

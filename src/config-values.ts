@@ -89,3 +89,17 @@ export function redisUrl(value: unknown): Check<string> {
       }
     : { ok: true, value: value as string };
 }
+
+/** Of a collector, without a password, which a command line would show: headers for it go into `OTEL_EXPORTER_OTLP_HEADERS`. */
+export function collectorUrl(value: unknown): Check<string> {
+  const allowed = 'an http:// or https:// URL without user, query and fragment';
+  const url = typeof value === 'string' ? URL.parse(value) : null;
+  const fits =
+    url !== null &&
+    (url.protocol === 'http:' || url.protocol === 'https:') &&
+    url.username === '' &&
+    url.password === '' &&
+    url.search === '' &&
+    url.hash === '';
+  return fits ? { ok: true, value: url.href.replace(/\/+$/, '') } : { ok: false, allowed };
+}

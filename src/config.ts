@@ -20,6 +20,7 @@ import {
 import {
   basePath,
   type Check,
+  collectorUrl,
   hostName,
   listOf,
   network,
@@ -93,6 +94,10 @@ export interface Config {
   /** Where the queue of experiments is, with its password; null: experiments are computed here. */
   redis: string | null;
   logLevel: LogLevel;
+  /** Where traces go; null: nowhere, and nothing of them is loaded. */
+  otlpEndpoint: string | null;
+  /** Percent of the requests that nobody else traces. */
+  otlpPercent: number;
 }
 
 export type ConfigReading =
@@ -311,6 +316,20 @@ const SETTINGS = {
     },
     fallback: () => 'info' as const,
   } satisfies Setting<LogLevel>,
+  otlpEndpoint: {
+    flag: 'otlp-endpoint',
+    argument: '<url>',
+    help: 'OpenTelemetry collector that takes traces as OTLP over HTTP: http://127.0.0.1:4318, to which /v1/traces is added (default: no traces)',
+    check: collectorUrl,
+    fallback: () => null,
+  } satisfies Setting<string | null>,
+  otlpPercent: {
+    flag: 'otlp-percent',
+    argument: '<number>',
+    help: 'how many of a hundred requests are traced; one that comes with a `traceparent` does as it says (default: 100)',
+    check: wholeNumber(0, 100),
+    fallback: () => 100,
+  } satisfies Setting<number>,
 } satisfies { [name in keyof Config]: Setting<Config[name]> };
 
 const ROWS = Object.entries(SETTINGS) as [keyof Config, Setting<unknown>][];

@@ -10,6 +10,7 @@ import type { SessionHost } from './host/host.ts';
 import { JournalError } from './host/journal/journal-error.ts';
 import type { OwnerQuotas } from './host/quotas.ts';
 import { createHost } from './host/session-host.ts';
+import { UNTRACED } from './host/tracing.ts';
 import type { Laboratory } from './lab/laboratory.ts';
 import { createLaboratory } from './lab/local-laboratory.ts';
 import { ThreadPool } from './lab/pool.ts';
@@ -21,6 +22,7 @@ import { firstCurl, secondCurl } from './server/front-page.ts';
 import { closeOnSignals, type Lifecycle } from './server/lifecycle.ts';
 import { listen } from './server/listen.ts';
 import { createLogger } from './server/request-log.ts';
+import type { Telemetry } from './server/telemetry-port.ts';
 import { TlsCertificate } from './server/tls.ts';
 import { createStream } from './stream/hub.ts';
 
@@ -32,13 +34,14 @@ const folder = takeDataFolder(config);
 const store = openTokens(config);
 const logger = createLogger(config.logLevel);
 const lifecycle: Lifecycle = { closing: false };
+const telemetry = await openTelemetry(config);
 const host = await openHost(config);
 const laboratory = await openLaboratory(config);
 const stream = createStream(host);
 const audit = new AuditLog(config.data, {}, (error) => logger.error({ err: error }, 'the audit log cannot be written'));
 const access = new AccessControl({ host, store, audit, logger, settings: accessSettings(config) });
 const tls = certificate(config);
-const app = await buildApp({ config, host, laboratory, stream, lifecycle, access, logger, tls });
+const app = await buildApp({ config, host, laboratory, stream, lifecycle, access, logger, tls, telemetry });
 const address = await open(app);
 folder.announce(address);
 closeOnSignals({
@@ -46,6 +49,7 @@ closeOnSignals({
   app,
   host,
   laboratory,
+  telemetry,
   logger,
   release,
   ...(tls === null ? {} : { hangUp: () => tls.reload() }),
@@ -118,12 +122,20 @@ function takeDataFolder({ data, port }: Config): DataFolder {
   );
 }
 
+/** Loaded only where traces are wanted: it is some hundred modules. */
+async function openTelemetry({ otlpEndpoint: endpoint, otlpPercent }: Config): Promise<Telemetry | null> {
+  if (endpoint === null) return null;
+  const { startTelemetry } = await import('./server/telemetry.ts');
+  return startTelemetry({ endpoint, ratio: otlpPercent / 100, logger });
+}
+
 async function openHost(settings: Config): Promise<SessionHost> {
   const { data, sync, workers, maxSessionsTotal: sessions, maxAwake: awakeSessions, restAfter } = settings;
   try {
     const journal = { path: join(data, 'sessions.sqlite'), sync };
     const limits = { sessions, awakeSessions, idleMs: restAfter * 1000 };
-    return await createHost({ logger, journal, limits, ...(workers === null ? {} : { workers }) });
+    const tracing = telemetry?.tracing ?? UNTRACED;
+    return await createHost({ logger, journal, limits, tracing, ...(workers === null ? {} : { workers }) });
   } catch (error) {
     if (!(error instanceof JournalError)) throw error;
     folder.release();
@@ -134,14 +146,15 @@ async function openHost(settings: Config): Promise<SessionHost> {
 }
 
 async function openLaboratory({ data, labWorkers, labResultsMib, redis }: Config): Promise<Laboratory> {
+  const tracing = telemetry?.tracing ?? UNTRACED;
   try {
     const store = new ExperimentStore(join(data, 'experiments.sqlite'), labResultsMib * 1024 * 1024);
     if (redis === null) {
       const pool = new ThreadPool(labWorkers === null ? {} : { width: labWorkers });
-      return createLaboratory({ store, logger, runner: pool });
+      return createLaboratory({ store, logger, tracing, runner: pool });
     }
     const runner = await createQueueRunner({ redis, name: clientName(data), logger });
-    return createLaboratory({ store, logger, runner, desk: new ThreadPool({ width: 0 }) });
+    return createLaboratory({ store, logger, tracing, runner, desk: new ThreadPool({ width: 0 }) });
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     await host.close();

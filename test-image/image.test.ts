@@ -9,7 +9,7 @@ import { buildah, imageConfig, ROOT } from './buildah.ts';
 import { Container, newVolume, removeOldVolumes, type Unpacked, unpack } from './container.ts';
 import { writeNpmrc } from './npmrc.ts';
 import { outcomeOf, requirePrograms, requireRoot } from './programs.ts';
-import { dashboardQueries, startPrometheus } from './prometheus.ts';
+import { startPrometheus } from './prometheus.ts';
 
 requirePrograms('buildah', 'prometheus', 'promtool', 'unshare', 'nsenter');
 requireRoot();
@@ -198,7 +198,7 @@ describe('a container', () => {
 });
 
 describe('beside Prometheus', () => {
-  it('metrics are what promtool wants, every alert and query of the dashboard has an answer', async () => {
+  it('metrics are what promtool wants, the session is found and scraped, and every alert is evaluated', async () => {
     const container = start(newVolume(image), { ...OPEN, IOMMU_LAB_ALLOWED_HOST: 'server' });
     await container.healthy(START_MS);
     const { address } = container;
@@ -207,19 +207,11 @@ describe('beside Prometheus', () => {
     const { code, text } = outcomeOf('promtool', ['check', 'metrics'], metrics);
     assert.equal(code, 0, text);
 
-    const prometheus = await startPrometheus(address, ['first']);
+    const prometheus = await startPrometheus(address);
     try {
       await prometheus.until('count(up == 1 and count_over_time(up[1m]) > 3) == 2');
-      // For the panels of replies that are problems, of runs, and of what a session does.
       await post(address, '/v1/sessions/first/runs', { forNs: 2_000_000 });
-      // Again and again: a series that begins with 1 has not risen.
-      await prometheus.until('sum(rate(iommu_lab_http_request_duration_seconds_count{status="404"}[1m])) > 0', () =>
-        fetch(`${address}/v1/sessions/nobody`),
-      );
       await prometheus.until('sum(rate(iommu_iotlb_lookups_total[1m])) > 0');
-      const queries = dashboardQueries('first');
-      assert.ok(queries.length > 30);
-      for (const query of queries) assert.ok((await prometheus.query(query)).length > 0, `no answer to ${query}`);
       assert.deepEqual(await prometheus.alertHealth(), ['ok']);
     } finally {
       await prometheus.stop();

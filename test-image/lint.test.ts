@@ -1,6 +1,6 @@
 /** The files of docker/, held against the rules of those who read them. Each checker is seen to complain, too. */
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
@@ -66,14 +66,6 @@ describe('the Dockerfile', () => {
 describe("Prometheus' configuration", () => {
   it('is what promtool wants', () => {
     const { code, text } = promtool('config', join(docker, 'prometheus/prometheus.yml'));
-    assert.equal(code, 0, text);
-  });
-
-  it('may be given sessions to follow', () => {
-    const copy = join(folder, 'prometheus');
-    cpSync(join(docker, 'prometheus'), copy, { recursive: true });
-    writeFileSync(join(copy, 'sessions/some.yml'), '- targets: [first, second]\n');
-    const { code, text } = promtool('config', join(copy, 'prometheus.yml'));
     assert.equal(code, 0, text);
   });
 

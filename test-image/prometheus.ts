@@ -1,7 +1,7 @@
 /** Debian's Prometheus with the configuration of docker/, moved to this machine: another address and a shorter interval. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,13 +21,14 @@ export interface Prometheus {
 }
 
 /** @param server address of the server, `http://127.0.0.1:1234` */
-export async function startPrometheus(server: string, sessions: string[]): Promise<Prometheus> {
+export async function startPrometheus(server: string): Promise<Prometheus> {
   const folder = mkdtempSync(join(tmpdir(), 'iommu-lab-prometheus-'));
   cpSync(join(ROOT, 'docker/prometheus'), folder, { recursive: true });
   const file = join(folder, 'prometheus.yml');
-  const text = readFileSync(file, 'utf8').replaceAll('server:8080', new URL(server).host).replaceAll('15s', '1s');
+  const text = readFileSync(file, 'utf8')
+    .replaceAll('server:8080', new URL(server).host)
+    .replaceAll(/\b(15|30)s\b/g, '1s');
   writeFileSync(file, text);
-  writeFileSync(join(folder, 'sessions/of-the-test.yml'), `- targets: ${JSON.stringify(sessions)}\n`);
   const address = `127.0.0.1:${await freePort()}`;
   const child = spawn(
     'prometheus',
@@ -75,15 +76,27 @@ export async function startPrometheus(server: string, sessions: string[]): Promi
   };
 }
 
-/** All queries of the dashboard, with Grafana's variables replaced. */
-export function dashboardQueries(session: string): string[] {
-  const { panels } = JSON.parse(readFileSync(join(ROOT, 'docker/grafana/dashboards/iommu-lab.json'), 'utf8'));
-  return (panels as { targets?: { expr: string }[] }[])
-    .flatMap(({ targets }) => targets ?? [])
-    .map(({ expr }) =>
-      expr.replaceAll('$__rate_interval', '1m').replaceAll('$instance', '.+').replaceAll('$session', session),
-    )
-    .map((expr) => expr.replaceAll('instance=".+"', 'instance=~".+"'));
+export interface PanelQuery {
+  /** Of the dashboard and the panel. */
+  title: string;
+  expression: string;
+}
+
+/** All queries of the dashboards, with Grafana's variables replaced: any server, any session. */
+export function dashboardQueries(): PanelQuery[] {
+  const folder = join(ROOT, 'docker/grafana/dashboards');
+  return readdirSync(folder).flatMap((file) => {
+    const { title: dashboard, panels } = JSON.parse(readFileSync(join(folder, file), 'utf8'));
+    return (panels as { title: string; targets?: { expr: string }[] }[]).flatMap(({ title, targets = [] }) =>
+      targets.map(({ expr }) => ({
+        title: `${dashboard}, ${title}`,
+        expression: expr
+          .replaceAll('$__rate_interval', '1m')
+          .replaceAll(/="\$(instance|session)"/g, '=~".+"')
+          .replaceAll('$device', '.*'),
+      })),
+    );
+  });
 }
 
 async function freePort(): Promise<number> {

@@ -14,6 +14,7 @@ import type {
   OpsOptions,
   Reply,
   RunDocument,
+  Scraped,
   SessionChange,
   SessionDocument,
   SessionHost,
@@ -141,6 +142,9 @@ export class SessionView implements SessionHost {
   read(session: string, reading: Reading): Promise<Reply> {
     return this.with(session, 'read', (id) => this.host.read(id, reading));
   }
+  scrape(session: string, wake: boolean): Promise<Reply<Scraped>> {
+    return this.with(session, 'read', (id) => this.host.scrape(id, wake));
+  }
 
   startRun(session: string, request: RunRequest): Promise<Reply<RunDocument>> {
     return this.with(session, 'write', (id) => this.startCounted(id, request));
@@ -236,6 +240,9 @@ export class SessionView implements SessionHost {
 
   resolve(session: string): string | null {
     return this.control.resolve(this.who, session);
+  }
+  idsOf(asked: Parameters<SessionHost['idsOf']>[0]): string[] {
+    return this.host.idsOf(asked, (session) => this.control.may(this.who, session, 'read'));
   }
   ownerOf(session: string): string | null {
     return this.control.may(this.who, session, 'see') ? this.host.ownerOf(session) : null;

@@ -2028,6 +2028,24 @@ export interface RunPage {
   nextCursor?: NextCursor;
 }
 /**
+ * One session to scrape.
+ */
+export interface PrometheusTarget {
+  /**
+   * Host and port at which this was asked.
+   */
+  targets: string[];
+  labels: {
+    __scheme__: 'http' | 'https';
+    __metrics_path__: string;
+    __param_wake: 'false';
+    /**
+     * Id of the session.
+     */
+    instance: Id;
+  };
+}
+/**
  * The members of a run's result, over the life of the session, and flat counters.
  */
 export interface Metrics {

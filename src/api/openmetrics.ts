@@ -1,215 +1,189 @@
 /**
  * A session's metrics as text: OpenMetrics 1.0, or the Prometheus text format 0.0.4, which names counters and ends differently.
  *
- * Names follow what people correlate with: the Intel IOMMU PMU (`iotlb_lookup`, `ctxt_cache_hit`), the kernel's `dma` and `iova`
- * counters, Prometheus' base units. Times are simulated. What the simulated model does not have is absent, never 0.
+ * Names, labels and where the values are found stand in `metric-names.ts`. Times are simulated. What the simulated model does not have
+ * is absent, never 0.
  */
+import {
+  FAMILIES,
+  type Family,
+  type Listed,
+  type Sample,
+  VENDOR_NAMES,
+  type Vendor,
+  vendorMetric,
+} from './metric-names.ts';
 
 export const OPENMETRICS_TYPE = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
 export const PROMETHEUS_TEXT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
+type Document = Record<string, unknown>;
 type Labels = Readonly<Record<string, string>>;
 
-interface Sample {
-  /** Dotted path into the metrics document. */
-  from: string;
-  labels?: Labels;
-  /** Divides the value: nanoseconds to seconds. */
-  divisor?: number;
+/** A value and its labels, those of the whole family left out. */
+interface Measured {
+  labels: Labels;
+  value: unknown;
 }
 
-interface Family {
-  /** Without `_total`. */
-  name: string;
-  type: 'counter' | 'gauge';
-  help: string;
-  samples: readonly Sample[];
-}
-
-function one(name: string, type: Family['type'], from: string, help: string, divisor = 1): Family {
-  return { name, type, help, samples: [{ from, divisor }] };
-}
-
-const BY_SPAN = ', by what one entry of the level spans.';
-
-/** The document lists walk caches from the leaf tables upwards; how many there are depends on the levels of the table. */
-function walkCache(what: 'lookups' | 'hits'): Sample[] {
-  return ['2m', '1g', '512g', '256t'].map((level, i) => ({ from: `walkCaches.${i}.${what}`, labels: { level } }));
-}
-
-const FAMILIES: readonly Family[] = [
-  one('iommu_sim_time_seconds', 'gauge', 'timeNs', 'Simulated time.', 1e9),
-  one('iommu_sim_operations', 'counter', 'operations', 'Completed packets and I/Os.'),
-  {
-    name: 'iommu_requests',
-    type: 'counter',
-    help: 'Device requests that reached the IOMMU, one for each 4 KiB-aligned piece of an access.',
-    samples: [{ from: 'counters.dmaPieces', labels: { type: 'untranslated' } }],
-  },
-  one('iommu_iotlb_lookups', 'counter', 'iotlb.lookups', 'IOTLB look-ups.'),
-  {
-    name: 'iommu_iotlb_hits',
-    type: 'counter',
-    help: 'IOTLB hits, by page size.',
-    samples: [
-      { from: 'iotlb.hitsByPageSize.4KiB', labels: { page: '4k' } },
-      { from: 'iotlb.hitsByPageSize.2MiB', labels: { page: '2m' } },
-      { from: 'iotlb.hitsByPageSize.1GiB', labels: { page: '1g' } },
-    ],
-  },
-  one('iommu_iotlb_misses', 'counter', 'iotlb.misses', 'IOTLB misses.'),
-  {
-    name: 'iommu_walk_cache_lookups',
-    type: 'counter',
-    help: `Walk cache look-ups${BY_SPAN}`,
-    samples: walkCache('lookups'),
-  },
-  { name: 'iommu_walk_cache_hits', type: 'counter', help: `Walk cache hits${BY_SPAN}`, samples: walkCache('hits') },
-  one('iommu_context_cache_lookups', 'counter', 'counters.contextLookups', 'Context cache look-ups.'),
-  one('iommu_context_cache_hits', 'counter', 'counters.contextHits', 'Context cache hits.'),
-  one('iommu_page_walks', 'counter', 'counters.walks', 'Page-table walks.'),
-  one('iommu_walk_memory_reads', 'counter', 'counters.memoryReferences', 'Page-table entries read by walks.'),
-  {
-    name: 'iommu_invalidations',
-    type: 'counter',
-    help: 'Invalidations, by what they cover.',
-    samples: [
-      { from: 'counters.invalidationsGlobal', labels: { kind: 'iotlb', granularity: 'global' } },
-      { from: 'counters.invalidationsDomain', labels: { kind: 'iotlb', granularity: 'domain' } },
-      { from: 'counters.invalidationsRange', labels: { kind: 'iotlb', granularity: 'page' } },
-      { from: 'counters.contextInvalidations', labels: { kind: 'context', granularity: 'device' } },
-      { from: 'counters.waitDescriptors', labels: { kind: 'wait', granularity: 'none' } },
-    ],
-  },
-  one('iommu_faults', 'counter', 'counters.faults', 'Blocked accesses.'),
-  {
-    name: 'dma_map_calls',
-    type: 'counter',
-    help: 'Calls of the DMA API that map.',
-    samples: [
-      { from: 'counters.mapSingleCalls', labels: { op: 'map_single' } },
-      { from: 'counters.mapPageCalls', labels: { op: 'map_page' } },
-      { from: 'counters.mapSgCalls', labels: { op: 'map_sg' } },
-      { from: 'counters.mapCoherentCalls', labels: { op: 'alloc' } },
-    ],
-  },
-  one('dma_unmap_calls', 'counter', 'counters.unmapCalls', 'Calls of the DMA API that unmap.'),
-  one('dma_map_errors', 'counter', 'counters.mapFailures', 'Calls of the DMA API that failed to map.'),
-  one('dma_mapped_bytes', 'gauge', 'counters.mappedBytes', 'Bytes mapped now.'),
-  one('dma_live_mappings', 'gauge', 'counters.liveMappings', 'Live mappings.'),
-  one('dma_live_mappings_peak', 'gauge', 'counters.liveMappingsPeak', 'Most live mappings so far.'),
-  one('iova_alloc_failures', 'counter', 'counters.allocationFailures', 'Attempts to allocate an IOVA that failed.'),
-  one('iova_cache_hits', 'counter', 'counters.cacheHits', 'IOVA allocations served by a cache of freed ranges.'),
-  one('iova_cache_misses', 'counter', 'counters.cacheMisses', 'IOVA allocations that the cache could not serve.'),
-  one('iova_cache_bypasses', 'counter', 'counters.cacheBypasses', 'IOVA allocations too long for the cache.'),
-  one('iova_cached_ranges', 'gauge', 'counters.cachedRanges', 'Freed IOVA ranges that caches keep.'),
-  one('iova_depot_magazines', 'gauge', 'counters.depotMagazines', 'Full magazines in depots.'),
-  one('iommu_flush_queue_entries', 'gauge', 'counters.flushQueueEntries', 'Unmapped ranges waiting for a flush.'),
-  {
-    name: 'iommu_flush_queue_flushes',
-    type: 'counter',
-    help: 'Flushes of unmapped ranges, by what caused them.',
-    samples: [
-      { from: 'counters.flushesTimer', labels: { trigger: 'timeout' } },
-      { from: 'counters.flushesFull', labels: { trigger: 'full' } },
-      { from: 'counters.flushesWrap', labels: { trigger: 'wrap' } },
-      { from: 'counters.flushesBatch', labels: { trigger: 'batch' } },
-      { from: 'counters.flushesExplicit', labels: { trigger: 'explicit' } },
-    ],
-  },
-  one('swiotlb_bounced_bytes', 'counter', 'counters.bytesCopied', 'Bytes copied for devices that see copies.'),
-  one('swiotlb_failures', 'counter', 'counters.bounceFailures', 'Mappings that the bounce pool had no room for.'),
-  one('swiotlb_slots', 'gauge', 'counters.bounceSlots', 'Slots of 2 KiB of the bounce pool.'),
-  one('swiotlb_used_slots', 'gauge', 'counters.bounceUsedSlots', 'Slots of the bounce pool in use.'),
-  one('swiotlb_used_slots_peak', 'gauge', 'counters.bounceUsedSlotsPeak', 'Most slots in use so far.'),
-  one('iommu_vm_exits', 'counter', 'counters.vmExits', 'Exits of guests to their hypervisor.'),
-  one('iommu_stale_mappings', 'gauge', 'exposure.actual.currentPages', 'Unmapped pages that are still translated.'),
-  one(
-    'iommu_stale_byte_seconds',
-    'counter',
-    'exposure.actual.byteSeconds',
-    'Unmapped bytes times how long they stayed translated.',
-  ),
-  one(
-    'iommu_stale_page_seconds',
-    'counter',
-    'exposure.actual.pageSeconds',
-    'Unmapped pages times how long they stayed translated.',
-  ),
-  {
-    name: 'iommu_stale_accesses',
-    type: 'counter',
-    help: 'Accesses through stale translations, by who owns the memory now.',
-    samples: [
-      { from: 'verdicts.stale', labels: { owner: 'freed' } },
-      { from: 'verdicts.stale-reused', labels: { owner: 'reused_same' } },
-      { from: 'verdicts.stale-cross-tenant', labels: { owner: 'reused_other_vm' } },
-    ],
-  },
-];
-
-/** Paths into the metrics document that the text forms read. */
-export const metricSources: readonly string[] = FAMILIES.flatMap(({ samples }) => samples.map(({ from }) => from));
+/** The PMU whose names the model follows; a session has one IOMMU. */
+const UNIT = 'dmar0';
 
 /**
- * The text of a metrics document.
+ * The text of what was measured.
  *
- * @param metrics as `GET .../metrics` answers it; members may be absent
+ * @param meters as the core reads it; members may be absent
  * @param session the `session` label of every sample
  * @param openMetrics OpenMetrics 1.0, else Prometheus text 0.0.4
  */
-export function exposition(metrics: Record<string, unknown>, session: string, openMetrics: boolean): string {
+export function exposition(meters: Document, session: string, openMetrics: boolean): string {
   const lines: string[] = [];
-  for (const { name, type, help, samples } of FAMILIES) {
-    const sampleName = type === 'counter' ? `${name}_total` : name;
-    const present = samples.flatMap(({ from, labels, divisor = 1 }) => {
-      const value = numberAt(metrics, from);
-      return value === null ? [] : [`${sampleName}${labelText({ session, ...labels })} ${value / divisor}`];
-    });
-    if (present.length === 0) continue;
-    const family = openMetrics ? name : sampleName;
-    lines.push(`# HELP ${family} ${help}`, `# TYPE ${family} ${type}`, ...present);
+  for (const family of FAMILIES) {
+    const measured = measuredOf(family, meters);
+    if (measured.length > 0) lines.push(...familyLines(family, { session, ...unitOf(family) }, measured, openMetrics));
   }
-  lines.push(...windows(metrics, session));
-  if (openMetrics) lines.push('# EOF');
-  return `${lines.join('\n')}\n`;
+  return ended(lines, openMetrics);
 }
 
-/** Lengths of the closed windows as a histogram; bounds are the upper ends of the buckets that have something in them. */
-function windows(metrics: Record<string, unknown>, session: string): string[] {
-  const histogram = at(metrics, 'exposure.actual.histogram');
-  const buckets = Array.isArray(histogram)
-    ? histogram
-    : (histogram as { buckets?: unknown } | null | undefined)?.buckets;
-  if (!Array.isArray(buckets)) return [];
-  const name = 'iommu_stale_window_seconds';
-  const lines = [`# HELP ${name} How long unmapped pages stayed translated.`, `# TYPE ${name} histogram`];
-  let seen = 0;
-  for (const { to, count } of buckets as { to: number; count: number }[]) {
-    seen += count;
-    lines.push(`${name}_bucket${labelText({ session, le: String(to / 1e9) })} ${seen}`);
+/** As `exposition`, under the names that one vendor's tools have for it; what they do not count is absent. */
+export function vendorExposition(meters: Document, session: string, vendor: Vendor, openMetrics: boolean): string {
+  const names = VENDOR_NAMES[vendor];
+  const lines: string[] = [];
+  for (const counter of names.counters) {
+    if (counter.needs !== undefined && !has(meters, counter.needs)) continue;
+    const value = sumOf(counter.terms, meters);
+    if (value === null) continue;
+    const { event, terms } = counter;
+    const family: Family = { name: vendorMetric(names, counter), type: 'counter', help: helpOf(terms), samples: [] };
+    lines.push(...familyLines(family, { session, unit: names.unit, event }, [{ labels: {}, value }], openMetrics));
   }
-  lines.push(`${name}_bucket${labelText({ session, le: '+Inf' })} ${seen}`);
-  const sum = numberAt(metrics, 'exposure.actual.histogram.sum');
-  if (sum !== null) lines.push(`${name}_sum${labelText({ session })} ${sum / 1e9}`);
-  lines.push(`${name}_count${labelText({ session })} ${seen}`);
-  return lines;
+  return ended(lines, openMetrics);
+}
+
+function ended(lines: string[], openMetrics: boolean): string {
+  return [...lines, ...(openMetrics ? ['# EOF'] : [])].map((line) => `${line}\n`).join('');
+}
+
+const helpOf = (terms: readonly string[]): string =>
+  `Made of ${terms.map((term) => term.replace(/^@/, '')).join(', ')}.`;
+
+const unitOf = ({ chip }: Family): Labels => (chip === true ? { unit: UNIT } : {});
+
+// ---------------------------------------------------------------------------------------------------------- values
+
+/** What a family has to show; empty when the model lacks it. */
+function measuredOf(family: Family, meters: Document): Measured[] {
+  return family.samples.flatMap((sample) => {
+    if (sample.needs !== undefined && !has(meters, sample.needs)) return [];
+    return 'each' in sample ? listed(sample, meters) : single(sample, meters);
+  });
+}
+
+/** Documents that do not say what they have are taken to have it all. */
+function has(meters: Document, part: string): boolean {
+  return meters.has === undefined || at(meters, `has.${part}`) === true;
+}
+
+function single({ from, labels = {}, divisor = 1 }: Sample, meters: Document): Measured[] {
+  const value = at(meters, from);
+  if (typeof value === 'number') return [{ labels, value: value / divisor }];
+  return typeof value === 'object' && value !== null ? [{ labels, value }] : [];
+}
+
+function listed({ each, labels, from }: Listed, meters: Document): Measured[] {
+  const elements = at(meters, each);
+  if (!Array.isArray(elements)) return [];
+  return elements.flatMap((element: Document) => {
+    const value = at(element, from);
+    if (typeof value !== 'number') return [];
+    const shown = labels.filter((label) => element[label] !== undefined && element[label] !== '');
+    return [{ labels: Object.fromEntries(shown.map((label) => [label, String(element[label])])), value }];
+  });
+}
+
+const byName = new Map(FAMILIES.map((family) => [family.name, family]));
+const SELECTOR = /^(\w+)(?:\{(.*)\})?$/;
+
+/** The sum of terms; null when one of them is not there: a counter that would leave out a part is none. */
+function sumOf(terms: readonly string[], meters: Document): number | null {
+  let sum = 0;
+  for (const term of terms) {
+    const minus = term.startsWith('-');
+    const value = termOf(minus ? term.slice(1) : term, meters);
+    if (value === null) return null;
+    sum += minus ? -value : value;
+  }
+  return sum;
+}
+
+function termOf(term: string, meters: Document): number | null {
+  if (term.startsWith('@')) {
+    const value = at(meters, term.slice(1));
+    return typeof value === 'number' ? value : null;
+  }
+  const [, name, matchers = ''] = SELECTOR.exec(term)!;
+  const wanted = [...matchers.matchAll(/(\w+)="([^"]*)"/g)].map(([, label, value]) => [label!, value!] as const);
+  const found = measuredOf(byName.get(name!)!, meters).filter(({ labels }) =>
+    wanted.every(([label, value]) => labels[label] === value),
+  );
+  return found.length === 0 ? null : found.reduce((sum, { value }) => sum + (value as number), 0);
 }
 
 function at(document: unknown, path: string): unknown {
   let here = document;
-  for (const step of path.split('.')) here = (here as Record<string, unknown> | null | undefined)?.[step];
+  for (const step of path.split('.')) here = (here as Document | null | undefined)?.[step];
   return here;
 }
 
-function numberAt(document: unknown, path: string): number | null {
-  const value = at(document, path);
-  return typeof value === 'number' ? value : null;
+// ------------------------------------------------------------------------------------------------------------ text
+
+/** Of what kind a family is, and how the names of its samples end. */
+const SUFFIX = { counter: '_total', gauge: '', info: '_info', histogram: '', summary: '' } as const;
+
+function familyLines(family: Family, common: Labels, measured: Measured[], openMetrics: boolean): string[] {
+  const { name, type, unit, help } = family;
+  const sample = name + SUFFIX[type];
+  // The older form has no infos, and names a family as its samples.
+  const shown = openMetrics ? name : sample;
+  const kind = !openMetrics && type === 'info' ? 'gauge' : type;
+  return [
+    `# HELP ${shown} ${escaped(help)}`,
+    `# TYPE ${shown} ${kind}`,
+    ...(openMetrics && unit !== undefined ? [`# UNIT ${shown} ${unit}`] : []),
+    ...measured.flatMap(({ labels, value }) => sampleLines(type, sample, { ...common, ...labels }, value)),
+  ];
+}
+
+interface Distribution {
+  bounds?: number[];
+  cumulated?: number[];
+  count: number;
+  sum: number;
+}
+
+function sampleLines(type: Family['type'], name: string, labels: Labels, value: unknown): string[] {
+  if (type === 'info') return [`${name}${labelText(labels)} 1`];
+  if (type !== 'histogram' && type !== 'summary') return [`${name}${labelText(labels)} ${value}`];
+  const { bounds = [], cumulated = [], count, sum } = value as Distribution;
+  const lines = bounds.map(
+    (bound, i) => `${name}_bucket${labelText({ ...labels, le: canonical(bound) })} ${cumulated[i]}`,
+  );
+  if (type === 'histogram') lines.push(`${name}_bucket${labelText({ ...labels, le: '+Inf' })} ${count}`);
+  return [...lines, `${name}_sum${labelText(labels)} ${sum}`, `${name}_count${labelText(labels)} ${count}`];
+}
+
+/** A bound as all exposers should write it, since it is compared as text: `1e-07`, `0.0001`, `10.0`. */
+function canonical(bound: number): string {
+  if (Number.isInteger(bound)) return `${bound}.0`;
+  return bound >= 1e-4 ? String(bound) : bound.toExponential().replace(/e-(\d)$/, 'e-0$1');
+}
+
+/** Backslash and the end of a line, in help; the quote too, in labels. */
+function escaped(text: string, what: RegExp = /[\\\n]/g): string {
+  return text.replace(what, (c) => `\\${c === '\n' ? 'n' : c}`);
 }
 
 function labelText(labels: Labels): string {
-  const pairs = Object.entries(labels).map(
-    ([name, value]) => `${name}="${value.replace(/["\\\n]/g, (c) => `\\${c === '\n' ? 'n' : c}`)}"`,
-  );
-  return `{${pairs.join(',')}}`;
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escaped(value, /["\\\n]/g)}"`);
+  return pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
 }

@@ -12,6 +12,8 @@ export type Reading =
   | { read: 'tenant' | 'domain' | 'device' | 'buffer' | 'workload'; id: string }
   | { read: 'mapping'; device?: string; id: string }
   | { read: 'metrics' }
+  /** All that a scrape is made of: the metrics, and what would be too much for ten frames a second. */
+  | { read: 'meters' }
   | ({ read: 'space'; domain?: string } & Page)
   | { read: 'iotlb' | 'walk-cache' | 'queues' }
   | { read: 'page-table'; domain: string; iova: Address }

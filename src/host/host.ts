@@ -160,6 +160,15 @@ export interface OpsResume {
   labels: { label: string; line: number; result: Record<string, unknown> | null }[];
 }
 
+/** What a scrape of one session is made of. */
+export interface Scraped {
+  id: string;
+  name: string | null;
+  spec: Record<string, unknown>;
+  /** The reading `meters`; null of a session that rests and was not to be woken. */
+  meters: Record<string, unknown> | null;
+}
+
 export interface SessionHost {
   /** Resolves and checks the spec and changes nothing: the resolved spec, whose `policy` says too what would be in force. */
   validate(input: SessionInput, owner?: string): Promise<Reply>;
@@ -184,6 +193,8 @@ export interface SessionHost {
   /** One operation. `value` is the operation's result as the contract has it. */
   apply(session: string, operation: Operation): Promise<Reply>;
   read(session: string, reading: Reading): Promise<Reply>;
+  /** What a scrape is made of. @param wake whether one that rests is woken and kept awake by it */
+  scrape(session: string, wake: boolean): Promise<Reply<Scraped>>;
 
   /** @param refusal why whoever asks may not start one: the answer, unless an earlier request with the same key has started it */
   startRun(session: string, request: RunRequest, refusal?: HostProblem | null): Promise<Reply<RunDocument>>;
@@ -222,6 +233,11 @@ export interface SessionHost {
 
   /** The id of a session by id, whoever owns it, or by its name among those of `owner` (`local` when absent); or null. Synchronous. */
   resolve(session: string, owner?: string): string | null;
+  /** Ids of sessions that fit, oldest first, at most `limit`; of those in a worker alone with `awake`. Synchronous, asks nobody. */
+  idsOf(
+    asked: { filter?: SessionFilter; awake: boolean; limit: number },
+    shows?: (session: string) => boolean,
+  ): string[];
   /** Who owns a session, by id. */
   ownerOf(session: string): string | null;
   /** How many sessions someone owns, and how many bytes are kept of them. */

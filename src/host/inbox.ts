@@ -3,13 +3,16 @@
  * done, and would pass it on a slice too late.
  */
 import type { Batch } from './outbox.ts';
+import { epochMs } from './tracing.ts';
 
 export class Inbox<M> {
   private readonly take: (message: M) => void;
   private durable = 0;
   private closed = false;
   /** In order. */
-  private readonly held: Batch<M>[] = [];
+  private readonly held: (Batch<M> & { sinceMs: number })[] = [];
+  /** Of the message that is taken now: since when it has waited for the disk, milliseconds since 1970; null: it has not. */
+  heldSinceMs: number | null = null;
 
   constructor(take: (message: M) => void) {
     this.take = take;
@@ -17,14 +20,19 @@ export class Inbox<M> {
 
   receive(batch: Batch<M>): void {
     if (this.closed) return;
-    if (batch.seal > this.durable || this.held.length > 0) this.held.push(batch);
+    if (batch.seal > this.durable || this.held.length > 0) this.held.push({ ...batch, sinceMs: epochMs() });
     else this.pass(batch);
   }
 
   /** All seals up to this one are on the disk. */
   settled(seal: number): void {
     this.durable = seal;
-    while (this.held.length > 0 && this.held[0]!.seal <= seal) this.pass(this.held.shift()!);
+    while (this.held.length > 0 && this.held[0]!.seal <= seal) {
+      const batch = this.held.shift()!;
+      this.heldSinceMs = batch.sinceMs;
+      this.pass(batch);
+    }
+    this.heldSinceMs = null;
   }
 
   /** Nothing more is taken: of what is held, nobody may hear. */

@@ -12,6 +12,7 @@ import type { Operation, RunRequest } from '../core/operations.ts';
 import type { Reading } from '../core/reading.ts';
 import type { HostProblem, OpsResume, Pause, Reply, RunDocument, SessionFrame, SessionState } from './host.ts';
 import type { SnapshotRow } from './journal/rows.ts';
+import type { Origin } from './origin.ts';
 import type { Governed } from './quotas.ts';
 import type { KeyMark } from './retry.ts';
 
@@ -135,7 +136,14 @@ export type CallBody =
   | { kind: 'ops-answered'; session: string; key: string }
   | { kind: 'close' };
 
-export type Call = CallBody & { call: number };
+/** The request that a call comes from, for the worker's lines. */
+export type CalledBy = Pick<Origin, 'requestId' | 'principal' | 'traceId'> & {
+  /** `traceparent`; null: it is not traced. */
+  context: string | null;
+};
+
+/** `from` where the worker may have something to say of the request; `timed` when the answer is to say how long it took. */
+export type Call = CallBody & { call: number; from?: CalledBy | null; timed?: true };
 
 /** No reply. */
 export type Note =
@@ -149,9 +157,31 @@ export type Note =
 
 export type ToWorker = Call | Note;
 
+/** When a worker took a call and when it answered, milliseconds since 1970. */
+export interface Worked {
+  fromMs: number;
+  toMs: number;
+}
+
+/** What happened in a session that nobody hears of in a reply. */
+export type Told =
+  | { what: 'run-started'; run: string; timeNs: number }
+  | {
+      what: 'run-ended';
+      run: string;
+      state: RunDocument['state'];
+      timeNs: number;
+      computedMs: number;
+      /** When it began, here; null: before this worker had it. */
+      worked: Worked | null;
+      problem: HostProblem | null;
+    };
+
 export type FromWorker =
   | { kind: 'ready'; coreVersion: string }
-  | { kind: 'reply'; call: number; reply: Reply<unknown> }
+  | { kind: 'reply'; call: number; reply: Reply<unknown>; worked?: Worked }
+  /** For the log. */
+  | { kind: 'told'; session: string; told: Told; from: CalledBy | null }
   | { kind: 'frames'; session: string; frames: SessionFrame[] }
   /** State as `/metrics` counts it; sent when it changes. */
   | { kind: 'state'; session: string; state: SessionState; problem: HostProblem | null; paused: Pause | null }

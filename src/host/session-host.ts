@@ -19,6 +19,7 @@ import type {
   Pause,
   Reply,
   RunDocument,
+  Scraped,
   SessionChange,
   SessionDocument,
   SessionFrame,
@@ -32,9 +33,10 @@ import type { Journal } from './journal/journal.ts';
 import { DEFAULT_LIMITS, type HostLimits } from './limits.ts';
 import { type HostLogger, SILENT } from './logger.ts';
 import { OpsRequests } from './ops-requests.ts';
+import { currentOrigin, fieldsOf, underNoOrigin, withOrigin } from './origin.ts';
 import { decodeCursor, encodeCursor, pageLimit } from './paging.ts';
 import { invalidCursor, messageOf, refuse, sessionFailed, sessionNotFound, shuttingDown } from './problems.ts';
-import type { CallBody, RestedSession, SessionStatus } from './protocol.ts';
+import type { CallBody, CalledBy, RestedSession, SessionStatus, Told } from './protocol.ts';
 import { type OwnerQuotas, Quotas } from './quotas.ts';
 import { Registry } from './registry.ts';
 import { currentRetry, type KeyMark, markOf, type Retry } from './retry.ts';
@@ -42,6 +44,7 @@ import { matcherOf, type SessionFilter } from './session-filter.ts';
 import { SnapshotSeal } from './snapshot-seal.ts';
 import { nothingKept, Snapshots } from './snapshots.ts';
 import { Store, type StorePlace } from './store.ts';
+import { type Tracing, UNTRACED } from './tracing.ts';
 import { Waker } from './waker.ts';
 import { within } from './within.ts';
 import type { WorkerEvents, WorkerHandle } from './worker-handle.ts';
@@ -57,6 +60,8 @@ export interface HostOptions {
   /** URL of a module with `createSimulator`, `resolveSpec` and `coreVersion`; the core unless given. */
   simulatorModule?: string;
   limits?: Partial<HostLimits>;
+  /** Who is told how long things took; nobody unless given. */
+  tracing?: Tracing;
   /** Wall clock, by which sessions expire and quotas fill up again. */
   nowMs?: () => number;
 }
@@ -87,6 +92,7 @@ class WorkerHost implements SessionHost {
   private readonly expiry: Expiry;
   private readonly quotas: Quotas;
   private readonly logger: HostLogger;
+  private readonly tracing: Tracing;
   private readonly registry = new Registry();
   private readonly sweep: NodeJS.Timeout;
   private readonly opsRequests: OpsRequests;
@@ -95,14 +101,15 @@ class WorkerHost implements SessionHost {
   constructor(options: HostOptions, store: Store) {
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.opsRequests = new OpsRequests(this.limits);
-    this.logger = options.logger ?? SILENT;
+    this.logger = withOrigin(options.logger ?? SILENT);
+    this.tracing = options.tracing ?? UNTRACED;
     this.audience = new Audience(this.logger);
     this.store = store;
     const nowMs = options.nowMs ?? Date.now;
     this.nowMs = nowMs;
-    this.expiry = new Expiry({ expire: (entry) => this.expireSession(entry), nowMs });
+    this.expiry = new Expiry({ expire: (entry) => underNoOrigin(() => this.expireSession(entry)), nowMs });
     this.quotas = new Quotas({ entries: () => this.registry.values(), nowMs });
-    store.listen(this.logger, (sizes) => this.quotas.noteSizes(sizes));
+    store.listen(options.logger ?? SILENT, (sizes) => this.quotas.noteSizes(sizes), this.tracing);
     const { journal } = store;
     this.waker = journal === null ? null : this.takeUp(journal);
     this.snapshots = journal === null ? null : this.keepSnapshots(journal, options.journal!.path);
@@ -119,6 +126,8 @@ class WorkerHost implements SessionHost {
       frames: (session, frames) => this.passFrames(session, frames),
       state: (session, state, problem, paused) => this.noteState(session, state, problem, paused),
       computed: (session, ms) => this.noteComputed(session, ms),
+      told: (session, told, from) => this.noteTold(session, told, from),
+      tracing: this.tracing,
       died: (handle, reason) => this.bury(handle, reason),
     };
   }
@@ -145,10 +154,11 @@ class WorkerHost implements SessionHost {
       if (entry.failure !== null)
         this.logger.error({ session: entry.id, reason: entry.failure.detail }, 'session lost');
     }
-    const { limits, store } = this;
+    const { limits, store, logger } = this;
     const { entries } = this.registry;
     return new Waker({
       journal,
+      logger,
       limits,
       entries,
       place: () => this.crew.place(),
@@ -206,12 +216,22 @@ class WorkerHost implements SessionHost {
     return this.creation.validate(input, owner);
   }
 
-  create(
+  async create(
     input: SessionInput,
     owner: string = LOCAL_OWNER,
     admit: () => HostProblem | null = () => null,
   ): Promise<Reply<SessionDocument>> {
-    return this.creation.create(input, owner, admit);
+    const retry = currentRetry();
+    const reply = await this.creation.create(input, owner, admit);
+    if (reply.ok && retry?.replayed !== true) {
+      const { id: session, name } = reply.value;
+      const worker = this.registry.entryOf(session)?.handle?.index;
+      this.logger.info(
+        { session, owner, ...(name !== undefined && { name }), ...(worker !== undefined && { worker }) },
+        'session created',
+      );
+    }
+    return reply;
   }
 
   async list(
@@ -331,6 +351,7 @@ class WorkerHost implements SessionHost {
     const { handle } = entry;
     handle?.sessions.delete(id);
     await handle?.ask({ kind: 'delete', session: id });
+    this.logger.info({ session: id, ...(handle !== null && { worker: handle.index }) }, 'session deleted');
     this.audience.tell((listener) => listener.deleted(id));
     return { ok: true, value: { id } };
   }
@@ -349,6 +370,8 @@ class WorkerHost implements SessionHost {
     const problem = await this.readyToChange(entry);
     if (problem !== null) return refuse(problem);
     const retry = currentRetry();
+    // The reply comes by itself, and belongs to no request.
+    const by = fieldsOf(currentOrigin());
     return new Promise((resolve) => {
       entry.handle!.call<SessionStatus>({ kind: 'reset', session: entry.id, retry: markOf(retry) }, (reply) => {
         if (retry !== null) noteReplay(retry, reply);
@@ -360,6 +383,7 @@ class WorkerHost implements SessionHost {
         // Before any frame of what comes after it.
         entry.epoch = newEpoch();
         this.audience.tell((listener) => listener.epoch(entry.id, entry.epoch));
+        this.logger.info({ ...by, session: entry.id, worker: entry.handle!.index }, 'session reset');
         resolve({ ok: true, value: documentOf(entry) });
       });
     });
@@ -373,6 +397,21 @@ class WorkerHost implements SessionHost {
 
   read(session: string, reading: Reading): Promise<Reply> {
     return this.askBy(session, (id) => ({ kind: 'read', session: id, reading }));
+  }
+
+  async scrape(session: string, wake: boolean): Promise<Reply<Scraped>> {
+    const entry = this.registry.find(session);
+    if (entry === undefined) return refuse(sessionNotFound(session));
+    const { id, name = null, spec, handle, moving } = entry;
+    const body: CallBody = { kind: 'read', session: id, reading: { read: 'meters' } };
+    if (wake) return scraped(await this.ask<Record<string, unknown>>(entry, body));
+    // Not `ask`: that it is watched does not keep it awake.
+    if (handle === null || moving !== null) return scraped({ ok: true, value: null });
+    return scraped(await handle.ask<Record<string, unknown>>(body));
+
+    function scraped(reply: Reply<Record<string, unknown> | null>): Reply<Scraped> {
+      return reply.ok ? { ok: true, value: { id, name, spec, meters: reply.value } } : reply;
+    }
   }
 
   startRun(session: string, request: RunRequest, refusal: HostProblem | null = null): Promise<Reply<RunDocument>> {
@@ -471,6 +510,19 @@ class WorkerHost implements SessionHost {
     return this.registry.find(session, owner)?.id ?? null;
   }
 
+  idsOf(
+    { filter = {}, awake, limit }: { filter?: SessionFilter; awake: boolean; limit: number },
+    shows: (session: string) => boolean = () => true,
+  ): string[] {
+    const matches = matcherOf(filter);
+    const ids: string[] = [];
+    for (const entry of this.registry.values()) {
+      if (ids.length === limit) break;
+      if ((!awake || entry.handle !== null) && matches(entry) && shows(entry.id)) ids.push(entry.id);
+    }
+    return ids;
+  }
+
   ownerOf(session: string): string | null {
     return this.registry.entries.get(session)?.owner ?? null;
   }
@@ -505,6 +557,42 @@ class WorkerHost implements SessionHost {
     if (entry !== undefined) this.quotas.noteComputed(entry, ms);
   }
 
+  /** Of a run: in the log, and as something by itself that came out of a request. */
+  private noteTold(session: string, told: Told, from: CalledBy | null): void {
+    const { what, run, timeNs } = told;
+    const worker = this.registry.entryOf(session)?.handle?.index;
+    const by =
+      from === null
+        ? {}
+        : {
+            requestId: from.requestId,
+            ...(from.principal !== null && { principal: from.principal }),
+            ...(from.traceId !== null && { traceId: from.traceId }),
+          };
+    const fields = { ...by, session, ...(worker !== undefined && { worker }), run, timeNs };
+    if (what === 'run-started') {
+      this.logger.info(fields, 'run started');
+      return;
+    }
+    const { state, computedMs, worked, problem } = told;
+    const ms = Math.round(computedMs * 1000) / 1000;
+    this.logger.info({ ...fields, state, ms, ...(problem !== null && { reason: problem.detail }) }, 'run ended');
+    if (worked === null) return;
+    this.tracing.past({
+      name: 'run',
+      link: from?.context ?? null,
+      attributes: {
+        'iommu_lab.session': session,
+        'iommu_lab.run': run,
+        'iommu_lab.run.state': state,
+        'iommu_lab.run.computed_ms': ms,
+        ...(worker !== undefined && { 'iommu_lab.worker': worker }),
+      },
+      ...worked,
+      code: problem?.code ?? null,
+    });
+  }
+
   private noteState(session: string, state: SessionState, problem: HostProblem | null, paused: Pause | null): void {
     const entry = this.registry.entryOf(session);
     if (entry === undefined) return;
@@ -512,7 +600,8 @@ class WorkerHost implements SessionHost {
     entry.status = { ...entry.status, paused };
     entry.failure = problem;
     if (problem === null) return;
-    this.logger.error({ session, reason: problem.detail }, 'session failed');
+    const worker = entry.handle?.index;
+    this.logger.error({ session, reason: problem.detail, ...(worker !== undefined && { worker }) }, 'session failed');
     this.audience.tell((listener) => listener.failed(session));
   }
 

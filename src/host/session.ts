@@ -30,7 +30,7 @@ import {
   sessionFailed,
   sessionNotFound,
 } from './problems.ts';
-import type { Call, FromWorker, SessionStatus, SnapshotBegun, WorkerSettings } from './protocol.ts';
+import type { Call, CalledBy, FromWorker, SessionStatus, SnapshotBegun, Told, WorkerSettings } from './protocol.ts';
 import type { Governed } from './quotas.ts';
 import type { Revived } from './replay.ts';
 import type { KeyMark } from './retry.ts';
@@ -38,6 +38,7 @@ import { endRun, type RunRecord, RunRecords, resultOf, runId, startRun } from '.
 import type { Scheduler, TurnTaker } from './scheduler.ts';
 import { SessionGovernor } from './session-governor.ts';
 import { type Present, SessionMemory } from './session-memory.ts';
+import { epochMs } from './tracing.ts';
 
 /**
  * Steps of a linear search before the core yields. A step to a node that is not in the cache costs up to 100 ns, so one call
@@ -70,6 +71,7 @@ type Write =
       request: RunRequest;
       retry: KeyMark | null;
       refusal: HostProblem | null;
+      from: CalledBy | null;
       answer: Answer;
     }
   | { kind: 'reset'; call: number; retry: KeyMark | null; answer: Answer }
@@ -97,6 +99,8 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   private digestText = '';
   /** Computing time of the active run at its last mark. */
   private markedMs = 0;
+  /** Who asked for the active run, and when; null: it is from the journal. */
+  private startedBy: { from: CalledBy | null; fromMs: number } | null = null;
   private readonly memory: SessionMemory;
   private readonly governor: SessionGovernor;
 
@@ -192,8 +196,8 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     this.write({ kind: 'apply', call, operation, retry, answer });
   }
 
-  startRun({ call, request, retry, refusal }: Call & { kind: 'run-start' }, answer: Answer): void {
-    this.write({ kind: 'run', call, request, retry, refusal, answer });
+  startRun({ call, request, retry, refusal, from = null }: Call & { kind: 'run-start' }, answer: Answer): void {
+    this.write({ kind: 'run', call, request, retry, refusal, from, answer });
   }
 
   reset(call: number, retry: KeyMark | null, answer: Answer): void {
@@ -248,7 +252,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
         break;
       }
       case 'run':
-        answer(this.beginRun(write.request, retry));
+        answer(this.beginRun(write.request, retry, write.from));
         break;
       case 'reset':
         answer(this.rebuild(retry));
@@ -349,7 +353,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
 
   // Runs
 
-  private beginRun(request: RunRequest, retry: KeyMark | null): Reply<RunDocument> {
+  private beginRun(request: RunRequest, retry: KeyMark | null, from: CalledBy | null): Reply<RunDocument> {
     let outcome: Outcome;
     try {
       outcome = startRun(this.simulator, request);
@@ -361,6 +365,8 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     this.markedMs = 0;
     this.memory.note({ run: request });
     if (retry !== null) this.memory.noteKey(retry, { run: this.active.number });
+    this.startedBy = { from, fromMs: epochMs() };
+    this.tell({ what: 'run-started', run: runId(this.active.number), timeNs: this.simulator.timeNs }, from);
     this.recorder.runChanged(this.runDocument(this.active, false));
     this.tellState();
     this.around.scheduler.request(this);
@@ -407,6 +413,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     this.memory.note({ end, events: this.simulator.runEvents, computedMs }, computedMs - this.markedMs);
     this.active = null;
     this.governor.runEnded();
+    this.tellRunEnd(record);
     this.recorder.runChanged(this.runDocument(record, true));
     this.tellState();
     this.changed();
@@ -539,6 +546,17 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     this.around.frameClock.mark(this);
   }
 
+  private tell(told: Told, from: CalledBy | null): void {
+    this.around.post({ kind: 'told', session: this.id, told, from });
+  }
+
+  private tellRunEnd({ number, state, timeNs, computedMs, problem }: RunRecord): void {
+    const { from = null, fromMs = null } = this.startedBy ?? {};
+    this.startedBy = null;
+    const worked = fromMs === null ? null : { fromMs, toMs: epochMs() };
+    this.tell({ what: 'run-ended', run: runId(number), state, timeNs, computedMs, worked, problem }, from);
+  }
+
   private tellState(): void {
     const { paused } = this.governor;
     this.around.post({ kind: 'state', session: this.id, state: this.state(), problem: this.failure, paused });
@@ -584,6 +602,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
       active.problem = problem;
       active.timeNs = this.simulator.timeNs;
       active.progress = null;
+      this.tellRunEnd(active);
       this.recorder.runChanged(this.runDocument(active, false));
     }
     this.tellState();

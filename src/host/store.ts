@@ -6,6 +6,7 @@ import type { Sizes } from './journal/protocol.ts';
 import type { Change, Sync } from './journal/rows.ts';
 import { type HostLogger, SILENT } from './logger.ts';
 import { storageUnavailable } from './problems.ts';
+import { type Tracing, UNTRACED } from './tracing.ts';
 
 export interface StorePlace {
   path: string;
@@ -16,6 +17,7 @@ export class Store {
   /** Null: sessions end with the server. */
   readonly journal: Journal | null;
   private readonly voice: Voice;
+  private tracing: Tracing = UNTRACED;
 
   private constructor(journal: Journal | null, voice: Voice) {
     this.journal = journal;
@@ -29,7 +31,8 @@ export class Store {
   }
 
   /** @param sizes told of which sessions more or less is kept */
-  listen(logger: HostLogger, sizes: (sizes: Sizes) => void): void {
+  listen(logger: HostLogger, sizes: (sizes: Sizes) => void, tracing: Tracing = UNTRACED): void {
+    this.tracing = tracing;
     this.voice.logger = logger;
     this.voice.sizes = sizes;
   }
@@ -47,8 +50,12 @@ export class Store {
 
   /** All of it or nothing. @returns why it is not kept, or null */
   async write(...changes: Change[]): Promise<HostProblem | null> {
-    const failure = (await this.journal?.write(...changes)) ?? null;
-    return failure === null ? null : storageUnavailable(failure);
+    if (this.journal === null) return null;
+    const span = this.tracing.begin('journal write', { 'iommu_lab.changes': changes.length });
+    const failure = await this.journal.write(...changes);
+    const problem = failure === null ? null : storageUnavailable(failure);
+    span?.end(problem?.code ?? null);
+    return problem;
   }
 
   /** For a worker's own writes, of which `settled` is told. */

@@ -6,6 +6,8 @@ import { documentOf, type Entry } from './entry.ts';
 import type { HostProblem, Reply, SessionDocument } from './host.ts';
 import type { Journal } from './journal/journal.ts';
 import type { HostLimits } from './limits.ts';
+import type { HostLogger } from './logger.ts';
+import { currentOrigin, fieldsOf } from './origin.ts';
 import { sessionRecovering } from './problems.ts';
 import type { RestedSession, SessionStatus } from './protocol.ts';
 import { within } from './within.ts';
@@ -20,6 +22,7 @@ export interface WakerParts {
   place(): WorkerHandle | null;
   /** It has come to a worker. */
   arrived(entry: Entry): void;
+  logger: HostLogger;
   /** The session cannot be had, for good. */
   lost(entry: Entry, problem: HostProblem): void;
   /** Nothing that could be written. */
@@ -72,6 +75,8 @@ export class Waker {
     entry.handle = handle;
     entry.state = 'recovering';
     const digest = current ? status.digest : null;
+    const began = performance.now();
+    const by = fieldsOf(currentOrigin());
     entry.moving = new Promise<void>((resolve) => {
       handle.callWithoutLimit<SessionStatus>({ kind: 'wake', session, number, spec, coreVersion, digest }, (reply) => {
         entry.moving = null;
@@ -80,7 +85,9 @@ export class Waker {
           entry.state = reply.value.state;
           entry.current = false;
           entry.deaths = 0;
-          this.recovering.delete(entry);
+          const message = this.recovering.delete(entry) ? 'session recovered' : 'session woken';
+          const ms = Math.round(performance.now() - began);
+          this.parts.logger.info({ ...by, session, worker: handle.index, ms }, message);
           this.parts.arrived(entry);
         } else if (handle.alive) {
           handle.sessions.delete(session);
@@ -110,6 +117,7 @@ export class Waker {
   recover(entry: Entry): void {
     if (entry.failure !== null) return;
     entry.current = false;
+    this.parts.logger.info({ session: entry.id }, 'session recovers');
     this.recovering.add(entry);
     this.next();
   }
@@ -151,6 +159,7 @@ export class Waker {
     const resting = answered.then(async (reply) => {
       if (!reply.ok || reply.value.status === null) return;
       await this.rested(entry, reply.value.status);
+      this.parts.logger.info({ session, worker: handle.index }, 'session rests');
       handle.sessions.delete(session);
       entry.handle = null;
     });

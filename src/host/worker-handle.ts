@@ -3,14 +3,18 @@ import { Worker } from 'node:worker_threads';
 import type { HostProblem, Pause, Reply, SessionFrame, SessionState } from './host.ts';
 import { Inbox } from './inbox.ts';
 import type { OpsExchange } from './ops-exchange.ts';
+import { currentOrigin } from './origin.ts';
 import { type Batch, Outbox } from './outbox.ts';
 import { messageOf, refuse, sessionFailed, workerDied } from './problems.ts';
-import type { CallBody, FromWorker, Note, ToWorker, WorkerSettings } from './protocol.ts';
+import type { Call, CallBody, CalledBy, FromWorker, Note, Told, ToWorker, WorkerSettings } from './protocol.ts';
+import { epochMs, type Span, type Tracing } from './tracing.ts';
 
 export interface WorkerEvents {
   frames(session: string, frames: SessionFrame[]): void;
   state(session: string, state: SessionState, problem: HostProblem | null, paused: Pause | null): void;
   computed(session: string, ms: number): void;
+  told(session: string, told: Told, from: CalledBy | null): void;
+  readonly tracing: Tracing;
   /** Its sessions are lost. */
   died(handle: WorkerHandle, reason: string): void;
 }
@@ -27,10 +31,13 @@ interface Pending {
   mutates: boolean;
   /** `performance.now()` after which nobody waits any longer. */
   deadlineMs: number;
+  span: Span | null;
   settle(reply: Reply<never>): void;
 }
 
 const WORKER_URL = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
+/** Calls whose worker has lines of its own to write. */
+const TOLD: ReadonlySet<CallBody['kind']> = new Set(['run-start', 'run-delete', 'delete']);
 const MUTATING: ReadonlySet<CallBody['kind']> = new Set(['apply', 'reset', 'run-start']);
 
 export class WorkerHandle {
@@ -112,13 +119,29 @@ export class WorkerHandle {
       return;
     }
     const call = ++this.lastCall;
-    this.pending.set(call, {
-      session: 'session' in body ? body.session : null,
-      mutates: MUTATING.has(body.kind),
-      deadlineMs,
-      settle,
+    const session = 'session' in body ? body.session : null;
+    const span = this.events.tracing.begin(`session ${body.kind}`, {
+      'iommu_lab.worker': this.index,
+      ...(session !== null && { 'iommu_lab.session': session }),
     });
-    this.outbox.push({ ...body, call }, bytes);
+    this.pending.set(call, { session, mutates: MUTATING.has(body.kind), deadlineMs, span, settle });
+    this.outbox.push(this.addressed(body, call, span), bytes);
+  }
+
+  private addressed(body: CallBody, call: number, span: Span | null): Call {
+    const origin = currentOrigin();
+    if (origin !== null) origin.worker = this.index;
+    if (span === null && (origin === null || !TOLD.has(body.kind))) return { ...body, call };
+    const from =
+      origin === null
+        ? null
+        : {
+            requestId: origin.requestId,
+            principal: origin.principal,
+            traceId: origin.traceId,
+            context: span?.context ?? null,
+          };
+    return { ...body, call, from, ...(span !== null && { timed: true as const }) };
   }
 
   note(note: Note, bytes?: ArrayBuffer): void {
@@ -131,7 +154,8 @@ export class WorkerHandle {
       if (pending.deadlineMs === Number.POSITIVE_INFINITY) continue;
       if (pending.deadlineMs > nowMs) break;
       this.pending.delete(call);
-      const { session, mutates } = pending;
+      const { session, mutates, span } = pending;
+      span?.end('timeout');
       if (mutates && session !== null) this.note({ kind: 'withdraw', session, withdrawn: call });
       const seconds = Math.round(this.callTimeoutMs / 1000);
       const doubt = mutates ? ' It may still carry out what was asked.' : '';
@@ -160,9 +184,13 @@ export class WorkerHandle {
         // A call that was given up on: nobody waits for its reply.
         if (pending === undefined) return;
         this.pending.delete(message.call);
+        if (pending.span !== null) this.endSpan(pending.span, message);
         pending.settle(message.reply as Reply<never>);
         return;
       }
+      case 'told':
+        this.events.told(message.session, message.told, message.from);
+        return;
       case 'frames':
         this.events.frames(message.session, message.frames);
         return;
@@ -184,6 +212,19 @@ export class WorkerHandle {
     }
   }
 
+  /** How long the worker took, and how long the disk after it. */
+  private endSpan(span: Span, { reply, worked }: FromWorker & { kind: 'reply' }): void {
+    const { tracing } = this.events;
+    const code = reply.ok ? null : reply.problem.code;
+    const parent = span.context;
+    const attributes = { 'iommu_lab.worker': this.index };
+    if (worked !== undefined) tracing.past({ name: 'worker', parent, attributes, code, ...worked });
+    const { heldSinceMs } = this.inbox;
+    if (heldSinceMs !== null)
+      tracing.past({ name: 'journal commit', parent, attributes, code: null, fromMs: heldSinceMs, toMs: epochMs() });
+    span.end(code);
+  }
+
   private die(reason: string): void {
     if (!this.alive) return;
     this.epitaph = this.durable
@@ -197,7 +238,10 @@ export class WorkerHandle {
     this.alive = false;
     this.inbox.close();
     this.settleReady(reason);
-    for (const pending of this.pending.values()) pending.settle(refuse(this.epitaph));
+    for (const pending of this.pending.values()) {
+      pending.span?.end(this.epitaph.code);
+      pending.settle(refuse(this.epitaph));
+    }
     this.pending.clear();
     for (const exchange of this.exchanges.values()) exchange.end(this.epitaph);
   }

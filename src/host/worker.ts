@@ -21,6 +21,7 @@ import { Scheduler } from './scheduler.ts';
 import { SEARCH_BUDGET, Session, type Surroundings } from './session.ts';
 import { refuseLarge } from './session-bounds.ts';
 import { unpack } from './session-image.ts';
+import { epochMs } from './tracing.ts';
 
 export interface SimulatorModule {
   createSimulator(spec: ResolvedSpec): SimulatorApi;
@@ -73,8 +74,15 @@ function take(message: ToWorker): void {
       streams.get(message.stream)?.abort(null);
       return;
   }
-  const { call } = message;
-  const answer = (reply: Reply<unknown>): void => outbox.push({ kind: 'reply', call, reply });
+  const { call, timed } = message;
+  const fromMs = timed === undefined ? 0 : epochMs();
+  const answer = (reply: Reply<unknown>): void => {
+    outbox.push(
+      timed === undefined
+        ? { kind: 'reply', call, reply }
+        : { kind: 'reply', call, reply, worked: { fromMs, toMs: epochMs() } },
+    );
+  };
   try {
     carryOut(message, answer);
   } catch (error) {

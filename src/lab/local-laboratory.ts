@@ -23,6 +23,7 @@ import {
   storageUnavailable,
 } from '../host/problems.ts';
 import { currentRetry, type KeyMark, markOf, type Retry } from '../host/retry.ts';
+import { type Tracing, UNTRACED } from '../host/tracing.ts';
 import type {
   ExperimentData,
   ExperimentDocument,
@@ -54,6 +55,8 @@ export interface LaboratoryParts {
   /** What plans and reports, closed with the laboratory; the runner if it does, or else this very thread. */
   desk?: Desk;
   logger?: HostLogger;
+  /** Who is told how long jobs took; nobody unless given. */
+  tracing?: Tracing;
   /** Experiments on record. */
   limit?: number;
   nowMs?(): number;
@@ -74,6 +77,7 @@ export class LocalLaboratory implements Laboratory {
   private readonly runner: LaboratoryParts['runner'];
   private readonly desk: Partial<Desk>;
   private readonly logger: HostLogger;
+  private readonly tracing: Tracing;
   private readonly limit: number;
   private readonly nowMs: () => number;
   /** By id, in the order of their numbers. */
@@ -88,7 +92,9 @@ export class LocalLaboratory implements Laboratory {
   private lastNumber = 0;
   private closing = false;
 
-  constructor({ store, path, runner, desk, logger = SILENT, limit = LIMIT, nowMs = Date.now }: LaboratoryParts) {
+  constructor(parts: LaboratoryParts) {
+    const { store, path, runner, desk, logger = SILENT, tracing = UNTRACED, limit = LIMIT, nowMs = Date.now } = parts;
+    this.tracing = tracing;
     this.store = store ?? new ExperimentStore(path ?? null);
     this.runner = runner;
     this.desk = desk ?? runner;
@@ -101,7 +107,7 @@ export class LocalLaboratory implements Laboratory {
         this.settleRow(active, position, failure, cached),
       looked: (active: Active) => this.endIfDone(active),
     };
-    this.turns = new Turns({ runner, store: this.store, record, logger, nowMs });
+    this.turns = new Turns({ runner, store: this.store, record, logger, tracing, nowMs });
     for (const facts of this.store.facts()) {
       this.lastNumber = facts.number;
       this.remember(facts);
@@ -237,6 +243,7 @@ export class LocalLaboratory implements Laboratory {
     this.store.add(facts, document, rows);
     this.remember(facts);
     const active = activeOf(facts, document, rows);
+    active.context = this.tracing.current();
     this.counted.cached += active.document.jobs.cached;
     this.turns.add(active);
     if (active.ended > 0) this.setState(active, 'running');
@@ -465,7 +472,7 @@ function activeOf(facts: ExperimentFacts, document: ExperimentDocument, rows: St
     if (state === 'queued' || state === 'running') waiting.push(position);
     else ended++;
   count(document, rows);
-  return { facts, document, rows, waiting, running: 0, ended };
+  return { facts, document, rows, waiting, running: 0, ended, context: null };
 }
 
 /** Brings what a document says of its jobs up to date. */

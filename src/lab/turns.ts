@@ -6,6 +6,7 @@
  * Rows of one key wait for one job. What cannot be given to the runner, or whose outcome cannot be written down, waits again.
  */
 import type { HostLogger } from '../host/logger.ts';
+import type { Span, Tracing } from '../host/tracing.ts';
 import type { ExperimentDocument, Job, JobOutcome } from './experiment.ts';
 import { jobOf } from './job.ts';
 import type { JobRunner } from './laboratory.ts';
@@ -21,6 +22,8 @@ export interface Active {
   waiting: number[];
   running: number;
   ended: number;
+  /** `traceparent` of the request that created it; null: it was not traced, or before the server began. */
+  context: string | null;
 }
 
 interface Waiter {
@@ -32,6 +35,7 @@ interface Waiter {
 interface Flight {
   key: string;
   abort: AbortController;
+  span: Span | null;
   waiters: Waiter[];
 }
 
@@ -50,6 +54,7 @@ export interface TurnsParts {
   store: ExperimentStore;
   record: RecordKeeper;
   logger: HostLogger;
+  tracing: Tracing;
   nowMs(): number;
 }
 
@@ -152,7 +157,12 @@ export class Turns {
 
   private start(first: Waiter, job: Job): void {
     const { key } = first.active.rows[first.position]!;
-    const flight: Flight = { key, abort: new AbortController(), waiters: [first] };
+    const { active } = first;
+    const span = this.parts.tracing.beginApart('experiment job', active.context, {
+      'iommu_lab.experiment': active.facts.id,
+      'iommu_lab.job': key,
+    });
+    const flight: Flight = { key, abort: new AbortController(), span, waiters: [first] };
     this.flights.set(key, flight);
     this.parts.runner.run(key, job, flight.abort.signal).then(
       (outcome) => this.land(flight, outcome),
@@ -162,6 +172,7 @@ export class Turns {
 
   /** @param outcome null: the runner is gone, or cannot take it now */
   private land(flight: Flight, outcome: JobOutcome | null, error?: unknown): void {
+    flight.span?.end(outcome === null ? 'not-taken' : outcome.ok ? null : outcome.code);
     if (this.closing) return;
     this.flights.delete(flight.key);
     const { waiters } = flight;

@@ -14,6 +14,7 @@ import { registerStream } from '../../routes/stream.ts';
 import { auditRequests } from '../access/audit-requests.ts';
 import { AccessControl } from '../access/control.ts';
 import { guard } from '../access/guard.ts';
+import { decorateOrigins, noteOrigins } from '../access/origins.ts';
 import { streamDoor } from '../access/stream-door.ts';
 import { LIMITS } from '../api/limits.ts';
 import { ProblemError } from '../api/problem.ts';
@@ -37,8 +38,10 @@ import { IdempotencyKeys } from './idempotency-keys.ts';
 import { KeyedOps } from './idempotency-ops.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { HEADER_BYTES, SERVER_LIMITS, type ServerLimits } from './limits.ts';
-import { addConnectionFigures, createMetrics, measureRequests } from './metrics.ts';
+import { addConnectionFigures, addSpanFigures, createMetrics, measureRequests } from './metrics.ts';
+
 import { logRequests, requestId } from './request-log.ts';
+import type { Telemetry } from './telemetry-port.ts';
 import type { TlsCertificate } from './tls.ts';
 
 export interface AppServices {
@@ -56,6 +59,8 @@ export interface AppServices {
   /** Absent: no streams. */
   stream?: StreamHub;
   limits?: Partial<ServerLimits>;
+  /** Absent: no traces. */
+  telemetry?: Telemetry | null;
 }
 
 /** Ids and names have at most 128 characters; a longer one is looked up, too, and then not found. */
@@ -65,20 +70,25 @@ const CHECK_MS = 1_000;
 
 export async function buildApp(services: AppServices): Promise<FastifyInstance> {
   const { config, host, laboratory, lifecycle, stream, tls = null, access = new AccessControl({ host }) } = services;
+  const { telemetry = null } = services;
   const { basePath = '', corsOrigins = [], maxConnections = Number.POSITIVE_INFINITY } = config;
   const limits = { ...SERVER_LIMITS, ...services.limits };
   const app = createServer(services, limits);
   const connections = limitConnections(app, { connections: maxConnections, stallMs: limits.stallMs });
   const metrics = createMetrics(host, stream, laboratory);
   addConnectionFigures(metrics, connections, tls);
+  if (telemetry !== null) addSpanFigures(metrics, telemetry);
   const keys = new IdempotencyKeys();
   // One that was given has an end of its own.
   if (services.access === undefined) app.addHook('onClose', async () => access.close());
 
+  // Before all that adds hooks: its own come first.
+  await telemetry?.register(app);
+  decorateOrigins(app);
   answerProblems(app);
   // Before all that may refuse an upgrade: it ends the connection of a refused one, which nobody else does.
   if (stream !== undefined) await app.register(fastifyWebsocket, websocketOptions(stream));
-  logRequests(app);
+  logRequests(app, host);
   measureRequests(app, metrics);
   auditRequests(app, access);
   refuseWhenClosing(app, lifecycle);
@@ -87,6 +97,7 @@ export async function buildApp(services: AppServices): Promise<FastifyInstance> 
   if (corsOrigins.length > 0) await allowOrigins(app, corsOrigins);
   guard(app, access);
   limitBodyTime(app, limits.bodyMs);
+  noteOrigins(app, host, telemetry);
   answerRetries(app, keys);
   await compressReplies(app);
   if (stream !== undefined) await registerStream(app, stream, streamDoor(access));

@@ -16,6 +16,8 @@ export interface Parts {
   app: FastifyInstance;
   host: Pick<SessionHost, 'close'>;
   laboratory?: Pick<Laboratory, 'close'>;
+  /** Absent: no traces. */
+  telemetry?: { close(): Promise<void> } | null;
   logger: Logger;
   /** What SIGHUP is for. Absent: it ends the server, as when its terminal is closed. */
   hangUp?: () => void;
@@ -86,7 +88,7 @@ export function closeOnSignals(parts: Parts): void {
 
 /** Not ready -> no new connections, streams are told -> runs end at a slice boundary -> the data folder is free. */
 async function close(
-  { lifecycle, app, host, laboratory, release }: Parts,
+  { lifecycle, app, host, laboratory, telemetry, release }: Parts,
   sockets: ReadonlySet<Socket>,
 ): Promise<void> {
   lifecycle.closing = true;
@@ -96,5 +98,7 @@ async function close(
   await host.close();
   for (const socket of sockets) socket.destroy();
   await drained;
+  // After all that may still be measured; it has a limit of its own.
+  await telemetry?.close();
   release();
 }

@@ -5,6 +5,7 @@ import type { SessionHost } from '../host/host.ts';
 import type { Laboratory } from '../lab/laboratory.ts';
 import type { StreamHub } from '../stream/hub.ts';
 import type { ConnectionFigures } from './connections.ts';
+import type { Telemetry } from './telemetry-port.ts';
 import type { TlsCertificate } from './tls.ts';
 
 /** Seconds. Single operations take well below a millisecond, `ops` may take minutes. */
@@ -108,6 +109,25 @@ export function addConnectionFigures(
       'When the certificate in use ends.',
       () => tls.expiresMs / 1000,
     );
+}
+
+/** Of the traces' way to their collector. */
+export function addSpanFigures(registry: Registry, telemetry: Pick<Telemetry, 'figures'>): void {
+  const figures = () => telemetry.figures();
+  gauge(registry, 'iommu_lab_trace_spans_queued', 'Spans that wait to be sent.', () => figures().queued);
+  counter(registry, 'iommu_lab_trace_spans_exported_total', 'Spans that the collector took.', () => figures().exported);
+  counter(
+    registry,
+    'iommu_lab_trace_spans_dropped_total',
+    'Spans that were thrown away: the collector did not take them, or too many waited.',
+    () => figures().dropped,
+  );
+  counter(
+    registry,
+    'iommu_lab_trace_export_failures_total',
+    'Batches of spans that the collector did not take.',
+    () => figures().failures,
+  );
 }
 
 function addStreamFigures(registry: Registry, stream: StreamFigures): void {

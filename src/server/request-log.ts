@@ -1,12 +1,15 @@
 /** Logs: JSON by pino on stderr, one line a request, each with the request's id. */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { destination, type Logger, pino } from 'pino';
 import { clientAddress } from '../access/client-address.ts';
 import type {} from '../access/guard.ts';
+import { originOf } from '../access/origins.ts';
 import { withoutSecrets } from '../access/secrets.ts';
 import type { LogLevel } from '../config.ts';
+import type { SessionHost } from '../host/host.ts';
+import { aboutOf } from '../host/origin.ts';
 
 /**
  * Written in blocks, so that a line costs a request little; what waits goes out after this time, and when the process ends. Larger
@@ -54,7 +57,7 @@ export function requestId(request: IncomingMessage): string {
   return typeof given === 'string' && ID_FORM.test(given) ? given : randomUUID();
 }
 
-export function logRequests(app: FastifyInstance): void {
+export function logRequests(app: FastifyInstance, host: Pick<SessionHost, 'resolve'>): void {
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
     done();
@@ -68,10 +71,21 @@ export function logRequests(app: FastifyInstance): void {
       status,
       address: clientAddress(request),
       ms: Math.round(reply.elapsedTime * 1000) / 1000,
+      ...about(request, reply, host),
       ...(request.who?.credential ? { principal: request.who.principal, credential: request.who.credential } : {}),
     };
     if (status >= 500 && status !== 507) request.log.error(line, 'request');
     else request.log.info(line, 'request');
     done();
   });
+}
+
+/** The session that a request was about, or made; its trace, and the worker that was asked. */
+function about(request: FastifyRequest, reply: FastifyReply, host: Pick<SessionHost, 'resolve'>): object {
+  const origin = originOf(request, host);
+  if (reply.statusCode === 201 && request.routeOptions.url === '/v1/sessions') {
+    const location = reply.getHeader('location');
+    if (typeof location === 'string') origin.session = location.slice(location.lastIndexOf('/') + 1);
+  }
+  return aboutOf(origin);
 }

@@ -3,6 +3,7 @@
 import type { WebSocket } from '@fastify/websocket';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { ProblemError } from '../api/problem.ts';
+import { aboutOf, type Origin } from '../host/origin.ts';
 import type { StreamHub } from './hub.ts';
 
 export const SUBPROTOCOL = 'iommu-lab.v1';
@@ -39,7 +40,8 @@ export function websocketOptions(hub: StreamHub) {
     },
     /** The library has sent the close code that fits (1002, 1007, 1009) when it comes here; a dead connection needs none. */
     errorHandler(error: Error, socket: WebSocket, request: FastifyRequest): void {
-      request.log.info({ err: error }, 'a stream ended with an error');
+      const { origin = null } = request as { origin?: Origin | null };
+      request.log.info({ ...aboutOf(origin), err: error }, 'a stream ended with an error');
       if (socket.readyState === socket.OPEN) socket.close(1011);
     },
   };

@@ -216,6 +216,15 @@ describe('with two tokens', () => {
     assert.equal(bobs.length, 1);
     assert.deepEqual(links, bobs);
     assert.deepEqual(all, [id, ...bobs]);
+    const targetsOf = async (text: string) =>
+      (await server.as(text)('GET', '/v1/prometheus/targets')).body.map(
+        ({ labels }: { labels: { instance: string } }) => labels.instance,
+      );
+    assert.deepEqual(
+      [await targetsOf(tokens.reader), await targetsOf(tokens.bob), await targetsOf(tokens.otherLink)],
+      [[id], bobs, bobs],
+    );
+    assert.deepEqual(await targetsOf(tokens.admin), [], 'who may see a session and not look into it cannot scrape it');
     const same = await server.as(tokens.bob)('POST', '/v1/sessions', { name: 'quux' });
     assert.equal(same.status, 201, 'a name that another has is free');
     assert.notEqual(same.body.id, id);

@@ -35,6 +35,7 @@ const QUESTIONS: Readonly<Record<string, (view: SessionHost, session: string) =>
   reset: (view, session) => view.reset(session),
   apply: (view, session) => view.apply(session, { op: 'advance', ns: 1 }),
   read: (view, session) => view.read(session, { read: 'metrics' }),
+  scrape: (view, session) => view.scrape(session, true),
   startRun: (view, session) => view.startRun(session, { forNs: 1 }),
   listRuns: (view, session) => view.listRuns(session, {}),
   getRun: (view, session) => view.getRun(session, 'run_1'),

@@ -2,12 +2,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { contractSchema, type Schema } from '../../src/api/contract.ts';
-import { metricSources } from '../../src/api/openmetrics.ts';
 import { Validators } from '../../src/api/validator.ts';
 import { sysfsWords } from '../../src/core/boot/sysfs-words.ts';
 import { catalog } from '../../src/core/catalog.ts';
-import { resolveSpec } from '../../src/core/resolve-spec.ts';
-import { Simulator } from '../../src/core/simulator.ts';
 
 interface Entry {
   kind: string;
@@ -91,15 +88,4 @@ it('defaults and presets are what the contract lets in', () => {
     assert.equal(validate({ policy: { mode: kind, ...parameters } }), null, kind);
   }
   for (const { kind, defaults } of entries('presets')) assert.equal(validate(defaults), null, kind);
-});
-
-it('the text forms of the metrics read members that the metrics document has', () => {
-  const simulator = new Simulator(resolveSpec({ iommu: { levels: 5 }, policy: { mode: 'bounce' } }));
-  const outcome = simulator.read({ read: 'metrics' });
-  assert.equal(outcome.status, 'ok');
-  for (const source of metricSources) {
-    let value: unknown = outcome.status === 'ok' ? outcome.result : null;
-    for (const step of source.split('.')) value = (value as Record<string, unknown> | undefined)?.[step];
-    assert.equal(typeof value, 'number', source);
-  }
 });

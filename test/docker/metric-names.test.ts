@@ -1,6 +1,7 @@
-/** Dashboard and alerts ask for metrics and labels that a running server has. */
+/** Dashboards and alerts ask for metrics and labels that a running server has. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { parse } from 'yaml';
 import { withServers } from '../main/server-process.ts';
@@ -11,12 +12,32 @@ interface Panel {
   title: string;
   gridPos: { x: number; y: number; w: number; h: number };
   datasource?: { uid: string };
-  targets?: { expr: string; datasource: { uid: string } }[];
+  targets?: { refId: string; expr: string; datasource: { uid: string } }[];
 }
 
-const dashboard = JSON.parse(readFileSync('docker/grafana/dashboards/iommu-lab.json', 'utf8'));
-const panels = dashboard.panels as Panel[];
-const variables = dashboard.templating.list as { name: string; query: { query: string } }[];
+interface Variable {
+  name: string;
+  query: { query: string };
+  datasource: { uid: string };
+}
+
+interface Dashboard {
+  file: string;
+  uid: string;
+  title: string;
+  schemaVersion: number;
+  editable: boolean;
+  panels: Panel[];
+  links: { url: string }[];
+  templating: { list: Variable[] };
+}
+
+const folder = 'docker/grafana/dashboards';
+const dashboards = readdirSync(folder).map(
+  (file): Dashboard => ({ file, ...JSON.parse(readFileSync(join(folder, file), 'utf8')) }),
+);
+const panels = dashboards.flatMap((dashboard) => dashboard.panels.map((panel) => ({ dashboard, ...panel })));
+const variables = dashboards.flatMap(({ templating }) => templating.list);
 const alerts = parse(readFileSync('docker/prometheus/alerts.yml', 'utf8')) as {
   groups: { rules: { alert: string; expr: string }[] }[];
 };
@@ -63,21 +84,34 @@ function askedBy(expression: string): Asked {
 
 const series: Series = new Map([['up', new Set<string>()]]);
 
+const NIC = { name: 'nic', kind: 'nic' };
+/** Two machines that have between them all that panels ask for. */
+const LAZY = {
+  devices: [{ ...NIC, deviceTlb: {} }],
+  workloads: [{ kind: 'nic-rx', device: 'nic', gbps: 10 }],
+  policy: { allocator: { kind: 'rcache' }, invalidation: { kind: 'flush-queue' } },
+};
+const BOUNCED = { devices: [NIC], policy: { mode: 'bounce' } };
+
 before(() =>
   withServers(async (start, folder) => {
-    const address = await start(['--port', '0', '--workers', '1', '--data', folder]).address();
-    const post = (path: string, body: object): Promise<Response> =>
-      fetch(`${address}${path}`, {
+    const flags = ['--port', '0', '--workers', '1', '--data', folder, '--otlp-endpoint', 'http://127.0.0.1:1'];
+    const address = await start(flags).address();
+    const texts = [];
+    for (const spec of [LAZY, BOUNCED]) {
+      const made = await fetch(`${address}/v1/sessions`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(body),
+        body: JSON.stringify(spec),
       });
-    assert.equal((await post('/v1/sessions', { preset: 'thread-2008', name: 'first' })).status, 201);
+      assert.equal(made.status, 201, await made.clone().text());
+      const { id } = (await made.json()) as { id: string };
+      const accept = 'application/openmetrics-text';
+      texts.push(await (await fetch(`${address}/v1/sessions/${id}/metrics`, { headers: { accept } })).text());
+    }
     const own = await (await fetch(`${address}/metrics`)).text();
-    const ofSession = await (
-      await fetch(`${address}/v1/sessions/first/metrics`, { headers: { accept: 'application/openmetrics-text' } })
-    ).text();
-    for (const [name, labels] of [...seriesOf(own), ...seriesOf(ofSession)]) series.set(name, labels);
+    for (const [name, labels] of [own, ...texts].flatMap((text) => [...seriesOf(text)]))
+      series.set(name, new Set([...(series.get(name) ?? []), ...labels]));
   }),
 );
 
@@ -92,9 +126,9 @@ function complaints(expression: string): string[] {
 }
 
 describe('every metric and label exists that is asked for', () => {
-  for (const { title, targets = [] } of panels)
+  for (const { dashboard, title, targets = [] } of panels)
     for (const { expr } of targets)
-      it(`by the panel "${title}": ${expr}`, () => {
+      it(`by the panel "${title}" of ${dashboard.uid}: ${expr}`, () => {
         assert.deepEqual(complaints(expr), []);
       });
   for (const { alert, expr } of alerts.groups.flatMap(({ rules }) => rules))
@@ -103,8 +137,10 @@ describe('every metric and label exists that is asked for', () => {
     });
   for (const { name, query } of variables)
     it(`by the variable ${name}: ${query.query}`, () => {
-      const [, selector, label] = /^label_values\((.+), ([a-z]+)\)$/.exec(query.query)!;
-      assert.deepEqual([...complaints(selector!), label], ['instance']);
+      const [, selector = '', label = ''] = /^label_values\((.+), ([a-z]+)\)$/.exec(query.query)!;
+      assert.deepEqual(complaints(selector), []);
+      const [metric = ''] = askedBy(selector).names;
+      assert.ok(ADDED_LABELS.includes(label) || series.get(metric)!.has(label), label);
     });
 });
 
@@ -120,31 +156,76 @@ describe('what does not exist is noticed', () => {
     });
 });
 
-describe('the dashboard', () => {
-  it('asks the data source that is provisioned', () => {
-    const { datasources } = parse(readFileSync('docker/grafana/provisioning/datasources/prometheus.yaml', 'utf8'));
-    const [{ uid }] = datasources;
-    for (const { type, datasource, targets = [] } of panels.filter((panel) => panel.type !== 'row')) {
-      assert.equal(datasource?.uid, uid, type);
-      for (const target of targets) assert.equal(target.datasource.uid, uid);
-    }
+for (const { file, title, panels: own, templating, ...dashboard } of dashboards)
+  describe(`the dashboard "${title}"`, () => {
+    it('asks the data source that is provisioned', () => {
+      const { datasources } = parse(readFileSync('docker/grafana/provisioning/datasources/prometheus.yaml', 'utf8'));
+      const [{ uid }] = datasources;
+      for (const { type, datasource, targets = [] } of own.filter((panel) => panel.type !== 'row')) {
+        assert.equal(datasource?.uid, uid, type);
+        for (const target of targets) assert.equal(target.datasource.uid, uid);
+      }
+      for (const { datasource } of templating.list) assert.equal(datasource.uid, uid);
+    });
+
+    it('has panels of different numbers that lie beside one another, each row before its panels', () => {
+      assert.equal(new Set(own.map(({ id }) => id)).size, own.length);
+      assert.equal(own[0]!.type, 'row');
+      const taken = new Set<string>();
+      let above = 0;
+      for (const { title: panel, type, gridPos, targets = [] } of own) {
+        assert.ok(gridPos.x + gridPos.w <= 24, panel);
+        assert.ok(gridPos.y >= above, panel);
+        above = gridPos.y;
+        assert.ok(type === 'row' || targets.length > 0, panel);
+        assert.equal(new Set(targets.map(({ refId }) => refId)).size, targets.length, panel);
+        for (let x = gridPos.x; x < gridPos.x + gridPos.w; x++)
+          for (let y = gridPos.y; y < gridPos.y + gridPos.h; y++) {
+            assert.ok(!taken.has(`${x} ${y}`), panel);
+            taken.add(`${x} ${y}`);
+          }
+      }
+    });
+
+    it('uses all variables that it has, and no others', () => {
+      const asked = JSON.stringify([own, templating.list.map(({ query }) => query)]);
+      const used = new Set(asked.replaceAll('$__rate_interval', '').match(/\$[a-z]+/g));
+      assert.deepEqual([...used].sort(), templating.list.map(({ name }) => `$${name}`).sort());
+    });
+
+    it('has the schema version of the others, a uid of its own that its file is named by, and links that lead somewhere', () => {
+      assert.equal(dashboard.schemaVersion, 41);
+      assert.equal(dashboard.editable, false);
+      assert.deepEqual(
+        dashboards.filter(({ uid }) => uid === dashboard.uid).map((one) => one.file),
+        [file],
+      );
+      for (const { url } of dashboard.links)
+        assert.ok(
+          dashboards.some(({ uid }) => url === `/d/${uid}`),
+          url,
+        );
+      assert.equal(`${dashboard.uid}.json`, file);
+    });
   });
 
-  it('has panels of different numbers that lie beside one another', () => {
-    assert.equal(new Set(panels.map(({ id }) => id)).size, panels.length);
-    const taken = new Set<string>();
-    for (const { title, gridPos } of panels) {
-      assert.ok(gridPos.x + gridPos.w <= 24, title);
-      for (let x = gridPos.x; x < gridPos.x + gridPos.w; x++)
-        for (let y = gridPos.y; y < gridPos.y + gridPos.h; y++) {
-          assert.ok(!taken.has(`${x} ${y}`), title);
-          taken.add(`${x} ${y}`);
-        }
-    }
-  });
-
-  it('uses variables that it has', () => {
-    const used = new Set(JSON.stringify(panels).match(/\$[a-z]+/g));
-    assert.deepEqual([...used].sort(), variables.map(({ name }) => `$${name}`).sort());
-  });
+it('the dashboard of a session has a row for each thing that is looked at', () => {
+  const session = dashboards.find(({ uid }) => uid === 'iommu-lab-session')!;
+  const rows = session.panels.filter(({ type }) => type === 'row').map(({ title }) => title.split(/,| and /)[0]);
+  assert.deepEqual(rows, [
+    'Now',
+    'Throughput',
+    'CPU',
+    'IOTLB',
+    'Invalidation',
+    'Flush queue',
+    'Exposure',
+    'Faults',
+    'swiotlb',
+    'Allocator',
+  ]);
+  assert.deepEqual(
+    session.templating.list.map(({ name }) => name),
+    ['session', 'device'],
+  );
 });

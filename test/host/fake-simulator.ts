@@ -186,6 +186,7 @@ class FakeSimulator implements SimulatorApi {
   read(reading: Reading): Outcome {
     switch (reading.read) {
       case 'metrics':
+      case 'meters':
         return ok({ timeNs: this.timeNs, operations: this.operations, thread: threadId });
       case 'events':
         return ok({ items: this.applied.map((text) => JSON.parse(text)) });

@@ -213,7 +213,10 @@ describe('a session on the real core', () => {
       url: `${at}/metrics`,
       headers: { accept: 'application/openmetrics-text' },
     });
-    assert.match(text.body, /^iommu_stale_accesses_total\{session="ses_\w+",owner="freed"\} 1$/m);
+    assert.match(text.body, /^iommu_stale_accesses_total\{session="ses_\w+",access="\w+",owner="freed"\} 1$/m);
+    const [target] = await call(200, 'GET', '/v1/prometheus/targets');
+    const { id } = await call(200, 'GET', at);
+    assert.deepEqual([target.labels.instance, target.labels.__metrics_path__], [id, `/v1/sessions/${id}/metrics`]);
     assert.equal((await call(200, 'GET', at)).digest, before);
   });
 

@@ -9,6 +9,7 @@ import type {
   OpsOptions,
   Reply,
   RunDocument,
+  Scraped,
   SessionDocument,
   SessionHost,
   SnapshotDocument,
@@ -141,6 +142,17 @@ const DOCUMENTS: Partial<Record<Reading['read'], Record<string, unknown>>> = {
     },
     counters: { mapSingleCalls: 5 },
   },
+  meters: {
+    timeNs: 2_000_000_000,
+    iotlb: { lookups: 10, hits: 7, misses: 3, hitsByPageSize: { '4KiB': 6, '2MiB': 1, '1GiB': 0 } },
+    exposure: { actual: { currentPages: 4 } },
+    counters: { mapSingleCalls: 5 },
+    staleAccesses: { stale: { read: 1, write: 0 } },
+    histograms: { staleWindow: { bounds: [1e-7, 0.0002, 10], cumulated: [0, 2, 3], count: 3, sum: 2.5 } },
+    devices: [
+      { device: 'dev_0', bdf: '00:01.0', name: 'a "b"\\\n', kind: 'nic', domain: 'dom_0', one: 1, liveMappings: 2 },
+    ],
+  },
   iotlb: { entries: [] },
   'walk-cache': { entries: [] },
   'page-table': { domain: 'dom_1', iova: '0x1000', present: false, entries: [] },
@@ -152,6 +164,9 @@ const DOCUMENTS: Partial<Record<Reading['read'], Record<string, unknown>>> = {
 export class FakeHost implements SessionHost {
   readonly applied: Operation[] = [];
   readonly readings: Reading[] = [];
+  /** Of each scrape, whether it was to wake the session. */
+  readonly scrapes: boolean[] = [];
+  targetsAsked: Parameters<SessionHost['idsOf']>[0] | null = null;
   readonly pages: { limit?: number; cursor?: string }[] = [];
   runRequest: RunRequest | null = null;
   opsOptions: OpsOptions | null = null;
@@ -212,6 +227,16 @@ export class FakeHost implements SessionHost {
     const told = this.readAnswers[reading.read];
     if (told !== undefined) return told;
     return this.known(session, DOCUMENTS[reading.read] ?? { items: [] });
+  }
+  async scrape(session: string, wake: boolean): Promise<Reply<Scraped>> {
+    this.scrapes.push(wake);
+    const { id, name = null, spec } = SESSION;
+    const meters = wake ? (DOCUMENTS.meters as Record<string, unknown>) : null;
+    return this.known(session, { id, name, spec, meters });
+  }
+  idsOf(asked: Parameters<SessionHost['idsOf']>[0]): string[] {
+    this.targetsAsked = asked;
+    return ['ses_1', 'ses_2'].slice(0, asked.limit);
   }
   async startRun(session: string, request: RunRequest) {
     this.runRequest = request;

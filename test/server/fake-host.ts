@@ -87,6 +87,8 @@ export function fakeHost(): FakeHost {
       return { ok: true, value: { timeNs: host.applied, fired: 0 } };
     },
     read: none,
+    scrape: none,
+    idsOf: () => [],
     startRun: none,
     listRuns: none as () => Promise<Reply<{ items: RunDocument[] }>>,
     getRun: none,

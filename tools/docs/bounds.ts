@@ -4,11 +4,13 @@
  */
 import { existsSync } from 'node:fs';
 import { BURST_SECONDS, DEFAULT_LIMITS as OF_PRINCIPALS } from '../../src/access/limits.ts';
+import { contractOperations } from '../../src/api/contract.ts';
 import { DEEPEST_NESTING } from '../../src/api/json-text.ts';
 import { LIMITS } from '../../src/api/limits.ts';
 import { readConfig } from '../../src/config.ts';
 import { DEFAULT_LIMITS as OF_HOST } from '../../src/host/limits.ts';
 import { HEADER_BYTES, HEADER_FIELDS, SERVER_LIMITS } from '../../src/server/limits.ts';
+import { QUEUE_BOUNDS } from '../../src/server/telemetry-queue.ts';
 import { STREAM_LIMITS } from '../../src/stream/limits.ts';
 import { figure, table } from './table.ts';
 
@@ -22,6 +24,16 @@ function bytes(number: number): string {
 }
 
 type Bound = [what: string, value: string, flag: string, sees: string, test: string];
+
+/** Operations of the contract that take more than others: what is created from a snapshot is a whole document. */
+function largerBodies(): string {
+  return contractOperations
+    .flatMap(({ method, path, definition }) => {
+      const largest = definition['x-max-body-bytes'];
+      return typeof largest === 'number' ? [`${bytes(largest)} of ${code(`${method.toUpperCase()} ${path}`)}`] : [];
+    })
+    .join(', ');
+}
 
 export function boundTable(): string {
   const reading = readConfig([], {});
@@ -48,7 +60,13 @@ export function boundTable(): string {
       'server/connections',
     ],
     ['connection between two requests', seconds(SERVER_LIMITS.keepAliveMs), '', cut, 'server/connections'],
-    ['JSON body: bytes, unpacked', bytes(LIMITS.bodyBytes), '', '413 `body-too-large`', 'main/gzip-bombs'],
+    [
+      'JSON body: bytes, unpacked',
+      `${bytes(LIMITS.bodyBytes)}; ${largerBodies()}`,
+      '',
+      '413 `body-too-large`',
+      'main/gzip-bombs',
+    ],
     ['JSON body: time', seconds(SERVER_LIMITS.bodyMs), '', '408 `request-timeout`', 'server/app'],
     ['JSON: nesting', count(DEEPEST_NESTING), '', '400 `invalid-body`', 'server/app'],
     ['line of `ops`', bytes(LIMITS.opsLineBytes), '', '`line-too-long` in its reply line', 'host/ops'],
@@ -74,6 +92,13 @@ export function boundTable(): string {
       '',
       'the request is held back',
       'host/ops',
+    ],
+    [
+      'spans that wait for their collector',
+      `${count(QUEUE_BOUNDS.spans)}; ${seconds(QUEUE_BOUNDS.closeMs)} at the end`,
+      '',
+      'nothing: they are dropped and counted',
+      'server/telemetry-queue',
     ],
     ['a client that does not read its reply', seconds(SERVER_LIMITS.stallMs), '', cut, 'server/connections'],
     [

@@ -13,6 +13,7 @@ import { commandLineParts } from './command-line.ts';
 import { fidelityParts } from './fidelity.ts';
 import { hazardParts } from './hazards.ts';
 import { indexParts } from './index.ts';
+import { absentTable, metricTable, vendorTables } from './metrics.ts';
 import { questionParts } from './questions.ts';
 import { catalogParts } from './reference/catalog.ts';
 import { messageParts, operationParts, schemaParts } from './reference/contract.ts';
@@ -37,6 +38,9 @@ export const PARTS: Record<string, Part> = {
   'stream reference': messageParts,
   'catalog reference': catalogParts,
   ...indexParts,
+  'metric names': metricTable,
+  'vendor names': vendorTables,
+  'absent metrics': absentTable,
   ...fidelityParts,
   ...sceneParts,
   ...threadParts,

@@ -69,6 +69,13 @@ export const reasonText: Record<number, { name: string; text: string }> = {
   135: { name: 'interrupt-read', text: 'SM: Invalid address-interrupt address' },
 };
 
+/** [reason code]: its place in a column of them all. */
+const placeOf = new Int32Array(256);
+const codes = Object.keys(reasonText).map(Number);
+codes.forEach((code, place) => {
+  placeOf[code] = place;
+});
+
 export interface FaultRecord {
   sequence: number;
   timeNs: number;
@@ -93,6 +100,8 @@ export class FaultLog {
   sequence = 0;
   /** The newest fault, logged or dropped. */
   last: FaultRecord | null = null;
+  /** [2 * place of the reason + 1 for writes]: faults, those that found the log full too. */
+  private readonly counts = new Float64Array(2 * codes.length);
 
   constructor(capacity: number) {
     this.capacity = capacity;
@@ -101,6 +110,7 @@ export class FaultLog {
   /** @returns whether there was room */
   add(record: Omit<FaultRecord, 'sequence'>): boolean {
     this.sequence++;
+    this.counts[2 * placeOf[record.reason]! + (record.write ? 1 : 0)]!++;
     this.last = { sequence: this.sequence, ...record };
     if (this.records.length >= this.capacity) {
       this.dropped++;
@@ -108,6 +118,18 @@ export class FaultLog {
     }
     this.records.push(this.last);
     return true;
+  }
+
+  /** Of each reason that there is. @param scalable whether the chip is in scalable mode, which has codes of its own */
+  byReason(scalable: boolean): { code: number; write: boolean; count: number }[] {
+    return codes.flatMap((code, place) =>
+      code >= SCALABLE.pasidNotPresent === scalable
+        ? [
+            { code, write: false, count: this.counts[2 * place]! },
+            { code, write: true, count: this.counts[2 * place + 1]! },
+          ]
+        : [],
+    );
   }
 
   digest(sink: DigestSink): void {

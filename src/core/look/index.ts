@@ -14,6 +14,7 @@ import {
   workloadDocument,
 } from './documents.ts';
 import { allocatorInside, iotlbEntries, pageTableWalk, queuesInside, spaceInside, walkCacheEntries } from './inside.ts';
+import { sessionMeters } from './meters.ts';
 import { sessionMetrics } from './metrics.ts';
 
 const DEFAULT_LIMIT = 100;
@@ -124,6 +125,8 @@ export function look(simulator: Simulator, reading: Reading): Outcome {
     }
     case 'metrics':
       return ok(sessionMetrics(simulator));
+    case 'meters':
+      return ok(sessionMeters(simulator));
     case 'iotlb':
       return ok(iotlbEntries(simulator));
     case 'walk-cache':

@@ -6,6 +6,7 @@
  */
 import type { BusyTimes } from '../sim/busy-times.ts';
 import type { Lock } from '../sim/lock.ts';
+import { Durations } from './durations.ts';
 
 export const ROW = {
   iovaAlloc: 0,
@@ -57,6 +58,8 @@ export class Work {
   declare private readonly clock: { readonly now: number };
   /** Bit set of what invalidations have taken since `begin` that no publication measures: `INVALIDATION_STEP`. */
   invalidationSteps = 0;
+  /** How long calls and invalidations took, since the session began. */
+  declare readonly durations: Durations;
 
   /**
    * @param cpuGhz a multiple of 0.001
@@ -65,6 +68,7 @@ export class Work {
   constructor(cpuGhz: number, handoff = 0, clock: { readonly now: number } = { now: 0 }) {
     this.clock = clock;
     this.milliGhz = Math.round(cpuGhz * 1000);
+    this.durations = new Durations(this.milliGhz);
     this.handoff = handoff;
     this.handoffPs = this.toPs(handoff);
   }

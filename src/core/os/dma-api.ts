@@ -38,6 +38,7 @@ const { MAP_KIND, NO_SOURCE } = mappingsConstants;
 export const MAP_FAILED = -1;
 export const MAP_NO_MEMORY = -2;
 export const MAP_SUSPENDED = -3;
+const NOT_SUSPENDED = -1;
 
 export interface DmaApiParts extends IovaCallParts {
   clock: Clock;
@@ -72,6 +73,8 @@ export class DmaApi {
   partial: PartialPages | null = null;
   /** Whether the last unmap left a cached translation behind. */
   lastExposed = false;
+  /** `Work.total` when the call began whose search yielded. */
+  private suspendedAt = NOT_SUSPENDED;
 
   constructor(parts: DmaApiParts) {
     this.parts = parts;
@@ -141,6 +144,34 @@ export class DmaApi {
    * executed; MAP_SUSPENDED: call again
    */
   map(device: Device, kind: number, direction: number, frame: number, offset: number, lengthBytes: number): number {
+    const { work } = this.parts;
+    const begun = work.total;
+    return this.timed(begun, this.mapAsIs(device, kind, direction, frame, offset, lengthBytes));
+  }
+
+  /** Books how long a call that maps took, when it is over: one whose search yields goes on where it was. */
+  private timed(begun: number, slot: number): number {
+    if (slot === MAP_SUSPENDED) {
+      if (this.suspendedAt === NOT_SUSPENDED) this.suspendedAt = begun;
+      return slot;
+    }
+    const { work } = this.parts;
+    if (this.suspendedAt === NOT_SUSPENDED) work.durations.map.record(work.total - begun);
+    else {
+      work.durations.map.record(work.total - this.suspendedAt);
+      this.suspendedAt = NOT_SUSPENDED;
+    }
+    return slot;
+  }
+
+  private mapAsIs(
+    device: Device,
+    kind: number,
+    direction: number,
+    frame: number,
+    offset: number,
+    lengthBytes: number,
+  ): number {
     if (this.plain && offset + lengthBytes <= 4096 && !device.untrusted)
       return this.mapOne(device, kind, direction, frame, offset, lengthBytes);
     if (this.mode !== null) return this.mode.map(device, kind, direction, frame, offset, lengthBytes);
@@ -296,6 +327,12 @@ export class DmaApi {
 
   /** As `map`, of a scatter list. */
   mapSg(device: Device, direction: number, segments: readonly InputSegment[]): number {
+    const { work } = this.parts;
+    const begun = work.total;
+    return this.timed(begun, this.mapSgAsIs(device, direction, segments));
+  }
+
+  private mapSgAsIs(device: Device, direction: number, segments: readonly InputSegment[]): number {
     if (this.mode !== null) return this.mode.mapSg(device, direction, segments);
     if (device.untrusted) return this.partial!.mapSg(device, direction, segments);
     return this.mapList(device, direction, segments);
@@ -376,6 +413,8 @@ export class DmaApi {
   /** Unmaps a live mapping; books its cost. */
   unmap(slot: number, device: Device): void {
     const { parts } = this;
+    const { work } = parts;
+    const begun = work.total;
     parts.counters.unmapCalls++;
     this.lastExposed = false;
     if (this.mode !== null) this.mode.unmap(slot, device);
@@ -387,6 +426,7 @@ export class DmaApi {
       else this.unmapPages(slot, device, domain, domain.policy, domain.deferred);
     }
     this.forget(slot, device);
+    work.durations.unmap.record(work.total - begun);
   }
 
   /** PTEs and address stay as they are. */
@@ -448,6 +488,7 @@ export class DmaApi {
       return;
     }
     const { mappings, work, costs, counters, mapper, exposure } = parts;
+    const begun = work.total;
     if (this.togetherPfn.length < count) {
       this.togetherPfn = new Float64Array(count);
       this.togetherPages = new Int32Array(count);
@@ -476,6 +517,7 @@ export class DmaApi {
       this.forget(slots[i]!, device);
     }
     exposure.pending.end();
+    work.durations.unmap.record(work.total - begun, count);
   }
 
   /** A device that was moved leaves mappings behind in the domain where it was. */

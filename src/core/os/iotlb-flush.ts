@@ -115,6 +115,7 @@ export class IotlbFlush {
    */
   private complete(commands: number, deviceTlbs: number, inFlightUntil: number): number {
     const { work, unit, costs } = this;
+    const begun = work.total;
     const further =
       commands === 1 && deviceTlbs === 0
         ? 0
@@ -141,6 +142,7 @@ export class IotlbFlush {
       work.release(lock);
       now = work.now();
     }
+    work.durations.invalidation.record(work.total - begun);
     return now;
   }
 

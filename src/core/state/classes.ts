@@ -39,6 +39,8 @@ export const found: Readonly<Record<string, readonly string[]>> = {
   SparseBits: [],
   // meter
   Counters: [],
+  Durations: [],
+  DurationHistogram: [],
   Work: [],
   // hardware
   Memory: [],

@@ -222,6 +222,7 @@ export class ExposureLedger {
       pagePs: closed.pagePs - before.pagePs,
       bytePs: closed.bytePs - before.bytePs,
       currentPages: rows[row + CURRENT]!,
+      currentBytes: 0,
       peakPages: rows[row + PEAK]!,
       peakPagesSinceMark: rows[row + PEAK_SINCE_MARK]!,
     };

@@ -49,6 +49,8 @@ export interface ExposureFigures {
   pagePs: bigint;
   bytePs: bigint;
   currentPages: number;
+  /** Of open windows that are kept one by one, which all are that are actual. */
+  currentBytes: number;
   peakPages: number;
   /** Of the session: since its last run began. */
   peakPagesSinceMark: number;
@@ -594,8 +596,9 @@ export class Exposure {
     kind: 'potential' | 'actual',
     workload: number,
     now: number,
-  ): { pagePs: bigint; bytePs: bigint; longestPs: number } {
+  ): { pagePs: bigint; bytePs: bigint; longestPs: number; currentBytes: number } {
     const { times, links } = this;
+    let currentBytes = 0;
     const pages = new ExactSum();
     const bytes = new ExactSum();
     let hugePages = 0n;
@@ -609,6 +612,7 @@ export class Exposure {
         // A CPU's unmap may return later than now: the window is counted as open, and has not begun.
         const length = Math.max(0, now - times[window * TIMES + since]!);
         const size = times[window * TIMES + BYTES]!;
+        currentBytes += size;
         if (length * 4096 < EXACT) {
           pages.add(length);
           bytes.add(length * size);
@@ -625,7 +629,7 @@ export class Exposure {
         hugeBytes += atLeastNone(rest.bytes.exactAt(now));
         if (now - rest.oldest > longestPs) longestPs = now - rest.oldest;
       }
-    return { pagePs: pages.toBigInt() + hugePages, bytePs: bytes.toBigInt() + hugeBytes, longestPs };
+    return { pagePs: pages.toBigInt() + hugePages, bytePs: bytes.toBigInt() + hugeBytes, longestPs, currentBytes };
   }
 
   /**
@@ -647,6 +651,7 @@ export class Exposure {
     figures.pagePs += open.pagePs;
     figures.bytePs += open.bytePs;
     figures.longestPs = Math.max(figures.longestPs, open.longestPs);
+    figures.currentBytes = open.currentBytes;
     return figures;
   }
 

@@ -7,6 +7,7 @@ import type { Iotlb } from '../hardware/iotlb.ts';
 import * as iotlbConstants from '../hardware/iotlb.ts';
 import * as memoryConstants from '../hardware/memory.ts';
 import { isOpen, type Memory, TenantRuns } from '../hardware/memory.ts';
+import * as pageTableConstants from '../hardware/page-table.ts';
 import type { AccessWatcher } from '../hardware/watcher.ts';
 import type { Counters } from '../meter/counters.ts';
 import type { Domain } from '../os/domain.ts';
@@ -21,6 +22,7 @@ import * as pagesConstants from './pages.ts';
 /** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
 const { NO_ENTRY } = iotlbConstants;
 const { STANDING } = memoryConstants;
+const { WRITE } = pageTableConstants;
 const { NEVER } = pagesConstants;
 
 /** In rising order: an operation's verdict is the worst of its pieces. */
@@ -76,6 +78,8 @@ export class Oracle implements AccessWatcher<Domain> {
   declare private readonly clock: Clock;
   /** [verdict] */
   readonly verdicts = new Float64Array(8);
+  /** [verdict]: the writes among those that got through though no live mapping allows them. */
+  readonly writes = new Float64Array(8);
   /** Bytes of unmapped buffers that a neighbour's live mapping of the same page still reaches. */
   readonly residual = new Integral();
   /** [frame]: which bytes those are. */
@@ -264,7 +268,7 @@ export class Oracle implements AccessWatcher<Domain> {
       this.verdicts[VERDICTS.ok]!++;
       return VERDICTS.ok;
     }
-    return this.through(pages, chunk, page, frame, entry, cause);
+    return this.through(pages, chunk, page, permission, frame, entry, cause);
   }
 
   classifyHeld(
@@ -289,6 +293,7 @@ export class Oracle implements AccessWatcher<Domain> {
     pages: TruthPages,
     chunk: PageChunk | undefined,
     page: number,
+    permission: number,
     frame: number,
     entry: number,
     cause: number,
@@ -329,6 +334,7 @@ export class Oracle implements AccessWatcher<Domain> {
     else if (age !== NEVER) verdict = VERDICTS.stale;
     else verdict = VERDICTS.unprotected;
     this.verdicts[verdict]!++;
+    if (permission === WRITE) this.writes[verdict]!++;
     return verdict;
   }
 
