@@ -499,6 +499,11 @@ export const FIXTURES: readonly Fixture[] = [
     [{ kind: 'ioEnd', ...who, device: '8,0', lengthBytes: 4096, direction: 1, write: 0, detail: 2048 }],
     'made from include/trace/events/block.h',
   ),
+  made(
+    'block_rq_issue: 8,0 W 4096 () 2048 + 8 [fio]',
+    [{ kind: 'ioStart', ...who, device: '8,0', lengthBytes: 4096, direction: 1, write: 0, detail: 2048 }],
+    'made from include/trace/events/block.h',
+  ),
   made('block_rq_issue: 8,0 FF 0 () 0 + 0 [kworker/0:1H]', null, 'made from include/trace/events/block.h'),
   made(
     'iommu_lab:access: nic0 op=write iova=0xfffff000 size=1500 ps=375 verdict=stale',

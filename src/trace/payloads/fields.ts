@@ -303,6 +303,8 @@ export class Fields {
     if (end - at > 2 && bytes[at] === 0x30 && (bytes[at + 1]! | 0x20) === 0x78) at += 2;
     const digits = end - at;
     if (digits < 1 || digits > 16) return false;
+    // Half of what the kernel prints.
+    while (at < end && bytes[at] === 0x30) at++;
     // The three last digits are the offset, seven before them fit an integer, what is left is above.
     const offsetStart = Math.max(at, end - 3);
     const lowStart = Math.max(at, end - 10);
