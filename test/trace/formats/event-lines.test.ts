@@ -24,6 +24,12 @@ describe('a recording of ftrace', () => {
     assert.deepEqual(summary.warnings, ['events were lost, the recording does not say how many']);
   });
 
+  it('has no CPU that cannot be, in lost events either', () => {
+    const { events, summary } = importText('CPU:99999 [LOST 3 EVENTS]', { format: 'ftrace' });
+    assert.deepEqual(events, []);
+    assert.equal(summary.lines.skipped[0]?.reason, 'a CPU beyond 8191');
+  });
+
   it('may have call chains, graphs and lines that the kernel gave up on, skipped for what they are', () => {
     const text = [
       EVENT,
