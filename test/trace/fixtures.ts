@@ -455,6 +455,13 @@ export const FIXTURES: readonly Fixture[] = [
   made('io_page_fault: IOMMU:drv 0000:c2:00.0 iova=0x0000000000000010 flags=0x0010', [
     { kind: 'fault', ...who, device: C2, iova: '0x10', write: 0, detail: 16 },
   ]),
+  made('swiotlb_bounced: dev_name: 0000:c2:00.0 dma_mask=ffffffff dev_addr=1234567890 size=1500 SOMETHING_NEW', [
+    { kind: 'bounced', ...who, device: C2, physical: '0x1234567890', lengthBytes: 1500 },
+  ]),
+  made(
+    'dma_sync_single_for_cpu: 0000:c2:00.0 dir=TO_DEVICE dma_addr=1000 size=64 FORCE',
+    'dma_sync_single_for_cpu: a word that is not understood',
+  ),
   made('swiotlb_bounced: dev_name: 0000:c2:00.0 dma_mask=ffffffff dev_addr=1234567890 size=1500 FORCE', [
     { kind: 'bounced', ...who, device: C2, physical: '0x1234567890', lengthBytes: 1500 },
   ]),

@@ -26,15 +26,14 @@ export const ERROR = 16384;
 export const DEVICE = 32768;
 export const GROUP = 65536;
 export const TRUNCATED = 131072;
-export const FORCED = 262144;
-export const OP = 524288;
-export const PICOSECONDS = 1048576;
-export const BUFFER = 2097152;
-export const OWNER = 4194304;
-export const SCOPE = 8388608;
-export const DOMAIN = 16777216;
-export const VERDICT = 33554432;
-export const MASK = 67108864;
+export const OP = 262144;
+export const PICOSECONDS = 524288;
+export const BUFFER = 1048576;
+export const OWNER = 2097152;
+export const SCOPE = 4194304;
+export const DOMAIN = 8388608;
+export const VERDICT = 16777216;
+export const MASK = 33554432;
 
 const SPACE = 0x20;
 const EQUALS = 0x3d;
@@ -96,8 +95,6 @@ for (const [key, bit] of RARE_KEYS) KEYS_BY_LENGTH[key.length]!.push({ bytes: en
 
 const DIRECTION_NAMES = ['BIDIRECTIONAL', 'TO_DEVICE', 'FROM_DEVICE', 'NONE'].map((name) => encoder.encode(name));
 const TRUNCATED_WORD = encoder.encode('[TRUNCATED]');
-const FORCE_WORD = encoder.encode('FORCE');
-const NORMAL_WORD = encoder.encode('NORMAL');
 
 export class Fields {
   /** Which fields the payload has. */
@@ -218,11 +215,8 @@ export class Fields {
   }
 
   private bareWord(bytes: Uint8Array, start: number, end: number): string {
-    let bit = 0;
-    if (isSame(bytes, start, end, TRUNCATED_WORD)) bit = TRUNCATED;
-    else if (isSame(bytes, start, end, FORCE_WORD)) bit = FORCED;
-    else if (!isSame(bytes, start, end, NORMAL_WORD)) return 'a word that is not understood';
-    this.present |= bit;
+    if (!isSame(bytes, start, end, TRUNCATED_WORD)) return 'a word that is not understood';
+    this.present |= TRUNCATED;
     return '';
   }
 
