@@ -76,7 +76,8 @@ export class EventLines implements FormatReader {
         prefix.payloadStart,
         withoutTail(bytes, prefix.payloadStart, end),
       );
-    if (wrong !== '') intake.account.skip(wrong);
+    if (wrong === '') intake.account.understood++;
+    else intake.account.skip(wrong);
   }
 
   tooLong(): void {
@@ -132,6 +133,7 @@ export class EventLines implements FormatReader {
       intake.lostEvents += event.detail;
     } else intake.account.warn('events were lost, the recording does not say how many');
     intake.emitUntimed(EVENT_KINDS.lost);
+    intake.account.understood++;
   }
 }
 
