@@ -218,7 +218,7 @@ export const FIXTURES: readonly Fixture[] = [
   ),
   quoted(
     'qi_submit: dev_tlb_inv dmar1: 0x1000000003 0x7ffffffffffff001 0x0 0x0',
-    { kind: 'invalidateDevice', detail: 1 },
+    { kind: 'invalidateDevice', domain: 16, detail: 1 },
     'Lu Baolu, 2021-01-14',
   ),
   quoted(
@@ -498,7 +498,7 @@ export const FIXTURES: readonly Fixture[] = [
     { kind: 'invalidate', ...who, domain: 1, detail: 3, iova: '0x7f0000001000', lengthBytes: 4096 },
   ]),
   made('qi_submit: p_dev_tlb_inv dmar1: 0x200100008 0x7f0000001800 0x0 0x0', [
-    { kind: 'invalidateDevice', ...who, detail: 3, iova: '0x7f0000000000', lengthBytes: 16_384 },
+    { kind: 'invalidateDevice', ...who, domain: 16, detail: 3, iova: '0x7f0000000000', lengthBytes: 16_384 },
   ]),
   made('qi_submit: page_grp_resp dmar1: 0x9 0x0 0x0 0x0', [{ kind: 'pageResponse', ...who }]),
   made(
