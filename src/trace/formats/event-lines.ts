@@ -100,7 +100,7 @@ export class EventLines implements FormatReader {
       return;
     }
     if (isFrame(bytes, start, end)) {
-      account.skip(CALL_CHAIN);
+      account.skip(A_CALL_CHAIN);
       return;
     }
     const text = textOf(bytes, start, Math.min(end, start + LOOKED_AT));
@@ -137,14 +137,16 @@ export class EventLines implements FormatReader {
   }
 }
 
-const CALL_CHAIN = 'a call chain';
+/** Of a stack trace: ` => iommu_map`, and the line that announces them. */
+export const CALL_CHAIN = /^\s*=> |<stack trace>/;
+const A_CALL_CHAIN = 'a call chain';
 
 /** Ftrace; trace-cmd; perf with `--show-lost-events`. */
 const LOST =
   /^\s*(?:CPU:\s*(\d{1,5}) \[(?:LOST (?:(\d{1,12}) )?EVENTS|(\d{1,12}) EVENTS DROPPED)\]|.*PERF_RECORD_LOST\b.*?\blost (\d{1,12}))/;
 
 const NO_EVENTS: readonly OtherLine[] = [
-  { form: /^\s*=> |^\s*<stack trace>/, is: CALL_CHAIN },
+  { form: CALL_CHAIN, is: A_CALL_CHAIN },
   { form: /^\s*\d+\)\s|^\s*-{6,}|^\s*\d+\)\s*=>/, is: 'function_graph' },
   { form: /\[LINE TOO BIG\]/, is: 'a line that the kernel gave up on' },
 ];

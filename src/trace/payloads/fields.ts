@@ -6,6 +6,8 @@
  * page and an offset, so that all 64 bits are kept.
  */
 import { MOST_RANGES } from '../range-list.ts';
+import { QiDescriptor } from './qi-descriptor.ts';
+import { Words } from './words.ts';
 
 /** Bits of `Fields.present`. */
 export const IOVA = 1;
@@ -97,6 +99,9 @@ const DIRECTION_NAMES = ['BIDIRECTIONAL', 'TO_DEVICE', 'FROM_DEVICE', 'NONE'].ma
 const TRUNCATED_WORD = encoder.encode('[TRUNCATED]');
 
 export class Fields {
+  /** For payloads that have no keys. */
+  readonly words = new Words();
+  readonly descriptor = new QiDescriptor();
   /** Which fields the payload has. */
   present = 0;
   /** Words whose key is not known. */
