@@ -7,6 +7,7 @@
  * `npm run prove -- sessions --count 10000 --seed 1`
  * `npm run prove -- damage --count 1000 --seed 1 [--from n]`
  * `npm run prove -- fuzz --count 1000000 --seed 1 [--from n]`
+ * `npm run prove -- trace-lines --count 1000000 --seed 1 [--from n]`
  * `npm run prove -- soak --minutes 60 --seed 1`
  * `npm run prove -- subscribers --count 1000 --seconds 60 --seed 1`
  */
@@ -21,6 +22,7 @@ import type { ProofSettings } from './prove/settings.ts';
 import { proveSoak } from './prove/soak.ts';
 import { proveStrict, strictArms } from './prove/strict.ts';
 import { proveSubscribers } from './prove/subscribers.ts';
+import { proveTraceLines } from './prove/trace-lines.ts';
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -58,6 +60,7 @@ const proofs: Record<string, () => boolean | Promise<boolean>> = {
   damage: () => long('damage', proveDamage, 1000),
   subscribers: () => long('subscribers', (all) => proveSubscribers({ ...all, seconds: Number(values.seconds) }), 1_000),
   fuzz: () => long('fuzz', proveFuzz, 1_000_000),
+  'trace-lines': () => long('trace-lines', proveTraceLines, 1_000_000),
   soak: async () => {
     const minutes = Number(values.minutes);
     let shownAt = 0;

@@ -18,6 +18,7 @@ import { questionParts } from './questions.ts';
 import { catalogParts } from './reference/catalog.ts';
 import { messageParts, operationParts, schemaParts } from './reference/contract.ts';
 import * as reference from './reference.ts';
+import { traceFormatParts } from './trace-formats.ts';
 
 export const PARTS: Record<string, Part> = {
   errors: reference.errorTable,
@@ -51,6 +52,7 @@ export const PARTS: Record<string, Part> = {
   ...hazardParts,
   ...commandLineParts,
   ...questionParts,
+  ...traceFormatParts,
 };
 
 const MARKED = /(<!-- generated: (.+?) -->\n)([\s\S]*?)(<!-- end -->)/g;
