@@ -13,21 +13,23 @@ export function Charts({ store, session }: { store: LiveStore; session: Session 
   const { feeds } = store;
   const workloads = (metrics.workloads ?? []).map(({ id, name, kind }) => ({ name: name ?? id ?? '', kind }));
   const named = workloads.map(({ name }, i) => ({ name, dashed: i % 2 === 1 }));
+  const carriers = store.carriers.map((i) => ({ name: workloads[i]?.name ?? '', colour: i, dashed: i % 2 === 1 }));
+  const bad = Object.keys(metrics.verdicts ?? {})
+    .slice(2)
+    .map((name, i) => ({ name, colour: i, dashed: i % 2 === 1 }));
   const locks = (metrics.locks ?? []).map(({ name }, i) => ({ name, dashed: i % 2 === 1 }));
   const buckets = (kind: 'potential' | 'actual') => (metrics.exposure?.[kind]?.histogram ?? []) as Bucket[];
   return (
     <div class="grid">
-      {feeds.throughput.buffer.series > 0 && (
-        <>
-          <Chart title="Throughput" unit="Gb/s" series={named} feed={feeds.throughput} />
-          <Chart
-            title="Operations"
-            unit="/s"
-            series={named}
-            feed={feeds.operations}
-            about="Packets and I/Os completed."
-          />
-        </>
+      {store.carriers.length > 0 && <Chart title="Throughput" unit="Gb/s" series={carriers} feed={feeds.throughput} />}
+      {named.length > 0 && (
+        <Chart
+          title="Operations"
+          unit="/s"
+          series={named}
+          feed={feeds.operations}
+          about="Packets and I/Os completed."
+        />
       )}
       <Chart
         title="CPU by what it does"
@@ -37,7 +39,7 @@ export function Charts({ store, session }: { store: LiveStore; session: Session 
         about={`Of ${session.spec.machine.cpus} CPU${session.spec.machine.cpus === 1 ? '' : 's'}, by row of the literature's breakdown.`}
         series={[
           ...ROWS.map((row, i) => ({ name: ROW_NAMES[row], colour: i })),
-          { name: 'driver and stack', colour: 15 },
+          { name: 'driver and stack', colour: 9 },
         ]}
         feed={feeds.cpu}
       />
@@ -50,6 +52,16 @@ export function Charts({ store, session }: { store: LiveStore; session: Session 
         about="Table reads, for each look-up of the IOTLB."
       />
       <Chart title="Flush queue" unit="entries" series={[{ name: 'waiting', colour: 6 }]} feed={feeds.queue} />
+      <Chart
+        title="Invalidations"
+        unit="/s"
+        series={[
+          { name: 'global', colour: 3 },
+          { name: 'of a domain', colour: 4, dashed: true },
+          { name: 'of pages', colour: 2 },
+        ]}
+        feed={feeds.invalidations}
+      />
       <Chart
         title="Exposed pages now"
         unit="pages"
@@ -69,6 +81,15 @@ export function Charts({ store, session }: { store: LiveStore; session: Session 
       />
       {locks.length > 0 && (
         <Chart title="Waiting for locks" unit="%" series={locks} feed={feeds.locks} about="Of the time of one CPU." />
+      )}
+      {bad.length > 0 && (
+        <Chart
+          title="Accesses that got through"
+          unit="/s"
+          series={bad}
+          feed={feeds.bad}
+          about="Neither blocked nor allowed in full by a live mapping, by verdict."
+        />
       )}
       <VerdictTable store={store} />
     </div>

@@ -88,7 +88,7 @@ const Line = memo(({ line: { kind, timeNs, what, text, more } }: { line: LogLine
     </span>
     <span class="text">
       <code>{text}</code>
-      {more !== '' && <span class="faint"> {more}</span>}
+      {more !== '' && <span class="more faint"> {more}</span>}
     </span>
   </div>
 ));

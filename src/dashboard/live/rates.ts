@@ -32,6 +32,9 @@ export const ROW_NAMES: Record<(typeof ROWS)[number], string> = {
   other: 'other of the IOMMU layer',
 };
 
+/** Counters of what was invalidated, by scope. */
+export const INVALIDATIONS = ['invalidationsGlobal', 'invalidationsDomain', 'invalidationsRange'] as const;
+
 export interface Interval {
   timeNs: number;
   /** Simulated; above 0. */
@@ -48,6 +51,8 @@ export interface Interval {
   lockPercent: number[];
   /** By verdict, in the order of the metrics. */
   verdictsPerSecond: number[];
+  /** Global, of a domain, of a range of pages. */
+  invalidationsPerSecond: number[];
 }
 
 interface Counted {
@@ -63,13 +68,18 @@ interface Counted {
   reads: number;
   lockNs: number[];
   verdicts: number[];
+  invalidations: number[];
 }
 
-/** When the run began, in simulated time; null when that cannot be told. */
-export function runStartOf({ timeNs, result }: Run): number | null {
-  const seconds = (result as { simulatedSeconds?: unknown } | null)?.simulatedSeconds;
-  return typeof seconds === 'number' ? timeNs - seconds * 1e9 : null;
+/** When the run began, in simulated time; null when its document does not tell. Frames have the result at the end only. */
+export function runStartOf({ timeNs, result, progress, state }: Run): number | null {
+  const seconds = (result as { simulatedSeconds?: unknown } | null | undefined)?.simulatedSeconds;
+  if (typeof seconds === 'number') return Math.round(timeNs - seconds * 1e9);
+  return progress === 0 && state === 'running' ? timeNs : null;
 }
+
+/** Beginnings that are told in two ways differ by what was rounded. */
+const SAME_NS = 1_000;
 
 export class Rates {
   private readonly cpus: number;
@@ -93,7 +103,7 @@ export class Rates {
     if (before === null || now.timeNs <= before.timeNs) return null;
     const lengthNs = now.timeNs - before.timeNs;
     // Another run counts from its own beginning: what it has is all of this interval.
-    const sameRun = before.runStartNs === now.runStartNs;
+    const sameRun = Math.abs((before.runStartNs ?? 0) - (now.runStartNs ?? 0)) < SAME_NS;
     const inRun = (value: number, old: number | undefined) => Math.max(0, value - (sameRun ? (old ?? 0) : 0));
     const knowsRun = now.runStartNs !== null;
     const workloads = metrics.workloads ?? [];
@@ -120,11 +130,14 @@ export class Rates {
       hitPercent: 100 * per(Math.max(0, now.hits - before.hits)),
       readsPerLookup: per(Math.max(0, now.reads - before.reads)),
       lockPercent: now.lockNs.map((ns, i) => (Math.max(0, ns - (before.lockNs[i] ?? 0)) / lengthNs) * 100),
-      verdictsPerSecond: now.verdicts.map(
-        (count, i) => (Math.max(0, count - (before.verdicts[i] ?? 0)) / lengthNs) * 1e9,
-      ),
+      verdictsPerSecond: perSecond(now.verdicts, before.verdicts, lengthNs),
+      invalidationsPerSecond: perSecond(now.invalidations, before.invalidations, lengthNs),
     };
   }
+}
+
+function perSecond(now: readonly number[], before: readonly number[], lengthNs: number): number[] {
+  return now.map((count, i) => (Math.max(0, count - (before[i] ?? 0)) / lengthNs) * 1e9);
 }
 
 function countedIn(metrics: Metrics, runStartNs: number | null): Counted {
@@ -142,6 +155,7 @@ function countedIn(metrics: Metrics, runStartNs: number | null): Counted {
     reads: (counters as Record<string, number>).memoryReferences ?? 0,
     lockNs: locks.map(({ waitNs = 0 }) => waitNs),
     verdicts: Object.values(verdicts as Record<string, number>),
+    invalidations: INVALIDATIONS.map((name) => (counters as Record<string, number>)[name] ?? 0),
   };
 }
 

@@ -98,7 +98,7 @@ export function Chart(props: ChartProps) {
   return (
     <Card title={title} end={end} {...(wide ? { wide } : {})}>
       {about !== undefined && <p class="faint small">{about}</p>}
-      <div ref={card} class="stack">
+      <div ref={card} class="chart">
         <div class="plot" role="img" aria-label={`${title}: nothing yet`}>
           <div ref={place} />
           <span class="waiting">Nothing yet</span>
