@@ -1,8 +1,8 @@
 /** The charts of a live session. */
 import type { Session } from '../../api/contract-types.ts';
 import { Chart } from '../parts/chart.tsx';
-import { Histogram } from '../parts/histogram.tsx';
 import type { Bucket } from '../parts/decades.ts';
+import { Histogram } from '../parts/histogram.tsx';
 import { ROW_NAMES, ROWS } from './rates.ts';
 import type { LiveStore } from './store.ts';
 import { VerdictTable } from './verdict-table.tsx';

@@ -34,4 +34,3 @@ export function decades(kinds: readonly (readonly Bucket[])[]): Decade[] {
 function powerOf(ns: number): number {
   return ns < 1 ? 0 : Math.floor(Math.log10(ns) + 1e-9);
 }
-
