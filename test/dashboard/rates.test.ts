@@ -148,6 +148,13 @@ describe('between two frames', () => {
     assert.equal(rates.take({ ...BASE, timeNs: 5 }, 0), null);
   });
 
+  it('that are too near each other say nothing, and what happened goes with the next', () => {
+    const rates = new Rates(2, 1);
+    rates.take(BASE, 0);
+    assert.equal(rates.take({ ...BASE, timeNs: 1_000_500, verdicts: { ok: 95, fault: 10 } }, 0, 1_000), null);
+    assert.deepEqual(rates.take(LATER, 0, 1_000)!.verdictsPerSecond, [180_000, 20_000]);
+  });
+
   it('of which the second belongs to a new run, what the run has is all of it, and none is negative', () => {
     const rates = new Rates(2, 1);
     rates.take(LATER, 0);
