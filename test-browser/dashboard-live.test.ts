@@ -152,6 +152,29 @@ describe('a live session in a browser', () => {
     await close();
   });
 
+  it('draws any counter, and the address keeps which', async () => {
+    const name = await session();
+    const { page, complaints, close } = await openPage(browser, server, `/sessions/${name}?charts=nodesVisited`);
+    await page.getByRole('heading', { name: 'Nodes visited' }).waitFor();
+    await page.getByLabel('Counter').selectOption('liveMappings');
+    await page.getByText('stream live').waitFor();
+    await runIn(page, '30 ms');
+    await page.getByRole('cell', { name: 'finished' }).first().waitFor();
+    await page.waitForTimeout(700);
+    for (const title of ['Nodes visited', 'Live mappings']) assert.ok((await coloursOf(page, title)) > 0, title);
+    const metrics = await server.ask<{ counters: Record<string, number> }>('GET', `/v1/sessions/${name}/metrics`);
+    const now = await page
+      .getByRole('row', { name: /^liveMappings/ })
+      .getByRole('cell')
+      .first()
+      .innerText();
+    assert.equal(Number(now), metrics.counters.liveMappings);
+    await page.getByRole('button', { name: 'Remove Nodes visited' }).click();
+    assert.match(page.url(), /\?charts=liveMappings$/);
+    assert.deepEqual(complaints, []);
+    await close();
+  });
+
   it('lets time pass, and begins anew with empty charts', async () => {
     const name = await session();
     const { page, complaints, close } = await openPage(browser, server, `/sessions/${name}`);

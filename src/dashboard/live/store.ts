@@ -4,6 +4,7 @@ import type { Metrics, Run, Session } from '../../api/contract-types.ts';
 import { type ChartFeed, chartFeed } from '../parts/chart.tsx';
 import { SeriesBuffer } from '../parts/series-buffer.ts';
 import type { Frame } from '../resume.ts';
+import { CounterFeeds } from './counter-feeds.ts';
 import { EventLog } from './log.ts';
 import { INVALIDATIONS, Rates, ROWS, runStartOf } from './rates.ts';
 
@@ -34,6 +35,7 @@ export class LiveStore {
   readonly lines = signal<EventLog['lines']>([]);
   readonly dropped = signal(0);
   readonly feeds: LiveFeeds;
+  readonly counters = new CounterFeeds();
   /** Places of the workloads that carry data. */
   readonly carriers: readonly number[];
   private readonly rates: Rates;
@@ -94,6 +96,7 @@ export class LiveStore {
   restart(): void {
     for (const feed of Object.values(this.feeds) as ChartFeed[]) feed.clear();
     this.rates.clear();
+    this.counters.clear();
     this.usualNs = 0;
     this.log.clear();
     this.runStartNs = null;
@@ -114,6 +117,7 @@ export class LiveStore {
     const { potential, actual } = metrics.exposure ?? {};
     feeds.exposed.add(seconds, [potential?.currentPages ?? 0, actual?.currentPages ?? 0]);
     feeds.queue.add(seconds, [(metrics.counters as Record<string, number> | undefined)?.flushQueueEntries ?? 0]);
+    this.counters.take(metrics);
     if (interval === null) return;
     this.usualNs = this.usualNs === 0 ? interval.lengthNs : this.usualNs * 0.8 + interval.lengthNs * 0.2;
     feeds.throughput.add(
