@@ -22,8 +22,10 @@ const COUNTERS = [
   'iotlbEvictions',
   'faults',
 ];
+/** Without `blink` there is no mark of a frame. */
 const CATEGORIES = [
   'toplevel',
+  'blink',
   'devtools.timeline',
   'devtools.timeline.frame',
   'disabled-by-default-devtools.timeline',
