@@ -22,13 +22,11 @@ const COUNTERS = [
   'iotlbEvictions',
   'faults',
 ];
-/** Without `blink` there is no mark of a frame. */
 const CATEGORIES = [
   'toplevel',
-  'blink',
   'devtools.timeline',
-  'devtools.timeline.frame',
   'disabled-by-default-devtools.timeline',
+  'disabled-by-default-devtools.timeline.frame',
 ];
 /** Everything on the screen at once, as on a large display: what is not seen is not drawn. */
 const VIEWPORT = { width: 2560, height: 2600 };
