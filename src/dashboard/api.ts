@@ -13,6 +13,10 @@ import { token, tokenWanted } from './token.ts';
 
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
+/** Codes that are the page's own, for what came from no server of ours, or from none. */
+const UNKNOWN = 'unknown';
+const NO_REPLY = 'no-reply';
+
 export class ApiProblem extends Error {
   readonly problem: Problem;
 
@@ -83,7 +87,7 @@ async function problemIn(reply: Response): Promise<Problem> {
     title,
     status: reply.status,
     detail: title,
-    code: 'unknown',
+    code: UNKNOWN,
     retryable: false,
   };
   try {
@@ -98,7 +102,7 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof ApiProblem) return error.problem;
   const detail =
     error instanceof TypeError ? 'The server cannot be reached.' : String((error as Error)?.message ?? error);
-  return { type: 'about:blank', title: 'No reply', status: 0, detail, code: 'no-reply', retryable: true };
+  return { type: 'about:blank', title: 'No reply', status: 0, detail, code: NO_REPLY, retryable: true };
 }
 
 /** Saves what a path answers as a file of that name. */
