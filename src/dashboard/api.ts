@@ -100,9 +100,11 @@ async function problemIn(reply: Response): Promise<Problem> {
 /** Of anything thrown: no connection is one as well. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof ApiProblem) return error.problem;
-  const detail =
-    error instanceof TypeError ? 'The server cannot be reached.' : String((error as Error)?.message ?? error);
-  return { type: 'about:blank', title: 'No reply', status: 0, detail, code: NO_REPLY, retryable: true };
+  const own = { type: 'about:blank', status: 0, code: NO_REPLY };
+  // What `fetch` throws.
+  if (error instanceof TypeError)
+    return { ...own, title: 'No reply', detail: 'The server cannot be reached.', retryable: true };
+  return { ...own, title: 'That did not work', detail: (error as Error)?.message ?? String(error), retryable: false };
 }
 
 /** Saves what a path answers as a file of that name. */
