@@ -49,8 +49,31 @@ describe('the log', () => {
     const items = Array.from({ length: 900 }, (_, i) => ({ sequence: i, timeNs: i, type: 'e' }));
     log.take(frame('events', { items, dropped: 5 }));
     log.take(frame('events', { items: [{ sequence: 900, timeNs: 900, type: 'last' }], dropped: 2 }));
-    assert.deepEqual([log.lines[0]?.what, log.lines[1]?.timeNs, log.lines.length, log.dropped], ['last', 899, 400, 7]);
-    assert.equal(new Set(log.lines.map(({ serial }) => serial)).size, 400);
+    const lines = log.lines();
+    assert.deepEqual([lines[0]?.what, lines[1]?.timeNs, lines.length, log.dropped], ['last', 899, 150, 7]);
+    assert.equal(new Set(lines.map(({ serial }) => serial)).size, 150);
+  });
+
+  it('keeps a rare line through a flood of others, and tells a blocked access once', () => {
+    const log = new EventLog();
+    const verdicts = ['stale', 'fault'].map((verdict) => ({
+      timeNs: 1,
+      device: 'dev_0',
+      iova: '0x1',
+      lengthBytes: 8,
+      access: 'read',
+      verdict,
+    }));
+    log.take(frame('verdicts', { items: verdicts }));
+    const faults = Array.from({ length: 500 }, (_, i) => ({ timeNs: i, name: 'f', message: 'm', code: 5 }));
+    log.take(frame('faults', { items: faults }));
+    assert.deepEqual(
+      log.lines().flatMap(({ kind, what }) => (kind === 'verdict' ? [what] : [])),
+      ['stale'],
+    );
+    assert.equal(log.lines().at(-1)?.what, 'stale');
+    log.clear();
+    assert.deepEqual(log.lines(), []);
   });
 
   it('has a fault as the kernel prints it, and what happened to the address before', () => {
@@ -65,7 +88,7 @@ describe('the log', () => {
     log.take(
       frame('faults', { items: [{ timeNs: 280_000, code: 5, name: 'write-not-permitted', message, forensics }] }),
     );
-    const [line] = log.lines;
+    const [line] = log.lines();
     assert.deepEqual([line?.kind, line?.what, line?.text], ['fault', 'write-not-permitted', message]);
     assert.equal(
       line?.more.replaceAll('\u202f', ' '),
@@ -84,7 +107,7 @@ describe('the log', () => {
     log.take(frame('runs', { ...run, id: 'run_2', progress: 0 }));
     log.take(frame('runs', { ...run, state: 'failed', progress: 1, problem: { detail: 'why' } }));
     assert.deepEqual(
-      log.lines.map(({ text, more }) => `${text} ${more}`.trim()),
+      log.lines().map(({ text, more }) => `${text} ${more}`.trim()),
       ['run_1 failed why', 'run_2 running', 'run_1 running'],
     );
   });

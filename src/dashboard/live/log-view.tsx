@@ -24,10 +24,7 @@ export function LogView({ store }: { store: LiveStore }) {
     held.value = held.value === null ? store.lines.peek() : null;
   };
   useShortcut('h', 'hold the log, or let it go', hold);
-  // A verdict `fault` is told by its fault.
-  const lines = (held.value ?? store.lines.value)
-    .filter(({ kind, what }) => shown.value.has(kind) && !(kind === 'verdict' && what === 'fault'))
-    .slice(0, SHOWN);
+  const lines = (held.value ?? store.lines.value).filter(({ kind }) => shown.value.has(kind)).slice(0, SHOWN);
   const dropped = store.dropped.value;
   const gaps = store.gaps.value;
   return (

@@ -22,19 +22,26 @@ interface Items {
   dropped?: number;
 }
 
-/** More than anybody reads; kept in memory only. */
-const KEPT = 400;
+/** Of each kind, so that a flood of one leaves the others; more than anybody reads, kept in memory only. */
+const KEPT = 150;
 
 export class EventLog {
-  /** Newest first. */
-  lines: LogLine[] = [];
   /** What the simulation was too fast to tell, in all. */
   dropped = 0;
-  private serial = 0;
+  /** Rises with every line. */
+  serial = 0;
+  /** Newest first. */
+  private readonly kinds = new Map<LineKind, LogLine[]>();
 
   clear(): void {
-    this.lines = [];
+    this.kinds.clear();
     this.dropped = 0;
+    this.serial++;
+  }
+
+  /** Of all kinds, newest first. */
+  lines(): LogLine[] {
+    return [...this.kinds.values()].flat().sort((a, b) => b.serial - a.serial);
   }
 
   /** Of any topic but metrics. */
@@ -45,24 +52,35 @@ export class EventLog {
     }
     const { items = [], dropped = 0 } = data as Items;
     this.dropped += dropped;
-    const read = type === 'faults' ? faultLine : type === 'verdicts' ? verdictLine : eventLine;
-    this.push(items.slice(-KEPT).map((item) => read(item)));
+    if (type === 'faults') this.push('fault', items.slice(-KEPT).map(faultLine));
+    // A verdict `fault` is told by its fault.
+    else if (type === 'verdicts')
+      this.push(
+        'verdict',
+        items
+          .filter(({ verdict }) => verdict !== 'fault')
+          .slice(-KEPT)
+          .map(verdictLine),
+      );
+    else this.push('event', items.slice(-KEPT).map(eventLine));
   }
 
   gap(words: string): void {
-    this.push([{ kind: 'gap', timeNs: null, what: 'gap', text: words, more: '' }]);
+    this.push('gap', [{ kind: 'gap', timeNs: null, what: 'gap', text: words, more: '' }]);
   }
 
   private takeRun({ id, state, problem }: Run, timeNs: number): void {
-    const newest = this.lines.find(({ kind }) => kind === 'run');
+    const newest = this.kinds.get('run')?.[0];
     // Progress has its own place.
-    if (newest?.what === state && newest.text.startsWith(id)) return;
-    this.push([{ kind: 'run', timeNs, what: state, text: `${id} ${state}`, more: problem?.detail ?? '' }]);
+    if (newest?.what === state && newest.text.startsWith(`${id} `)) return;
+    this.push('run', [{ kind: 'run', timeNs, what: state, text: `${id} ${state}`, more: problem?.detail ?? '' }]);
   }
 
-  private push(lines: readonly Omit<LogLine, 'serial'>[]): void {
+  private push(kind: LineKind, lines: readonly Line[]): void {
+    if (lines.length === 0) return;
     const made = lines.map((line) => ({ ...line, serial: ++this.serial })).reverse();
-    this.lines = [...made, ...this.lines].slice(0, KEPT);
+    const before = this.kinds.get(kind) ?? [];
+    this.kinds.set(kind, made.length >= KEPT ? made : [...made, ...before.slice(0, KEPT - made.length)]);
   }
 }
 

@@ -5,7 +5,7 @@ import { type ChartFeed, chartFeed } from '../parts/chart.tsx';
 import { SeriesBuffer } from '../parts/series-buffer.ts';
 import type { Frame } from '../resume.ts';
 import { CounterFeeds } from './counter-feeds.ts';
-import { EventLog } from './log.ts';
+import { EventLog, type LogLine } from './log.ts';
 import { INVALIDATIONS, Rates, ROWS, runStartOf } from './rates.ts';
 
 /** Numbers and lists follow so often; charts follow every frame. */
@@ -34,7 +34,7 @@ export class LiveStore {
   /** The newest, some times a second. */
   readonly metrics = signal<Metrics | null>(null);
   readonly runs = signal<readonly Run[]>([]);
-  readonly lines = signal<EventLog['lines']>([]);
+  readonly lines = signal<readonly LogLine[]>([]);
   readonly dropped = signal(0);
   /** In words, the newest last; a line in the log is soon gone. */
   readonly gaps = signal<readonly string[]>([]);
@@ -45,6 +45,7 @@ export class LiveStore {
   private readonly rates: Rates;
   private readonly log = new EventLog();
   private newest: Metrics | null = null;
+  private shownSerial = 0;
   private runStartNs: number | null = null;
   /** Simulated time between two frames, about. */
   private usualNs = 0;
@@ -167,7 +168,8 @@ export class LiveStore {
       if (this.newest !== null) this.metrics.value = this.newest;
       this.after ??= setTimeout(() => {
         this.after = undefined;
-        if (this.lines.value !== this.log.lines) this.lines.value = this.log.lines;
+        if (this.shownSerial !== this.log.serial) this.lines.value = this.log.lines();
+        this.shownSerial = this.log.serial;
         this.dropped.value = this.log.dropped;
       }, AFTER_MS);
     }, SLOW_MS);
