@@ -62,7 +62,10 @@ function FrameRate() {
   const now = frameFigures.value;
   if (now === null) return null;
   return (
-    <span class="faint small" title="Frames a second, and the longest that charts were drawn in one of them">
+    <span
+      class="faint small"
+      title="Frames a second, and the longest that one with charts in it took of the main thread"
+    >
       {Math.round(now.framesPerSecond)} frames/s · {figure(now.longestMs)} ms
     </span>
   );
