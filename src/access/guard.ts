@@ -50,8 +50,8 @@ export function ruleOf({ method, routeOptions }: FastifyRequest): OperationRule 
   return RULES.get(`${method === 'HEAD' ? 'GET' : method} ${routeOptions.url}`);
 }
 
-/** Scripts and styles of the reference page, and the guide. */
-const OPEN_PREFIXES = ['/docs/', '/guide/'];
+/** Scripts and styles of the reference and of the dashboard, and the guide. */
+const OPEN_PREFIXES = ['/docs/', '/guide/', '/ui/'];
 
 function isOpen(request: FastifyRequest, rule: OperationRule | undefined): boolean {
   if (rule !== undefined) return rule.scope === null;

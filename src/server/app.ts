@@ -29,8 +29,8 @@ import { answerClientError } from './client-errors.ts';
 import { compressReplies } from './compression.ts';
 import { limitConnections } from './connections.ts';
 import { allowOrigins } from './cors.ts';
+import { serveDashboard } from './dashboard.ts';
 import { serveDocuments } from './documents.ts';
-import { frontPage } from './front-page.ts';
 import { serveGuide } from './guide.ts';
 import { checkHosts, type HostSettings } from './host-check.ts';
 import { answerRetries } from './idempotency.ts';
@@ -61,6 +61,8 @@ export interface AppServices {
   limits?: Partial<ServerLimits>;
   /** Absent: no traces. */
   telemetry?: Telemetry | null;
+  /** The folder with the built dashboard; absent: the package's. */
+  dashboard?: string;
 }
 
 /** Ids and names have at most 128 characters; a longer one is looked up, too, and then not found. */
@@ -72,6 +74,7 @@ export async function buildApp(services: AppServices): Promise<FastifyInstance> 
   const { config, host, laboratory, lifecycle, stream, tls = null, access = new AccessControl({ host }) } = services;
   const { telemetry = null } = services;
   const { basePath = '', corsOrigins = [], maxConnections = Number.POSITIVE_INFINITY } = config;
+  const { dashboard } = services;
   const limits = { ...SERVER_LIMITS, ...services.limits };
   const app = createServer(services, limits);
   const connections = limitConnections(app, { connections: maxConnections, stallMs: limits.stallMs });
@@ -108,9 +111,10 @@ export async function buildApp(services: AppServices): Promise<FastifyInstance> 
     ...(laboratory === undefined ? {} : { laboratory }),
     opsOf: (view) => new KeyedOps(view, keys).apply,
   });
-  registerHealth(app, { host, laboratory, metrics, lifecycle, frontPage, basePath });
+  registerHealth(app, { host, laboratory, metrics, lifecycle, basePath });
   await serveDocuments(app, basePath);
   await serveGuide(app, basePath);
+  await serveDashboard(app, { basePath, ...(dashboard === undefined ? {} : { folder: dashboard }) });
   if (tls !== null) keepCertificate(app, tls, services.logger);
   await app.ready();
   return app;

@@ -37,6 +37,7 @@ export async function serveDocuments(app: FastifyInstance, basePath: string): Pr
       reply.redirect(`${basePath}${DOCS}/`, 301);
       return;
     }
+    // The pages at `/` say for themselves what they need.
     if (isPage(url)) reply.helmet();
     else reply.header('x-content-type-options', 'nosniff').header('cross-origin-resource-policy', 'same-origin');
     done();
@@ -69,5 +70,5 @@ export async function serveDocuments(app: FastifyInstance, basePath: string): Pr
 }
 
 function isPage(route: string | undefined): boolean {
-  return route === '/' || [DOCS, GUIDE].some((page) => route === page || route?.startsWith(`${page}/`));
+  return [DOCS, GUIDE].some((page) => route === page || route?.startsWith(`${page}/`));
 }

@@ -1,13 +1,12 @@
 /** `/guide/`: the docs as pages, as `npm run build:site` made them. Where nobody built them, `/guide/` says how. */
 import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import fastifyStatic from '@fastify/static';
 import type { FastifyInstance } from 'fastify';
+import { packageRoot } from '../api/contract.ts';
 
 export const GUIDE = '/guide';
 
-/** From the sources, or from `dist` where they were compiled to. */
-const BUILT = ['../../dist/site', '../../site'].map((path) => fileURLToPath(new URL(path, import.meta.url)));
 /** The names of the pages stay while what they say changes. */
 const MAX_AGE_SECONDS = 300;
 
@@ -16,13 +15,14 @@ const NOT_BUILT = `<!doctype html>
 <body><h1>The guide was not built</h1><p><code>npm run build:site</code> makes it from <code>docs/</code>; it is there after a restart.</p></body></html>
 `;
 
+/** @param folder absent: the package's. To be called after helmet is registered. */
 export async function serveGuide(
   app: FastifyInstance,
   basePath: string,
-  folder: string | null = BUILT.find((path) => existsSync(path)) ?? null,
+  folder = join(packageRoot, 'dist', 'site'),
 ): Promise<void> {
   app.get(GUIDE, (_request, reply) => reply.redirect(`${basePath}${GUIDE}/`, 301));
-  if (folder === null) {
+  if (!existsSync(folder)) {
     app.get(`${GUIDE}/`, (_request, reply) => reply.code(404).type('text/html; charset=utf-8').send(NOT_BUILT));
     return;
   }

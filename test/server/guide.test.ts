@@ -54,7 +54,7 @@ test('nothing beside the folder is served', () =>
 
 test('where it was not built, the page says how', async () => {
   const app = fastify();
-  await serveGuide(app, '', null);
+  await serveGuide(app, '', join(tmpdir(), 'no-such-folder'));
   const reply = await app.inject({ url: '/guide/' });
   assert.equal(reply.statusCode, 404);
   assert.match(reply.body, /npm run build:site/);

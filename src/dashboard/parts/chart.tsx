@@ -1,0 +1,170 @@
+/**
+ * A chart over simulated time, with its numbers: lines or stacked areas by uPlot, and a table of now, mean and highest of each series, which
+ * is its legend as well as what a screen reader reads.
+ *
+ *     const buffer = new SeriesBuffer(2);               // parts/series-buffer.ts; x in seconds of simulated time
+ *     const feed = chartFeed(buffer);                    // made once, with useMemo or at the top of a store
+ *     feed.add(timeNs / 1e9, [8.7, 0.96]);               // as often as one likes
+ *     <Chart title="Throughput" unit="Gb/s" series={[{ name: 'rx' }, { name: 'tx', dashed: true }]} feed={feed} />
+ *
+ * Drawn at most once a frame (`frames.ts`), and not at all while it is not on the screen; the table follows twice a second.
+ */
+import type { ComponentChildren } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+import { type Unit, withUnit } from '../format.ts';
+import { drawer } from '../frames.ts';
+import { seriesVariable } from '../palette.ts';
+import { Card } from './bits.tsx';
+import { type ChartSeries, Plot } from './plot.ts';
+import { type SeriesBuffer, summaryOf } from './series-buffer.ts';
+
+export type { ChartSeries } from './plot.ts';
+
+/** Points, and who wants to know of new ones. */
+export interface ChartFeed {
+  readonly buffer: SeriesBuffer;
+  add(x: number, values: ArrayLike<number>): void;
+  clear(): void;
+  listen(heard: () => void): () => void;
+}
+
+export function chartFeed(buffer: SeriesBuffer): ChartFeed {
+  const heard = new Set<() => void>();
+  const tellAll = () => {
+    for (const each of heard) each();
+  };
+  return {
+    buffer,
+    add(x, values) {
+      buffer.add(x, values);
+      tellAll();
+    },
+    clear() {
+      buffer.clear();
+      tellAll();
+    },
+    listen(each) {
+      heard.add(each);
+      return () => heard.delete(each);
+    },
+  };
+}
+
+export interface ChartProps {
+  title: string;
+  unit: Unit;
+  series: readonly ChartSeries[];
+  feed: ChartFeed;
+  /** Areas on top of each other, the first at the bottom. */
+  stacked?: boolean;
+  /** The axis goes up to here at least; 1 of a share, say. */
+  atLeast?: number;
+  /** What it shows, in a sentence. */
+  about?: string;
+  wide?: boolean;
+  /** At the right of the heading. */
+  end?: ComponentChildren;
+}
+
+/** Who reads numbers does not read ten a second. */
+const NUMBERS_MS = 500;
+
+export function Chart(props: ChartProps) {
+  const { title, unit, series, feed, stacked = false, about, wide, end } = props;
+  const place = useRef<HTMLDivElement>(null);
+  const card = useRef<HTMLDivElement>(null);
+
+  useEffect(() => {
+    const plot = new Plot(place.current as HTMLElement, { ...props, stacked });
+    const numbers = drawer(() => writeNumbers(card.current, props));
+    let waiting: ReturnType<typeof setTimeout> | undefined;
+    const stop = feed.listen(() => {
+      plot.ask();
+      waiting ??= setTimeout(() => {
+        waiting = undefined;
+        numbers.ask();
+      }, NUMBERS_MS);
+    });
+    numbers.ask();
+    return () => {
+      stop();
+      clearTimeout(waiting);
+      numbers.end();
+      plot.end();
+    };
+    // A chart of other series is another chart.
+  }, [feed, series.map(({ name }) => name).join()]);
+
+  return (
+    <Card title={title} end={end} {...(wide ? { wide } : {})}>
+      {about !== undefined && <p class="faint small">{about}</p>}
+      <div ref={card} class="chart">
+        <div class="plot" role="img" aria-label={`${title}: nothing yet`}>
+          <div ref={place} />
+          <span class="waiting">Nothing yet</span>
+        </div>
+        <table class="tight">
+          <caption class="hidden-text">
+            {title}
+            {unit === '' ? '' : `, ${unit}`}: now, mean and highest of what the chart shows
+          </caption>
+          <thead>
+            <tr>
+              <th scope="col">{unit === 'ns' || unit === 'bytes' || unit === '' ? 'series' : unit}</th>
+              {['now', 'mean', 'highest'].map((name) => (
+                <th key={name} scope="col" class="number">
+                  {name}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {series.map(({ name, colour, dashed = false }, i) => (
+              <tr key={name}>
+                <th scope="row">
+                  <Swatch index={colour ?? i} area={stacked} dashed={dashed} />
+                  {name}
+                </th>
+                <td class="number">–</td>
+                <td class="number">–</td>
+                <td class="number">–</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </Card>
+  );
+}
+
+/** By hand: twenty tables twice a second are nothing for a browser, and much for whoever compares trees. */
+function writeNumbers(card: HTMLElement | null, { title, unit, series, feed }: ChartProps): void {
+  if (card === null) return;
+  const { buffer } = feed;
+  const cells = card.querySelectorAll('td');
+  const words: string[] = [];
+  for (const [i, { name }] of series.entries()) {
+    const { now, mean, max } = summaryOf(buffer, i);
+    words.push(`${name} ${withUnit(now, unit)}`);
+    for (const [place, value] of [now, mean, max].entries()) {
+      const cell = cells[3 * i + place];
+      const text = inTable(value, unit);
+      if (cell !== undefined && cell.textContent !== text) cell.textContent = text;
+    }
+  }
+  const isEmpty = buffer.length === 0;
+  const label = isEmpty ? `${title}: nothing yet` : `${title} over simulated time. Now: ${words.join(', ')}.`;
+  card.querySelector('[role="img"]')?.setAttribute('aria-label', label);
+  card.querySelector('.waiting')?.toggleAttribute('hidden', !isEmpty);
+}
+
+/** The unit stands at the top, but where each number has its own. */
+function inTable(value: number, unit: Unit): string {
+  return withUnit(value, unit === 'ns' || unit === 'bytes' ? unit : '');
+}
+
+/** The colour of a series beside its name. */
+export function Swatch({ index, area = false, dashed = false }: { index: number; area?: boolean; dashed?: boolean }) {
+  const kind = area ? 'swatch area' : dashed ? 'swatch dashed' : 'swatch';
+  return <span class={kind} style={{ '--colour': seriesVariable(index) }} aria-hidden="true" />;
+}
