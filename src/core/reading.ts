@@ -13,6 +13,8 @@ export type Reading =
   | { read: 'mapping'; device?: string; id: string }
   | { read: 'metrics' }
   | ({ read: 'space'; domain?: string } & Page)
+  | { read: 'space-cells'; domain?: string; from?: Address; to?: Address; cells?: number; extents?: number }
+  | { read: 'space-page'; domain?: string; iova: Address }
   | { read: 'iotlb' | 'walk-cache' | 'queues' }
   | { read: 'page-table'; domain: string; iova: Address }
   | { read: 'allocator'; domain?: string };
