@@ -1,5 +1,5 @@
-/** What the server says of itself: health, readiness, metrics, the contract and two pages. */
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+/** What the server says of itself: health, readiness, metrics and the contract. */
+import type { FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
 import { contractAt } from '../src/api/contract.ts';
 import type { SessionHost } from '../src/host/host.ts';
@@ -11,8 +11,6 @@ export interface HealthServices {
   metrics: Registry;
   /** Read at each request. */
   lifecycle: { readonly closing: boolean };
-  /** The front page, for a client that knows the server by this origin. */
-  frontPage(origin: string, basePath: string): string;
   basePath: string;
 }
 
@@ -21,7 +19,7 @@ export const HEALTH_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz',
 
 export function registerHealth(
   app: FastifyInstance,
-  { host, laboratory, metrics, lifecycle, frontPage, basePath }: HealthServices,
+  { host, laboratory, metrics, lifecycle, basePath }: HealthServices,
 ): void {
   app.get('/healthz', (_request, reply) => reply.header('cache-control', 'no-store').send({ status: 'alive' }));
 
@@ -47,13 +45,4 @@ export function registerHealth(
 
   const contract = contractAt(basePath);
   app.get('/openapi.yaml', (_request, reply) => reply.type('application/yaml; charset=utf-8').send(contract));
-
-  app.get('/', (request, reply) =>
-    reply.type('text/html; charset=utf-8').send(frontPage(`${protocolOf(request)}://${request.host}`, basePath)),
-  );
-}
-
-/** What a trusted proxy says is its own text. */
-function protocolOf({ protocol }: FastifyRequest): string {
-  return protocol === 'https' ? 'https' : 'http';
 }

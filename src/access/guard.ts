@@ -49,12 +49,13 @@ export function ruleOf({ method, routeOptions }: FastifyRequest): OperationRule 
   return RULES.get(`${method === 'HEAD' ? 'GET' : method} ${routeOptions.url}`);
 }
 
-/** Scripts and styles of the reference page. */
-const OPEN_PREFIX = '/docs/';
+/** Scripts and styles of the reference and of the dashboard. */
+const OPEN_PREFIXES = ['/docs/', '/ui/'];
 
 function isOpen(request: FastifyRequest, rule: OperationRule | undefined): boolean {
   if (rule !== undefined) return rule.scope === null;
-  return request.routeOptions.url?.startsWith(OPEN_PREFIX) === true;
+  const { url } = request.routeOptions;
+  return url !== undefined && OPEN_PREFIXES.some((prefix) => url.startsWith(prefix));
 }
 
 /** Of the stream: what would do for it is good for nothing else, whatever headers a request has. */

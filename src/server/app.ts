@@ -28,8 +28,8 @@ import { answerClientError } from './client-errors.ts';
 import { compressReplies } from './compression.ts';
 import { limitConnections } from './connections.ts';
 import { allowOrigins } from './cors.ts';
+import { serveDashboard } from './dashboard.ts';
 import { serveDocuments } from './documents.ts';
-import { frontPage } from './front-page.ts';
 import { checkHosts, type HostSettings } from './host-check.ts';
 import { answerRetries } from './idempotency.ts';
 import { IdempotencyKeys } from './idempotency-keys.ts';
@@ -55,6 +55,8 @@ export interface AppServices {
   /** Absent: no streams. */
   stream?: StreamHub;
   limits?: Partial<ServerLimits>;
+  /** The folder with the built dashboard; absent: the package's. */
+  dashboard?: string;
 }
 
 /** Ids and names have at most 128 characters; a longer one is looked up, too, and then not found. */
@@ -65,6 +67,7 @@ const CHECK_MS = 1_000;
 export async function buildApp(services: AppServices): Promise<FastifyInstance> {
   const { config, host, laboratory, lifecycle, stream, tls = null, access = new AccessControl({ host }) } = services;
   const { basePath = '', corsOrigins = [], maxConnections = Number.POSITIVE_INFINITY } = config;
+  const { dashboard } = services;
   const limits = { ...SERVER_LIMITS, ...services.limits };
   const app = createServer(services, limits);
   const connections = limitConnections(app, { connections: maxConnections, stallMs: limits.stallMs });
@@ -96,8 +99,9 @@ export async function buildApp(services: AppServices): Promise<FastifyInstance> 
     ...(laboratory === undefined ? {} : { laboratory }),
     opsOf: (view) => new KeyedOps(view, keys).apply,
   });
-  registerHealth(app, { host, laboratory, metrics, lifecycle, frontPage, basePath });
+  registerHealth(app, { host, laboratory, metrics, lifecycle, basePath });
   await serveDocuments(app, basePath);
+  await serveDashboard(app, { basePath, ...(dashboard === undefined ? {} : { folder: dashboard }) });
   if (tls !== null) keepCertificate(app, tls, services.logger);
   await app.ready();
   return app;

@@ -36,6 +36,7 @@ export async function serveDocuments(app: FastifyInstance, basePath: string): Pr
       reply.redirect(`${basePath}${DOCS}/`, 301);
       return;
     }
+    // The pages at `/` say for themselves what they need.
     if (isPage(url)) reply.helmet();
     else reply.header('x-content-type-options', 'nosniff').header('cross-origin-resource-policy', 'same-origin');
     done();
@@ -68,5 +69,5 @@ export async function serveDocuments(app: FastifyInstance, basePath: string): Pr
 }
 
 function isPage(route: string | undefined): boolean {
-  return route === '/' || route === DOCS || route?.startsWith(`${DOCS}/`) === true;
+  return route === DOCS || route?.startsWith(`${DOCS}/`) === true;
 }

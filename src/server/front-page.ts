@@ -1,4 +1,4 @@
-/** `/`: where a person who opens the server's address finds out what it is. */
+/** `/` where there is no dashboard, or none is asked for: where a person who opens the server's address finds out what it is. */
 
 const LINKS: [href: string, text: string, about: string][] = [
   ['/docs/', 'API reference', 'every route, with its fields and examples'],
@@ -30,6 +30,14 @@ export function secondCurl(address: string): string {
   return `curl -s ${address}/v1/sessions/first/runs -H 'content-type: application/json' -d '{"forNs": 1000000}'`;
 }
 
+/** The same as HTML; also what the dashboard shows where there are no scripts. */
+export function firstSteps(address: string): string {
+  return `<h2>A first session, and a millisecond of its traffic</h2>
+  <pre><code>${escapeHtml(firstCurl(address))}
+${escapeHtml(secondCurl(address))}
+curl -s ${escapeHtml(address)}/v1/sessions/first/metrics</code></pre>`;
+}
+
 /** @param origin of this server as the client knows it, `http://127.0.0.1:8080` @param basePath before all its paths */
 export function frontPage(origin: string, basePath = ''): string {
   const address = origin + basePath;
@@ -50,10 +58,7 @@ export function frontPage(origin: string, basePath = ''): string {
   <h1>iommu-lab</h1>
   <p>Long-lived, deterministic simulation sessions of an IOMMU and of the operating-system code that drives it: what a
   DMA-protection policy costs, and what it leaves exposed.</p>
-  <h2>A first session, and a millisecond of its traffic</h2>
-  <pre><code>${escapeHtml(firstCurl(address))}
-${escapeHtml(secondCurl(address))}
-curl -s ${escapeHtml(address)}/v1/sessions/first/metrics</code></pre>
+  ${firstSteps(address)}
   <h2>Here</h2>
   <dl>
     ${links}
