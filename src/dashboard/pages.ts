@@ -40,4 +40,5 @@ export const PAGES: readonly PageEntry[] = [
   { path: '/sessions', title: 'Sessions', nav: 'Sessions', load: () => import('./sessions/page.tsx') },
   { path: '/new', title: 'New session', load: () => import('./sessions/new-page.tsx') },
   { path: '/sessions/:session', title: ':session', tab: 'Live', load: () => import('./live/page.tsx') },
+  { path: '/sessions/:session/space', title: ':session, space', tab: 'Space', load: () => import('./space/page.tsx') },
 ];
