@@ -41,4 +41,10 @@ export const PAGES: readonly PageEntry[] = [
   { path: '/new', title: 'New session', load: () => import('./sessions/new-page.tsx') },
   { path: '/sessions/:session', title: ':session', tab: 'Live', load: () => import('./live/page.tsx') },
   { path: '/sessions/:session/space', title: ':session, space', tab: 'Space', load: () => import('./space/page.tsx') },
+  {
+    path: '/sessions/:session/step',
+    title: ':session, step by step',
+    tab: 'Step',
+    load: () => import('./step/page.tsx'),
+  },
 ];
