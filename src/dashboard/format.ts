@@ -30,6 +30,16 @@ export function duration(ns: number | null | undefined): string {
   return `${figure(ns)}${SPACE}ns`;
 }
 
+/** The same of a number that is a round one: `10 µs`, not `10.0 µs`. */
+export function roundDuration(ns: number): string {
+  return withoutZeros(duration(ns));
+}
+
+/** `50.0 %` -> `50 %`, `2.50` -> `2.5`. */
+export function withoutZeros(text: string): string {
+  return text.replace(/(\.\d*?)0+(?!\d)/, (_, kept: string) => (kept === '.' ? '' : kept));
+}
+
 const BINARY = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
 /** 17179869184 -> `16 GiB`. */
@@ -56,7 +66,7 @@ export type Unit = 'Gb/s' | 'IOPS' | 'cycles' | '%' | 'ns' | 'bytes' | 'pages' |
 export function withUnit(value: number | null | undefined, unit: Unit): string {
   if (unit === 'ns') return duration(value);
   if (unit === 'bytes') return bytes(value);
-  if (unit === '') return figure(value);
+  if (unit === '' || value === null || value === undefined || !Number.isFinite(value)) return figure(value);
   return `${figure(value)}${unit === '/s' ? '' : SPACE}${unit}`;
 }
 

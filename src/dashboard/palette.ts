@@ -16,9 +16,11 @@ export interface Palette {
   line: string;
   paper: string;
   accent: string;
-  /** Eight; the ninth is the first again. */
+  /** Ten, the last of them a quiet one for what is left over; the eleventh is the first again. */
   series: readonly string[];
 }
+
+const SERIES = 10;
 
 export const palette = computed<Palette>(() => {
   // Depends on the theme, which sets the variables.
@@ -31,13 +33,18 @@ export const palette = computed<Palette>(() => {
     line: read('--line'),
     paper: read('--card'),
     accent: read('--accent'),
-    series: Array.from({ length: 8 }, (_, i) => read(`--series-${i + 1}`)),
+    series: Array.from({ length: SERIES }, (_, i) => read(`--series-${i + 1}`)),
   };
 });
 
 /** For markup; `index` from 0. */
 export function seriesVariable(index: number): string {
-  return `var(--series-${(index % 8) + 1})`;
+  return `var(--series-${(index % SERIES) + 1})`;
+}
+
+/** The same for a canvas. */
+export function seriesColour({ series }: Palette, index: number): string {
+  return series[index % SERIES] as string;
 }
 
 /** Verdicts from harmless to worst: `style/palette.css` has a colour for each, `--verdict-stale`. */

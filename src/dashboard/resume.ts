@@ -52,25 +52,23 @@ export class Resume {
   epoch: string | null = null;
   sequence = 0;
 
-  /** What is sent once a connection is open. */
-  subscribe(topics: readonly Topic[], everyMs: number): Record<string, unknown> {
-    const from = this.epoch === null ? {} : { epoch: this.epoch, fromSequence: this.sequence + 1 };
-    return { type: 'subscribe', topics, everyMs, ...from };
+  /**
+   * What is answered to a greeting: at first from the newest frame on, or from `history` frames before it; later from where one was.
+   */
+  subscribe(hello: Hello, topics: readonly Topic[], everyMs: number, history = 0): Record<string, unknown> {
+    if (this.epoch === null) {
+      this.epoch = hello.epoch;
+      this.sequence = Math.max(0, hello.sequence - history);
+    }
+    return { type: 'subscribe', topics, everyMs, epoch: this.epoch, fromSequence: this.sequence + 1 };
   }
 
-  /** To be told everything that arrives. */
+  /** To be told everything that arrives but the greeting. */
   take(message: Message): void {
     if (message.type === 'epoch') {
       const { epoch } = message as EpochChange;
       this.epoch = epoch;
       this.sequence = 0;
-    } else if (message.type === 'hello') {
-      // From here on counts whoever has no frame yet: one that comes back before the first has missed what came between.
-      const { epoch, sequence } = message as Hello;
-      if (this.epoch === null) {
-        this.epoch = epoch;
-        this.sequence = sequence;
-      }
     } else if (message.type === 'gap') {
       const { epoch, to, reason } = message as Gap;
       if (reason === 'other-epoch') this.sequence = 0;

@@ -24,6 +24,7 @@ import {
   type Frame,
   type Gap,
   gapInWords,
+  type Hello,
   isFinal,
   isFrame,
   type Message,
@@ -41,6 +42,8 @@ export interface StreamState {
 export interface StreamListener {
   topics: readonly Topic[];
   everyMs?: number;
+  /** So many frames from before are wanted too, to have something to draw at once. */
+  history?: number;
   onFrame(frame: Frame): void;
   onGap?(gap: Gap, words: string): void;
   onEpoch?(change: EpochChange): void;
@@ -54,6 +57,8 @@ export class SessionStream {
   private socket: WebSocket | null = null;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private attempt = 0;
+  /** Newest frame when this page came. */
+  private firstSequence = 0;
   private greeted = false;
   private closed = false;
 
@@ -108,22 +113,28 @@ export class SessionStream {
   }
 
   private take(message: Message): void {
-    const first = message.type === 'hello';
-    // Subscribed to before the greeting counts: whoever comes back says where it was.
-    if (first) {
-      const { topics, everyMs = 100 } = this.listener;
-      this.greeted = true;
-      this.attempt = 0;
-      this.socket?.send(JSON.stringify(this.resume.subscribe(topics, everyMs)));
-      this.state.value = { state: 'live', detail: '' };
+    if (message.type === 'hello') {
+      this.greet(message as Hello);
+      return;
     }
     this.resume.take(message);
     if (isFrame(message)) this.listener.onFrame(message);
     else if (message.type === 'epoch') this.listener.onEpoch?.(message as EpochChange);
     else if (message.type === 'gap') {
       const gap = message as Gap;
+      // What was before this page came is no loss of its.
+      if (gap.reason === 'evicted' && gap.to !== null && gap.to <= this.firstSequence) return;
       this.listener.onGap?.(gap, gapInWords(gap));
     }
+  }
+
+  private greet(hello: Hello): void {
+    const { topics, everyMs = 100, history = 0 } = this.listener;
+    if (this.resume.epoch === null) this.firstSequence = hello.sequence;
+    this.greeted = true;
+    this.attempt = 0;
+    this.socket?.send(JSON.stringify(this.resume.subscribe(hello, topics, everyMs, history)));
+    this.state.value = { state: 'live', detail: '' };
   }
 
   private async ended(code: number, reason: string): Promise<void> {
@@ -166,6 +177,7 @@ export function useStream(session: string, listener: StreamListener): Signal<Str
     const made = new SessionStream(session, {
       topics: newest.current.topics,
       everyMs: newest.current.everyMs ?? 100,
+      history: newest.current.history ?? 0,
       onFrame: (frame) => newest.current.onFrame(frame),
       onGap: (gap, words) => newest.current.onGap?.(gap, words),
       onEpoch: (change) => newest.current.onEpoch?.(change),

@@ -1,15 +1,106 @@
-/** A session while it runs. */
+/** A session while it runs: what it does now, drawn as it happens, and all that can be done with it. */
+import { useSignal } from '@preact/signals';
+import { useEffect, useMemo } from 'preact/hooks';
+import type { Metrics, Run, RunPage, Session } from '../../api/contract-types.ts';
+import { api, sessionPath } from '../api.ts';
 import type { PageProps } from '../pages.ts';
+import { Card, ProblemNote } from '../parts/bits.tsx';
 import { SessionTabs } from '../parts/session-tabs.tsx';
+import { PolicyOutlook } from '../sessions/policy-outlook.tsx';
+import { useStream } from '../stream.ts';
+import { useLoad } from '../use-load.ts';
+import { Charts } from './charts.tsx';
+import { Head } from './head.tsx';
+import { HeadFigures } from './head-figures.tsx';
+import { LogView } from './log-view.tsx';
+import { RunsCard } from './runs-card.tsx';
+import { SnapshotsCard } from './snapshots-card.tsx';
+import { LiveStore } from './store.ts';
+
+const TOPICS = ['metrics', 'runs', 'events', 'faults', 'verdicts'] as const;
+/** Frames of all topics: some ten seconds of a busy session. */
+const HISTORY = 300;
+
+interface Start {
+  session: Session;
+  metrics: Metrics;
+  runs: Run[];
+}
+
+async function start(id: string): Promise<Start> {
+  const [session, metrics, { items }] = await Promise.all([
+    api.get<Session>(sessionPath(id)),
+    api.get<Metrics>(sessionPath(id, 'metrics')),
+    api.get<RunPage>(sessionPath(id, 'runs'), { limit: 1000 }),
+  ]);
+  return { session, metrics, runs: items };
+}
 
 export default function LivePage({ parameters }: PageProps) {
-  const session = parameters.session as string;
-  return (
+  const name = parameters.session as string;
+  const begun = useLoad(() => start(name), name);
+  const data = begun.data.value;
+  return data === null ? (
     <>
       <div class="head">
-        <h1 tabIndex={-1}>{session}</h1>
+        <h1 tabIndex={-1}>{name}</h1>
       </div>
-      <SessionTabs session={session} />
+      <SessionTabs session={name} />
+      <ProblemNote problem={begun.problem.value} />
+      {begun.problem.value === null && <p class="faint">Loading …</p>}
+    </>
+  ) : (
+    // Another shape of the session, as after workloads were added, needs other charts.
+    <Live key={data.session.id} name={name} start={data} />
+  );
+}
+
+function Live({ name, start: { session: first, metrics, runs } }: { name: string; start: Start }) {
+  const store = useMemo(() => {
+    const made = new LiveStore(first, metrics);
+    made.takeRuns(runs);
+    return made;
+  }, []);
+  const session = useSignal(first);
+  const read = async () => {
+    session.value = await api.get<Session>(sessionPath(first.id));
+  };
+  const stream = useStream(first.id, {
+    topics: TOPICS,
+    everyMs: 100,
+    history: HISTORY,
+    onFrame(frame) {
+      store.take(frame);
+      if (frame.type === 'runs' && (frame.data as Run).state !== session.peek().state)
+        void read().catch(() => undefined);
+    },
+    onGap: (_gap, words) => store.gap(words),
+    onEpoch() {
+      store.restart();
+      void read().catch(() => undefined);
+    },
+  });
+  useEffect(() => () => store.end(), []);
+
+  return (
+    <>
+      <Head name={name} session={session} stream={stream} store={store} />
+      <SessionTabs session={name} />
+      {session.value.paused !== undefined && (
+        <p class="note warn">
+          Paused: {session.value.paused.quota.name} has reached {session.value.paused.quota.limit}.
+        </p>
+      )}
+      <HeadFigures store={store} />
+      <div class="grid">
+        <RunsCard session={session.value} store={store} />
+        <Card title="Policy">
+          <PolicyOutlook policy={session.value.policy} />
+        </Card>
+        <SnapshotsCard session={session.value} />
+      </div>
+      <Charts store={store} session={session.value} />
+      <LogView store={store} />
     </>
   );
 }

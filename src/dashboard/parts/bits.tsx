@@ -35,7 +35,7 @@ export function Figures({ items }: { items: readonly (readonly [name: string, va
         <div key={name}>
           <dt>{name}</dt>
           <dd title={value}>{value}</dd>
-          {note !== undefined && <dd class="note">{note}</dd>}
+          {note !== undefined && <dd class="beside-it">{note}</dd>}
         </div>
       ))}
     </dl>

@@ -9,10 +9,10 @@
  *
  * Drawn at most once a frame (`frames.ts`), and not at all while it is not on the screen; the table follows twice a second.
  */
-import { useSignal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { type Unit, withUnit } from '../format.ts';
+import { drawer } from '../frames.ts';
 import { seriesVariable } from '../palette.ts';
 import { Card } from './bits.tsx';
 import { type ChartSeries, Plot } from './plot.ts';
@@ -66,82 +66,96 @@ export interface ChartProps {
   end?: ComponentChildren;
 }
 
+/** Who reads numbers does not read ten a second. */
 const NUMBERS_MS = 500;
 
 export function Chart(props: ChartProps) {
   const { title, unit, series, feed, stacked = false, about, wide, end } = props;
   const place = useRef<HTMLDivElement>(null);
-  const version = useSignal(0);
+  const card = useRef<HTMLDivElement>(null);
 
   useEffect(() => {
     const plot = new Plot(place.current as HTMLElement, { ...props, stacked });
+    const numbers = drawer(() => writeNumbers(card.current, props));
     let waiting: ReturnType<typeof setTimeout> | undefined;
-    const heard = () => {
+    const stop = feed.listen(() => {
       plot.ask();
       waiting ??= setTimeout(() => {
         waiting = undefined;
-        version.value++;
+        numbers.ask();
       }, NUMBERS_MS);
-    };
-    const stop = feed.listen(heard);
+    });
+    numbers.ask();
     return () => {
       stop();
       clearTimeout(waiting);
+      numbers.end();
       plot.end();
     };
     // A chart of other series is another chart.
   }, [feed, series.map(({ name }) => name).join()]);
 
-  void version.value;
-  const numbers = series.map(({ name }, i) => ({ name, ...summaryOf(feed.buffer, i) }));
-  const words = numbers.map(({ name, now }) => `${name} ${withUnit(now, unit)}`).join(', ');
-  const isEmpty = feed.buffer.length === 0;
   return (
     <Card title={title} end={end} {...(wide ? { wide } : {})}>
       {about !== undefined && <p class="faint small">{about}</p>}
-      <div
-        class="plot"
-        role="img"
-        aria-label={isEmpty ? `${title}: nothing yet` : `${title} over simulated time. Now: ${words}.`}
-      >
-        <div ref={place} />
-        {isEmpty && <span class="waiting">Nothing yet</span>}
-      </div>
-      <table class="tight">
-        <caption class="hidden-text">
-          {title}
-          {unit === '' ? '' : `, ${unit}`}: now, mean and highest of what the chart shows
-        </caption>
-        <thead>
-          <tr>
-            <th scope="col">{unit === 'ns' || unit === 'bytes' ? '' : unit}</th>
-            <th scope="col" class="number">
-              now
-            </th>
-            <th scope="col" class="number">
-              mean
-            </th>
-            <th scope="col" class="number">
-              highest
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {numbers.map(({ name, now, mean, max }, i) => (
-            <tr key={name}>
-              <th scope="row">
-                <Swatch index={series[i]?.colour ?? i} area={stacked} dashed={series[i]?.dashed ?? false} />
-                {name}
-              </th>
-              <td class="number">{inTable(now, unit)}</td>
-              <td class="number">{inTable(mean, unit)}</td>
-              <td class="number">{inTable(max, unit)}</td>
+      <div ref={card} class="chart">
+        <div class="plot" role="img" aria-label={`${title}: nothing yet`}>
+          <div ref={place} />
+          <span class="waiting">Nothing yet</span>
+        </div>
+        <table class="tight">
+          <caption class="hidden-text">
+            {title}
+            {unit === '' ? '' : `, ${unit}`}: now, mean and highest of what the chart shows
+          </caption>
+          <thead>
+            <tr>
+              <th scope="col">{unit === 'ns' || unit === 'bytes' || unit === '' ? 'series' : unit}</th>
+              {['now', 'mean', 'highest'].map((name) => (
+                <th key={name} scope="col" class="number">
+                  {name}
+                </th>
+              ))}
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {series.map(({ name, colour, dashed = false }, i) => (
+              <tr key={name}>
+                <th scope="row">
+                  <Swatch index={colour ?? i} area={stacked} dashed={dashed} />
+                  {name}
+                </th>
+                <td class="number">–</td>
+                <td class="number">–</td>
+                <td class="number">–</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
     </Card>
   );
+}
+
+/** By hand: twenty tables twice a second are nothing for a browser, and much for whoever compares trees. */
+function writeNumbers(card: HTMLElement | null, { title, unit, series, feed }: ChartProps): void {
+  if (card === null) return;
+  const { buffer } = feed;
+  const cells = card.querySelectorAll('td');
+  const words: string[] = [];
+  for (const [i, { name }] of series.entries()) {
+    const { now, mean, max } = summaryOf(buffer, i);
+    words.push(`${name} ${withUnit(now, unit)}`);
+    for (const [place, value] of [now, mean, max].entries()) {
+      const cell = cells[3 * i + place];
+      const text = inTable(value, unit);
+      if (cell !== undefined && cell.textContent !== text) cell.textContent = text;
+    }
+  }
+  const isEmpty = buffer.length === 0;
+  const label = isEmpty ? `${title}: nothing yet` : `${title} over simulated time. Now: ${words.join(', ')}.`;
+  card.querySelector('[role="img"]')?.setAttribute('aria-label', label);
+  card.querySelector('.waiting')?.toggleAttribute('hidden', !isEmpty);
 }
 
 /** The unit stands at the top, but where each number has its own. */

@@ -1,5 +1,5 @@
 /** The picture of `histogram.tsx`, and its numbers by powers of ten. */
-import { duration } from '../format.ts';
+import { roundDuration } from '../format.ts';
 import type { Palette } from '../palette.ts';
 
 export interface Bucket {
@@ -40,6 +40,8 @@ function powerOf(ns: number): number {
 const BOTTOM = 24;
 const TOP = 8;
 const LEFT = 8;
+/** Room of a label. */
+const LABEL = 48;
 
 export function drawHistogram(
   canvas: HTMLCanvasElement,
@@ -97,13 +99,16 @@ function axis(
   to.fillStyle = colours.faint;
   to.font = '11px system-ui, sans-serif';
   to.textBaseline = 'top';
+  let labelled = Number.NEGATIVE_INFINITY;
   for (const at of [...rows.map(({ from }) => Math.max(from, 1)), (rows.at(-1) as Decade).to]) {
     const left = Math.round(x(at)) + 0.5;
     to.beginPath();
     to.moveTo(left, TOP);
     to.lineTo(left, height - BOTTOM);
     to.stroke();
+    if (left - labelled < LABEL) continue;
+    labelled = left;
     to.textAlign = left < 30 ? 'left' : left > width - 30 ? 'right' : 'center';
-    to.fillText(duration(at), left, height - BOTTOM + 6);
+    to.fillText(roundDuration(at), left, height - BOTTOM + 6);
   }
 }

@@ -7,7 +7,7 @@
  */
 import { effect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import { count, duration } from '../format.ts';
+import { count, duration, roundDuration } from '../format.ts';
 import { drawer } from '../frames.ts';
 import { palette } from '../palette.ts';
 import { Card } from './bits.tsx';
@@ -54,38 +54,40 @@ export function Histogram({ title, kinds, about }: { title: string; kinds: reado
   return (
     <Card title={title}>
       {about !== undefined && <p class="faint small">{about}</p>}
-      <div class="plot" role="img" aria-label={rows.length === 0 ? `${title}: nothing yet` : `${title}. ${words}.`}>
-        <canvas ref={canvas} class="fill" />
-        {rows.length === 0 && <span class="waiting">Nothing yet</span>}
-      </div>
-      <table class="tight">
-        <caption class="hidden-text">{title}: how many by length</caption>
-        <thead>
-          <tr>
-            <th scope="col">length</th>
-            {kinds.map(({ name }, i) => (
-              <th key={name} scope="col" class="number">
-                <Swatch index={i} area />
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map(({ from, to, counts }) => (
-            <tr key={from}>
-              <th scope="row">
-                {duration(from)} to {duration(to)}
-              </th>
-              {counts.map((each, i) => (
-                <td key={kinds[i]?.name} class="number">
-                  {count(each)}
-                </td>
+      <div class="chart">
+        <div class="plot" role="img" aria-label={rows.length === 0 ? `${title}: nothing yet` : `${title}. ${words}.`}>
+          <canvas ref={canvas} class="fill" />
+          {rows.length === 0 && <span class="waiting">Nothing yet</span>}
+        </div>
+        <table class="tight">
+          <caption class="hidden-text">{title}: how many by length</caption>
+          <thead>
+            <tr>
+              <th scope="col">length</th>
+              {kinds.map(({ name }, i) => (
+                <th key={name} scope="col" class="number">
+                  <Swatch index={i} area />
+                  {name}
+                </th>
               ))}
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {rows.map(({ from, to, counts }) => (
+              <tr key={from}>
+                <th scope="row">
+                  {roundDuration(from)} to {roundDuration(to)}
+                </th>
+                {counts.map((each, i) => (
+                  <td key={kinds[i]?.name} class="number">
+                    {count(each)}
+                  </td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
     </Card>
   );
 }

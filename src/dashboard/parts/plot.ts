@@ -1,9 +1,9 @@
 /** What `chart.tsx` draws on: uPlot, drawn when it is seen, in the palette of the theme, as wide as its place. */
 import { effect } from '@preact/signals';
 import uPlot from 'uplot';
-import { bytes, duration, figure, share, type Unit } from '../format.ts';
+import { bytes, duration, figure, share, type Unit, withoutZeros } from '../format.ts';
 import { drawer } from '../frames.ts';
-import { type Palette, palette } from '../palette.ts';
+import { type Palette, palette, seriesColour } from '../palette.ts';
 import type { ChartFeed } from './chart.tsx';
 import { stack } from './series-buffer.ts';
 
@@ -22,7 +22,6 @@ export interface PlotOptions {
   atLeast?: number;
 }
 
-const HEIGHT = 168;
 const FONT = '11px system-ui, sans-serif';
 
 export class Plot {
@@ -34,6 +33,9 @@ export class Plot {
   private plot: uPlot | null = null;
   private seen = true;
   private width = 0;
+  private height = 0;
+  /** Of what is shown. */
+  private highest = 0;
 
   constructor(place: HTMLElement, options: PlotOptions) {
     this.place = place;
@@ -78,10 +80,11 @@ export class Plot {
   private draw(): void {
     const { plot } = this;
     if (plot === null) return;
-    const width = this.place.clientWidth;
-    if (width !== this.width && width > 0) {
+    const { clientWidth: width, clientHeight: height } = this.place;
+    if ((width !== this.width || height !== this.height) && width > 0 && height > 0) {
       this.width = width;
-      plot.setSize({ width, height: HEIGHT });
+      this.height = height;
+      plot.setSize({ width, height });
     }
     plot.setData(this.data());
   }
@@ -90,13 +93,14 @@ export class Plot {
     const { feed, stacked } = this.options;
     const { buffer } = feed;
     const ys = stacked ? stack(buffer, this.stacks) : Array.from({ length: buffer.series }, (_, i) => buffer.y(i));
+    this.highest = highestOf(stacked ? ys.slice(-1) : ys);
     // The highest stack is drawn first, and those below it over it.
     return [buffer.x(), ...(stacked ? ys.reverse() : ys)];
   }
 
   private shape(colours: Palette): uPlot.Options {
     const { series, stacked, unit, atLeast = 0 } = this.options;
-    const drawn = series.map((each, i) => ({ ...each, colour: colours.series[(each.colour ?? i) % 8] as string }));
+    const drawn = series.map((each, i) => ({ ...each, colour: seriesColour(colours, each.colour ?? i) }));
     const axis = {
       stroke: colours.faint,
       font: FONT,
@@ -105,18 +109,31 @@ export class Plot {
     };
     return {
       width: Math.max(this.place.clientWidth, 80),
-      height: HEIGHT,
+      height: Math.max(this.place.clientHeight, 80),
       padding: [8, 6, 0, 0],
       legend: { show: false },
       cursor: { show: false },
       pxAlign: false,
       scales: {
         x: { time: false },
-        y: { range: (_plot, _low, high) => [0, Math.max(atLeast, Number.isFinite(high) ? high * 1.08 : 0, 1e-9)] },
+        // uPlot's own highest is NaN as soon as one value is.
+        y: { range: () => [0, Math.max(atLeast, this.highest * 1.08) || 1] },
       },
       axes: [
-        { ...axis, size: 24, gap: 4, space: 70, values: (_plot, at) => at.map((seconds) => duration(seconds * 1e9)) },
-        { ...axis, size: 52, gap: 4, space: 30, values: (_plot, at) => at.map((value) => onAxis(value, unit)) },
+        {
+          ...axis,
+          size: 24,
+          gap: 4,
+          space: 70,
+          values: (_plot, at) => at.map((seconds) => withoutZeros(duration(seconds * 1e9))),
+        },
+        {
+          ...axis,
+          size: 52,
+          gap: 4,
+          space: 30,
+          values: (_plot, at) => at.map((value) => withoutZeros(onAxis(value, unit))),
+        },
       ],
       series: [{}, ...(stacked ? drawn.toReversed() : drawn).map((each) => lineOf(each, stacked))],
     };
@@ -136,6 +153,12 @@ function lineOf(
     points: { show: false },
     spanGaps: false,
   };
+}
+
+function highestOf(columns: readonly Float64Array[]): number {
+  let highest = 0;
+  for (const column of columns) for (const value of column) if (value > highest) highest = value;
+  return highest;
 }
 
 function onAxis(value: number, unit: Unit): string {

@@ -1,0 +1,97 @@
+/** The charts of a live session. */
+import type { Session } from '../../api/contract-types.ts';
+import { Chart } from '../parts/chart.tsx';
+import { Histogram } from '../parts/histogram.tsx';
+import type { Bucket } from '../parts/histogram-drawing.ts';
+import { ROW_NAMES, ROWS } from './rates.ts';
+import type { LiveStore } from './store.ts';
+import { VerdictTable } from './verdict-table.tsx';
+
+/** Fixed at the first metrics; a session with other workloads is loaded anew. */
+export function Charts({ store, session }: { store: LiveStore; session: Session }) {
+  const metrics = store.metrics.value ?? {};
+  const { feeds } = store;
+  const workloads = (metrics.workloads ?? []).map(({ id, name, kind }) => ({ name: name ?? id ?? '', kind }));
+  const named = workloads.map(({ name }, i) => ({ name, dashed: i % 2 === 1 }));
+  const carriers = store.carriers.map((i) => ({ name: workloads[i]?.name ?? '', colour: i, dashed: i % 2 === 1 }));
+  const bad = Object.keys(metrics.verdicts ?? {})
+    .slice(2)
+    .map((name, i) => ({ name, colour: i, dashed: i % 2 === 1 }));
+  const locks = (metrics.locks ?? []).map(({ name }, i) => ({ name, dashed: i % 2 === 1 }));
+  const buckets = (kind: 'potential' | 'actual') => (metrics.exposure?.[kind]?.histogram ?? []) as Bucket[];
+  return (
+    <div class="grid">
+      {store.carriers.length > 0 && <Chart title="Throughput" unit="Gb/s" series={carriers} feed={feeds.throughput} />}
+      {named.length > 0 && (
+        <Chart
+          title="Operations"
+          unit="/s"
+          series={named}
+          feed={feeds.operations}
+          about="Packets and I/Os completed."
+        />
+      )}
+      <Chart
+        title="CPU by what it does"
+        unit="%"
+        stacked
+        atLeast={100}
+        about={`Of ${session.spec.machine.cpus} CPU${session.spec.machine.cpus === 1 ? '' : 's'}, by row of the literature's breakdown.`}
+        series={[
+          ...ROWS.map((row, i) => ({ name: ROW_NAMES[row], colour: i })),
+          { name: 'driver and stack', colour: 9 },
+        ]}
+        feed={feeds.cpu}
+      />
+      <Chart title="IOTLB hit rate" unit="%" atLeast={1} series={[{ name: 'hits' }]} feed={feeds.hitRate} />
+      <Chart
+        title="Page-walk memory reads"
+        unit=""
+        series={[{ name: 'a look-up', colour: 1 }]}
+        feed={feeds.walkReads}
+        about="Table reads, for each look-up of the IOTLB."
+      />
+      <Chart title="Flush queue" unit="entries" series={[{ name: 'waiting', colour: 6 }]} feed={feeds.queue} />
+      <Chart
+        title="Invalidations"
+        unit="/s"
+        series={[
+          { name: 'global', colour: 3 },
+          { name: 'of a domain', colour: 4, dashed: true },
+          { name: 'of pages', colour: 2 },
+        ]}
+        feed={feeds.invalidations}
+      />
+      <Chart
+        title="Exposed pages now"
+        unit="pages"
+        series={[
+          { name: 'potential', colour: 0 },
+          { name: 'actual', colour: 1, dashed: true },
+        ]}
+        feed={feeds.exposed}
+      />
+      <Histogram
+        title="Exposure windows"
+        kinds={[
+          { name: 'potential', buckets: buckets('potential') },
+          { name: 'actual', buckets: buckets('actual') },
+        ]}
+        about="How long an unmapped page stayed reachable."
+      />
+      {locks.length > 0 && (
+        <Chart title="Waiting for locks" unit="%" series={locks} feed={feeds.locks} about="Of the time of one CPU." />
+      )}
+      {bad.length > 0 && (
+        <Chart
+          title="Accesses that got through"
+          unit="/s"
+          series={bad}
+          feed={feeds.bad}
+          about="Neither blocked nor allowed in full by a live mapping, by verdict."
+        />
+      )}
+      <VerdictTable store={store} />
+    </div>
+  );
+}

@@ -1,0 +1,31 @@
+/** The numbers that are asked for first. */
+import { count, duration, figure, share, withUnit } from '../format.ts';
+import { Figures } from '../parts/bits.tsx';
+import type { LiveStore } from './store.ts';
+
+export function HeadFigures({ store }: { store: LiveStore }) {
+  const metrics = store.metrics.value ?? {};
+  const { throughputGbps = 0, iops = 0, cyclesPerOperation, iotlb, exposure, operations = 0 } = metrics;
+  const { potential, actual } = exposure ?? {};
+  const hits = iotlb?.lookups ? (iotlb.hits ?? 0) / iotlb.lookups : null;
+  const faults = (metrics.counters as Record<string, number> | undefined)?.faults;
+  return (
+    <Figures
+      items={[
+        ['Simulated time', duration(metrics.timeNs ?? 0), `${count(operations)} operations in the run`],
+        ['Throughput', withUnit(throughputGbps, 'Gb/s'), 'mean of the run'],
+        ...(iops > 0 ? ([['I/O', withUnit(iops, 'IOPS'), 'mean of the run']] as const) : []),
+        ['Cost', withUnit(cyclesPerOperation, 'cycles'), 'an operation'],
+        ['IOTLB hit rate', share(hits), `${count(iotlb?.lookups)} look-ups`],
+        ['Exposed pages', count(actual?.currentPages), `${count(potential?.currentPages)} potentially`],
+        ['Longest window', duration(actual?.longestWindowNs), `${duration(potential?.longestWindowNs)} potentially`],
+        ['Stale accesses', count(exposure?.staleAccesses), `${count(exposure?.crossTenantAccesses)} across tenants`],
+        [
+          'Detected',
+          share(exposure?.detectability),
+          `${figure(faults)} faults, ${count(exposure?.attemptsAfterUnmap as number | undefined)} attempts after unmap`,
+        ],
+      ]}
+    />
+  );
+}

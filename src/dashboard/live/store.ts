@@ -1,0 +1,156 @@
+/** What a live page knows: feeds of its charts, the newest metrics, the runs, the log. Frames go in; signals and feeds come out. */
+import { signal } from '@preact/signals';
+import type { Metrics, Run, Session } from '../../api/contract-types.ts';
+import { type ChartFeed, chartFeed } from '../parts/chart.tsx';
+import { SeriesBuffer } from '../parts/series-buffer.ts';
+import type { Frame } from '../resume.ts';
+import { EventLog } from './log.ts';
+import { INVALIDATIONS, Rates, ROWS, runStartOf } from './rates.ts';
+
+/** Numbers and lists follow so often; charts follow every frame. */
+const SLOW_MS = 400;
+
+export interface LiveFeeds {
+  throughput: ChartFeed;
+  operations: ChartFeed;
+  cpu: ChartFeed;
+  hitRate: ChartFeed;
+  walkReads: ChartFeed;
+  queue: ChartFeed;
+  exposed: ChartFeed;
+  locks: ChartFeed;
+  verdicts: ChartFeed;
+  /** The same without `ok` and `fault`. */
+  bad: ChartFeed;
+  invalidations: ChartFeed;
+}
+
+export class LiveStore {
+  /** The newest, some times a second. */
+  readonly metrics = signal<Metrics | null>(null);
+  readonly runs = signal<readonly Run[]>([]);
+  readonly lines = signal<EventLog['lines']>([]);
+  readonly dropped = signal(0);
+  readonly feeds: LiveFeeds;
+  /** Places of the workloads that carry data. */
+  readonly carriers: readonly number[];
+  private readonly rates: Rates;
+  private readonly log = new EventLog();
+  private newest: Metrics | null = null;
+  private runStartNs: number | null = null;
+  private waiting: ReturnType<typeof setTimeout> | undefined;
+
+  constructor({ spec }: Session, metrics: Metrics) {
+    const { cpus = 1, cpuGhz = 1 } = spec.machine;
+    this.rates = new Rates(cpus, cpuGhz);
+    const workloads = (metrics.workloads ?? []).length;
+    this.carriers = carriersOf(metrics);
+    const verdicts = Object.keys(metrics.verdicts ?? {}).length;
+    const feed = (series: number) => chartFeed(new SeriesBuffer(series));
+    this.feeds = {
+      throughput: feed(this.carriers.length),
+      operations: feed(workloads),
+      cpu: feed(ROWS.length + 1),
+      hitRate: feed(1),
+      walkReads: feed(1),
+      queue: feed(1),
+      exposed: feed(2),
+      locks: feed((metrics.locks ?? []).length),
+      verdicts: feed(verdicts),
+      bad: feed(Math.max(0, verdicts - 2)),
+      invalidations: feed(INVALIDATIONS.length),
+    };
+    this.newest = metrics;
+    this.metrics.value = metrics;
+  }
+
+  takeRuns(runs: readonly Run[]): void {
+    for (const run of runs) this.noteRun(run);
+  }
+
+  take(frame: Frame): void {
+    if (frame.type === 'metrics') this.takeMetrics(frame.data as Metrics);
+    else {
+      if (frame.type === 'runs') this.noteRun(frame.data as Run);
+      this.log.take(frame);
+    }
+    this.wake();
+  }
+
+  gap(words: string): void {
+    this.log.gap(words);
+    this.wake();
+  }
+
+  forgetRun(id: string): void {
+    this.runs.value = this.runs.value.filter((run) => run.id !== id);
+  }
+
+  /** After a reset: simulated time begins again. */
+  restart(): void {
+    for (const feed of Object.values(this.feeds) as ChartFeed[]) feed.clear();
+    this.rates.clear();
+    this.log.clear();
+    this.runStartNs = null;
+    this.runs.value = [];
+    this.newest = null;
+    this.wake();
+  }
+
+  end(): void {
+    clearTimeout(this.waiting);
+  }
+
+  private takeMetrics(metrics: Metrics): void {
+    this.newest = metrics;
+    const { feeds } = this;
+    const interval = this.rates.take(metrics, this.startFor(metrics));
+    const seconds = (metrics.timeNs ?? 0) / 1e9;
+    const { potential, actual } = metrics.exposure ?? {};
+    feeds.exposed.add(seconds, [potential?.currentPages ?? 0, actual?.currentPages ?? 0]);
+    feeds.queue.add(seconds, [(metrics.counters as Record<string, number> | undefined)?.flushQueueEntries ?? 0]);
+    if (interval === null) return;
+    feeds.throughput.add(
+      seconds,
+      this.carriers.map((i) => interval.throughputGbps[i] ?? Number.NaN),
+    );
+    feeds.operations.add(seconds, interval.operationsPerSecond);
+    feeds.cpu.add(seconds, interval.cpuPercent);
+    feeds.hitRate.add(seconds, [interval.hitPercent]);
+    feeds.walkReads.add(seconds, [interval.readsPerLookup]);
+    feeds.locks.add(seconds, interval.lockPercent);
+    feeds.verdicts.add(seconds, interval.verdictsPerSecond);
+    feeds.bad.add(seconds, interval.verdictsPerSecond.slice(2));
+    feeds.invalidations.add(seconds, interval.invalidationsPerSecond);
+  }
+
+  /** Frames from before the run are of another one, of which nobody knows any more when it began. */
+  private startFor({ timeNs = 0 }: Metrics): number | null {
+    return this.runStartNs !== null && this.runStartNs <= timeNs ? this.runStartNs : null;
+  }
+
+  private noteRun(run: Run): void {
+    if (run.state === 'running' || run.state === 'finished' || run.state === 'cancelled')
+      this.runStartNs = runStartOf(run) ?? this.runStartNs;
+    const known = this.runs.value.find(({ id }) => id === run.id);
+    // A frame in between has no result.
+    const newest = { ...run, result: run.result ?? known?.result ?? null };
+    this.runs.value =
+      known === undefined
+        ? [newest, ...this.runs.value]
+        : this.runs.value.map((each) => (each === known ? newest : each));
+  }
+
+  private wake(): void {
+    this.waiting ??= setTimeout(() => {
+      this.waiting = undefined;
+      if (this.newest !== null) this.metrics.value = this.newest;
+      if (this.lines.value !== this.log.lines) this.lines.value = this.log.lines;
+      this.dropped.value = this.log.dropped;
+    }, SLOW_MS);
+  }
+}
+
+function carriersOf({ workloads = [] }: Metrics): number[] {
+  return workloads.flatMap(({ throughputGbps }, i) => (throughputGbps === undefined ? [] : [i]));
+}
