@@ -47,4 +47,5 @@ export const PAGES: readonly PageEntry[] = [
     tab: 'Step',
     load: () => import('./step/page.tsx'),
   },
+  { path: '/compare', title: 'Side by side', nav: 'Compare', load: () => import('./compare/page.tsx') },
 ];
