@@ -48,4 +48,6 @@ export const PAGES: readonly PageEntry[] = [
     load: () => import('./step/page.tsx'),
   },
   { path: '/compare', title: 'Side by side', nav: 'Compare', load: () => import('./compare/page.tsx') },
+  { path: '/experiments', title: 'Experiments', nav: 'Experiments', load: () => import('./experiments/page.tsx') },
+  { path: '/experiments/:experiment', title: ':experiment', load: () => import('./experiments/one-page.tsx') },
 ];
