@@ -19,14 +19,17 @@ import { type Figures, rowsOf, specDifferences } from './figures.ts';
 import { knobsOf, nameOf, specWith } from './knobs.ts';
 import { Lockstep, type Sides, type Turn } from './lockstep.ts';
 
+/**
+ * A turn is a run of its own, and what is on its way at its end is dropped: under `strict` on `thread-2008`, turns of 1 ms carry 2 % more
+ * than one run of 20 ms, turns of 5 ms 0.2 %.
+ */
 const STEPS = [
-  [100_000, '100 µs'],
-  [500_000, '500 µs'],
   [1_000_000, '1 ms'],
   [5_000_000, '5 ms'],
   [20_000_000, '20 ms'],
+  [100_000_000, '100 ms'],
 ] as const;
-const USUAL_STEP = 1_000_000;
+const USUAL_STEP = 5_000_000;
 
 /** One a chart: what is drawn of a span. */
 const DRAWN = [

@@ -3,13 +3,10 @@ import { figure } from '../format.ts';
 import { type FrontierPlot, type Point, placeOn } from './frontier.ts';
 import { figureAt, figureText, metricName } from './words.ts';
 
-const WIDTH = 760;
-const HEIGHT = 400;
 const LEFT = 66;
 const RIGHT = 16;
 const TOP = 14;
 const BOTTOM = 52;
-const LANE = 86;
 const R = 11;
 
 const STANDING: Record<Point['standing'], string> = {
@@ -30,16 +27,19 @@ export function FrontierView({
   linkOf(arm: string): string;
 }) {
   const { points, xAxis, yAxis, speed, exposure, lessIsFaster } = plot;
+  // On a phone its own letters have to be read.
+  const isNarrow = window.innerWidth < 640;
+  const [width, height, lane] = isNarrow ? [400, 340, 72] : [760, 400, 86];
   const hasFree = points.some(({ lane }) => lane === 'unprotected');
   const hasNone = points.some(({ lane }) => lane === 'none');
-  const from = LEFT + (hasNone ? LANE : 0);
-  const to = WIDTH - RIGHT - (hasFree ? LANE : 0);
-  const bottom = HEIGHT - BOTTOM;
+  const from = LEFT + (hasNone ? lane : 0);
+  const to = width - RIGHT - (hasFree ? lane : 0);
+  const bottom = height - BOTTOM;
   const inset = 16;
   const y = (place: number) => bottom - inset - place * (bottom - TOP - 2 * inset);
-  const x = ({ lane }: Point, place: number) => {
-    if (lane === 'none') return LEFT + LANE / 2;
-    if (lane === 'unprotected') return WIDTH - RIGHT - LANE / 2;
+  const x = (point: Point, place: number) => {
+    if (point.lane === 'none') return LEFT + lane / 2;
+    if (point.lane === 'unprotected') return width - RIGHT - lane / 2;
     return from + inset + place * (to - from - 2 * inset);
   };
   const best = points.filter(({ standing }) => standing === 'frontier').sort((a, b) => x(a, a.x) - x(b, b.x));
@@ -47,14 +47,15 @@ export function FrontierView({
   const spread = spreadOut(points.map((point) => ({ point, x: x(point, point.x), y: y(point.y) })));
   return (
     <figure class="frontier-figure" aria-label={`Speed against exposure. ${words}.`}>
-      <svg class="frontier-plot" viewBox={`0 0 ${WIDTH} ${HEIGHT}`}>
-        {hasNone && <rect class="lane" x={LEFT} y={TOP} width={LANE - 6} height={bottom - TOP} />}
-        {hasFree && <rect class="lane" x={to + 6} y={TOP} width={LANE - 6} height={bottom - TOP} />}
+      <svg class="frontier-plot" viewBox={`0 0 ${width} ${height}`}>
+        <title>Speed against exposure</title>
+        {hasNone && <rect class="lane" x={LEFT} y={TOP} width={lane - 6} height={bottom - TOP} />}
+        {hasFree && <rect class="lane" x={to + 6} y={TOP} width={lane - 6} height={bottom - TOP} />}
         {yAxis.ticks.map((tick) => {
           const at = y(lessIsFaster ? 1 - placeOn(yAxis, tick) : placeOn(yAxis, tick));
           return (
             <g key={`y ${tick}`}>
-              <line class="axis" x1={LEFT} x2={WIDTH - RIGHT} y1={at} y2={at} />
+              <line class="axis" x1={LEFT} x2={width - RIGHT} y1={at} y2={at} />
               <text x={LEFT - 8} y={at} text-anchor="end" dominant-baseline="central">
                 {figure(tick)}
               </text>
@@ -73,16 +74,16 @@ export function FrontierView({
           );
         })}
         {hasNone && (
-          <text x={LEFT + LANE / 2 - 3} y={bottom + 16} text-anchor="middle">
+          <text x={LEFT + lane / 2 - 3} y={bottom + 16} text-anchor="middle">
             none
           </text>
         )}
         {hasFree && (
-          <text x={WIDTH - RIGHT - LANE / 2 + 3} y={bottom + 16} text-anchor="middle">
+          <text x={width - RIGHT - lane / 2 + 3} y={bottom + 16} text-anchor="middle">
             unprotected
           </text>
         )}
-        <text x={(LEFT + WIDTH - RIGHT) / 2} y={HEIGHT - 10} text-anchor="middle">
+        <text x={(LEFT + width - RIGHT) / 2} y={height - 10} text-anchor="middle">
           {metricName(exposure)} (less is safer, to the left)
         </text>
         <text transform={`translate(14 ${(TOP + bottom) / 2}) rotate(-90)`} text-anchor="middle">

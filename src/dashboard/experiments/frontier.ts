@@ -138,7 +138,8 @@ export function axisOf(low: number, high: number, mayBeLogarithmic: boolean): Ax
     return { low: 10 ** from, high: 10 ** to, logarithmic: true, ticks };
   }
   const bottom = Math.min(0, low);
-  const step = niceStep(Math.max(high - bottom, Number.MIN_VALUE) / 4);
+  // All of it 0: some axis has to be there.
+  const step = niceStep((high > bottom ? high - bottom : 1) / 4);
   const top = Math.max(step, Math.ceil((high * 1.0001) / step) * step);
   const ticks: number[] = [];
   for (let at = 0; bottom + at * step <= top * 1.0001; at++) ticks.push(bottom + at * step);
