@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs';
 
 const benches = ['core', 'cpus', 'service', 'stream', 'latency', 'journal', 'kinds'];
-/** Only when asked for by name: they need a C compiler, or a Redis. */
-const onDemand = ['allocators-c', 'experiments'];
+/** Only when asked for by name: they need a C compiler, a Redis, or a browser. */
+const onDemand = ['allocators-c', 'experiments', 'dashboard'];
 
 const smoke = process.argv.includes('--smoke');
 const asked = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));

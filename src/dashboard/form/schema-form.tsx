@@ -95,10 +95,14 @@ function SchemaField(props: SchemaFieldProps) {
 function Plain({ field, value, fallback, at, problems, suggestions, onChange }: SchemaFieldProps) {
   const { name, kind, schema, required, choices, bounds } = field;
   const id = useId();
-  /** What is being written and is no value yet. */
-  const draft = useSignal<{ text: string; problem: string } | null>(null);
-  const wrong = [...(draft.value === null ? [] : [draft.value.problem]), ...problemsAt(problems, at)];
-  const about = [schema.description, bounds].filter((part) => part !== undefined && part !== '').join('; ');
+  /** What is being written: `16 Mi` stays as it is while its number is the value. */
+  const draft = useSignal<{ text: string; problem: string | null } | null>(null);
+  const unread = draft.value?.problem ?? null;
+  const wrong = [...(unread === null ? [] : [unread]), ...problemsAt(problems, at)];
+  const about = [schema.description, bounds]
+    .filter((part) => part !== undefined && part !== '')
+    .join('; ')
+    .replaceAll('`', '');
   const common = {
     id,
     name: at,
@@ -108,12 +112,8 @@ function Plain({ field, value, fallback, at, problems, suggestions, onChange }: 
   };
   const write = (text: string) => {
     const read = readField(text, kind, schema);
-    if (!read.ok) {
-      draft.value = { text, problem: read.problem };
-      return;
-    }
-    draft.value = null;
-    onChange(read.value);
+    draft.value = { text, problem: read.ok ? null : read.problem };
+    if (read.ok) onChange(read.value);
   };
   return (
     <div class="field">
@@ -136,7 +136,10 @@ function Plain({ field, value, fallback, at, problems, suggestions, onChange }: 
           list={suggestions.length > 0 ? `${id}-list` : undefined}
           value={draft.value?.text ?? textOf(value, kind)}
           placeholder={textOf(fallback, kind)}
-          onChange={(event) => write(event.currentTarget.value)}
+          onInput={(event) => write(event.currentTarget.value)}
+          onBlur={() => {
+            if (unread === null) draft.value = null;
+          }}
         />
       )}
       {suggestions.length > 0 && (

@@ -1,8 +1,9 @@
 /** The charts of a live session. */
 import type { Session } from '../../api/contract-types.ts';
 import { Chart } from '../parts/chart.tsx';
+import type { Bucket } from '../parts/decades.ts';
 import { Histogram } from '../parts/histogram.tsx';
-import type { Bucket } from '../parts/histogram-drawing.ts';
+import { CounterCharts } from './counter-charts.tsx';
 import { ROW_NAMES, ROWS } from './rates.ts';
 import type { LiveStore } from './store.ts';
 import { VerdictTable } from './verdict-table.tsx';
@@ -92,6 +93,7 @@ export function Charts({ store, session }: { store: LiveStore; session: Session 
         />
       )}
       <VerdictTable store={store} />
+      <CounterCharts store={store} />
     </div>
   );
 }

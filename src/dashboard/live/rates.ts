@@ -95,15 +95,19 @@ export class Rates {
     this.before = null;
   }
 
-  /** @returns null for the first frame, and when no simulated time went by */
-  take(metrics: Metrics, runStartNs: number | null): Interval | null {
+  /**
+   * @param leastNs a shorter time is no interval yet: the next frame has it as well
+   * @returns null for the first frame, and when no simulated time went by
+   */
+  take(metrics: Metrics, runStartNs: number | null, leastNs = 0): Interval | null {
     const now = countedIn(metrics, runStartNs);
     const { before } = this;
+    const lengthNs = before === null ? 0 : now.timeNs - before.timeNs;
+    if (before !== null && lengthNs > 0 && lengthNs < leastNs && sameRunOf(before, now)) return null;
     this.before = now;
-    if (before === null || now.timeNs <= before.timeNs) return null;
-    const lengthNs = now.timeNs - before.timeNs;
+    if (before === null || lengthNs <= 0) return null;
     // Another run counts from its own beginning: what it has is all of this interval.
-    const sameRun = Math.abs((before.runStartNs ?? 0) - (now.runStartNs ?? 0)) < SAME_NS;
+    const sameRun = sameRunOf(before, now);
     const inRun = (value: number, old: number | undefined) => Math.max(0, value - (sameRun ? (old ?? 0) : 0));
     const knowsRun = now.runStartNs !== null;
     const workloads = metrics.workloads ?? [];
@@ -134,6 +138,10 @@ export class Rates {
       invalidationsPerSecond: perSecond(now.invalidations, before.invalidations, lengthNs),
     };
   }
+}
+
+function sameRunOf(before: Counted, now: Counted): boolean {
+  return Math.abs((before.runStartNs ?? 0) - (now.runStartNs ?? 0)) < SAME_NS;
 }
 
 function perSecond(now: readonly number[], before: readonly number[], lengthNs: number): number[] {

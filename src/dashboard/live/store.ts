@@ -4,11 +4,14 @@ import type { Metrics, Run, Session } from '../../api/contract-types.ts';
 import { type ChartFeed, chartFeed } from '../parts/chart.tsx';
 import { SeriesBuffer } from '../parts/series-buffer.ts';
 import type { Frame } from '../resume.ts';
+import { CounterFeeds } from './counter-feeds.ts';
 import { EventLog } from './log.ts';
 import { INVALIDATIONS, Rates, ROWS, runStartOf } from './rates.ts';
 
 /** Numbers and lists follow so often; charts follow every frame. */
 const SLOW_MS = 400;
+/** Of the usual time between two frames: what is shorter says nothing of a rate, and goes with the next. */
+const SHORT = 0.25;
 
 export interface LiveFeeds {
   throughput: ChartFeed;
@@ -32,12 +35,15 @@ export class LiveStore {
   readonly lines = signal<EventLog['lines']>([]);
   readonly dropped = signal(0);
   readonly feeds: LiveFeeds;
+  readonly counters = new CounterFeeds();
   /** Places of the workloads that carry data. */
   readonly carriers: readonly number[];
   private readonly rates: Rates;
   private readonly log = new EventLog();
   private newest: Metrics | null = null;
   private runStartNs: number | null = null;
+  /** Simulated time between two frames, about. */
+  private usualNs = 0;
   private waiting: ReturnType<typeof setTimeout> | undefined;
 
   constructor({ spec }: Session, metrics: Metrics) {
@@ -90,6 +96,8 @@ export class LiveStore {
   restart(): void {
     for (const feed of Object.values(this.feeds) as ChartFeed[]) feed.clear();
     this.rates.clear();
+    this.counters.clear();
+    this.usualNs = 0;
     this.log.clear();
     this.runStartNs = null;
     this.runs.value = [];
@@ -104,12 +112,14 @@ export class LiveStore {
   private takeMetrics(metrics: Metrics): void {
     this.newest = metrics;
     const { feeds } = this;
-    const interval = this.rates.take(metrics, this.startFor(metrics));
+    const interval = this.rates.take(metrics, this.startFor(metrics), this.usualNs * SHORT);
     const seconds = (metrics.timeNs ?? 0) / 1e9;
     const { potential, actual } = metrics.exposure ?? {};
     feeds.exposed.add(seconds, [potential?.currentPages ?? 0, actual?.currentPages ?? 0]);
     feeds.queue.add(seconds, [(metrics.counters as Record<string, number> | undefined)?.flushQueueEntries ?? 0]);
+    this.counters.take(metrics);
     if (interval === null) return;
+    this.usualNs = this.usualNs === 0 ? interval.lengthNs : this.usualNs * 0.8 + interval.lengthNs * 0.2;
     feeds.throughput.add(
       seconds,
       this.carriers.map((i) => interval.throughputGbps[i] ?? Number.NaN),
@@ -130,9 +140,11 @@ export class LiveStore {
   }
 
   private noteRun(run: Run): void {
+    const known = this.runs.value.find(({ id }) => id === run.id);
+    // The reply to its start may come behind the frame of its end.
+    if (known !== undefined && hasEnded(known) && !hasEnded(run)) return;
     if (run.state === 'running' || run.state === 'finished' || run.state === 'cancelled')
       this.runStartNs = runStartOf(run) ?? this.runStartNs;
-    const known = this.runs.value.find(({ id }) => id === run.id);
     // A frame in between has no result.
     const newest = { ...run, result: run.result ?? known?.result ?? null };
     this.runs.value =
@@ -149,6 +161,10 @@ export class LiveStore {
       this.dropped.value = this.log.dropped;
     }, SLOW_MS);
   }
+}
+
+function hasEnded({ state }: Run): boolean {
+  return state !== 'running' && state !== 'queued';
 }
 
 function carriersOf({ workloads = [] }: Metrics): number[] {

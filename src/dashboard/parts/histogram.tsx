@@ -12,7 +12,8 @@ import { drawer } from '../frames.ts';
 import { palette } from '../palette.ts';
 import { Card } from './bits.tsx';
 import { Swatch } from './chart.tsx';
-import { type Bucket, decades, drawHistogram } from './histogram-drawing.ts';
+import { type Bucket, decades } from './decades.ts';
+import { drawHistogram } from './histogram-drawing.ts';
 
 export interface HistogramKind {
   name: string;

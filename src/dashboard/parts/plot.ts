@@ -110,7 +110,7 @@ export class Plot {
     return {
       width: Math.max(this.place.clientWidth, 80),
       height: Math.max(this.place.clientHeight, 80),
-      padding: [8, 6, 0, 0],
+      padding: [8, 18, 0, 0],
       legend: { show: false },
       cursor: { show: false },
       pxAlign: false,

@@ -20,13 +20,15 @@ export interface TableProps<Row> {
   keyOf(row: Row): string;
   /** Small, without lines: beside a chart. */
   tight?: boolean;
+  /** On a phone each row is a block, its cells below each other with their columns' names. */
+  blocks?: boolean;
 }
 
-export function Table<Row>({ caption, columns, rows, keyOf, tight }: TableProps<Row>) {
+export function Table<Row>({ caption, columns, rows, keyOf, tight = false, blocks = false }: TableProps<Row>) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: whoever has no mouse scrolls it by keys
     <section class="scroll" tabIndex={0} aria-label={caption}>
-      <table class={tight ? 'tight' : undefined}>
+      <table class={`${tight ? 'tight' : ''} ${blocks ? 'blocks' : ''}`}>
         <caption class="hidden-text">{caption}</caption>
         <thead>
           <tr>
@@ -46,7 +48,7 @@ export function Table<Row>({ caption, columns, rows, keyOf, tight }: TableProps<
                     {cell(row)}
                   </th>
                 ) : (
-                  <td key={name} class={number ? 'number' : undefined}>
+                  <td key={name} class={number ? 'number' : undefined} data-name={name}>
                     {cell(row)}
                   </td>
                 ),

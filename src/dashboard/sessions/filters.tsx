@@ -1,4 +1,5 @@
 /** The filters of the list of sessions. Each is a member of the address's query under the API's own name. */
+import { useSignal } from '@preact/signals';
 import { useId } from 'preact/hooks';
 import type { Catalog } from '../../api/contract-types.ts';
 import { setQuery } from '../location.ts';
@@ -62,8 +63,10 @@ function Choice({ name, label, query, choices, set }: FieldProps & { choices: re
   );
 }
 
+/** A list that is looked at again must not take away what is being written. */
 function Text({ name, label, query, hint, set }: FieldProps & { hint: string }) {
   const id = useId();
+  const draft = useSignal<string | null>(null);
   return (
     <div class="field">
       <label for={id}>{label}</label>
@@ -72,8 +75,12 @@ function Text({ name, label, query, hint, set }: FieldProps & { hint: string }) 
         type="text"
         autocomplete="off"
         placeholder={hint}
-        value={query[name] ?? ''}
-        onChange={({ currentTarget }) => set(name, currentTarget.value.trim())}
+        value={draft.value ?? query[name] ?? ''}
+        onInput={({ currentTarget }) => (draft.value = currentTarget.value)}
+        onChange={({ currentTarget }) => {
+          draft.value = null;
+          set(name, currentTarget.value.trim());
+        }}
       />
     </div>
   );

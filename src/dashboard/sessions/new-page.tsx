@@ -35,7 +35,8 @@ export default function NewPage({ place }: PageProps) {
     const asked = spec.value;
     void token.value;
     clearTimeout(timer.current);
-    timer.current = setTimeout(() => void check(asked), CHECK_MS);
+    // At once when the page comes: its fields show what holds where nothing is given.
+    timer.current = setTimeout(() => void check(asked), newest.current === 0 ? 0 : CHECK_MS);
     return () => clearTimeout(timer.current);
   });
 
@@ -48,7 +49,20 @@ export default function NewPage({ place }: PageProps) {
       checked.value = reply;
       problem.value = null;
     } catch (error) {
-      if (mine === newest.current) problem.value = problemOf(error);
+      if (mine !== newest.current) return;
+      problem.value = problemOf(error);
+      if (checked.peek() === null) await showDefaults(asked);
+    }
+  }
+
+  /** Of a spec that came with mistakes in it. */
+  async function showDefaults({ preset }: Spec): Promise<void> {
+    try {
+      checked.value = await api.post<CheckedSpec>('/v1/sessions', preset === undefined ? {} : { preset }, {
+        validateOnly: true,
+      });
+    } catch {
+      // What is wrong has been said.
     }
   }
 

@@ -58,6 +58,7 @@ export default function SessionsPage({ place: { query } }: PageProps) {
         <div class="card flush">
           <Table
             caption="Sessions"
+            blocks
             rows={page.items}
             keyOf={({ id }) => id}
             columns={columns(() => void sessions.reload())}

@@ -1,0 +1,283 @@
+/** A session while it runs, in a browser: charts, log, runs, snapshots, and a stream that is cut off. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import type { Browser, Page, WebSocketRoute } from 'playwright-core';
+import { openBrowser } from './browser.ts';
+import {
+  assertAccessible,
+  assertFits,
+  type DashboardServer,
+  openPage,
+  picture,
+  startDashboard,
+  type View,
+} from './dashboard-place.ts';
+
+const CHARTS = [
+  'Throughput',
+  'Operations',
+  'CPU by what it does',
+  'IOTLB hit rate',
+  'Page-walk memory reads',
+  'Flush queue',
+  'Invalidations',
+  'Exposed pages now',
+  'Exposure windows',
+  'Waiting for locks',
+  'Accesses that got through',
+];
+
+/** How many different colours a chart's canvas has: an empty one has lines and letters only. */
+async function coloursOf(page: Page, title: string): Promise<number> {
+  const card = page.locator('.card', { has: page.getByRole('heading', { name: title, exact: true }) });
+  await card.scrollIntoViewIfNeeded();
+  await page.waitForTimeout(150);
+  return card
+    .locator('canvas')
+    .first()
+    .evaluate((canvas: HTMLCanvasElement) => {
+      const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
+      const strong = new Set<number>();
+      for (let i = 0; i < data.length; i += 4) {
+        const [r, g, b, a] = [data[i]!, data[i + 1]!, data[i + 2]!, data[i + 3]!];
+        // Lines and letters are grey.
+        if (a > 60 && Math.max(r, g, b) - Math.min(r, g, b) > 60) strong.add((r >> 5) * 64 + (g >> 5) * 8 + (b >> 5));
+      }
+      return strong.size;
+    });
+}
+
+describe('a live session in a browser', () => {
+  let browser: Browser;
+  let server: DashboardServer;
+  let made = 0;
+
+  before(async () => {
+    [browser, server] = await Promise.all([openBrowser(), startDashboard()]);
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.close();
+  });
+
+  async function session(more: object = {}): Promise<string> {
+    const name = `live-${++made}`;
+    await server.ask('POST', '/v1/sessions', { preset: 'thread-2008', name, ...more });
+    return name;
+  }
+
+  async function runIn(page: Page, amount: string): Promise<void> {
+    await page.getByLabel('How long').fill(amount);
+    await page.getByRole('button', { name: 'Start', exact: true }).click();
+  }
+
+  for (const view of ['desk', 'dark', 'phone'] as View[])
+    it(`draws what happens in a run, and says the same in numbers and words (${view})`, async () => {
+      const name = await session();
+      const { page, complaints, close } = await openPage(browser, server, `/sessions/${name}`, view);
+      await page.getByText('stream live').waitFor();
+      assert.equal(await page.title(), `${name} · iommu-lab`);
+      await runIn(page, '150 ms');
+      await page.getByRole('cell', { name: 'finished' }).first().waitFor({ timeout: 60_000 });
+      await page.waitForTimeout(700);
+      for (const title of CHARTS) {
+        const card = page.locator('.card', { has: page.getByRole('heading', { name: title, exact: true }) });
+        const words = await card.getByRole('img').getAttribute('aria-label');
+        assert.match(words ?? '', /\d/, `${title}: ${words}`);
+        assert.ok((await coloursOf(page, title)) > 0, `${title} is empty`);
+      }
+      const throughput = page.locator('.card', { has: page.getByRole('heading', { name: 'Throughput', exact: true }) });
+      // A 10 Gb/s link, offered in full: frames of 1500 bytes of 1538 on the wire, less what is dropped.
+      const rx = Number(await throughput.getByRole('row', { name: /rx/ }).getByRole('cell').nth(1).innerText());
+      assert.ok(rx > 8 && rx < 9.76, `rx ${rx} Gb/s`);
+      const metrics = await server.ask<{ verdicts: Record<string, number> }>('GET', `/v1/sessions/${name}/metrics`);
+      const ok = await page.getByRole('row', { name: /^ok/ }).getByRole('cell').first().innerText();
+      assert.equal(Number(ok.replaceAll(',', '')), metrics.verdicts.ok);
+      await page
+        .getByText(/DMAR: \[DMA Write NO_PASID\]/)
+        .first()
+        .waitFor();
+      await page
+        .getByText(/use after unmap: mapped/)
+        .first()
+        .waitFor();
+      await assertFits(page);
+      await assertAccessible(page);
+      await picture(page, `live-${view}`);
+      assert.deepEqual(complaints, []);
+      await close();
+    });
+
+  it('says which policy is in force instead of the one that was asked for, and why', async () => {
+    const name = await session({
+      policy: { invalidation: { kind: 'flush-queue' } },
+      iommu: { invalidation: { cachingMode: true } },
+    });
+    const { page, complaints, close } = await openPage(browser, server, `/sessions/${name}`);
+    await page.getByText(/strict instead of flush-queue/).waitFor();
+    const row = page.getByRole('row', { name: /invalidation/ }).first();
+    assert.match(await row.innerText(), /flush-queue\s+strict/);
+    assert.deepEqual(complaints, []);
+    await close();
+  });
+
+  it('starts runs by each rule, shows how far they are, and cancels', async () => {
+    const name = await session();
+    const { page, complaints, close } = await openPage(browser, server, `/sessions/${name}`);
+    await page.getByText('stream live').waitFor();
+    await page.getByLabel('Run', { exact: true }).selectOption('operations');
+    await page.getByLabel('How many').fill('500');
+    await page.getByRole('button', { name: 'Start', exact: true }).click();
+    await page.getByRole('row', { name: /run_1.*finished/ }).waitFor();
+    await page.getByLabel('Run', { exact: true }).selectOption('above');
+    await page.getByLabel('Metric').fill('counters.faults');
+    await page.getByLabel('Above').fill('10');
+    await page.getByRole('button', { name: 'Start', exact: true }).click();
+    await page.getByRole('row', { name: /run_2.*finished/ }).waitFor();
+    await page.getByLabel('Metric').fill('counters.nonsense');
+    await page.getByRole('button', { name: 'Start', exact: true }).click();
+    await page.getByRole('alert').filter({ hasText: 'nonsense' }).waitFor();
+    await page.getByLabel('Run', { exact: true }).selectOption('forNs');
+    await runIn(page, 'a while');
+    await page.getByRole('alert').filter({ hasText: 'is no time' }).waitFor();
+    await runIn(page, '1 h');
+    await page.getByRole('progressbar').waitFor();
+    assert.ok(await page.getByRole('button', { name: 'Start', exact: true }).isDisabled());
+    await page.getByRole('button', { name: 'Cancel', exact: true }).click();
+    await page.getByRole('row', { name: /run_3.*cancelled/ }).waitFor();
+    assert.deepEqual(
+      complaints.filter((text) => !/status of 400/.test(text)),
+      [],
+    );
+    await close();
+  });
+
+  it('draws any counter, and the address keeps which', async () => {
+    const name = await session();
+    const { page, complaints, close } = await openPage(browser, server, `/sessions/${name}?charts=nodesVisited`);
+    await page.getByRole('heading', { name: 'Nodes visited' }).waitFor();
+    await page.getByLabel('Counter').selectOption('liveMappings');
+    await page.getByText('stream live').waitFor();
+    await runIn(page, '30 ms');
+    await page.getByRole('cell', { name: 'finished' }).first().waitFor();
+    await page.waitForTimeout(700);
+    for (const title of ['Nodes visited', 'Live mappings']) assert.ok((await coloursOf(page, title)) > 0, title);
+    const metrics = await server.ask<{ counters: Record<string, number> }>('GET', `/v1/sessions/${name}/metrics`);
+    const now = await page
+      .getByRole('row', { name: /^liveMappings/ })
+      .getByRole('cell')
+      .first()
+      .innerText();
+    assert.equal(Number(now), metrics.counters.liveMappings);
+    await page.getByRole('button', { name: 'Remove Nodes visited' }).click();
+    assert.match(page.url(), /\?charts=liveMappings$/);
+    assert.deepEqual(complaints, []);
+    await close();
+  });
+
+  it('lets time pass, and begins anew with empty charts', async () => {
+    const name = await session();
+    const { page, complaints, close } = await openPage(browser, server, `/sessions/${name}`);
+    await page.getByText('stream live').waitFor();
+    await page.getByLabel('How long').fill('3 ms');
+    await page.getByRole('button', { name: 'Advance' }).click();
+    await page.getByText('It is 3.00').waitFor();
+    await runIn(page, '20 ms');
+    await page.getByRole('cell', { name: 'finished' }).first().waitFor();
+    await page.getByRole('button', { name: 'Reset' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Reset' }).click();
+    await page.getByText('The session begins anew.').waitFor();
+    await page.getByRole('cell', { name: 'finished' }).first().waitFor({ state: 'detached' });
+    assert.equal((await server.ask<{ timeNs: number }>('GET', `/v1/sessions/${name}`)).timeNs, 0);
+    const throughput = page.locator('.card', { has: page.getByRole('heading', { name: 'Throughput', exact: true }) });
+    await throughput.getByText('Nothing yet').waitFor();
+    assert.deepEqual(complaints, []);
+    await close();
+  });
+
+  it('keeps snapshots, forks from one and deletes it', async () => {
+    const name = await session();
+    const { page, complaints, close } = await openPage(browser, server, `/sessions/${name}`);
+    await page.getByRole('button', { name: 'Take one' }).click();
+    const card = page.locator('.card', { has: page.getByRole('heading', { name: 'Snapshots' }) });
+    await card.getByRole('row').nth(1).waitFor();
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      card.getByRole('button', { name: 'Export' }).click(),
+    ]);
+    assert.match(download.suggestedFilename(), /^snap_.*\.json$/);
+    await card.getByRole('button', { name: 'Delete' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+    await card.getByText('None yet.').waitFor();
+    assert.deepEqual(complaints, []);
+    await close();
+  });
+
+  it('holds the log to be read, and leaves kinds of lines out', async () => {
+    const name = await session();
+    const { page, complaints, close } = await openPage(browser, server, `/sessions/${name}`);
+    await page.getByText('stream live').waitFor();
+    await runIn(page, '10 s');
+    const log = page.getByRole('log');
+    await log.getByText(/DMAR/).first().waitFor();
+    await page.getByRole('button', { name: 'Hold' }).click();
+    const held = await log.innerText();
+    await page.waitForTimeout(1_200);
+    assert.equal(await log.innerText(), held);
+    await page.getByRole('button', { name: 'Let go' }).click();
+    await page.waitForFunction(
+      (before) => document.querySelector<HTMLElement>('[role="log"]')?.innerText !== before,
+      held,
+    );
+    await page.getByRole('checkbox', { name: 'faults' }).uncheck();
+    await log.getByText(/DMAR/).first().waitFor({ state: 'detached' });
+    await page.getByRole('button', { name: 'Cancel', exact: true }).click();
+    await page.getByRole('row', { name: /cancelled/ }).waitFor();
+    assert.deepEqual(complaints, []);
+    await close();
+  });
+
+  it('comes back when it is cut off, from where it was, and says what is missing', async () => {
+    const name = await session();
+    const sockets: WebSocketRoute[] = [];
+    const asked: { epoch?: string; fromSequence?: number }[] = [];
+    const seen: number[] = [];
+    const { page, complaints, close } = await openPage(browser, server, `/sessions/${name}`, 'desk', {}, (opened) =>
+      opened.routeWebSocket(/\/stream/, (socket) => {
+        sockets.push(socket);
+        const to = socket.connectToServer();
+        socket.onMessage((message) => {
+          asked.push(JSON.parse(String(message)));
+          to.send(message);
+        });
+        to.onMessage((message) => {
+          const { sequence, data } = JSON.parse(String(message));
+          if (data !== undefined) seen.push(sequence);
+          socket.send(message);
+        });
+      }),
+    );
+    await page.getByText('stream live').waitFor();
+    await runIn(page, '10 s');
+    await page.getByRole('log').getByText(/DMAR/).first().waitFor();
+    await sockets[0]!.close({ code: 4001, reason: 'cut by a test' });
+    await page.getByText('stream lost, coming back').waitFor();
+    await page.getByText('stream live').waitFor();
+    await page.waitForTimeout(1_000);
+    assert.equal(asked.length, 2);
+    const { epoch, fromSequence } = asked[1]!;
+    assert.equal(epoch, asked[0]!.epoch);
+    assert.ok(seen.includes(fromSequence! - 1), 'from the frame behind the last one');
+    // Each frame once: none of those of the first connection came again.
+    const after = seen.slice(seen.lastIndexOf(fromSequence! - 1) + 1);
+    assert.ok(after.length > 0 && after.every((sequence) => sequence >= fromSequence!));
+    const gap = { type: 'gap', epoch, from: 7, to: 9, reason: 'slow-reader', dropped: { faults: 3 } };
+    sockets[1]!.send(JSON.stringify(gap));
+    await page.getByText('Missing: 3 of faults; this page did not read fast enough.').waitFor();
+    await server.ask('DELETE', `/v1/sessions/${name}`);
+    await page.getByText('The session was deleted.').waitFor();
+    await page.getByText('stream ended').waitFor();
+    assert.deepEqual(complaints, []);
+    await close();
+  });
+});
