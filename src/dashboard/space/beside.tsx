@@ -186,7 +186,7 @@ export function Strip({
 }) {
   let before: number | null = null;
   return (
-    <nav class="space-strip" aria-label="Extents in use">
+    <nav class="scroll space-strip" aria-label="Extents in use">
       {space.extents.map(({ from, to, usedBytes, reservedBytes }) => {
         const [begin, end] = [pageOf(from) ?? 0, pageOf(to) ?? 0];
         const gap: number = before === null ? begin : begin - before - 1;
@@ -209,11 +209,11 @@ export function Strip({
               key={from}
               type="button"
               aria-current={isShown ? 'true' : undefined}
-              aria-label={`${from} to ${to}, ${use}`}
               style={{ flex: `${Math.max(1, Math.log2(end - begin + 2))} 1 auto` }}
               onClick={() => onChoose(begin, end)}
             >
               <b>{from}</b>
+              <span class="hidden-text"> to {to}, </span>
               <span>{use}</span>
             </button>
           </>

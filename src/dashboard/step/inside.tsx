@@ -148,7 +148,7 @@ function Tlb({ title, before, now }: { title: string; before: Iotlb | undefined;
         <Empty>Nothing is cached.</Empty>
       ) : (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: whoever has no mouse scrolls it by keys
-        <section class="tlb" aria-label={`${title}, by set and way`} tabIndex={0}>
+        <section class="scroll tlb" aria-label={`${title}, by set and way`} tabIndex={0}>
           {used.map((set) => (
             <div
               class="set"
