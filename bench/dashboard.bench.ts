@@ -25,8 +25,8 @@ const COUNTERS = [
 const CATEGORIES = [
   'toplevel',
   'devtools.timeline',
-  'devtools.timeline.frame',
   'disabled-by-default-devtools.timeline',
+  'disabled-by-default-devtools.timeline.frame',
 ];
 /** Everything on the screen at once, as on a large display: what is not seen is not drawn. */
 const VIEWPORT = { width: 2560, height: 2600 };

@@ -6,7 +6,7 @@
  */
 try {
   await import('vite').then(
-    ({ build }) => build({ configLoader: 'native', logLevel: 'warn' }),
+    ({ build }) => build({ logLevel: 'warn' }),
     (error) => {
       if (error?.code !== 'ERR_MODULE_NOT_FOUND') throw error;
     },

@@ -45,7 +45,8 @@ export function frameWork(trace: Buffer): FrameWork {
     .map(({ ts }) => ts)
     .sort((a, b) => a - b);
   const tasks = own.filter(({ name, ph }) => name === 'RunTask' && ph === 'X').sort((a, b) => a.ts - b.ts);
-  if (begins.length < 3 || tasks.length === 0) throw new Error('the trace has no frames');
+  if (begins.length < 3 || tasks.length === 0)
+    throw new Error(`the trace has ${begins.length} frames and ${tasks.length} tasks`);
   const wall = new Float64Array(begins.length - 1);
   const cpu = new Float64Array(begins.length - 1);
   let frame = 0;

@@ -15,7 +15,7 @@ const KINDS: [kind: LineKind, name: string][] = [
   ['run', 'runs'],
   ['gap', 'gaps'],
 ];
-const SHOWN = 80;
+const SHOWN = 60;
 
 export function LogView({ store }: { store: LiveStore }) {
   const shown = useSignal<ReadonlySet<LineKind>>(new Set(KINDS.map(([kind]) => kind)));

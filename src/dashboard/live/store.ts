@@ -9,7 +9,9 @@ import { EventLog } from './log.ts';
 import { INVALIDATIONS, Rates, ROWS, runStartOf } from './rates.ts';
 
 /** Numbers and lists follow so often; charts follow every frame. */
-const SLOW_MS = 400;
+const SLOW_MS = 500;
+/** Lists follow the numbers, so that no frame has to lay out both. */
+const AFTER_MS = 230;
 /** Of the usual time between two frames: what is shorter says nothing of a rate, and goes with the next. */
 const SHORT = 0.25;
 
@@ -45,6 +47,7 @@ export class LiveStore {
   /** Simulated time between two frames, about. */
   private usualNs = 0;
   private waiting: ReturnType<typeof setTimeout> | undefined;
+  private after: ReturnType<typeof setTimeout> | undefined;
 
   constructor({ spec }: Session, metrics: Metrics) {
     const { cpus = 1, cpuGhz = 1 } = spec.machine;
@@ -107,6 +110,7 @@ export class LiveStore {
 
   end(): void {
     clearTimeout(this.waiting);
+    clearTimeout(this.after);
   }
 
   private takeMetrics(metrics: Metrics): void {
@@ -157,8 +161,11 @@ export class LiveStore {
     this.waiting ??= setTimeout(() => {
       this.waiting = undefined;
       if (this.newest !== null) this.metrics.value = this.newest;
-      if (this.lines.value !== this.log.lines) this.lines.value = this.log.lines;
-      this.dropped.value = this.log.dropped;
+      this.after ??= setTimeout(() => {
+        this.after = undefined;
+        if (this.lines.value !== this.log.lines) this.lines.value = this.log.lines;
+        this.dropped.value = this.log.dropped;
+      }, AFTER_MS);
     }, SLOW_MS);
   }
 }

@@ -11,10 +11,10 @@ const LABEL = 48;
 
 export function drawHistogram(
   canvas: HTMLCanvasElement,
+  { width, height }: { width: number; height: number },
   kinds: readonly (readonly Bucket[])[],
   colours: Palette,
 ): void {
-  const { clientWidth: width, clientHeight: height } = canvas;
   const scale = window.devicePixelRatio;
   if (canvas.width !== Math.round(width * scale) || canvas.height !== Math.round(height * scale)) {
     canvas.width = Math.round(width * scale);

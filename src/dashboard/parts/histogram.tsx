@@ -27,20 +27,22 @@ export function Histogram({ title, kinds, about }: { title: string; kinds: reado
   const drawing = useRef<ReturnType<typeof drawer> | null>(null);
 
   useEffect(() => {
+    const size = { width: 0, height: 0 };
     const made = drawer(() => {
-      if (canvas.current !== null)
-        drawHistogram(
-          canvas.current,
-          newest.current.map(({ buckets }) => buckets),
-          palette.peek(),
-        );
+      if (canvas.current === null) return;
+      const buckets = newest.current.map((kind) => kind.buckets);
+      drawHistogram(canvas.current, size, buckets, palette.peek());
     });
     drawing.current = made;
     const end = effect(() => {
       void palette.value;
       made.ask();
     });
-    const sizing = new ResizeObserver(() => made.ask());
+    // Told, not asked for: to ask in the middle of a frame has all of the page laid out.
+    const sizing = new ResizeObserver(([entry]) => {
+      Object.assign(size, { width: entry?.contentRect.width ?? 0, height: entry?.contentRect.height ?? 0 });
+      made.ask();
+    });
     sizing.observe(canvas.current as HTMLCanvasElement);
     return () => {
       end();

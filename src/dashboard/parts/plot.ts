@@ -70,7 +70,13 @@ export class Plot {
       this.seen = entry?.isIntersecting ?? true;
       this.ask();
     });
-    const sizing = new ResizeObserver(() => this.ask());
+    // Told, not asked for: to ask in the middle of a frame has all of the page laid out.
+    const sizing = new ResizeObserver(([entry]) => {
+      if (entry === undefined) return;
+      this.width = Math.floor(entry.contentRect.width);
+      this.height = Math.floor(entry.contentRect.height);
+      this.ask();
+    });
     seeing.observe(this.place);
     sizing.observe(this.place);
     this.ends.push(() => seeing.disconnect());
@@ -80,12 +86,8 @@ export class Plot {
   private draw(): void {
     const { plot } = this;
     if (plot === null) return;
-    const { clientWidth: width, clientHeight: height } = this.place;
-    if ((width !== this.width || height !== this.height) && width > 0 && height > 0) {
-      this.width = width;
-      this.height = height;
-      plot.setSize({ width, height });
-    }
+    const { width, height } = this;
+    if ((width !== plot.width || height !== plot.height) && width > 0 && height > 0) plot.setSize({ width, height });
     plot.setData(this.data());
   }
 
@@ -108,8 +110,8 @@ export class Plot {
       ticks: { show: false },
     };
     return {
-      width: Math.max(this.place.clientWidth, 80),
-      height: Math.max(this.place.clientHeight, 80),
+      width: this.width || 320,
+      height: this.height || 160,
       padding: [8, 18, 0, 0],
       legend: { show: false },
       cursor: { show: false },
