@@ -36,7 +36,7 @@ describe('two sessions side by side in a browser', () => {
       await page.getByLabel('B has').selectOption('flush-queue');
       await page.getByRole('button', { name: 'Make both' }).click();
       await page.getByRole('button', { name: 'One turn' }).click();
-      await page.getByText('1 turns').waitFor();
+      await page.getByText('1 turn', { exact: true }).waitFor();
       await page.getByRole('button', { name: 'Run both' }).click();
       await page.waitForFunction(() =>
         /Both at [4-9](\.\d+)?\s*ms/.test(document.body.innerText.replace(/\u202f/g, ' ')),
@@ -75,7 +75,7 @@ describe('two sessions side by side in a browser', () => {
     await page.getByText('Both have the same spec').waitFor();
     await page.getByLabel('A turn is').selectOption({ label: '1 ms' });
     await page.getByRole('button', { name: 'One turn' }).click();
-    await page.getByText('1 turns').waitFor();
+    await page.getByText('1 turn', { exact: true }).waitFor();
     assert.deepEqual([await timeOf('ahead'), await timeOf('behind')], [1_700_000, 1_700_000]);
     assert.match(page.url(), /a=ahead&b=behind&step=1000000/);
     assert.deepEqual(complaints, []);

@@ -339,7 +339,7 @@ function Both({ a, b, stepNs }: { a: string; b: string; stepNs: number }) {
           </button>
           <StateMark
             state={running.value ? 'running' : 'idle'}
-            text={running.value ? 'running' : `${turns.value} turns`}
+            text={running.value ? 'running' : turns.value === 1 ? '1 turn' : `${turns.value} turns`}
           />
           <span class="small">
             <a href={hashOf(`/sessions/${a}`)}>{a}</a> · <a href={hashOf(`/sessions/${b}`)}>{b}</a>

@@ -57,7 +57,7 @@ export function FrontierView({
             <g key={`y ${tick}`}>
               <line class="axis" x1={LEFT} x2={width - RIGHT} y1={at} y2={at} />
               <text x={LEFT - 8} y={at} text-anchor="end" dominant-baseline="central">
-                {figure(tick)}
+                {short(tick)}
               </text>
             </g>
           );
@@ -68,7 +68,7 @@ export function FrontierView({
             <g key={`x ${tick}`}>
               <line class="axis" x1={at} x2={at} y1={TOP} y2={bottom} />
               <text x={at} y={bottom + 16} text-anchor="middle">
-                {figure(tick)}
+                {short(tick)}
               </text>
             </g>
           );
@@ -127,6 +127,13 @@ export function FrontierView({
       </svg>
     </figure>
   );
+}
+
+/** Of an axis: 1,500,000 is too wide. */
+function short(value: number): string {
+  if (value >= 1e6) return `${Number((value / 1e6).toPrecision(3))} M`;
+  if (value >= 1e4) return `${Number((value / 1e3).toPrecision(3))} k`;
+  return value >= 1 ? String(Number(value.toPrecision(4))) : figure(value);
 }
 
 /** Round: on the frontier. Square: dominated. Triangle: without protection. */

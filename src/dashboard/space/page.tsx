@@ -126,6 +126,8 @@ function Space({ session, domain, lastPage, query, hasWorkloads }: SpaceProps) {
   const show = (next: View) => {
     const now = view.peek();
     if (now !== null && now.first === next.first && now.shift === next.shift) return;
+    // The look that said where to begin is no picture.
+    if (now === null) player.forget();
     view.value = next;
     cursor.value = -1;
     byState.clear();
@@ -202,7 +204,7 @@ function Space({ session, domain, lastPage, query, hasWorkloads }: SpaceProps) {
               duration(shown.timeNs),
               player.playing.value ? `${figure(player.rate.value)} looks a second` : 'paused',
             ],
-            ['Used', bytes(shown.space?.usedBytes ?? 0), `${count(shown.space?.ranges ?? 0)} ranges`],
+            ['Used', bytes(shown.space?.usedBytes ?? 0), plural(shown.space?.ranges ?? 0, 'range')],
             [
               'Within reach after unmap',
               `${count((shown.pages.stale ?? 0) + (shown.pages.remapped ?? 0))} pages`,
@@ -216,7 +218,7 @@ function Space({ session, domain, lastPage, query, hasWorkloads }: SpaceProps) {
                   [
                     'In magazines',
                     bytes(shown.kept.bytes),
-                    `${count(shown.kept.ranges)} ranges, ${count(shown.kept.depotMagazines)} in the depot`,
+                    `${plural(shown.kept.ranges, 'range')}, ${plural(shown.kept.depotMagazines, 'magazine')} in the depot`,
                   ] as const,
                 ]),
           ]}
@@ -385,6 +387,10 @@ function Space({ session, domain, lastPage, query, hasWorkloads }: SpaceProps) {
       </div>
     </>
   );
+}
+
+function plural(number: number, word: string): string {
+  return `${count(number)} ${word}${number === 1 ? '' : 's'}`;
 }
 
 /** Of a link. */
