@@ -273,7 +273,7 @@ describe('a live session in a browser', () => {
     assert.ok(after.length > 0 && after.every((sequence) => sequence >= fromSequence!));
     const gap = { type: 'gap', epoch, from: 7, to: 9, reason: 'slow-reader', dropped: { faults: 3 } };
     sockets[1]!.send(JSON.stringify(gap));
-    await page.getByText('Missing: 3 of faults; this page did not read fast enough.').waitFor();
+    await page.getByText('Missing: 3 of faults; this page did not read fast enough.').first().waitFor();
     await server.ask('DELETE', `/v1/sessions/${name}`);
     await page.getByText('The session was deleted.').waitFor();
     await page.getByText('stream ended').waitFor();

@@ -55,7 +55,12 @@ describe('sessions in a browser', () => {
       await page.getByRole('button', { name: 'Change them' }).last().click();
       await page.getByLabel('gbps').first().fill('line-rate');
       await page.getByLabel('gbps').first().blur();
-      await page.getByText('In force as requested.').waitFor();
+      await page
+        .getByText(/\d+ more members/)
+        .first()
+        .click();
+      await page.getByLabel('recycle').first().selectOption('page-pool');
+      await page.getByText('Lies idle in bounce').first().waitFor();
       await assertFits(page);
       await assertAccessible(page);
       await picture(page, `new-${view}`);
@@ -69,6 +74,7 @@ describe('sessions in a browser', () => {
         invalidation: { kind: 'flush-queue' },
       });
       assert.equal(spec.workloads[0].gbps, 'line-rate');
+      assert.equal(spec.workloads[0].recycle, 'page-pool');
       assert.equal(spec.workloads.length, 4);
       await page.getByRole('textbox', { name: 'Spec' }).fill('{"preset": "thread-2008", "machine": {"cpus": 4}}');
       await assertFits(page);
@@ -234,8 +240,7 @@ describe('sessions in a browser', () => {
     const { page, close } = await openPage(browser, server, '/nowhere');
     await page.getByRole('heading', { name: 'Not here' }).waitFor();
     await page.goto(`${server.address}/#/sessions/nobody`);
-    await page.getByRole('alert').waitFor();
-    assert.match(await page.getByRole('alert').innerText(), /No such session/);
+    await page.getByRole('alert').filter({ hasText: 'No such session' }).waitFor();
     await assertAccessible(page);
     await close();
   });

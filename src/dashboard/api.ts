@@ -13,6 +13,10 @@ import { token, tokenWanted } from './token.ts';
 
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
+/** Codes that are the page's own, for what came from no server of ours, or from none. */
+const UNKNOWN = 'unknown';
+const NO_REPLY = 'no-reply';
+
 export class ApiProblem extends Error {
   readonly problem: Problem;
 
@@ -83,7 +87,7 @@ async function problemIn(reply: Response): Promise<Problem> {
     title,
     status: reply.status,
     detail: title,
-    code: 'unknown',
+    code: UNKNOWN,
     retryable: false,
   };
   try {
@@ -96,9 +100,11 @@ async function problemIn(reply: Response): Promise<Problem> {
 /** Of anything thrown: no connection is one as well. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof ApiProblem) return error.problem;
-  const detail =
-    error instanceof TypeError ? 'The server cannot be reached.' : String((error as Error)?.message ?? error);
-  return { type: 'about:blank', title: 'No reply', status: 0, detail, code: 'no-reply', retryable: true };
+  const own = { type: 'about:blank', status: 0, code: NO_REPLY };
+  // What `fetch` throws.
+  if (error instanceof TypeError)
+    return { ...own, title: 'No reply', detail: 'The server cannot be reached.', retryable: true };
+  return { ...own, title: 'That did not work', detail: (error as Error)?.message ?? String(error), retryable: false };
 }
 
 /** Saves what a path answers as a file of that name. */

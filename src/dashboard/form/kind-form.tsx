@@ -1,9 +1,9 @@
 /** A choice among the entries of a list of the catalog, and the form of what was chosen, with what it is and where it comes from. */
+import { useSignal } from '@preact/signals';
 import { useId } from 'preact/hooks';
 import type { CatalogEntry } from '../../api/contract-types.ts';
-import type { JsonObject, Schema } from './schema.ts';
-import { problemsAt } from './schema.ts';
-import { type PathProblem, SchemaForm } from './schema-form.tsx';
+import { fieldsOf, type JsonObject, pointer, problemsAt, type Schema } from './schema.ts';
+import { type PathProblem, SchemaForm, type SchemaFormProps } from './schema-form.tsx';
 
 export interface KindFormProps {
   label: string;
@@ -70,13 +70,12 @@ export function KindForm({
           </div>
         </div>
         {entry !== undefined && (
-          <SchemaForm
+          <Members
             schema={entry.schema as Schema}
             defaults={defaults}
             value={value}
             at={at}
             problems={problems.filter(({ path }) => path !== `${at}/kind`)}
-            skip={['kind']}
             suggestions={suggestions}
             onChange={onChange}
           />
@@ -96,4 +95,43 @@ function kept(value: JsonObject | undefined, always: boolean): JsonObject {
   if (!always || value === undefined) return {};
   const names = ['name', 'device', 'domain', 'tenant', 'cpus'];
   return Object.fromEntries(Object.entries(value).filter(([name]) => names.includes(name)));
+}
+
+/** Always shown, as they say what it is and where. */
+const FIRST = ['name', 'device', 'domain', 'target', 'cpus'];
+
+/** What is given, has a default or is needed; the rest, of which some kinds have twenty, is there to be opened. */
+function Members(props: Omit<SchemaFormProps, 'skip' | 'only'>) {
+  const { schema, defaults = {}, value = {}, problems, at } = props;
+  /** What was opened by writing into it stays where it is. */
+  const opened = useSignal<readonly string[]>([]);
+  const names = fieldsOf(schema, ['kind']).map(({ name }) => name);
+  const isFirst = (name: string) =>
+    !opened.value.includes(name) &&
+    (FIRST.includes(name) || name in defaults || name in value || schema.required?.includes(name) === true);
+  const first = names.filter(isFirst);
+  const rest = names.filter((name) => !isFirst(name));
+  const wrong = rest.some((name) => problemsAt(problems, at + pointer(name)).length > 0);
+  return (
+    <>
+      <SchemaForm {...props} only={first} />
+      {rest.length > 0 && (
+        <details class="more-members" open={wrong || rest.some((name) => name in value)}>
+          <summary>
+            {rest.length} more {rest.length === 1 ? 'member' : 'members'}
+          </summary>
+          <div class="form">
+            <SchemaForm
+              {...props}
+              only={rest}
+              onChange={(next) => {
+                opened.value = rest;
+                props.onChange(next);
+              }}
+            />
+          </div>
+        </details>
+      )}
+    </>
+  );
 }

@@ -17,8 +17,8 @@ export function TokenDialog() {
       }}
     >
       <p>
-        {reason} It begins with <code>ilt_</code>, or <code>ill_</code> for a link to one session. This tab keeps it
-        until it is closed.
+        {reason} A token begins with <code>ilt_</code>, or <code>ill_</code> for a link to one session. This tab keeps
+        it until it is closed.
       </p>
       <div class="field">
         <label for="token">Token</label>

@@ -29,6 +29,7 @@ export function LogView({ store }: { store: LiveStore }) {
     .filter(({ kind, what }) => shown.value.has(kind) && !(kind === 'verdict' && what === 'fault'))
     .slice(0, SHOWN);
   const dropped = store.dropped.value;
+  const gaps = store.gaps.value;
   return (
     <Card
       title="As it happens"
@@ -53,6 +54,12 @@ export function LogView({ store }: { store: LiveStore }) {
         </span>
       }
     >
+      {gaps.length > 0 && (
+        <p class="note warn small">
+          {gaps.at(-1)}
+          {gaps.length > 1 && ` ${gaps.length - 1} more before.`}
+        </p>
+      )}
       {dropped > 0 && (
         <p class="faint small">
           The simulation was faster than can be told: {count(dropped)} lines were left out. The counters above miss

@@ -20,6 +20,7 @@ import { LiveStore } from './store.ts';
 const TOPICS = ['metrics', 'runs', 'events', 'faults', 'verdicts'] as const;
 /** Frames of all topics: some ten seconds of a busy session. */
 const HISTORY = 300;
+const WAKING_MS = 1_500;
 
 interface Start {
   session: Session;
@@ -80,7 +81,14 @@ function Live({ name, start: { session: first, metrics, runs } }: { name: string
       void read().catch(() => undefined);
     },
   });
-  useEffect(() => () => store.end(), []);
+  useEffect(() => {
+    // To look at it has woken it.
+    const timer = first.state === 'idle' ? undefined : setTimeout(() => void read().catch(() => undefined), WAKING_MS);
+    return () => {
+      clearTimeout(timer);
+      store.end();
+    };
+  }, []);
 
   return (
     <>

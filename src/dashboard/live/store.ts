@@ -36,6 +36,8 @@ export class LiveStore {
   readonly runs = signal<readonly Run[]>([]);
   readonly lines = signal<EventLog['lines']>([]);
   readonly dropped = signal(0);
+  /** In words, the newest last; a line in the log is soon gone. */
+  readonly gaps = signal<readonly string[]>([]);
   readonly feeds: LiveFeeds;
   readonly counters = new CounterFeeds();
   /** Places of the workloads that carry data. */
@@ -88,6 +90,7 @@ export class LiveStore {
 
   gap(words: string): void {
     this.log.gap(words);
+    this.gaps.value = [...this.gaps.value.slice(-99), words];
     this.wake();
   }
 
@@ -104,6 +107,7 @@ export class LiveStore {
     this.log.clear();
     this.runStartNs = null;
     this.runs.value = [];
+    this.gaps.value = [];
     this.newest = null;
     this.wake();
   }
