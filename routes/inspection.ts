@@ -11,6 +11,16 @@ interface InDomain {
   domain?: string;
 }
 
+interface CellsQuery extends InDomain {
+  from?: string;
+  to?: string;
+  cells?: number;
+  extents?: number;
+}
+interface PageOfSpace extends InDomain {
+  iova: string;
+}
+
 export function inspectionHandlers(host: SessionHost): Handlers {
   return {
     async getSpace(request, reply) {
@@ -21,6 +31,8 @@ export function inspectionHandlers(host: SessionHost): Handlers {
         await look(request.params, { read: 'space', ...domainOf(query), ...pageOf(query) }),
       );
     },
+    getSpaceCells: (request) => look(request.params, { ...(request.query as CellsQuery), read: 'space-cells' }),
+    getSpacePage: (request) => look(request.params, { ...(request.query as PageOfSpace), read: 'space-page' }),
     getIotlb: (request) => look(request.params, { read: 'iotlb' }),
     getWalkCache: (request) => look(request.params, { read: 'walk-cache' }),
     getQueues: (request) => look(request.params, { read: 'queues' }),
@@ -42,7 +54,7 @@ export function inspectionHandlers(host: SessionHost): Handlers {
   };
 
   function look(path: unknown, reading: Reading): Promise<Record<string, unknown>> {
-    return read(host, (path as SessionPath).session, reading, { query: ['domain', 'iova'] });
+    return read(host, (path as SessionPath).session, reading, { query: ['domain', 'iova', 'from', 'to'] });
   }
 }
 

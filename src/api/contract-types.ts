@@ -361,6 +361,12 @@ export type RunState = 'queued' | 'running' | 'finished' | 'cancelled' | 'failed
  */
 export type CpuUtilisation = number[];
 /**
+ * What an IOVA page is; the first that fits. `remapped`: mapped, while an older translation of it is still cached; `live`: mapped; `stale`: unmapped, and something still translates it, a cached entry or the page-table entry itself (the `actual` exposure); `dangling`: its buffer was freed under the mapping; `queued`: unmapped and held back by the policy, so that its address cannot be handed out; `unflushed`: unmapped since the last flush that covers it, nothing cached, and its address is free to be handed out; `allocated`: handed out with nothing of a driver mapped, as the rest of a rounded size or a pool; `kept`: in a cache of the allocator; `reserved`; `free`.
+ */
+export type SpaceState =
+  'free' | 'reserved' | 'kept' | 'allocated' | 'live' | 'queued' | 'unflushed' | 'dangling' | 'stale' | 'remapped';
+export type RunLengths = Count[];
+/**
  * One line of `ops`, as it stands after its labels were replaced.
  */
 export type OperationLine =
@@ -2103,6 +2109,172 @@ export interface Space {
     [k: string]: unknown;
   }[];
   nextCursor?: NextCursor;
+  [k: string]: unknown;
+}
+/**
+ * Pages by state; absent states have none.
+ */
+export interface SpacePages {
+  free?: Count;
+  reserved?: Count;
+  kept?: Count;
+  allocated?: Count;
+  live?: Count;
+  queued?: Count;
+  unflushed?: Count;
+  dangling?: Count;
+  stale?: Count;
+  remapped?: Count;
+}
+/**
+ * For each state that any cell has: how many cells in a row have the same number of pages in it, that number, and so on - `[3, 0, 1, 512]` is three cells without and one with 512.
+ */
+export interface SpaceRuns {
+  free?: RunLengths;
+  reserved?: RunLengths;
+  kept?: RunLengths;
+  allocated?: RunLengths;
+  live?: RunLengths;
+  queued?: RunLengths;
+  unflushed?: RunLengths;
+  dangling?: RunLengths;
+  stale?: RunLengths;
+  remapped?: RunLengths;
+}
+export interface SpaceCells {
+  domain: Id;
+  timeNs: TimeNs;
+  from: HexAddress;
+  to: HexAddress;
+  lastIova: HexAddress;
+  /**
+   * Of an IOVA space, which has 57 bits at most; whole pages, so that a double holds each exactly.
+   */
+  cellBytes: number;
+  cellCount: number;
+  /**
+   * Last address that the counts cover; below `to` when `complete` is false.
+   */
+  coveredTo: string;
+  complete: boolean;
+  pages: SpacePages1;
+  cells: SpaceRuns;
+  /**
+   * Places that the allocator remembers - the cursor of a bitmap, the cached nodes of a tree.
+   */
+  marks: {
+    name: string;
+    iova: HexAddress;
+  }[];
+  /**
+   * Of an allocator with a cache - what its magazines and lists hold, over the whole space.
+   */
+  kept?: {
+    ranges: Count;
+    bytes: SpaceBytes;
+    depotMagazines: Count;
+  };
+  space?: SpaceExtents;
+  [k: string]: unknown;
+}
+/**
+ * Of all cells together.
+ */
+export interface SpacePages1 {
+  free?: Count;
+  reserved?: Count;
+  kept?: Count;
+  allocated?: Count;
+  live?: Count;
+  queued?: Count;
+  unflushed?: Count;
+  dangling?: Count;
+  stale?: Count;
+  remapped?: Count;
+}
+/**
+ * The whole space as its allocator has it, and where in it anything is or ever was.
+ */
+export interface SpaceExtents {
+  /**
+   * False when there is more than a read looks at.
+   */
+  complete: boolean;
+  ranges: Count;
+  /**
+   * Of an IOVA space, which has 57 bits at most; whole pages, so that a double holds each exactly.
+   */
+  usedBytes: number;
+  reservedBytes: SpaceBytes;
+  freeRanges: Count;
+  largestFreeBytes: SpaceBytes;
+  /**
+   * In rising order, apart at the widest gaps; a block of 2 MiB in which something was ever mapped counts as used.
+   */
+  extents: {
+    from: HexAddress;
+    to: HexAddress;
+    usedBytes: SpaceBytes;
+    reservedBytes: SpaceBytes;
+  }[];
+}
+export interface SpacePage {
+  domain: Id;
+  iova: HexAddress;
+  timeNs: TimeNs;
+  state: SpaceState;
+  mapping?: Mapping;
+  /**
+   * The range of `iommu-map` that holds the page.
+   */
+  iommuRange?: {
+    iova?: HexAddress;
+    lengthBytes?: SpaceBytes;
+    mappedNs?: TimeNs;
+    /**
+     * Its memory was freed under it.
+     */
+    freed?: boolean;
+    [k: string]: unknown;
+  };
+  lastMapNs?: TimeNs;
+  lastUnmapNs?: TimeNs;
+  /**
+   * Of the last mapping; null for one of `iommu-map`.
+   */
+  direction?: 'to-device' | 'from-device' | 'bidirectional' | null;
+  /**
+   * Whether the policy holds its address back.
+   */
+  held: boolean;
+  /**
+   * How many.
+   */
+  openWindows: number;
+  /**
+   * Simulated time in whole nanoseconds, rounded down.
+   */
+  exposedSinceNs?: number;
+  /**
+   * Whether the page table translates it.
+   */
+  present: boolean;
+  physicalAddress?: HexAddress;
+  pageSize?: PageSize;
+  /**
+   * Entries that translate it, and entries of walk caches that lead to its table.
+   */
+  cachedIn: {
+    cache: 'iotlb' | 'device-tlb' | 'walk-cache';
+    device?: Id;
+    set?: Count;
+    way?: Count;
+    physicalAddress?: HexAddress;
+    tableLevel?: number;
+    table?: HexAddress;
+    stale: boolean;
+    [k: string]: unknown;
+  }[];
   [k: string]: unknown;
 }
 export interface Iotlb {

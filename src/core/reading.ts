@@ -15,6 +15,8 @@ export type Reading =
   /** All that a scrape is made of: the metrics, and what would be too much for ten frames a second. */
   | { read: 'meters' }
   | ({ read: 'space'; domain?: string } & Page)
+  | { read: 'space-cells'; domain?: string; from?: Address; to?: Address; cells?: number; extents?: number }
+  | { read: 'space-page'; domain?: string; iova: Address }
   | { read: 'iotlb' | 'walk-cache' | 'queues' }
   | { read: 'page-table'; domain: string; iova: Address }
   | { read: 'allocator'; domain?: string };

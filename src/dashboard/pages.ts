@@ -40,4 +40,14 @@ export const PAGES: readonly PageEntry[] = [
   { path: '/sessions', title: 'Sessions', nav: 'Sessions', load: () => import('./sessions/page.tsx') },
   { path: '/new', title: 'New session', load: () => import('./sessions/new-page.tsx') },
   { path: '/sessions/:session', title: ':session', tab: 'Live', load: () => import('./live/page.tsx') },
+  { path: '/sessions/:session/space', title: ':session, space', tab: 'Space', load: () => import('./space/page.tsx') },
+  {
+    path: '/sessions/:session/step',
+    title: ':session, step by step',
+    tab: 'Step',
+    load: () => import('./step/page.tsx'),
+  },
+  { path: '/compare', title: 'Side by side', nav: 'Compare', load: () => import('./compare/page.tsx') },
+  { path: '/experiments', title: 'Experiments', nav: 'Experiments', load: () => import('./experiments/page.tsx') },
+  { path: '/experiments/:experiment', title: ':experiment', load: () => import('./experiments/one-page.tsx') },
 ];

@@ -36,7 +36,10 @@ const BODIES: Readonly<Record<string, unknown>> = {
   createExperiment: {},
   applyOperations: [{ op: 'advance', ns: 1 }],
 };
-const QUERIES: Readonly<Record<string, string>> = { getPageTable: '?domain=shared&iova=0x1000' };
+const QUERIES: Readonly<Record<string, string>> = {
+  getPageTable: '?domain=shared&iova=0x1000',
+  getSpacePage: '?domain=shared&iova=0x1000',
+};
 /** Of the names in paths, in the session that is tried; `token` is no part of a session. */
 const NAMES: Record<string, string> = {
   tenant: 'host',

@@ -238,6 +238,18 @@ function listing(allocator: IovaAllocator): {
   let visits = 0;
   allocator.forEachRange(() => visits++, limit);
   if (visits !== limit) complaints.push(`asked for ${limit} ranges, got ${visits}`);
+  // From a page in the middle on: the same, but for what ends below it; and no further than the caller wants.
+  const all = ofState.flat().sort((a, b) => a.first - b.first);
+  if (all.length > 0) {
+    const { first: from } = all[all.length >> 1]!;
+    const expected = all.filter(({ last }) => last >= from).map(({ last }) => last);
+    const found: number[] = [];
+    allocator.forEachRange((_first, last) => last < from || found.push(last), Infinity, from);
+    if (found.join() !== expected.join()) complaints.push(`from ${hex(from)} on it lists other ranges`);
+    visits = 0;
+    allocator.forEachRange(() => ++visits < limit, Infinity);
+    if (visits !== limit) complaints.push(`told to stop after ${limit} ranges, it went on to ${visits}`);
+  }
   return {
     allocated: union(allocated!),
     reserved: union(reserved!),

@@ -199,6 +199,9 @@ describe('a session on the real core', () => {
       'walk-cache',
       'queues',
       'space?domain=shared',
+      'space/cells?domain=shared&from=0x1000&to=0xffffffff&cells=4096&extents=64',
+      'space/cells?domain=shared',
+      'space/page?domain=shared&iova=0xfffff000',
       'allocator',
       'faults',
       'events',
@@ -207,6 +210,20 @@ describe('a session on the real core', () => {
       await call(200, 'GET', `${at}/${inside}`);
     }
     await call(400, 'GET', `${at}/space?domain=nobody`);
+    for (const [query, path] of [
+      ['cells?domain=nobody', '?domain'],
+      ['cells?from=0x2000&to=0x1000', '?to'],
+      ['cells?from=0xffffffffffffffff', '?from'],
+      ['cells?cells=4097', '?cells'],
+      ['cells?cells=0', '?cells'],
+      ['cells?extents=65', '?extents'],
+      ['cells?from=4096', '?from'],
+      ['page', '?iova'],
+      ['page?iova=0xffffffffffffffff', '?iova'],
+    ] as const) {
+      const problem = await call(400, 'GET', `${at}/space/${query}`);
+      assert.equal(problem.path ?? problem.errors?.[0].path, path, query);
+    }
     await call(400, 'GET', `${at}/faults?cursor=nonsense`);
     const text = await inject({
       method: 'GET',

@@ -261,6 +261,11 @@ describe('lists', () => {
 it('every look inside answers, and asks for what its query says', async () => {
   for (const [path, reading] of [
     ['/space?domain=d&limit=3', { read: 'space', domain: 'd', limit: 3 }],
+    [
+      '/space/cells?domain=d&from=0x1000&to=0xffff&cells=4&extents=2',
+      { read: 'space-cells', domain: 'd', from: '0x1000', to: '0xffff', cells: 4, extents: 2 },
+    ],
+    ['/space/page?iova=0x1000', { read: 'space-page', iova: '0x1000' }],
     ['/iotlb', { read: 'iotlb' }],
     ['/walk-cache', { read: 'walk-cache' }],
     ['/page-table?domain=d&iova=0x1000', { read: 'page-table', domain: 'd', iova: '0x1000' }],

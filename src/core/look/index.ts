@@ -16,6 +16,8 @@ import {
 import { allocatorInside, iotlbEntries, pageTableWalk, queuesInside, spaceInside, walkCacheEntries } from './inside.ts';
 import { sessionMeters } from './meters.ts';
 import { sessionMetrics } from './metrics.ts';
+import { spaceCells } from './space-cells.ts';
+import { spacePage } from './space-page.ts';
 
 const DEFAULT_LIMIT = 100;
 
@@ -135,6 +137,10 @@ export function look(simulator: Simulator, reading: Reading): Outcome {
       return ok(queuesInside(simulator));
     case 'space':
       return spaceInside(simulator, reading);
+    case 'space-cells':
+      return spaceCells(simulator, reading);
+    case 'space-page':
+      return spacePage(simulator, reading);
     case 'allocator':
       return allocatorInside(simulator, reading.domain);
     case 'page-table':

@@ -112,14 +112,14 @@ export function queuesInside(simulator: Simulator): Record<string, unknown> {
 }
 
 /** The domain that is asked for, or the only one. */
-function domainOf(simulator: Simulator, reference: string | undefined): Domain | Outcome {
+export function domainOf(simulator: Simulator, reference: string | undefined): Domain | Outcome {
   if (reference !== undefined)
     return simulator.domainNames.find(reference) ?? refuse('unknown-domain', `no domain "${reference}"`, '/domain');
   const first = simulator.domainNames.all().next();
   return first.done ? refuse('unknown-domain', 'the session has no domain yet', '/domain') : first.value;
 }
 
-const isOutcome = (value: Domain | Outcome): value is Outcome => 'status' in value;
+export const isOutcome = (value: Domain | Outcome): value is Outcome => 'status' in value;
 
 export function spaceInside(simulator: Simulator, reading: Page & { domain?: string }): Outcome {
   const domain = domainOf(simulator, reading.domain);

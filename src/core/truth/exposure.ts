@@ -666,6 +666,18 @@ export class Exposure {
       visit(times[window * TIMES + PAGE]!, this.cached(window));
   }
 
+  /**
+   * Open windows of one page, newest first, until `visit` answers false.
+   * @param first `PageChunk.window` of the page
+   * @param visit ps after the clock's base at which it opened; whether its PTE stands; whether anything still translates the page
+   */
+  forEachOnPage(first: number, visit: (opened: number, stands: boolean, cached: boolean) => boolean): void {
+    const { links, times } = this;
+    for (let window = first; window !== NONE; window = links[window * LINKS + NEXT_ON_PAGE]!)
+      if (!visit(times[window * TIMES + OPENED]!, links[window * LINKS + ENTRY] === STANDS, this.cached(window)))
+        return;
+  }
+
   rebase(ps: number): void {
     const { times } = this;
     for (let time = 0; time < this.used * TIMES; time += TIMES) {

@@ -176,6 +176,25 @@ export class TruthPages {
     for (const at of [...this.far.keys()].sort((a, b) => a - b)) visit(at * PAGES, this.far.get(at)!);
   }
 
+  /** As `forEachChunk`, of those that have a page of the closed range, until `visit` answers false. */
+  forEachChunkIn(first: number, last: number, visit: (firstPage: number, chunk: PageChunk) => boolean): void {
+    const { near, noBlock, far } = this;
+    const nearLast = Math.min(last, 0x7fffffff);
+    for (let page = first; page <= nearLast; ) {
+      const block = near[page >>> 20]!;
+      const end = (page >>> 20) * CHUNKS * PAGES + CHUNKS * PAGES;
+      if (block !== noBlock)
+        for (; page < end && page <= nearLast; page = page - (page % PAGES) + PAGES) {
+          const chunk = block[(page >>> 9) & (CHUNKS - 1)];
+          if (chunk !== undefined && !visit(page - (page % PAGES), chunk)) return;
+        }
+      page = end;
+    }
+    if (last < 0x80000000 || far.size === 0) return;
+    const inside = [...far.keys()].filter((at) => at * PAGES <= last && at * PAGES + PAGES > first);
+    for (const at of inside.sort((a, b) => a - b)) if (!visit(at * PAGES, far.get(at)!)) return;
+  }
+
   digest(sink: DigestSink): void {
     this.forEachChunk((first, chunk) => {
       sink.number(first);

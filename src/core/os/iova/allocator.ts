@@ -86,8 +86,16 @@ export interface IovaAllocator {
   readonly cachedPages?: number;
   readonly depotMagazines?: number;
 
-  /** Calls `visit(firstPfn, lastPfn, state)`, the state one of RANGE, for every range that is not free, rising, up to `limit` of them. */
-  forEachRange(visit: (firstPfn: number, lastPfn: number, state: number) => void, limit: number): void;
+  /**
+   * Calls `visit(firstPfn, lastPfn, state)`, the state one of RANGE, for every range that is not free, rising, up to `limit` of them
+   * or until it answers false.
+   * @param fromPfn those that end below it are passed over without a look at each where that can be; a bitmap's ranges begin no lower
+   */
+  forEachRange(
+    visit: (firstPfn: number, lastPfn: number, state: number) => unknown,
+    limit: number,
+    fromPfn?: number,
+  ): void;
   /** What `GET .../allocator` shows: cached nodes, cursor, sizes; plain JSON, addresses as page numbers in members named `...Pfn`. */
   inspect(): Record<string, unknown>;
   /** Feeds all that future behaviour depends on into the digest. */

@@ -117,23 +117,23 @@ export abstract class BitmapSpace implements IovaAllocator {
     return this.map.nextSet(Math.max(1, firstPfn), end) < end;
   }
 
-  forEachRange(visit: (firstPfn: number, lastPfn: number, state: number) => void, limit: number): void {
+  forEachRange(visit: (firstPfn: number, lastPfn: number, state: number) => unknown, limit: number, fromPfn = 0): void {
     const { map, entries } = this;
     const { first, last, next } = this.reservations;
-    let node = next[NONE];
-    let pfn = 1;
+    let node = fromPfn === 0 ? next[NONE] : this.reservations.findAtOrAbove(fromPfn);
+    let pfn = Math.max(1, fromPfn);
     for (let left = limit; left > 0; left--) {
-      const set = map.nextSet(pfn, entries);
+      const set = pfn < entries ? map.nextSet(pfn, entries) : entries;
       const reservedFirst = node === NONE ? Number.POSITIVE_INFINITY : first[node];
       if (set < entries && set < reservedFirst) {
         pfn = map.nextZero(set, Math.min(entries, reservedFirst));
-        visit(set, pfn - 1, RANGE.allocated);
+        if (visit(set, pfn - 1, RANGE.allocated) === false) return;
       } else if (node !== NONE) {
         // Reservations that touch are one run here, as their bits are.
         while (next[node] !== NONE && first[next[node]] === last[node] + 1) node = next[node];
         pfn = last[node] + 1;
         node = next[node];
-        visit(reservedFirst, pfn - 1, RANGE.reserved);
+        if (visit(reservedFirst, pfn - 1, RANGE.reserved) === false) return;
       } else {
         break;
       }

@@ -240,16 +240,21 @@ class Contiguous implements IovaAllocator {
     }
   }
 
-  forEachRange(visit: (firstPfn: number, lastPfn: number, state: number) => void, limit: number): void {
+  forEachRange(visit: (firstPfn: number, lastPfn: number, state: number) => unknown, limit: number, fromPfn = 0): void {
     let left = limit;
     const show = (first: number, last: number, state: number) => {
-      if (left-- > 0) visit(first, last, state);
+      if (left-- > 0 && visit(first, last, state) === false) left = 0;
     };
-    this.inner.forEachRange((first, last, state) => {
-      const chunk = state === RANGE.allocated ? this.chunkAt.get(first / CHUNK) : undefined;
-      if (chunk === undefined) show(first, last, state);
-      else this.forEachRun(chunk, (from, to, live) => show(from, to, live ? RANGE.allocated : RANGE.cached));
-    }, limit);
+    this.inner.forEachRange(
+      (first, last, state) => {
+        const chunk = state === RANGE.allocated ? this.chunkAt.get(first / CHUNK) : undefined;
+        if (chunk === undefined) show(first, last, state);
+        else this.forEachRun(chunk, (from, to, live) => show(from, to, live ? RANGE.allocated : RANGE.cached));
+        return left > 0;
+      },
+      limit,
+      fromPfn,
+    );
   }
 
   inspect(): Record<string, unknown> {

@@ -179,12 +179,13 @@ export class Eiovar implements IovaAllocator, Cache {
     return this.tree.overlaps(firstPfn, lastPfn);
   }
 
-  forEachRange(visit: (firstPfn: number, lastPfn: number, state: number) => void, limit: number): void {
+  forEachRange(visit: (firstPfn: number, lastPfn: number, state: number) => unknown, limit: number, fromPfn = 0): void {
     const kept = new Set<number>();
     this.forEachKept((_order, pfn) => kept.add(pfn));
     this.tree.forEachRange(
       (first, last, state) => visit(first, last, state === RANGE.allocated && kept.has(first) ? RANGE.cached : state),
       limit,
+      fromPfn,
     );
   }
 

@@ -157,19 +157,19 @@ class Identity implements IovaAllocator {
     return this.taken.nextSet(Math.max(1, firstPfn), lastPfn + 1) <= lastPfn;
   }
 
-  forEachRange(visit: (firstPfn: number, lastPfn: number, state: number) => void, limit: number): void {
+  forEachRange(visit: (firstPfn: number, lastPfn: number, state: number) => unknown, limit: number, fromPfn = 0): void {
     const { taken } = this;
     const { first, last, next } = this.reservations;
     const end = this.lastPfn + 1;
-    let node = next[NONE]!;
-    let pfn = 1;
+    let node = fromPfn === 0 ? next[NONE]! : this.reservations.findAtOrAbove(fromPfn);
+    let pfn = Math.max(1, fromPfn);
     for (let left = limit; left > 0; left--) {
-      const set = taken.nextSet(pfn, end);
+      const set = pfn < end ? taken.nextSet(pfn, end) : end;
       if (set < end && (node === NONE || set < first[node]!)) {
         pfn = taken.nextZero(set, end);
-        visit(set, pfn - 1, RANGE.allocated);
+        if (visit(set, pfn - 1, RANGE.allocated) === false) return;
       } else if (node !== NONE) {
-        visit(first[node]!, last[node]!, RANGE.reserved);
+        if (visit(first[node]!, last[node]!, RANGE.reserved) === false) return;
         node = next[node]!;
       } else break;
     }

@@ -163,11 +163,12 @@ export class Rbtree2008 implements TreeBehindCache {
     return this.tree.overlaps(firstPfn, lastPfn);
   }
 
-  forEachRange(visit: (firstPfn: number, lastPfn: number, state: number) => void, limit: number): void {
+  forEachRange(visit: (firstPfn: number, lastPfn: number, state: number) => unknown, limit: number, fromPfn = 0): void {
     const { first, last, next, reserved } = this.tree;
     let left = limit;
-    for (let node = next[NONE]; node !== NONE && left > 0; node = next[node], left--) {
-      visit(first[node], last[node], reserved[node]);
+    const from = fromPfn === 0 ? next[NONE] : this.tree.findAtOrAbove(fromPfn);
+    for (let node = from; node !== NONE && left > 0; node = next[node], left--) {
+      if (visit(first[node], last[node], reserved[node]) === false) return;
     }
   }
 

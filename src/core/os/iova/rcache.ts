@@ -394,7 +394,7 @@ export class Rcache implements IovaAllocator, Cache {
     return this.tree.overlaps(firstPfn, lastPfn);
   }
 
-  forEachRange(visit: (firstPfn: number, lastPfn: number, state: number) => void, limit: number): void {
+  forEachRange(visit: (firstPfn: number, lastPfn: number, state: number) => unknown, limit: number, fromPfn = 0): void {
     const cached = new Set<number>();
     this.forEachMagazine((_class, _cpu, _prev, pfns) => {
       for (const pfn of pfns) cached.add(pfn);
@@ -402,6 +402,7 @@ export class Rcache implements IovaAllocator, Cache {
     this.tree.forEachRange(
       (first, last, state) => visit(first, last, state === RANGE.allocated && cached.has(first) ? RANGE.cached : state),
       limit,
+      fromPfn,
     );
   }
 
