@@ -1,0 +1,3 @@
+export function pythonFiles(): Record<string, string> {
+  return {};
+}
