@@ -1,10 +1,15 @@
-/** `GET /v1/sessions/{session}/stream`: the upgrade, and everything that is refused before it. */
+/** `GET /v1/sessions/{session}/stream`: the upgrade, the wish for events, and everything that is refused before either. */
+import type { OutgoingHttpHeaders } from 'node:http';
 import fastifyWebsocket from '@fastify/websocket';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { ProblemError } from '../src/api/problem.ts';
 import type { StreamDoor } from '../src/stream/door.ts';
+import { subscriptionOf, wantsEvents } from '../src/stream/event-request.ts';
+import { EVENT_STREAM, EVENT_STREAM_HEADERS, EventTransport } from '../src/stream/event-transport.ts';
 import type { Refusal, StreamHub } from '../src/stream/hub.ts';
+import type { Subscribe } from '../src/stream/protocol.ts';
 import { checkHandshake, websocketOptions } from '../src/stream/websocket.ts';
+import { WebSocketTransport } from '../src/stream/websocket-transport.ts';
 import { pathOf } from './handlers.ts';
 
 const PATH = '/v1/sessions/:session/stream';
@@ -37,23 +42,40 @@ export async function registerStream(app: FastifyInstance, hub: StreamHub, door?
   });
 
   // A name is followed no further than to the session that it named when it was checked.
-  const ids = new WeakMap<FastifyRequest, string>();
+  const admitted = new WeakMap<FastifyRequest, Admitted>();
+  const admit = (request: FastifyRequest): Admitted => admitted.get(request) as Admitted;
   app.route<{ Params: { session: string } }>({
     method: 'GET',
     url: PATH,
     preValidation: async (request) => {
-      ids.set(request, check(request, hub, door));
+      admitted.set(request, check(request, hub, door));
     },
-    // `check` has refused every request that is no upgrade.
-    handler: async () => {
-      throw new ProblemError({ code: 'internal', detail: 'a request without an upgrade came through' });
+    // `check` has refused every request that is neither an upgrade nor a wish for events.
+    handler: async (request, reply) => {
+      const { session, subscribe } = admit(request);
+      if (request.method === 'HEAD') return reply.headers({ ...EVENT_STREAM_HEADERS }).send();
+      const { raw } = reply;
+      reply.hijack();
+      // The client has gone meanwhile.
+      if (raw.destroyed) return;
+      // With what hooks have put there: the request's id, what other origins are allowed.
+      raw.writeHead(200, { ...(reply.getHeaders() as OutgoingHttpHeaders), ...EVENT_STREAM_HEADERS });
+      const close = hub.open(session, new EventTransport(raw, hub.limits.closeMs), subscribe);
+      if (door !== undefined) raw.once('close', door.opened(request, session, close));
     },
     wsHandler: (socket, request) => {
-      const session = ids.get(request as FastifyRequest) as string;
-      const close = hub.open(session, socket, request.raw.socket);
+      const { session } = admit(request as FastifyRequest);
+      const close = hub.open(session, new WebSocketTransport(socket, request.raw.socket, hub.limits.closeMs));
       if (door !== undefined) socket.once('close', door.opened(request as FastifyRequest, session, close));
     },
   });
+}
+
+interface Admitted {
+  /** Id. */
+  session: string;
+  /** Of a wish for events: what the query says. */
+  subscribe: Subscribe | null;
 }
 
 /** Node hands over any request that asks for any upgrade. Other protocols than ours are an offer that a server may pass over. */
@@ -65,15 +87,19 @@ function leaveOtherUpgrades(app: FastifyInstance): void {
     (headers as Record<string, string>).upgrade?.toLowerCase() === 'websocket';
 }
 
-/** @returns the id of the session */
-function check(request: FastifyRequest, hub: StreamHub, door: StreamDoor | undefined): string {
-  const { session } = request.params as { session: string };
-  const id = door === undefined ? hub.resolve(session) : door.admit(request, session);
-  if (id === null) throw new ProblemError({ code: 'unknown-session', detail: `There is no session "${session}".` });
-  if (!request.ws) {
-    const detail = 'The stream is a WebSocket: connect with ws:// or send the headers of an upgrade.';
-    throw new ProblemError({ code: 'upgrade-required', detail }, { upgrade: 'websocket', connection: 'upgrade' });
-  }
+function check(request: FastifyRequest, hub: StreamHub, door: StreamDoor | undefined): Admitted {
+  const { session: name } = request.params as { session: string };
+  const session = door === undefined ? hub.resolve(name) : door.admit(request, name);
+  if (session === null) throw new ProblemError({ code: 'unknown-session', detail: `There is no session "${name}".` });
+  const subscribe = request.ws ? null : checkWish(request, hub, session);
+  if (request.ws) checkUpgrade(request);
+  const refusal = hub.refusal(session);
+  if (refusal !== null) throw new ProblemError(REFUSALS[refusal]);
+  door?.count(request);
+  return { session, subscribe };
+}
+
+function checkUpgrade(request: FastifyRequest): void {
   const unknown = Object.keys(request.query as object).find((name) => name !== TICKET);
   if (unknown !== undefined) {
     const message = `unknown query parameter \`${unknown}\``;
@@ -81,8 +107,14 @@ function check(request: FastifyRequest, hub: StreamHub, door: StreamDoor | undef
     throw new ProblemError({ code: 'invalid-query', detail, errors: [{ path: `?${unknown}`, message }] });
   }
   checkHandshake(request);
-  const refusal = hub.refusal(id);
-  if (refusal !== null) throw new ProblemError(REFUSALS[refusal]);
-  door?.count(request);
-  return id;
+}
+
+function checkWish(request: FastifyRequest, hub: StreamHub, session: string): Subscribe {
+  if (!wantsEvents(request.headers.accept)) {
+    const detail = `The stream is a WebSocket: connect with ws:// or send the headers of an upgrade. For events, ask for ${EVENT_STREAM} in Accept.`;
+    throw new ProblemError({ code: 'upgrade-required', detail }, { upgrade: 'websocket', connection: 'upgrade' });
+  }
+  return subscriptionOf(request.query as Record<string, unknown>, request.headers, (subscribe) =>
+    hub.cannotBegin(session, subscribe),
+  );
 }

@@ -1,7 +1,7 @@
 /**
  * The contract's types: writes `src/api/contract-types.ts` from the schemas of `openapi.yaml`.
  *
- * `--check` writes nothing: it fails when the file is not what would be written, when Redocly finds fault with `openapi.yaml`, or
+ * `--check` writes nothing: it fails when the file is not what would be written, when Redocly finds fault with `openapi.yaml` or `asyncapi.yaml`, or
  * when the contract's operations no longer fit those of the core (`src/api/contract-fits-core.ts` does not compile).
  */
 import { spawnSync } from 'node:child_process';
@@ -27,9 +27,9 @@ function fitsCore(): boolean {
   return errors.length === 0;
 }
 
-function lints(): boolean {
+function lints(document: string): boolean {
   const skipped = SKIPPED_RULES.flatMap((rule) => ['--skip-rule', rule]);
-  const result = tool('redocly', ['lint', 'openapi.yaml', '--max-problems', '50', ...skipped]);
+  const result = tool('redocly', ['lint', document, '--max-problems', '50', ...skipped]);
   if (result.status !== 0) process.stderr.write(`${result.stdout}${result.stderr}`);
   return result.status === 0;
 }
@@ -50,7 +50,8 @@ if (process.argv.includes('--check')) {
   if (readFileSync(TYPES_FILE, 'utf8') !== types) {
     failures.push('src/api/contract-types.ts is stale: run `npm run contract`');
   }
-  if (!lints()) failures.push('openapi.yaml does not pass the lint');
+  for (const document of ['openapi.yaml', 'asyncapi.yaml'])
+    if (!lints(document)) failures.push(`${document} does not pass the lint`);
   if (!fitsCore()) failures.push('the contract does not fit the core');
   for (const failure of failures) console.error(failure);
   process.exitCode = failures.length === 0 ? 0 : 1;

@@ -8,6 +8,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { contractOperations } from '../api/contract.ts';
 import { ProblemError } from '../api/problem.ts';
+import { wantsEvents } from '../stream/event-request.ts';
 import { clientAddress } from './client-address.ts';
 import type { AccessControl } from './control.ts';
 import { credentialOf } from './credential.ts';
@@ -57,9 +58,10 @@ function isOpen(request: FastifyRequest, rule: OperationRule | undefined): boole
   return request.routeOptions.url?.startsWith(OPEN_PREFIX) === true;
 }
 
-/** Of the stream: what would do for it is good for nothing else, whatever headers a request has. */
-function isUpgrade({ headers }: FastifyRequest, rule: OperationRule | undefined): boolean {
-  return rule?.operationId === 'openStream' && headers.upgrade?.toLowerCase() === 'websocket';
+/** An upgrade or a wish for events: what would do for the stream is good for nothing else, whatever headers a request has. */
+function isOfStream({ headers }: FastifyRequest, rule: OperationRule | undefined): boolean {
+  if (rule?.operationId !== 'openStream') return false;
+  return headers.upgrade?.toLowerCase() === 'websocket' || wantsEvents(headers.accept);
 }
 
 export function guard(app: FastifyInstance, access: AccessControl): void {
@@ -69,8 +71,8 @@ export function guard(app: FastifyInstance, access: AccessControl): void {
     const rule = ruleOf(request);
     if (isOpen(request, rule)) return done();
     try {
-      const ofUpgrade = isUpgrade(request, rule);
-      const who = access.identify(() => credentialOf(request, ofUpgrade), ofUpgrade);
+      const ofStream = isOfStream(request, rule);
+      const who = access.identify(() => credentialOf(request, ofStream), ofStream);
       request.who = who;
       countRequest(access, who, reply);
       if (rule?.scope) access.demand(who, rule.scope);

@@ -3,8 +3,10 @@
  * its own, so a frame exists once however many wait for it, and a slow one costs nothing but its place.
  */
 import type { SessionFrame } from '../host/host.ts';
+import { encodeCbor } from './cbor.ts';
 import type { StreamLimits } from './limits.ts';
 import { METRICS, TOPIC_COUNT, topicIndex } from './topics.ts';
+import { binaryMessage, payloadLength, textMessage } from './websocket-frame.ts';
 
 export interface Frame {
   /** From 1 in each epoch. */
@@ -13,10 +15,18 @@ export interface Frame {
   topic: number;
   /** From 1 in each epoch, among the frames of its topic. */
   ordinal: number;
+  /** `type` of the message: the topic, or `gap` in the place of a frame that was too large. */
+  type: string;
   /** When it was recorded, monotonic wall clock. */
   atMs: number;
-  /** The message as every subscriber gets it, UTF-8. */
-  bytes: Buffer;
+  /** The message in JSON as a WebSocket has it, head and all: the same bytes for every subscriber. */
+  text: Buffer;
+  /** Of `text`: the message without the head. Null until somebody wants it so. */
+  json: Buffer | null;
+  /** In CBOR, as a WebSocket has it. Null until somebody wants it so. */
+  binary: Buffer | null;
+  /** What stands before `json` in an event stream. Null until somebody wants it so. */
+  eventHead: string | null;
 }
 
 /** An epoch that has ended. */
@@ -24,6 +34,11 @@ export interface PastEpoch {
   epoch: string;
   /** Its last sequence number, 0 when it had no frame. */
   last: number;
+}
+
+/** Bytes of the frames kept, of all histories together. */
+export interface Kept {
+  bytes: number;
 }
 
 type HistoryLimits = Pick<StreamLimits, 'historyFrames' | 'historyMs' | 'historyBytes' | 'frameBytes'>;
@@ -38,22 +53,24 @@ export class History {
   lastMetrics = 0;
   /** Simulated time of the newest frame. */
   timeNs = 0;
-  /** Of the frames kept. */
+  /** Of the frames kept, in all the forms in which they are. */
   bytes = 0;
   /** [topic]: frames recorded in this epoch. */
   readonly recorded = new Float64Array(TOPIC_COUNT);
   /** [topic]: of these, no longer kept. */
   readonly evicted = new Float64Array(TOPIC_COUNT);
   private readonly limits: HistoryLimits;
+  private readonly kept: Kept;
   private epochText: string;
   /** The kept frames in order from `start` on; below it are holes, closed now and then. */
   private frames: (Frame | undefined)[] = [];
   private start = 0;
 
-  constructor(epoch: string, limits: HistoryLimits) {
+  constructor(epoch: string, limits: HistoryLimits, kept: Kept) {
     this.epoch = epoch;
     this.epochText = JSON.stringify(epoch);
     this.limits = limits;
+    this.kept = kept;
   }
 
   get count(): number {
@@ -77,11 +94,39 @@ export class History {
     if (topic === METRICS) this.lastMetrics = sequence;
     this.timeNs = timeNs;
     const place = `"epoch":${this.epochText},"sequence":${sequence},"timeNs":${timeNs}`;
-    let bytes = Buffer.from(`{"type":"${type}",${place},"data":${data}}`);
-    if (bytes.length > this.limits.frameBytes) bytes = Buffer.from(tooLarge(type, this.epochText, sequence));
-    this.frames.push({ sequence, topic, ordinal, atMs: nowMs, bytes });
-    this.bytes += bytes.length;
+    let text = textMessage(`{"type":"${type}",${place},"data":${data}}`);
+    const fits = payloadLength(text) <= this.limits.frameBytes;
+    if (!fits) text = textMessage(tooLarge(type, this.epochText, sequence));
+    this.frames.push({
+      sequence,
+      topic,
+      ordinal,
+      type: fits ? type : 'gap',
+      atMs: nowMs,
+      text,
+      json: null,
+      binary: null,
+      eventHead: null,
+    });
+    this.weigh(text.length);
     while (this.count > this.limits.historyFrames || this.bytes > this.limits.historyBytes) this.evictOldest();
+  }
+
+  /** Made once for all who want it, and kept as long as the frame. @returns `frame.binary` */
+  binaryOf(frame: Frame): Buffer {
+    if (frame.binary === null) {
+      const json = jsonOf(frame);
+      frame.binary = binaryMessage(encodeCbor(JSON.parse(json.toString()), json.length));
+      // A frame that has left meanwhile counts no more.
+      if (frame.sequence >= this.first && this.at(frame.sequence) === frame) this.weigh(frame.binary.length);
+    }
+    return frame.binary;
+  }
+
+  /** Of a frame of this epoch. @returns `frame.eventHead` */
+  eventHeadOf(frame: Frame): string {
+    frame.eventHead ??= `id: ${this.epoch}:${frame.sequence}\nevent: ${frame.type}\ndata: `;
+    return frame.eventHead;
   }
 
   evictOlderThan(nowMs: number): void {
@@ -92,7 +137,7 @@ export class History {
   evictOldest(): void {
     const frame = this.frames[this.start] as Frame;
     this.frames[this.start++] = undefined;
-    this.bytes -= frame.bytes.length;
+    this.weigh(-(frame.text.length + (frame.binary?.length ?? 0)));
     this.evicted[frame.topic] = frame.ordinal;
     if (this.start < 1024 || this.start * 2 < this.frames.length) return;
     this.frames = this.frames.slice(this.start);
@@ -114,12 +159,28 @@ export class History {
     this.last = 0;
     this.lastMetrics = 0;
     this.timeNs = 0;
-    this.bytes = 0;
+    this.forget();
     this.recorded.fill(0);
     this.evicted.fill(0);
+  }
+
+  /** Of the frames nothing is kept. */
+  forget(): void {
+    this.weigh(-this.bytes);
     this.frames = [];
     this.start = 0;
   }
+
+  private weigh(bytes: number): void {
+    this.bytes += bytes;
+    this.kept.bytes += bytes;
+  }
+}
+
+/** The message alone. @returns `frame.json` */
+export function jsonOf(frame: Frame): Buffer {
+  frame.json ??= frame.text.subarray(frame.text.length - payloadLength(frame.text));
+  return frame.json;
 }
 
 function tooLarge(topic: string, epochText: string, sequence: number): string {

@@ -2,13 +2,14 @@
  * The streams of all sessions: keeps the history of each, whoever listens, and brings every frame to those who want it. Nothing
  * here makes a session wait: frames are taken as they come, and handed out in turns short enough for other requests to get theirs.
  */
-import type { Socket } from 'node:net';
-import type { WebSocket } from '@fastify/websocket';
+import type { Reason } from '../api/problem.ts';
 import type { FrameListener, SessionFrame, SessionHost } from '../host/host.ts';
 import { CLOSE, type CloseCause } from './close-codes.ts';
-import { History } from './history.ts';
+import { History, type Kept } from './history.ts';
 import { STREAM_LIMITS, type StreamLimits } from './limits.ts';
-import { type StreamCounters, Subscriber } from './subscriber.ts';
+import type { Subscribe } from './protocol.ts';
+import { beyondNewest, type StreamCounters, Subscriber } from './subscriber.ts';
+import type { Transport } from './transport.ts';
 
 export interface StreamOptions {
   limits?: Partial<StreamLimits>;
@@ -18,6 +19,7 @@ export interface StreamOptions {
 
 /** Numbers for `/metrics`. */
 export interface StreamStatus extends Readonly<StreamCounters> {
+  /** Of both kinds. */
   sockets: number;
   historyBytes: number;
   framesRecorded: number;
@@ -50,7 +52,7 @@ export class StreamHub implements FrameListener {
   private readonly sessions = new Map<string, SessionStream>();
   private readonly counters: StreamCounters = { framesSent: 0, bytesSent: 0, coalesced: 0, lost: 0, badMessages: 0 };
   private framesRecorded = 0;
-  private historyBytes = 0;
+  private readonly kept: Kept = { bytes: 0 };
   private sockets = 0;
   private closed: Promise<void> | null = null;
   private whenEmpty: (() => void) | null = null;
@@ -75,12 +77,10 @@ export class StreamHub implements FrameListener {
     if (stream.history.epoch !== epoch) this.restart(stream, epoch);
     const now = this.nowMs();
     const { history } = stream;
-    const before = history.bytes;
     history.evictOlderThan(now);
     for (const frame of frames) history.append(frame, now);
     this.framesRecorded += frames.length;
-    this.historyBytes += history.bytes - before;
-    while (this.historyBytes > this.limits.totalHistoryBytes) this.shrinkFullest();
+    this.shrink();
     this.handOut(stream);
   }
 
@@ -102,8 +102,8 @@ export class StreamHub implements FrameListener {
     const stream = this.sessions.get(session);
     if (stream === undefined) return;
     this.sessions.delete(session);
-    this.historyBytes -= stream.history.bytes;
     endAll(stream, CLOSE.sessionDeleted);
+    stream.history.forget();
   }
 
   // ------------------------------------------------------------------------------------------------ from the routes
@@ -122,42 +122,46 @@ export class StreamHub implements FrameListener {
     return (stream?.subscribers.size ?? 0) >= this.limits.socketsPerSession ? 'too-many-sockets-of-session' : null;
   }
 
+  /** Why a stream cannot begin where it is asked to, or null. @param session id */
+  cannotBegin(session: string, subscribe: Subscribe): Reason | null {
+    const epoch = this.host.epochOf(session);
+    return epoch === null ? null : beyondNewest(this.streamOf(session, epoch).history, subscribe);
+  }
+
   /**
-   * Takes over an open socket.
+   * Takes over a connection that is open.
    *
    * @param session id
-   * @param wire the connection under the socket
+   * @param subscribe of a client that will not say it
    * @returns ends it from outside
    */
-  open(session: string, socket: WebSocket, wire: Socket): (cause: CloseCause) => void {
+  open(session: string, transport: Transport, subscribe: Subscribe | null = null): (cause: CloseCause) => void {
     const epoch = this.host.epochOf(session);
     if (epoch === null || this.closed !== null) {
       // Deleted, or the server asked to stop, between the check and the upgrade.
-      const { code, reason } = epoch === null ? CLOSE.sessionDeleted : CLOSE.goingAway;
-      socket.close(code, reason);
+      transport.close(epoch === null ? CLOSE.sessionDeleted : CLOSE.goingAway);
       return () => {};
     }
     const stream = this.streamOf(session, epoch);
     if (stream.failed) {
-      socket.close(CLOSE.sessionFailed.code, CLOSE.sessionFailed.reason);
+      transport.close(CLOSE.sessionFailed);
       return () => {};
     }
     const { counters, limits, nowMs } = this;
-    const subscriber = new Subscriber(socket, wire, { history: stream.history, counters, limits, nowMs });
-    stream.subscribers.add(subscriber);
-    this.sockets++;
-    socket.once('close', () => {
+    const subscriber = new Subscriber(transport, { history: stream.history, counters, limits, nowMs }, () => {
       stream.subscribers.delete(subscriber);
-      subscriber.ended();
       this.sockets--;
       if (this.sockets === 0) this.whenEmpty?.();
     });
+    stream.subscribers.add(subscriber);
+    this.sockets++;
+    if (subscribe !== null) subscriber.begin(subscribe);
     return (cause) => subscriber.close(cause);
   }
 
   status(): StreamStatus {
-    const { sockets, historyBytes, framesRecorded, counters } = this;
-    return { sockets, historyBytes, framesRecorded, ...counters };
+    const { sockets, kept, framesRecorded, counters } = this;
+    return { sockets, historyBytes: kept.bytes, framesRecorded, ...counters };
   }
 
   /** Tells every client that the server goes, and resolves when the last connection has ended; takes at most `closeMs`. */
@@ -179,7 +183,7 @@ export class StreamHub implements FrameListener {
     let stream = this.sessions.get(session);
     if (stream === undefined) {
       stream = {
-        history: new History(epoch, this.limits),
+        history: new History(epoch, this.limits, this.kept),
         subscribers: new Set(),
         turn: null,
         again: false,
@@ -193,7 +197,6 @@ export class StreamHub implements FrameListener {
   private restart(stream: SessionStream, epoch: string): void {
     // Who keeps up has the end of the old epoch before it is forgotten.
     for (const subscriber of stream.subscribers) subscriber.pump();
-    this.historyBytes -= stream.history.bytes;
     stream.history.restart(epoch);
     stream.failed = false;
     this.handOut(stream);
@@ -226,26 +229,29 @@ export class StreamHub implements FrameListener {
     setImmediate(() => this.takeTurn(stream));
   }
 
-  private shrinkFullest(): void {
+  private shrink(): void {
+    while (this.kept.bytes > this.limits.totalHistoryBytes && this.shrinkFullest());
+  }
+
+  private shrinkFullest(): boolean {
     let fullest: History | null = null;
     for (const { history } of this.sessions.values()) {
       if (fullest === null || history.bytes > fullest.bytes) fullest = history;
     }
-    if (fullest === null || fullest.count === 0) return;
-    const before = fullest.bytes;
+    if (fullest === null || fullest.count === 0) return false;
     // An eighth at a time, so that the search for the fullest is rare.
     for (let left = Math.ceil(fullest.count / 8); left > 0; left--) fullest.evictOldest();
-    this.historyBytes -= before - fullest.bytes;
+    return true;
   }
 
   private tend(): void {
     const now = this.nowMs();
     for (const { history, subscribers } of this.sessions.values()) {
-      const before = history.bytes;
       history.evictOlderThan(now);
-      this.historyBytes -= before - history.bytes;
       for (const subscriber of subscribers) subscriber.tend(now);
     }
+    // Forms that were made of frames since count, too.
+    this.shrink();
   }
 }
 

@@ -66,4 +66,11 @@ export interface Shutdown {
   detail: string;
 }
 
-export type ServerMessage = Hello | Subscribed | Unsubscribed | Pong | StreamError | Gap | EpochChange | Shutdown;
+/** Of an event stream, which has no close code. */
+export interface End {
+  type: 'end';
+  code: number;
+  reason: string;
+}
+
+export type ServerMessage = Hello | Subscribed | Unsubscribed | Pong | StreamError | Gap | EpochChange | Shutdown | End;

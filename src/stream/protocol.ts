@@ -1,8 +1,10 @@
 /** What clients may say, and why a message is none. */
 import type { Reason } from '../api/problem.ts';
 import { Validators } from '../api/validator.ts';
+import { CborError, decodeCbor } from './cbor.ts';
 import { streamSchema } from './contract.ts';
 import type { Topic } from './topics.ts';
+import type { MessageForm } from './transport.ts';
 
 export interface Subscribe {
   type: 'subscribe';
@@ -32,13 +34,14 @@ const validate = new Validators(false).compile({
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** @param data one whole message, already known to be UTF-8 when it is text */
-export function parseMessage(data: Buffer, isBinary: boolean): Parsed {
-  if (isBinary) return bad('Messages are JSON text; this one is binary.');
+export function parseMessage(data: Buffer, form: MessageForm): Parsed {
+  if (form === 'unexpected') return bad('Messages are JSON text; this one is binary.');
   let message: unknown;
   try {
-    message = JSON.parse(decoder.decode(data));
+    message = form === 'cbor' ? decodeCbor(data) : JSON.parse(decoder.decode(data));
   } catch (error) {
-    return bad(`The message is not JSON: ${(error as Error).message}.`);
+    const { message: why } = error as Error;
+    return bad(error instanceof CborError ? `The message is not CBOR: ${why}.` : `The message is not JSON: ${why}.`);
   }
   const violations = validate(message);
   if (violations === null) return { ok: true, message: message as ClientMessage };

@@ -5,8 +5,6 @@
  * is full the cursor stays, costs nothing, and goes on when the socket has drained. Meanwhile metrics pile up to one (the newest),
  * and of the other topics it misses what leaves the history; a `gap` says how much of each.
  */
-import type { Socket } from 'node:net';
-import type { WebSocket } from '@fastify/websocket';
 import { problemDocument, type Reason } from '../api/problem.ts';
 import { CLOSE, type CloseCause } from './close-codes.ts';
 import type { Frame, History } from './history.ts';
@@ -15,9 +13,13 @@ import type { ServerMessage } from './messages.ts';
 import { type ClientMessage, DEFAULT_EVERY_MS, parseMessage, type Subscribe, type Unsubscribe } from './protocol.ts';
 import { TokenBucket } from './token-bucket.ts';
 import { METRICS, TOPIC_COUNT, TOPICS, type Topic, topicIndex } from './topics.ts';
+import { type MessageForm, placeOf, type Transport, type TransportListener } from './transport.ts';
 
 /** Frames written in one go before other work gets its turn: at 5 us each, about a millisecond. */
 const FRAMES_PER_TURN = 256;
+/** Or so long, as in binary they may have to be made first; looked at between frames, every so many. */
+const TURN_MS = 5;
+const FRAMES_PER_LOOK = 8;
 
 /** Metrics are recorded by a timer; one that comes this much early still counts as in time. */
 const EARLY_MS = 20;
@@ -27,8 +29,6 @@ const ANSWERS_BYTES = 16 * 1024;
 
 /** Of the topic: not subscribed to. */
 const NEVER = Number.POSITIVE_INFINITY;
-
-const AS_TEXT = { binary: false } as const;
 
 /** What all subscribers count together, since the server started. */
 export interface StreamCounters {
@@ -48,10 +48,9 @@ export interface SubscriberSetting {
   nowMs(): number;
 }
 
-export class Subscriber {
-  private readonly socket: WebSocket;
-  /** The connection under it. */
-  private readonly wire: Socket;
+export class Subscriber implements TransportListener {
+  private readonly transport: Transport;
+  private readonly whenGone: () => void;
   private readonly history: History;
   private readonly limits: StreamLimits;
   private readonly counters: StreamCounters;
@@ -96,11 +95,11 @@ export class Subscriber {
   private unansweredPings = 0;
   private nextPingMs: number;
   private closing = false;
-  private closeTimer: NodeJS.Timeout | undefined;
 
-  constructor(socket: WebSocket, wire: Socket, { history, limits, counters, nowMs }: SubscriberSetting) {
-    this.socket = socket;
-    this.wire = wire;
+  /** @param whenGone called once, when the connection has ended */
+  constructor(transport: Transport, { history, limits, counters, nowMs }: SubscriberSetting, whenGone: () => void) {
+    this.transport = transport;
+    this.whenGone = whenGone;
     this.history = history;
     this.limits = limits;
     this.counters = counters;
@@ -111,12 +110,7 @@ export class Subscriber {
     this.messages = new TokenBucket(limits.messageBurst, limits.messagesPerSecond, now);
     this.badMessages = new TokenBucket(limits.badMessagesPerMinute, limits.badMessagesPerMinute / 60, now);
     this.nextPingMs = now + limits.heartbeatMs;
-    // In the same turn as the upgrade: a message that came with it would otherwise be missed.
-    socket.on('message', (data, isBinary) => this.receive(data as Buffer, isBinary));
-    socket.on('ping', (data) => this.receivePing(data));
-    socket.on('pong', () => {
-      this.unansweredPings = 0;
-    });
+    transport.listen(this);
     this.greet();
   }
 
@@ -125,22 +119,27 @@ export class Subscriber {
   /** Sends what is new, as far as the socket takes it. */
   pump(): void {
     if (this.full || this.yielded || this.closing) return;
-    const { history, wire } = this;
+    const { history, transport } = this;
     if (this.epoch !== history.epoch) this.enterEpoch();
     // Frames of one batch leave in one call of the operating system.
     this.corked = history.last > this.cursor;
-    if (this.corked) wire.cork();
+    if (this.corked) transport.cork();
     this.pumpFrames();
-    if (this.corked) wire.uncork();
+    if (this.corked) transport.uncork();
   }
 
   private pumpFrames(): void {
     const { history } = this;
-    for (let left = FRAMES_PER_TURN; this.cursor <= history.last; left--) {
+    let endMs = 0;
+    for (let dealt = 0; this.cursor <= history.last; dealt++) {
       if (this.full) return;
-      if (left === 0) {
-        this.yieldTurn();
-        return;
+      if (dealt > 0 && dealt % FRAMES_PER_LOOK === 0) {
+        const now = performance.now();
+        if (endMs === 0) endMs = now + TURN_MS;
+        if (now > endMs || dealt >= FRAMES_PER_TURN) {
+          this.yieldTurn();
+          return;
+        }
       }
       if (this.cursor < history.first) this.skipEvicted();
       this.deal(history.at(this.cursor));
@@ -158,7 +157,7 @@ export class Subscriber {
         // Frames keep their order: held metrics go first, or not at all when newer ones are on their way.
         this.releaseHeld();
         if (this.full) return;
-        this.write(frame.bytes);
+        this.write(frame);
       }
       this.done[topic] = frame.ordinal;
     }
@@ -187,7 +186,7 @@ export class Subscriber {
     this.advanceDue(atMs);
   }
 
-  private writeMetrics({ bytes, atMs }: Frame): void {
+  private writeMetrics(frame: Frame): void {
     if (this.coalesced > 0) {
       this.say({
         type: 'gap',
@@ -199,8 +198,8 @@ export class Subscriber {
       });
       this.coalesced = 0;
     }
-    this.advanceDue(atMs);
-    this.write(bytes);
+    this.advanceDue(frame.atMs);
+    this.write(frame);
   }
 
   /** Keeps the rhythm: one frame that came early does not make all later ones come early. */
@@ -232,29 +231,30 @@ export class Subscriber {
     }
   }
 
-  private write(bytes: Buffer): void {
-    const { socket, wire } = this;
+  private write(frame: Frame): void {
+    const { transport, history } = this;
+    const lengthBytes = transport.frameBytes(frame, history);
     this.counters.framesSent++;
-    this.counters.bytesSent += bytes.length;
-    if (this.corked && this.wouldFill(bytes.length)) {
+    this.counters.bytesSent += lengthBytes;
+    if (this.corked && this.wouldFill(lengthBytes)) {
       // What is held back only for the batch does not count as waiting for the client.
-      wire.uncork();
-      wire.cork();
+      transport.uncork();
+      transport.cork();
     }
-    const full = this.wouldFill(bytes.length);
+    const full = this.wouldFill(lengthBytes);
     this.waitingMessages++;
     if (!full) {
-      socket.send(bytes, AS_TEXT);
+      transport.sendFrame(frame, history);
       return;
     }
     this.full = true;
     this.fullSinceMs = this.nowMs();
-    socket.send(bytes, AS_TEXT, () => this.drained());
+    transport.sendFrame(frame, history, () => this.drained());
   }
 
   private wouldFill(lengthBytes: number): boolean {
     const { bufferedBytes, bufferedMessages } = this.limits;
-    const waitingBytes = this.socket.bufferedAmount;
+    const waitingBytes = this.transport.waitingBytes();
     if (waitingBytes === 0) this.waitingMessages = 0;
     return waitingBytes + lengthBytes >= bufferedBytes || this.waitingMessages + 1 >= bufferedMessages;
   }
@@ -291,7 +291,8 @@ export class Subscriber {
     }
     if (lost > 0) {
       this.counters.lost += lost;
-      this.say({ type: 'gap', epoch: this.epoch, from: this.cursor, to, reason: 'slow-reader', dropped });
+      const gap = { type: 'gap', epoch: this.epoch, from: this.cursor, to, reason: 'slow-reader', dropped } as const;
+      this.say(gap, placeOf(this.epoch, to));
     }
     this.cursor = history.first;
   }
@@ -314,25 +315,35 @@ export class Subscriber {
     this.metricsDueMs = 0;
     this.done.fill(0);
     for (let topic = 0; topic < TOPIC_COUNT; topic++) if (this.from[topic] !== NEVER) this.from[topic] = 1;
-    this.say({ type: 'epoch', epoch: this.epoch, previous, sequence: 0 });
+    this.say({ type: 'epoch', epoch: this.epoch, previous, sequence: 0 }, placeOf(this.epoch, 0));
   }
 
   // ------------------------------------------------------------------------------------------------ messages
 
-  private receive(data: Buffer, isBinary: boolean): void {
+  message(data: Buffer, form: MessageForm): void {
     if (this.closing) return;
     this.unansweredPings = 0;
     if (!this.mayStillSpeak()) return;
-    const parsed = parseMessage(data, isBinary);
+    const parsed = parseMessage(data, form);
     if (parsed.ok) this.answer(parsed.message);
     else this.refuse(parsed.reason);
     this.pump();
   }
 
-  private receivePing(data: Buffer): void {
+  ping(data: Buffer): void {
     if (this.closing || !this.mayStillSpeak()) return;
     this.unansweredPings = 0;
-    if (this.hasRoomForAnswers()) this.socket.pong(data);
+    if (this.hasRoomForAnswers()) this.transport.pong(data);
+  }
+
+  alive(): void {
+    this.unansweredPings = 0;
+  }
+
+  /** As if the client had said it, which it cannot. */
+  begin(subscribe: Subscribe): void {
+    this.subscribe(subscribe);
+    this.pump();
   }
 
   private mayStillSpeak(): boolean {
@@ -364,17 +375,18 @@ export class Subscriber {
     if (!this.badMessages.take(this.nowMs())) this.close(CLOSE.badMessages);
   }
 
-  private subscribe({ topics, everyMs, epoch, fromSequence }: Subscribe): void {
+  private subscribe(asks: Subscribe): void {
+    const { topics, everyMs, epoch, fromSequence } = asks;
     const { history } = this;
     // What the answer says is of the newest epoch, so the client hears of it first.
     if (this.epoch !== history.epoch) this.enterEpoch();
-    const next = history.last + 1;
-    const sameEpoch = epoch === undefined || epoch === history.epoch;
-    if (sameEpoch && fromSequence !== undefined && fromSequence > next) {
-      const detail = `fromSequence is ${fromSequence}, but the next frame of the epoch is number ${next}`;
-      this.refuse({ code: 'invalid-message', detail, path: '/fromSequence' });
+    const beyond = beyondNewest(history, asks);
+    if (beyond !== null) {
+      this.refuse(beyond);
       return;
     }
+    const next = history.last + 1;
+    const sameEpoch = epoch === undefined || epoch === history.epoch;
     this.everyMs = everyMs ?? DEFAULT_EVERY_MS;
     this.metricsDueMs = 0;
     let asked = next;
@@ -386,12 +398,17 @@ export class Subscriber {
 
     const goesOn = Math.min(...topics.map((topic) => Math.max(this.from[topicIndex(topic)]!, this.cursor)));
     const active = this.active();
-    this.say({ type: 'subscribed', epoch: history.epoch, topics, everyMs: this.everyMs, sequence: goesOn, active });
+    // Who resumes and hears no more than this has to ask for the same again.
+    const place = sameEpoch && fromSequence === undefined ? placeOf(history.epoch, next - 1) : null;
+    const answer = { epoch: history.epoch, topics, everyMs: this.everyMs, sequence: goesOn, active };
+    this.say({ type: 'subscribed', ...answer }, place);
     if (!sameEpoch) {
-      this.say({ type: 'gap', epoch, from: fromSequence ?? null, to: null, reason: 'other-epoch' });
+      const gap = { type: 'gap', epoch, from: fromSequence ?? null, to: null, reason: 'other-epoch' } as const;
+      this.say(gap, placeOf(history.epoch, 0));
     }
     if (start > asked) {
-      this.say({ type: 'gap', epoch: history.epoch, from: asked, to: start - 1, reason: 'evicted' });
+      const gap = { type: 'gap', epoch: history.epoch, from: asked, to: start - 1, reason: 'evicted' } as const;
+      this.say(gap, placeOf(history.epoch, start - 1));
     }
   }
 
@@ -462,15 +479,15 @@ export class Subscriber {
   }
 
   /** Answers are small; a client that asks and asks and never reads is cut. */
-  private say(message: ServerMessage): void {
+  private say(message: ServerMessage, place: string | null = null): void {
     if (this.closing) return;
-    if (this.hasRoomForAnswers()) this.socket.send(JSON.stringify(message), AS_TEXT);
+    if (this.hasRoomForAnswers()) this.transport.say(message, place);
     else this.close(CLOSE.slowReader);
   }
 
   private hasRoomForAnswers(): boolean {
     const { bufferedBytes, frameBytes } = this.limits;
-    return this.socket.bufferedAmount < bufferedBytes + frameBytes + ANSWERS_BYTES;
+    return this.transport.waitingBytes() < bufferedBytes + frameBytes + ANSWERS_BYTES;
   }
 
   // ------------------------------------------------------------------------------------------------ life
@@ -490,9 +507,8 @@ export class Subscriber {
       this.close(CLOSE.heartbeat);
       return;
     }
-    this.unansweredPings++;
     this.nextPingMs = nowMs + this.limits.heartbeatMs;
-    this.socket.ping();
+    if (this.transport.beat()) this.unansweredPings++;
   }
 
   shutDown(): void {
@@ -500,25 +516,30 @@ export class Subscriber {
     this.close(CLOSE.goingAway);
   }
 
-  /** Says why, waits a little for the client to agree, and drops the connection. */
-  close({ code, reason }: CloseCause): void {
+  close(cause: CloseCause): void {
     if (this.closing) return;
     this.closing = true;
     this.release();
-    this.socket.close(code, reason);
-    this.closeTimer = setTimeout(() => this.socket.terminate(), this.limits.closeMs);
-    this.closeTimer.unref();
+    this.transport.close(cause);
   }
 
-  /** The connection is gone. */
-  ended(): void {
+  gone(): void {
     this.closing = true;
     this.release();
-    clearTimeout(this.closeTimer);
+    this.whenGone();
   }
 
   private release(): void {
     clearTimeout(this.heldTimer);
     this.held = null;
   }
+}
+
+/** Why nobody can go on from where a client asks to, or null. */
+export function beyondNewest(history: History, { epoch, fromSequence }: Subscribe): Reason | null {
+  const next = history.last + 1;
+  const sameEpoch = epoch === undefined || epoch === history.epoch;
+  if (fromSequence === undefined || fromSequence <= next || !sameEpoch) return null;
+  const detail = `fromSequence is ${fromSequence}, but the next frame of the epoch is number ${next}`;
+  return { code: 'invalid-message', detail, path: '/fromSequence' };
 }

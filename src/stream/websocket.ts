@@ -6,6 +6,9 @@ import { ProblemError } from '../api/problem.ts';
 import type { StreamHub } from './hub.ts';
 
 export const SUBPROTOCOL = 'iommu-lab.v1';
+/** Messages are CBOR. */
+export const BINARY_SUBPROTOCOL = 'iommu-lab.v1.cbor';
+const SUBPROTOCOLS: readonly string[] = [SUBPROTOCOL, BINARY_SUBPROTOCOL];
 /** Beside it, in base64url and without padding: the token of a client that can set no header, as browsers cannot. */
 export const BEARER_SUBPROTOCOL = 'bearer.';
 
@@ -25,7 +28,8 @@ export function websocketOptions(hub: StreamHub) {
       autoPong: false,
       closeTimeout: hub.limits.closeMs,
       clientTracking: false,
-      handleProtocols: () => SUBPROTOCOL,
+      // `checkHandshake` has seen to it that there is one.
+      handleProtocols: (offered: Set<string>) => [...offered].find((token) => SUBPROTOCOLS.includes(token)) ?? false,
     },
     preClose(this: FastifyInstance, done: () => void): void {
       void hub.close().then(() => {
@@ -66,11 +70,11 @@ function checkSubprotocols(header: string | undefined): void {
     const detail = 'Sec-WebSocket-Protocol must be a list of different tokens.';
     throw new ProblemError({ code: 'invalid-header', detail });
   }
-  if (offered.includes(SUBPROTOCOL)) return;
+  if (offered.some((token) => SUBPROTOCOLS.includes(token))) return;
   const others = offered.filter((token) => !token.startsWith(BEARER_SUBPROTOCOL));
   const detail =
     others.length === 0
-      ? `A token in the subprotocols stands beside ${SUBPROTOCOL}, which is the one that is answered.`
-      : `The server speaks the subprotocol ${SUBPROTOCOL}, not ${others.join(', ')}.`;
+      ? `A token in the subprotocols stands beside ${SUBPROTOCOLS.join(' or ')}, which is the one that is answered.`
+      : `The server speaks the subprotocols ${SUBPROTOCOLS.join(' and ')}, not ${others.join(', ')}.`;
   throw new ProblemError({ code: 'unsupported-subprotocol', detail });
 }
