@@ -44,6 +44,7 @@ import struct
 import threading
 import time
 import urllib.parse
+import weakref
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 __all__ = ["Lab", "ProblemError", "ConnectionLost", "StreamEnded", "Stream", "flatten", "UNSET"]
@@ -83,13 +84,13 @@ class ProblemError(Exception):
         self.code: str = str(problem["code"])
         self.detail: str = str(problem.get("detail", ""))
         #: JSON Pointer of the member that is wrong, when there is one.
-        self.path: Optional[str] = problem.get("path")
+        self.path: Optional[str] = problem.get("path", next((each["path"] for each in problem.get("errors", [])), None))
         #: Whether the same request may succeed later.
         self.retryable: bool = bool(problem.get("retryable", False))
         #: Seconds, when the server says to come back.
         self.retry_after: Optional[float] = retry_after
         self.request: str = request
-        place = f" (at {self.path})" if self.path else ""
+        place = f" (at {self.path})" if self.path and self.path not in self.detail else ""
         super().__init__(f"{request}: {self.status} {self.code}: {self.detail}{place}")
 
 
@@ -118,7 +119,7 @@ def flatten(document: Mapping[str, Any], prefix: str = "") -> JsonObject:
             row.update(flatten(value, path + "."))
         elif name == "workloads" and isinstance(value, list) and all(isinstance(each, Mapping) for each in value):
             for each in value:
-                row.update(flatten(each, f"{path}.{each.get('name', each.get('id'))}."))
+                row.update(flatten({k: v for k, v in each.items() if k != "name"}, f"{path}.{each.get('name')}."))
         else:
             row[path] = value
     return row
@@ -196,6 +197,11 @@ class _Reply:
         self.connection.close()
 
 
+def _close_all(connections: List[http.client.HTTPConnection]) -> None:
+    while connections:
+        connections.pop().close()
+
+
 class _Transport:
     """Requests: address, token, timeouts, problems as exceptions, and trying again what may be tried again."""
 
@@ -220,7 +226,9 @@ class _Transport:
         self.retries = retries
         self.headers = dict(headers)
         self.context = context or (ssl.create_default_context() if self.secure else None)
-        self.kept = threading.local()
+        #: Connections that wait for the next request, of whatever thread; list.pop and list.append are atomic.
+        self.idle: List[http.client.HTTPConnection] = []
+        weakref.finalize(self, _close_all, self.idle)
 
     @property
     def authority(self) -> str:
@@ -273,14 +281,15 @@ class _Transport:
         kept: may go over a connection that was kept, which the server may have closed at that very moment; then over another at once
         """
         request = f"{method} {path.partition('?')[0]}"
-        connection: Optional[http.client.HTTPConnection] = None
+        connection = self.connection(timeout)
+        used_before = False
         if kept:
-            connection, self.kept.connection = getattr(self.kept, "connection", None), None
-        used_before = connection is not None
-        if connection is None:
-            connection = self.connection(timeout)
-        elif connection.sock is not None:
-            connection.sock.settimeout(timeout)
+            try:
+                connection = self.idle.pop()
+                used_before = True
+                connection.sock.settimeout(timeout)  # type: ignore[union-attr]
+            except IndexError:
+                pass
         try:
             connection.request(method, self.base + path, body=body, headers=dict(headers))
             response = connection.getresponse()
@@ -310,7 +319,7 @@ class _Transport:
         reply = self.open(method, path, headers, body, timeout, kept)
         content = reply.read()
         if kept and not reply.response.will_close:
-            self.kept.connection = reply.connection
+            self.idle.append(reply.connection)
         else:
             reply.close()
         kind = (reply.response.getheader("content-type") or "").partition(";")[0].strip()
@@ -1648,6 +1657,16 @@ class Lab(_Operations):
     def url(self) -> str:
         return self._transport.url
 
+    def close(self) -> None:
+        """Closes the connections that are kept for the next request, which opens another."""
+        _close_all(self._transport.idle)
+
+    def __enter__(self) -> "Lab":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
     def __repr__(self) -> str:
         return f"Lab({self.url!r})"
 
@@ -1802,6 +1821,9 @@ class Lab(_Operations):
         sender: Optional[threading.Thread] = None
         try:
             try:
+                connection.connect()
+                # Else it would connect again for what the other thread still sends when this one has given up.
+                connection.auto_open = 0
                 connection.putrequest("POST", transport.base + path, skip_accept_encoding=True)
                 for name, value in {**headers, "transfer-encoding": "chunked"}.items():
                     connection.putheader(name, value)
@@ -1903,14 +1925,14 @@ class Lab(_Operations):
         return rows
 
     def experiment_rows(self, experiment: str) -> List[JsonObject]:
-        """A row for each arm and seed, with what was varied and the whole outcome, flat."""
+        """A row for each arm and seed, with what was varied and the whole result, flat."""
         results = self.get_experiment_results(experiment, rows=True)
         arms = {arm["id"]: arm for arm in results["arms"]}
         rows = []
         for row in results["rows"]:
             arm = arms[row["arm"]]
             head: JsonObject = {"arm": row["arm"], "label": arm["label"], "seed": row["seed"], "state": row["state"]}
-            rows.append({**head, **arm["varied"], **flatten(row["outcome"] or {})})
+            rows.append({**head, **arm["varied"], **flatten((row["outcome"] or {}).get("result", {}))})
         return rows
 
     # ------------------------------------------------------------------------------------------------ stream

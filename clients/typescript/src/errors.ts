@@ -7,7 +7,7 @@ export class IommuLabError extends Error {
   override readonly name = 'IommuLabError';
   readonly status: number;
   readonly code: ProblemCode;
-  /** JSON Pointer of the member that is wrong, when there is one. */
+  /** JSON Pointer of the member that is wrong, of the first where there are more; when there is one. */
   readonly path: string | undefined;
   /** Whether the same request may succeed later. */
   readonly retryable: boolean;
@@ -19,11 +19,12 @@ export class IommuLabError extends Error {
   readonly request: string;
 
   constructor(problem: Problem, request: string, retryAfterMs?: number) {
-    const place = problem.path === undefined || problem.path === '' ? '' : ` (at ${problem.path})`;
+    const path = problem.path ?? problem.errors?.[0]?.path;
+    const place = path === undefined || path === '' || problem.detail.includes(path) ? '' : ` (at ${path})`;
     super(`${request}: ${problem.status} ${problem.code}: ${problem.detail}${place}`);
     this.status = problem.status;
     this.code = problem.code;
-    this.path = problem.path;
+    this.path = path;
     this.retryable = problem.retryable;
     this.problem = problem;
     this.request = request;

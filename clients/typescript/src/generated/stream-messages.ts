@@ -192,3 +192,33 @@ export interface Shutdown {
   type: 'shutdown';
   detail: string;
 }
+/**
+ * Below 4500 it is worth coming back, from 4500 on it is not; `docs/stream.md` has the list.
+ */
+export interface End {
+  type: 'end';
+  /**
+   * With which a WebSocket is closed for the same reason.
+   */
+  code: 1001 | 1011 | 4000 | 4500 | 4502 | 4503 | 4504;
+  reason: string;
+}
+export interface EventStreamQuery {
+  /**
+   * Names with commas between them; all when absent.
+   */
+  topics?: string;
+  everyMs?: EveryMs;
+  /**
+   * As in `subscribe`. Not looked at where there is a `Last-Event-ID`.
+   */
+  epoch?: string;
+  /**
+   * As in `subscribe`. Not looked at where there is a `Last-Event-ID`.
+   */
+  fromSequence?: number;
+  /**
+   * Of `POST /v1/ws-tickets`; good for one stream, so not for coming back.
+   */
+  ticket?: string;
+}
