@@ -10,6 +10,16 @@ export type Node = Record<string, unknown>;
 function forTypes(node: unknown): unknown {
   if (Array.isArray(node)) return node.map(forTypes);
   if (node === null || typeof node !== 'object') return node;
+  const { if: condition, then: one, else: other, type, properties, description } = node as Node;
+  // A choice by type, written as a condition so that a refusal speaks of the branch that was meant.
+  if (
+    condition !== undefined &&
+    one !== undefined &&
+    other !== undefined &&
+    type === undefined &&
+    properties === undefined
+  )
+    return { description, oneOf: [forTypes(one), forTypes(other)] };
   const copy: Node = {};
   for (const [member, value] of Object.entries(node as Node)) {
     if (DROPPED.has(member)) continue;

@@ -71,7 +71,7 @@ export type OperationSource = Iterable<Operation> | AsyncIterable<Operation>;
 
 const FIRST_WAIT_MS = 200;
 const MOST_WAIT_MS = 10_000;
-const CHUNK_LENGTH = 32_768;
+const CHUNK_LENGTH = 65_536;
 
 /** The replies, as they come. Nothing is sent before they are asked for; and they can be asked for once. */
 export class OpsReplies implements AsyncIterable<OpReply> {
@@ -158,9 +158,24 @@ async function* source(
     yield* list(transport, call, all, options);
     return;
   }
-  const whole = { ...call, body: chunksOf(operations), bodyType: 'application/x-ndjson' };
-  const opened = await transport.open(whole, { ...options }, options.idempotencyKey || undefined);
-  yield* repliesOf(opened);
+  const sending: Sending = { isWanted: true };
+  const whole = { ...call, body: chunksOf(operations, sending), bodyType: 'application/x-ndjson' };
+  try {
+    const opened = await transport.open(whole, { ...options }, options.idempotencyKey || undefined);
+    yield* repliesOf(opened);
+  } catch (error) {
+    // That the source failed says more than that the request then broke off.
+    throw 'error' in sending ? sending.error : error;
+  } finally {
+    sending.isWanted = false;
+  }
+}
+
+interface Sending {
+  /** Node goes on pulling at a body whose request was aborted. */
+  isWanted: boolean;
+  /** Of the source. */
+  error?: unknown;
 }
 
 async function* repliesOf(opened: Opened): AsyncGenerator<OpReply, void, undefined> {
@@ -172,13 +187,16 @@ async function* repliesOf(opened: Opened): AsyncGenerator<OpReply, void, undefin
     isRead = true;
   } finally {
     // Whoever stops asking ends the request, and with it what was not applied yet.
-    if (!isRead) await reader?.cancel().catch(() => undefined);
+    if (!isRead) {
+      await reader?.cancel().catch(() => undefined);
+      opened.abort();
+    }
     opened.close();
   }
 }
 
 /** Many operations to a chunk where they are at hand, and none held back where they are not. */
-async function* chunksOf(operations: OperationSource): AsyncGenerator<Uint8Array, void, undefined> {
+async function* chunksOf(operations: OperationSource, sending: Sending): AsyncGenerator<Uint8Array, void, undefined> {
   const encoder = new platform.TextEncoder();
   const iterator =
     Symbol.asyncIterator in operations ? operations[Symbol.asyncIterator]() : operations[Symbol.iterator]();
@@ -187,8 +205,13 @@ async function* chunksOf(operations: OperationSource): AsyncGenerator<Uint8Array
     let next = asked(iterator);
     while (!isOver) {
       let text = '';
+      if (!sending.isWanted) throw new Error('the replies are no longer wanted');
       do {
-        const { done, value } = await next;
+        const { done, value } = await next.catch((error: unknown) => {
+          sending.error = error;
+          isOver = true;
+          throw error;
+        });
         if (done === true) {
           isOver = true;
           break;
@@ -197,6 +220,8 @@ async function* chunksOf(operations: OperationSource): AsyncGenerator<Uint8Array
         next = asked(iterator);
       } while (text.length < CHUNK_LENGTH && (await isSettled(next)));
       if (text !== '') yield encoder.encode(text);
+      // A source that waits for nothing, on a connection that takes all, would leave no turn to whatever else there is, the replies too.
+      if (text.length >= CHUNK_LENGTH) await wait(0);
     }
   } finally {
     if (!isOver) await iterator.return?.();

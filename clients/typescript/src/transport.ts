@@ -40,6 +40,8 @@ export interface Opened {
   /** Ends the timeout for this attempt: what follows takes as long as it takes. */
   unhurried(): void;
   close(): void;
+  /** Ends the request, whatever of its body is still to be sent. */
+  abort(): void;
   /** What an error while reading means. */
   failure(error: unknown): unknown;
 }
@@ -131,6 +133,7 @@ export class Transport {
         response,
         unhurried: () => patience.endless(),
         close: () => patience.end(),
+        abort: () => patience.abort(),
         failure: failure('cut'),
       };
     } catch (error) {
@@ -181,6 +184,10 @@ class Patience {
         this.isOver = true;
         this.controller.abort(new Error(`no answer within ${timeoutMs} ms`));
       }, timeoutMs);
+  }
+
+  abort(): void {
+    this.controller.abort(new Error('no longer wanted'));
   }
 
   endless(): void {
