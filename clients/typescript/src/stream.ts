@@ -95,6 +95,7 @@ const LOOK_MS = 5_000;
 /** So many upgrades in vain, where the server says that it would let us in, are those of a proxy that lets none through. */
 const UPGRADES_TRIED = 2;
 
+const ALL_MESSAGES = ['metrics', 'events', 'faults', 'verdicts', 'runs', 'gap', 'epoch', 'message'];
 const FRAMES = new Set(['metrics', 'events', 'faults', 'verdicts', 'runs']);
 
 interface Message {
@@ -173,7 +174,7 @@ export class LabStream implements AsyncIterable<StreamMessage> {
   }
 
   /**
-   * What comes from now on. Ends with the session, and by `close`; is rejected where the stream ended for another reason. Leaving the loop
+   * What comes, from the beginning unless listeners took it. Ends with the session, and by `close`; is rejected where the stream ended for another reason. Leaving the loop
    * closes the stream.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<StreamMessage, void, undefined> {
@@ -286,13 +287,17 @@ export class LabStream implements AsyncIterable<StreamMessage> {
   private give(message: StreamMessage): void {
     this.tell(message.type, message as never);
     this.tell('message', message);
-    if (!this.isIterated) return;
+    if (!this.isIterated && this.isListenedTo()) return;
     this.queue.push(message);
     this.wakeUp();
     if (this.queue.length >= (this.options.buffered ?? BUFFERED)) {
       this.turn('full');
       this.wire?.close();
     }
+  }
+
+  private isListenedTo(): boolean {
+    return ALL_MESSAGES.some((name) => (this.listeners.get(name)?.size ?? 0) > 0);
   }
 
   private wakeUp(): void {
