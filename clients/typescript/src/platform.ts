@@ -34,8 +34,8 @@ export interface RequestLike {
   redirect?: 'follow' | 'manual' | 'error';
 }
 
-/** As a method, since only of methods TypeScript takes one whose arguments are narrower; `fetch` itself is one. */
-export type FetchLike = { fetch(url: string, init: RequestLike): Promise<ResponseLike> }['fetch'];
+/** Given a `RequestLike`. As a method, since only of methods TypeScript takes one whose arguments are narrower; `fetch` itself is one. */
+export type FetchLike = { fetch(url: string, init: object): Promise<ResponseLike> }['fetch'];
 
 export interface WebSocketLike {
   binaryType: string;
