@@ -5,7 +5,9 @@ import { fileURLToPath } from 'node:url';
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
 export const CLIENT = fileURLToPath(new URL('../clients/python', import.meta.url));
 
-const PYTHON = process.env.IOMMU_LAB_PYTHON ?? 'python3';
+/** The one on the path may be of its own, and Debian's packages then not for it. */
+const CANDIDATES =
+  process.env.IOMMU_LAB_PYTHON === undefined ? ['python3', '/usr/bin/python3'] : [process.env.IOMMU_LAB_PYTHON];
 
 /** Debian package -> module that shows that it is there. */
 export const NOTEBOOK_TOOLS: Record<string, string> = {
@@ -15,23 +17,29 @@ export const NOTEBOOK_TOOLS: Record<string, string> = {
   'python3-matplotlib': 'matplotlib',
 };
 
-/** @param packages Debian package -> module */
+let chosen = CANDIDATES[0]!;
+
+const succeeds = (program: string, text: string): boolean => spawnSync(program, ['-c', text]).status === 0;
+
+/**
+ * What `python` runs from then on: the first that has all of it.
+ *
+ * @param packages Debian package -> module
+ */
 export function requirePython(packages: Record<string, string> = {}): void {
-  const { status, stdout } = spawnSync(PYTHON, ['-c', 'import sys; print(sys.version_info >= (3, 9))'], {
-    encoding: 'utf8',
-  });
-  if (status !== 0 || stdout.trim() !== 'True')
-    throw new Error(`${PYTHON} is no Python 3.9 or later. Install it: apt-get install -y python3`);
-  const missing = Object.entries(packages)
-    .filter(([, module]) => {
-      const look = `import importlib.util, sys; sys.exit(importlib.util.find_spec("${module}") is None)`;
-      return spawnSync(PYTHON, ['-c', look]).status !== 0;
-    })
-    .map(([name]) => name);
-  if (missing.length > 0)
-    throw new Error(
-      `Python lacks ${missing.join(', ')}. Install it: apt-get install -y --no-install-recommends ${missing.join(' ')}`,
-    );
+  const able = CANDIDATES.filter((each) => succeeds(each, 'import sys; sys.exit(sys.version_info < (3, 9))'));
+  if (able.length === 0) throw new Error(`There is no Python 3.9 or later. Install it: apt-get install -y python3`);
+  const has = (program: string, module: string): boolean =>
+    succeeds(program, `import importlib.util, sys; sys.exit(importlib.util.find_spec("${module}") is None)`);
+  const found = able.find((each) => Object.values(packages).every((module) => has(each, module)));
+  if (found !== undefined) {
+    chosen = found;
+    return;
+  }
+  const names = Object.keys(packages).join(' ');
+  throw new Error(
+    `No Python here has all of ${names}. Install it: apt-get install -y --no-install-recommends ${names}`,
+  );
 }
 
 export interface Ended {
@@ -45,7 +53,7 @@ const MOST_MS = 240_000;
 
 /** With warnings as errors; compiled files do not litter the tree. */
 export function python(args: string[], env: Record<string, string> = {}, warnings = 'error'): Promise<Ended> {
-  const child = spawn(PYTHON, ['-B', '-W', warnings, ...args], {
+  const child = spawn(chosen, ['-B', '-W', warnings, ...args], {
     cwd: CLIENT,
     env: { ...process.env, PYTHONPATH: CLIENT, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
