@@ -18,6 +18,7 @@ const STAGES: Stage[] = [
   { name: 'types', command: 'npm run types', present: true },
   { name: 'layers', command: 'npm run layers', present: true },
   { name: 'contract', command: 'npm run contract -- --check', present: existsSync('tools/contract.ts') },
+  { name: 'clients', command: 'npm run client -- --check', present: existsSync('tools/client.ts') },
   { name: 'docs', command: 'npm run docs -- --check', present: existsSync('tools/docs.ts') },
   { name: 'tests', command: 'npm test', present: globSync('test/**/*.test.ts').length > 0 },
   { name: 'bench smoke', command: 'npm run bench -- --smoke', present: existsSync('bench/run.ts') },

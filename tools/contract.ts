@@ -7,8 +7,8 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { compile } from 'json-schema-to-typescript';
 import { contractDocument, packageRoot } from '../src/api/contract.ts';
+import { type Node, typesOf } from './contract/types.ts';
 
 const TYPES_FILE = join(packageRoot, 'src/api/contract-types.ts');
 
@@ -18,69 +18,6 @@ const BANNER = `/**
 
 /** Rules of Redocly that do not fit: schemas of conditions name members that their surroundings define. */
 const SKIPPED_RULES = ['no-required-schema-properties-undefined', 'no-unused-components'];
-
-type Node = Record<string, unknown>;
-
-/**
- * A schema as the generator should see it: references into `definitions`, and without conditions, which types cannot say and
- * which it would turn into index signatures. Numbers and texts lose their bounds, arrays their lengths.
- */
-function forTypes(node: unknown): unknown {
-  if (Array.isArray(node)) return node.map(forTypes);
-  if (node === null || typeof node !== 'object') return node;
-  const copy: Node = {};
-  for (const [member, value] of Object.entries(node as Node)) {
-    if (DROPPED.has(member)) continue;
-    copy[member] =
-      member === '$ref' ? String(value).replace('#/components/schemas/', '#/definitions/') : forTypes(value);
-  }
-  if (Array.isArray(copy.allOf)) {
-    const parts = (copy.allOf as Node[]).filter(saysType);
-    if (parts.length > 0) copy.allOf = parts;
-    else delete copy.allOf;
-  }
-  // Choices that only say which members go together: the members stand beside them.
-  if (copy.properties !== undefined && Array.isArray(copy.oneOf)) delete copy.oneOf;
-  return copy;
-}
-
-/** What types cannot say. */
-const DROPPED = new Set([
-  ...['if', 'then', 'else', 'not', 'propertyNames', 'minProperties', 'maxProperties', 'minItems', 'maxItems'],
-  ...['discriminator', 'examples', 'example', 'default', 'x-message'],
-]);
-
-/** Whether a part of `allOf` describes a value; references to sets of rules (`...Rules`) and bare `required` do not. */
-function saysType(part: Node): boolean {
-  if (typeof part.$ref === 'string') return !part.$ref.endsWith('Rules');
-  return part.type !== undefined;
-}
-
-async function typesOfContract(): Promise<string> {
-  const { schemas } = contractDocument.components as { schemas: Record<string, Node> };
-  const definitions: Record<string, unknown> = {};
-  for (const [name, schema] of Object.entries(schemas)) {
-    if (!name.endsWith('Rules')) definitions[name] = forTypes(schema);
-  }
-  const source = await compile({ definitions } as Parameters<typeof compile>[0], 'Contract', {
-    bannerComment: BANNER,
-    unreachableDefinitions: true,
-    additionalProperties: false,
-    format: true,
-    style: { printWidth: 120, singleQuote: true },
-  });
-  // The generator says of each type where in its input it came from, and makes a type of the input itself: neither is of use.
-  return source
-    .replace(
-      / \*\n \* This interface was referenced by `Contract`'s JSON-Schema\n \* via the `definition` "\w+"\.\n/g,
-      '',
-    )
-    .replace(
-      /\/\*\*\n \* This interface was referenced by `Contract`'s JSON-Schema\n \* via the `definition` "\w+"\.\n \*\/\n/g,
-      '',
-    )
-    .replace(/^export interface Contract \{\n {2}\[k: string\]: unknown;\n\}\n/m, '');
-}
 
 /** Errors elsewhere in the project are not the contract's. */
 function fitsCore(): boolean {
@@ -106,7 +43,8 @@ function tool(command: string, args: readonly string[]) {
   });
 }
 
-const types = await typesOfContract();
+const { schemas } = contractDocument.components as { schemas: Record<string, Node> };
+const types = await typesOf(schemas, BANNER);
 if (process.argv.includes('--check')) {
   const failures: string[] = [];
   if (readFileSync(TYPES_FILE, 'utf8') !== types) {

@@ -121,6 +121,18 @@ const RULES: Rule[] = [
     reason: 'the dashboard is a client like any other',
   },
   {
+    files: /^clients\/typescript\/src\//,
+    may: /^clients\/typescript\/src\//,
+    typesToo: true,
+    reason: 'the package for clients stands alone: no server code, and no package of its own',
+  },
+  {
+    files: /^(routes|src)\//,
+    mayNot: /^clients\//,
+    typesToo: true,
+    reason: 'the clients are among those who use the server',
+  },
+  {
     files: /^(routes|src)\//,
     mayNot: /^(test|bench|tools)\//,
     typesToo: true,
@@ -160,7 +172,9 @@ export function violations(imports: Import[], rules: Rule[] = RULES): string[] {
 }
 
 if (import.meta.main) {
-  const files = globSync(['src/**/*.{ts,tsx}', 'routes/**/*.ts']).map((file) => file.replaceAll('\\', '/'));
+  const files = globSync(['src/**/*.{ts,tsx}', 'routes/**/*.ts', 'clients/typescript/src/**/*.ts']).map((file) =>
+    file.replaceAll('\\', '/'),
+  );
   const found = violations(files.flatMap(importsOf));
   for (const line of found) console.error(line);
   console.log(`layers: ${files.length} files, ${found.length} imports against the rules`);

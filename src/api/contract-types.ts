@@ -295,6 +295,10 @@ export type BusGbps = number;
  */
 export type BusOverheadBytes = number;
 /**
+ * Id of a snapshot, or a document that was downloaded. Beside it only `name` and `title` may stand.
+ */
+export type FromSnapshot = string | SnapshotFile;
+/**
  * What `/sys/kernel/iommu_groups/N/type` would say.
  */
 export type DomainType = 'DMA' | 'DMA-FQ' | 'identity';
@@ -892,10 +896,41 @@ export interface HostileWorkload {
   delayAfterUnmapNs?: number;
 }
 /**
- * Id of a snapshot, or a document that was downloaded. Beside it only `name` and `title` may stand.
+ * A snapshot to be kept elsewhere. What is not required is for people; it is not looked at again.
  */
-export interface FromSnapshot {
-  [k: string]: unknown;
+export interface SnapshotFile {
+  format: 'iommu-lab/snapshot';
+  formatVersion: 1;
+  id?: Id;
+  session?: Id;
+  title?: Title;
+  createdAt?: string;
+  timeNs?: TimeNs;
+  timePs?: string;
+  operations?: number;
+  activeRun?: string | null;
+  lengthBytes?: number;
+  coreVersion: string;
+  digest: string;
+  spec: SessionSpec;
+  /**
+   * What was done since creation or the last reset, in order: operations as in `ops`; `run`, a run began; `mark`, it had handled so many events; `end`, how and after how many events it ended; `forget`, the record of a run was deleted.
+   *
+   * Items: Each is checked where it is done again.
+   */
+  records: {
+    [k: string]: unknown;
+  }[];
+  state?: {
+    /**
+     * HMAC-SHA-256 of the state under the key of the server.
+     */
+    seal: string;
+    /**
+     * The state, gzip, in base 64.
+     */
+    data: string;
+  };
 }
 /**
  * A resolved spec - every member is there.
@@ -1095,43 +1130,6 @@ export interface Snapshot {
 export interface SnapshotPage {
   items: Snapshot[];
   nextCursor?: NextCursor;
-}
-/**
- * A snapshot to be kept elsewhere. What is not required is for people; it is not looked at again.
- */
-export interface SnapshotFile {
-  format: 'iommu-lab/snapshot';
-  formatVersion: 1;
-  id?: Id;
-  session?: Id;
-  title?: Title;
-  createdAt?: string;
-  timeNs?: TimeNs;
-  timePs?: string;
-  operations?: number;
-  activeRun?: string | null;
-  lengthBytes?: number;
-  coreVersion: string;
-  digest: string;
-  spec: SessionSpec;
-  /**
-   * What was done since creation or the last reset, in order: operations as in `ops`; `run`, a run began; `mark`, it had handled so many events; `end`, how and after how many events it ended; `forget`, the record of a run was deleted.
-   *
-   * Items: Each is checked where it is done again.
-   */
-  records: {
-    [k: string]: unknown;
-  }[];
-  state?: {
-    /**
-     * HMAC-SHA-256 of the state under the key of the server.
-     */
-    seal: string;
-    /**
-     * The state, gzip, in base 64.
-     */
-    data: string;
-  };
 }
 export interface SessionPage {
   items: Session[];

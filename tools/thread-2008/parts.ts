@@ -3,6 +3,7 @@ import { allocatorScenes } from '../docs/allocators.ts';
 import type { Step, Transcriber } from '../docs/curl.ts';
 import { startTranscriber } from '../docs/curl.ts';
 import { policyScenes } from '../docs/policies.ts';
+import { tutorialScenes } from '../docs/tutorial.ts';
 import { batchingTable, breakdownTable } from './batching.ts';
 import { diskTable } from './disks.ts';
 import { hostileTable } from './hostile.ts';
@@ -49,6 +50,9 @@ export const sceneParts: Record<string, Part> = {
   'worked example': scene(scenes.readme),
   'bad input': scene(scenes.badInput),
   ...Object.fromEntries(
-    Object.entries({ ...allocatorScenes, ...policyScenes }).map(([name, steps]) => [name, scene(steps)]),
+    Object.entries({ ...allocatorScenes, ...policyScenes, ...tutorialScenes }).map(([name, steps]) => [
+      name,
+      scene(steps),
+    ]),
   ),
 };
