@@ -4,13 +4,15 @@ export { ConnectionError, IommuLabError } from './errors.ts';
 export type { ProblemCode } from './generated/problem-codes.ts';
 export type {
   Epoch as EpochMessage,
+  EventNotices,
   EventsFrame,
+  FaultNotices,
   FaultsFrame,
   Gap,
   MetricsFrame,
-  Notices,
   RunsFrame,
   Topic,
+  VerdictNotices,
   VerdictsFrame,
 } from './generated/stream-messages.ts';
 export type * from './generated/types.ts';
