@@ -96,20 +96,16 @@ export async function proveSubscribers(settings: SubscribersSettings): Promise<S
     wanderers: { visits: 0, frames: 0, inGaps: 0 },
     complaints: [],
   };
-  const server = await Child.start<ServerGreeting>(new URL('./subscribers/server.ts', import.meta.url), [folder]);
-  const bare = await Child.start<ServerGreeting>(new URL('./subscribers/bare.ts', import.meta.url), []);
+  const server = await start('./subscribers/server.ts', folder);
+  const bare = await start('./subscribers/bare.ts');
+  // A server of its own for those that do not read: where a thousand were before, a hundred find room that is there already.
+  let fresh: Running | null = null;
   try {
     await deliver(settings, server, bare, proof);
-    await travel(settings, server, proof);
-  } finally {
-    await Promise.all([server.child.stop(), bare.child.stop()]);
-  }
-  // A server of its own: where a thousand were before, a hundred that do not read find room that is there already.
-  const fresh = await Child.start<ServerGreeting>(new URL('./subscribers/server.ts', import.meta.url), [folder]);
-  try {
+    [fresh] = await Promise.all([start('./subscribers/server.ts', folder), travel(settings, server, proof)]);
     await stall(settings, fresh, proof);
   } finally {
-    await fresh.child.stop();
+    await Promise.all([server, bare, fresh].map((running) => running?.child.stop()));
   }
   judge(proof);
   writeReport(folder, 'subscribers', {
@@ -122,6 +118,9 @@ export async function proveSubscribers(settings: SubscribersSettings): Promise<S
 }
 
 type Running = Awaited<ReturnType<typeof Child.start<ServerGreeting>>>;
+
+const start = (script: string, ...words: string[]): Promise<Running> =>
+  Child.start(new URL(script, import.meta.url), words);
 
 const driven = (server: Running, seconds: number): Promise<Measured> =>
   server.child.ask({ ask: 'drive', seconds } satisfies ServerQuestion);
