@@ -162,6 +162,9 @@ describe('a container', () => {
     for (const path of ['/', '/docs/', '/openapi.yaml', '/readyz', '/v1/catalog', '/v1/sessions/first/metrics']) {
       assert.equal((await fetch(`${address}${path}`)).status, 200, path);
     }
+    const page = await (await fetch(`${address}/`, { headers: { accept: 'text/html' } })).text();
+    const script = /src="\.(\/ui\/[^"]+\.js)"/.exec(page)?.[1];
+    assert.equal((await fetch(`${address}${script}`)).status, 200, 'the dashboard');
     const second = start(volume);
     assert.equal(await second.ended(), 1);
     assert.match(second.stderr, /\/data is in use/);
