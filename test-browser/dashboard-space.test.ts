@@ -60,6 +60,8 @@ describe('the IOVA space in a browser', () => {
       assert.ok((await drawn(page)) > 4, 'free cells, used ones and letters');
       const label = (await map(page).getAttribute('aria-label'))!;
       assert.match(label, /pages in \d[\d,]* cells of 4\u202fKiB\. Pages: .*live.* is free\./);
+      while ((await server.ask<{ state: string }>('GET', '/v1/sessions/lkml')).state !== 'idle')
+        await page.waitForTimeout(50);
       await page.getByRole('button', { name: 'Run 20 ms' }).click();
       await page.waitForTimeout(600);
       const kept = Number(await page.locator('#space-time').getAttribute('max'));

@@ -133,7 +133,7 @@ export function FrontierView({
 function short(value: number): string {
   if (value >= 1e6) return `${Number((value / 1e6).toPrecision(3))} M`;
   if (value >= 1e4) return `${Number((value / 1e3).toPrecision(3))} k`;
-  return value >= 1 ? String(Number(value.toPrecision(4))) : figure(value);
+  return value === 0 || value >= 1e-4 ? String(Number(value.toPrecision(4))) : figure(value);
 }
 
 /** Round: on the frontier. Square: dominated. Triangle: without protection. */
