@@ -358,6 +358,52 @@ def _query_text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
+class _Waiting:
+    """Lines between the thread that makes them and the one that sends them, all that wait at once: a thread that sends each by itself gets
+    its turn from the interpreter only every 5 ms while another computes."""
+
+    MOST_BYTES = 1 << 18
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._lines: List[bytes] = []
+        self._bytes = 0
+        self._ended = False
+        self._wanted = True
+
+    def put(self, line: bytes) -> bool:
+        """False when no more are wanted."""
+        with self._changed:
+            while self._bytes > self.MOST_BYTES and self._wanted:
+                self._changed.wait()
+            self._lines.append(line)
+            self._bytes += len(line)
+            if len(self._lines) == 1:
+                self._changed.notify_all()
+            return self._wanted
+
+    def end(self) -> None:
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def give_up(self) -> None:
+        with self._changed:
+            self._wanted = False
+            self._changed.notify_all()
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            with self._changed:
+                while not self._lines and not self._ended and self._wanted:
+                    self._changed.wait()
+                if not self._wanted or not self._lines:
+                    return
+                lines, self._lines, self._bytes = self._lines, [], 0
+                self._changed.notify_all()
+            yield b"".join(lines)
+
+
 class _Operations:
     """What is generated: a method for each operation of the contract."""
 
@@ -1886,21 +1932,29 @@ class Lab(_Operations):
         connection = transport.connection(transport.timeout if timeout is None else timeout)
         request = f"POST {path.partition('?')[0]}"
         failures: "queue.Queue[BaseException]" = queue.Queue()
+        waiting = _Waiting()
+
+        def produce() -> None:
+            try:
+                for operation in operations:
+                    if not waiting.put(json.dumps(operation).encode("utf-8") + b"\n"):
+                        return
+                waiting.end()
+            except BaseException as error:  # The source's own: for who reads the replies.
+                failures.put(error)
+                waiting.end()
+                _hang_up(connection)
 
         def send() -> None:
             try:
-                for operation in operations:
-                    line = json.dumps(operation).encode("utf-8") + b"\n"
-                    connection.send(b"%x\r\n%s\r\n" % (len(line), line))
-                connection.send(b"0\r\n\r\n")
+                for lines in waiting:
+                    connection.send(b"%x\r\n%s\r\n" % (len(lines), lines))
+                if failures.empty():
+                    connection.send(b"0\r\n\r\n")
             except (OSError, http.client.HTTPException) as error:
                 # The reply says why, if it ended in order.
                 failures.put(ConnectionLost(f"{request}: the operations could not all be sent ({error})"))
-            except BaseException as error:  # The source's own: for who reads the replies.
-                failures.put(error)
-                _hang_up(connection)
 
-        sender: Optional[threading.Thread] = None
         try:
             try:
                 connection.connect()
@@ -1913,11 +1967,11 @@ class Lab(_Operations):
                 # How long the source takes is its own affair.
                 if connection.sock is not None:
                     connection.sock.settimeout(None)
+                threading.Thread(target=produce, name="iommu-lab source", daemon=True).start()
                 if transport.secure:
                     send()
                 else:
-                    sender = threading.Thread(target=send, name="iommu-lab ops", daemon=True)
-                    sender.start()
+                    threading.Thread(target=send, name="iommu-lab ops", daemon=True).start()
                 response = connection.getresponse()
             except (OSError, http.client.HTTPException) as error:
                 raise self._cause(failures, ConnectionLost(f"{request}: the connection was lost")) from error
@@ -1930,6 +1984,7 @@ class Lab(_Operations):
             except ConnectionLost as error:
                 raise self._cause(failures, error) from error
         finally:
+            waiting.give_up()
             _hang_up(connection)
 
     @staticmethod
