@@ -1,6 +1,10 @@
-/** Fan-out: the same frames to 1, 100 and 1,000 subscribers, by the stream of this server and by a bare `ws` broadcast. */
+/**
+ * Fan-out: the same frames to 1, 100 and 1,000 subscribers, by the stream of this server and by a bare `ws` broadcast; and to 100 in
+ * each way that there is to have the stream.
+ */
 import { type Emit, type Emitted, SESSION } from './service/broadcasts.ts';
 import { Helper } from './service/children.ts';
+import { EventCounter } from './service/event-counter.ts';
 import { FrameCounter } from './service/frame-counter.ts';
 import { interleaved, ratios, row } from './service/rounds.ts';
 
@@ -15,30 +19,47 @@ const SIZES = [
   { subscribers: 1_000, burst: 4, bursts: 12 },
 ] as const;
 
+/** How an audience is spoken to; `bare` is not the stream's protocol, and nobody has to subscribe. */
+type Way = 'bare' | 'text' | 'binary' | 'events';
+
 /** One server with its subscribers. */
 class Audience {
   private readonly helper: Helper;
-  private readonly counters: FrameCounter[] = [];
-  private readonly spoken: boolean;
+  private readonly counters: (FrameCounter | EventCounter)[] = [];
+  private readonly way: Way;
   private wake: (() => void) | null = null;
 
-  /** @param spoken whether it is the stream's protocol, in which one has to subscribe */
-  constructor(helper: Helper, spoken: boolean) {
+  constructor(helper: Helper, way: Way) {
     this.helper = helper;
-    this.spoken = spoken;
+    this.way = way;
   }
 
   async grow(subscribers: number): Promise<void> {
     while (this.counters.length < subscribers) {
-      const path = this.spoken ? `/v1/sessions/${SESSION}/stream` : '/';
-      const counter = await FrameCounter.open(this.helper.port, path, () => this.wake?.());
+      const counter = await this.open();
       this.counters.push(counter);
-      if (!this.spoken) continue;
+      if (this.way === 'bare') continue;
       counter.say({ type: 'subscribe', topics: ['events'] });
       // `hello` and `subscribed`.
       await this.until(() => counter.frames === 2);
     }
     for (const counter of this.counters) counter.frames = 0;
+  }
+
+  private async open(): Promise<FrameCounter | EventCounter> {
+    const { port } = this.helper;
+    const path = `/v1/sessions/${SESSION}/stream`;
+    const counted = (): void => this.wake?.();
+    switch (this.way) {
+      case 'bare':
+        return FrameCounter.open(port, '/', counted);
+      case 'text':
+        return FrameCounter.open(port, path, counted);
+      case 'binary':
+        return FrameCounter.open(port, path, counted, 'iommu-lab.v1.cbor');
+      case 'events':
+        return EventCounter.open(port, `${path}?topics=events`, counted);
+    }
   }
 
   /** @returns deliveries a second, and the sender's time of a core for each, in seconds */
@@ -72,8 +93,8 @@ class Audience {
 }
 
 export async function run({ smoke }: { smoke: boolean }): Promise<void> {
-  const ours = new Audience(await Helper.start('./hub-server.ts'), true);
-  const bare = new Audience(await Helper.start('./bare-ws.ts'), false);
+  const ours = new Audience(await Helper.start('./hub-server.ts'), 'text');
+  const bare = new Audience(await Helper.start('./bare-ws.ts'), 'bare');
   try {
     console.log('Stream: frames of 2 kB, deliveries');
     for (const { subscribers, burst, bursts } of smoke ? SIZES.slice(0, 2) : SIZES) {
@@ -96,5 +117,34 @@ export async function run({ smoke }: { smoke: boolean }): Promise<void> {
     }
   } finally {
     await Promise.all([ours.close(), bare.close()]);
+  }
+  await compareWays(smoke);
+}
+
+async function compareWays(smoke: boolean): Promise<void> {
+  const [, { subscribers, burst, bursts }] = SIZES;
+  const ways = ['text', 'binary', 'events'] as const;
+  const audiences: Audience[] = [];
+  try {
+    const cpu: number[][] = ways.map(() => []);
+    for (const way of ways) {
+      const audience = new Audience(await Helper.start('./hub-server.ts'), way);
+      audiences.push(audience);
+      await audience.grow(subscribers);
+    }
+    const measures = audiences.map((audience, which) => async (): Promise<number> => {
+      const { perSecond, cpuSeconds } = await audience.receive(smoke ? Math.ceil(burst / 20) : burst, bursts);
+      cpu[which]!.push(cpuSeconds * 1e6);
+      return perSecond;
+    });
+    await interleaved(1, measures);
+    for (const values of cpu) values.length = 0;
+    const found = await interleaved(smoke ? 1 : 7, measures);
+    for (const [i, way] of ways.entries()) {
+      row(`${subscribers} subscribers, ${way}`, found[i]!, 'frames/s');
+      row(`${subscribers} subscribers, ${way}, core time a frame`, cpu[i]!, 'us', 2);
+    }
+  } finally {
+    await Promise.all(audiences.map((audience) => audience.close()));
   }
 }

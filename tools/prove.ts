@@ -8,6 +8,7 @@
  * `npm run prove -- damage --count 1000 --seed 1 [--from n]`
  * `npm run prove -- fuzz --count 1000000 --seed 1 [--from n]`
  * `npm run prove -- soak --minutes 60 --seed 1`
+ * `npm run prove -- subscribers --count 1000 --seconds 60 --seed 1`
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -19,6 +20,7 @@ import { proveSessions } from './prove/sessions.ts';
 import type { ProofSettings } from './prove/settings.ts';
 import { proveSoak } from './prove/soak.ts';
 import { proveStrict, strictArms } from './prove/strict.ts';
+import { proveSubscribers } from './prove/subscribers.ts';
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -26,6 +28,7 @@ const { positionals, values } = parseArgs({
     operations: { type: 'string' },
     count: { type: 'string' },
     minutes: { type: 'string', default: '60' },
+    seconds: { type: 'string', default: '60' },
     folder: { type: 'string', default: '.cache/prove' },
     seed: { type: 'string', default: '1' },
     from: { type: 'string', default: '0' },
@@ -53,6 +56,7 @@ const proofs: Record<string, () => boolean | Promise<boolean>> = {
   kills: () => long('kills', proveKills, 200),
   sessions: () => long('sessions', proveSessions, 10_000),
   damage: () => long('damage', proveDamage, 1000),
+  subscribers: () => long('subscribers', (all) => proveSubscribers({ ...all, seconds: Number(values.seconds) }), 1_000),
   fuzz: () => long('fuzz', proveFuzz, 1_000_000),
   soak: async () => {
     const minutes = Number(values.minutes);

@@ -24,7 +24,7 @@ export class FrameCounter {
   }
 
   /** @param counted called after each chunk that ended a frame */
-  static async open(port: number, path: string, counted: () => void): Promise<FrameCounter> {
+  static async open(port: number, path: string, counted: () => void, subprotocol?: string): Promise<FrameCounter> {
     const socket = connect(port, '127.0.0.1');
     socket.setNoDelay(true);
     const head = [
@@ -34,6 +34,7 @@ export class FrameCounter {
       'Upgrade: websocket',
       'Sec-WebSocket-Version: 13',
       `Sec-WebSocket-Key: ${KEY}`,
+      ...(subprotocol === undefined ? [] : [`Sec-WebSocket-Protocol: ${subprotocol}`]),
     ];
     socket.write(`${head.join('\r\n')}${HEAD_END}`);
     let got = Buffer.alloc(0);

@@ -18,8 +18,8 @@ await app.listen({ host: '127.0.0.1', port: 0 });
 
 let timeNs = 0;
 let wire: { writableLength: number } | null = null;
-app.server.on('upgrade', (request) => {
-  wire ??= request.socket;
+app.server.on('connection', (socket) => {
+  wire ??= socket;
 });
 answerEmits(
   () => {

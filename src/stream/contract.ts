@@ -5,6 +5,7 @@ import { parse } from 'yaml';
 import { contractSchema, packageRoot, type Schema } from '../api/contract.ts';
 
 interface StreamContract {
+  channels: Record<string, unknown>;
   components: {
     messages: Record<string, { payload: Schema; examples?: { payload: unknown }[] }>;
     schemas: Record<string, Schema>;

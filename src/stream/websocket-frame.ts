@@ -7,16 +7,24 @@ const TEXT = 1;
 const BINARY = 2;
 const FINAL = 0x80;
 
+/** The longest head. */
+const MOST_HEAD = 10;
+const ROOM = '\0'.repeat(MOST_HEAD);
+
+/** Converted once, with room for the head before it: to count the bytes first takes half as long again. */
 export function textMessage(text: string): Buffer {
-  const length = Buffer.byteLength(text);
-  const message = withHead(TEXT, length);
-  message.write(text, message.length - length, 'utf8');
+  const bytes = Buffer.from(ROOM + text);
+  const length = bytes.length - MOST_HEAD;
+  const message = bytes.subarray(MOST_HEAD - headLength(length));
+  writeHead(message, TEXT, length);
   return message;
 }
 
 export function binaryMessage(payload: Uint8Array): Buffer {
-  const message = withHead(BINARY, payload.length);
-  message.set(payload, message.length - payload.length);
+  const head = headLength(payload.length);
+  const message = Buffer.allocUnsafe(head + payload.length);
+  writeHead(message, BINARY, payload.length);
+  message.set(payload, head);
   return message;
 }
 
@@ -26,13 +34,15 @@ export function payloadLength(message: Buffer): number {
   return short === 126 ? message.readUInt16BE(2) : message.readUInt32BE(6);
 }
 
-function withHead(opcode: number, length: number): Buffer {
-  const head = length < 126 ? 2 : length < 65_536 ? 4 : 10;
-  const message = Buffer.allocUnsafe(head + length);
+function headLength(length: number): number {
+  return length < 126 ? 2 : length < 65_536 ? 4 : 10;
+}
+
+function writeHead(message: Buffer, opcode: number, length: number): void {
   message[0] = FINAL | opcode;
-  if (head === 2) {
+  if (length < 126) {
     message[1] = length;
-  } else if (head === 4) {
+  } else if (length < 65_536) {
     message[1] = 126;
     message.writeUInt16BE(length, 2);
   } else {
@@ -40,5 +50,4 @@ function withHead(opcode: number, length: number): Buffer {
     message.writeUInt32BE(0, 2);
     message.writeUInt32BE(length, 6);
   }
-  return message;
 }

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { WebSocket } from 'ws';
 import { AccessStore } from '../../src/access/store.ts';
 import { until } from '../host/hosts.ts';
+import { EventClient } from '../stream/event-client.ts';
 import { Client } from '../stream/stream-server.ts';
 import { type GuardedServer, startGuarded } from './guarded-server.ts';
 import { bearer, subprotocols, upgradeAnswer } from './upgrades.ts';
@@ -41,6 +42,9 @@ test('a token opens a stream from the header or from the subprotocols, and the r
   assert.deepEqual([status, headers['sec-websocket-protocol']], [101, 'iommu-lab.v1']);
   const client = await connect(scene, text);
   assert.equal((await client.next()).type, 'hello');
+  const [, token] = subprotocols(text) as [string, string];
+  const binary = { 'sec-websocket-protocol': `${token}, iommu-lab.v1.cbor` };
+  assert.equal((await upgradeAnswer(port, stream, binary)).headers['sec-websocket-protocol'], 'iommu-lab.v1.cbor');
 });
 
 test('what is wrong with an upgrade is said before it, as a problem, and tells no secret', async (context) => {
@@ -95,6 +99,59 @@ test('a ticket opens one stream, once, in its time, and nothing else', async (co
     401,
     'not beyond the token that it is of',
   );
+});
+
+test('events are opened by a token or a link in the header, and by a ticket in the query once', async (context) => {
+  const scene = await alices(context);
+  const { port, stream, text, as } = scene;
+  const headers = bearer(text);
+  assert.equal((await (await EventClient.open(port, stream, headers)).next())!.message.type, 'hello');
+  const { link } = (await as(text)('POST', `/v1/sessions/${scene.session}/links`)).body;
+  await EventClient.open(port, stream, bearer(link));
+  const { ticket } = (await as(text)('POST', '/v1/ws-tickets')).body;
+  await EventClient.open(port, `${stream}?topics=metrics&ticket=${ticket}`);
+  const refused = (what: Promise<EventClient>, why: RegExp) => assert.rejects(what, why);
+  await refused(EventClient.open(port, `${stream}?ticket=${ticket}`), /^Error: 401/);
+  await refused(EventClient.open(port, stream), /^Error: 401/);
+  await refused(EventClient.open(port, `${stream}?ticket=${text}`), /^Error: 401/);
+  const next = (await as(text)('POST', '/v1/ws-tickets')).body.ticket;
+  await refused(EventClient.open(port, `${stream}?ticket=${next}`, headers), /^Error: 400 .*more than one token/);
+  // Elsewhere the wish for events opens nothing.
+  const elsewhere = EventClient.open(port, `/v1/sessions?ticket=${next}`);
+  await refused(elsewhere, /^Error: 401/);
+  await refused(EventClient.open(port, stream, { ...headers, origin: 'http://evil.example' }), /^Error: 403/);
+  await refused(EventClient.open(port, stream, { ...headers, host: 'rebound.example' }), /^Error: 403/);
+  await EventClient.open(port, stream, { ...headers, origin: `http://127.0.0.1:${port}` });
+});
+
+test('of a session of another nobody gets events, and the answer is that to an id that there is not', async (context) => {
+  const scene = await alices(context);
+  const bob = bearer(scene.token({ name: 'bob' }).text);
+  const answers = await Promise.all(
+    [scene.stream, '/v1/sessions/ses_00000000000000000000000000/stream'].map((path) =>
+      EventClient.open(scene.port, `${path}?topics=runs`, bob).then(
+        () => 'open',
+        (error: Error) => error.message.replaceAll(/ses_\w+/g, 'ses'),
+      ),
+    ),
+  );
+  assert.match(answers[0]!, /^404 .*unknown-session/);
+  assert.equal(answers[0], answers[1]);
+});
+
+test('events end when the right to them does, and the last of them says so; they count as streams', async (context) => {
+  const scene = await alices(context);
+  const few = scene.token({ name: 'few', principal: 'alice', limits: { streams: 1 } });
+  const client = await EventClient.open(scene.port, scene.stream, bearer(few.text));
+  assert.equal(scene.access.leases.countOf('stream', 'alice'), 1);
+  await assert.rejects(EventClient.open(scene.port, scene.stream, bearer(few.text)), /^Error: 429 .*too-many-streams/);
+  assert.equal((await upgradeAnswer(scene.port, scene.stream, bearer(few.text))).status, 429);
+  await adminOf(scene)('DELETE', `/v1/tokens/${few.record.id}`);
+  const last = (await client.rest()).at(-1);
+  assert.deepEqual([last.type, last.code], ['end', 4503]);
+  const cut = await EventClient.open(scene.port, scene.stream, bearer(scene.text));
+  cut.cut();
+  await until('it is counted no longer', () => scene.access.leases.countOf('stream', 'alice') === 0);
 });
 
 test('a link opens the stream of its session', async (context) => {

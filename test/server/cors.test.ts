@@ -5,6 +5,7 @@ import { AccessControl } from '../../src/access/control.ts';
 import { buildApp } from '../../src/server/app.ts';
 import { createStream } from '../../src/stream/hub.ts';
 import { upgradeAnswer } from '../access/upgrades.ts';
+import { EventClient } from '../stream/event-client.ts';
 import { fakeHost } from './fake-host.ts';
 
 const APP = 'https://app.example.org';
@@ -119,4 +120,17 @@ test('without a list there is nothing of all this', async (t) => {
   assert.equal((await preflight(APP, plain)).json().code, 'forbidden-origin');
   const own = await ask('GET', '/v1/sessions', { origin: 'http://localhost:8080' }, plain);
   assert.deepEqual([own.statusCode, corsHeaders(own)], [200, []]);
+});
+
+test('server-sent events can be read by a listed page, and by no other', async () => {
+  const { port } = app.server.address() as { port: number };
+  const client = await EventClient.open(port, '/v1/sessions/one/stream', { origin: APP });
+  const { headers } = client.reply;
+  assert.equal(headers['access-control-allow-origin'], APP);
+  assert.match(String(headers['x-request-id']), /./);
+  client.cut();
+  await assert.rejects(
+    EventClient.open(port, '/v1/sessions/one/stream', { origin: 'https://evil.example' }),
+    /^Error: 403 .*forbidden-origin/,
+  );
 });

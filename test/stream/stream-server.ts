@@ -8,7 +8,8 @@ import { answerProblems } from '../../routes/problem-replies.ts';
 import { registerStream } from '../../routes/stream.ts';
 import { Validators } from '../../src/api/validator.ts';
 import type { FrameListener, SessionFrame } from '../../src/host/host.ts';
-import { streamSchema } from '../../src/stream/contract.ts';
+import { decodeCbor } from '../../src/stream/cbor.ts';
+import { streamContract, streamSchema } from '../../src/stream/contract.ts';
 import { createStream, type StreamHub, type StreamOptions } from '../../src/stream/hub.ts';
 
 /** The part of the host that the stream uses; sessions are what the test says. */
@@ -94,25 +95,27 @@ export async function startStream(context: TestContext, options: StreamOptions =
 // biome-ignore lint/suspicious/noExplicitAny: messages are checked against the contract as they come in, then taken apart freely
 export type Message = any;
 
-const SCHEMAS: Readonly<Record<string, string>> = {
-  hello: 'Hello',
-  subscribed: 'Subscribed',
-  unsubscribed: 'Unsubscribed',
-  pong: 'Pong',
-  error: 'Error',
-  metrics: 'MetricsFrame',
-  events: 'EventsFrame',
-  faults: 'FaultsFrame',
-  verdicts: 'VerdictsFrame',
-  runs: 'RunsFrame',
-  gap: 'Gap',
-  epoch: 'Epoch',
-  shutdown: 'Shutdown',
-};
+interface ChannelMessages {
+  messages: Record<string, { $ref?: string; payload?: { $ref: string } }>;
+}
+
+/** What a channel of the contract sends or takes, by `type`: the name of its schema. */
+export function schemasOf(channel: string): Map<string, string> {
+  const { messages } = (streamContract.channels as Record<string, ChannelMessages>)[channel]!;
+  return new Map(
+    Object.entries(messages).map(([type, message]) => {
+      const payload = message.payload ?? streamContract.components.messages[type]!.payload;
+      return [type, String(payload.$ref).split('/').at(-1)!];
+    }),
+  );
+}
 
 const validators = new Validators(false);
 const byType = new Map(
-  Object.entries(SCHEMAS).map(([type, schema]) => [type, validators.compile(streamSchema(schema))]),
+  [...schemasOf('stream'), ...schemasOf('eventStream')].map(([type, schema]) => [
+    type,
+    validators.compile(streamSchema(schema)),
+  ]),
 );
 
 /** Every message that any test sees fits `asyncapi.yaml`. */
@@ -133,8 +136,8 @@ export class Client {
     this.socket = socket;
     socket.on('error', () => {});
     socket.on('message', (data, isBinary) => {
-      assert.equal(isBinary, false);
-      const message = JSON.parse(data.toString());
+      assert.equal(isBinary, socket.protocol === 'iommu-lab.v1.cbor');
+      const message: Message = isBinary ? decodeCbor(data as Buffer) : JSON.parse(data.toString());
       assertFitsContract(message);
       this.inbox.push(message);
       this.wake?.();

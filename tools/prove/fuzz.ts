@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { LIMITS } from '../../src/api/limits.ts';
 import { diceOf } from './dice.ts';
 import { Connection, type Reply } from './fuzz/connection.ts';
+import { tryEvents } from './fuzz/events.ts';
 import { complaintOf, rubbishComplaintOf } from './fuzz/judge.ts';
 import { bytesOf, type FuzzRequest, Requests } from './fuzz/requests.ts';
 import { makeRubbish, type Rubbish, throwRubbish } from './fuzz/rubbish.ts';
@@ -347,15 +348,19 @@ class Fuzz {
   }
 
   private async stream(number: number, dice: ReturnType<typeof diceOf>): Promise<void> {
-    const stream = makeStreamCase(this.values, this.world.bearers()(dice), dice);
-    const tried = await tryStream(this.world.server.port, stream, this.values, dice);
+    const bearer = this.world.bearers()(dice);
+    const { port } = this.world.server;
+    const tried =
+      dice(3) === 0
+        ? await tryEvents(port, this.values, bearer, dice)
+        : await tryStream(port, makeStreamCase(this.values, bearer, dice), this.values, dice);
     this.proof.messages += tried.sent;
     const complaints = [...tried.complaints];
     const refusal = tried.refusal === null ? null : rubbishComplaintOf(tried.refusal);
     if (refusal !== null) complaints.push(refusal);
     for (const complaint of complaints)
       this.complain(
-        `number ${number}, a stream of ${stream.session}: ${complaint}`,
+        `number ${number}, a stream: ${complaint}`,
         `stream ${complaint.slice(0, 40)}`,
         tried.script.join('\n'),
       );

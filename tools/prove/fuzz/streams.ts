@@ -1,9 +1,11 @@
 /** Clients of the stream: some say what `asyncapi.yaml` has, some nearly that, some send frames that are none (RFC 6455). */
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { decode } from 'cbor2';
 import type { Schema } from '../../../src/api/contract.ts';
+import { encodeCbor } from '../../../src/stream/cbor.ts';
 import { streamSchema } from '../../../src/stream/contract.ts';
-import { assertFitsContract } from '../../../test/stream/stream-server.ts';
+import { assertFitsContract, type Message } from '../../../test/stream/stream-server.ts';
 import type { Dice } from '../dice.ts';
 import { connected, type Reply, ReplyReader } from './connection.ts';
 import { pick, type Values } from './values.ts';
@@ -11,6 +13,7 @@ import { pick, type Values } from './values.ts';
 const MESSAGES: readonly Schema[] = ['Subscribe', 'Subscribe', 'Unsubscribe', 'Ping'].map(streamSchema);
 /** With which the server may close, and 1000, with which it answers such a close. */
 const CLOSE_CODES = new Set([1000, 1001, 1002, 1007, 1009, 4000, 4001, 4002, 4500, 4501, 4503, 4504]);
+const BINARY_SUBPROTOCOL = 'iommu-lab.v1.cbor';
 const ANSWER_MS = 2_000;
 const ODD_MS = 15;
 const MOST_MESSAGE_BYTES = 65_536;
@@ -47,13 +50,16 @@ export function makeStreamCase(values: Values, bearer: string | null, dice: Dice
   if (ticket !== null && dice(6) === 0) query = `?ticket=${encodeURIComponent(ticket)}`;
   else if (bearer?.startsWith('Bearer ') && dice(3) === 0) {
     const text = Buffer.from(bearer.slice(7)).toString('base64url');
-    headers.push(['sec-websocket-protocol', `iommu-lab.v1, bearer.${text}`]);
+    headers.push(['sec-websocket-protocol', `${pick(['iommu-lab.v1', BINARY_SUBPROTOCOL], dice)}, bearer.${text}`]);
   } else {
     if (bearer !== null) headers.push(['authorization', bearer]);
     if (dice(4) === 0)
       headers.push([
         'sec-websocket-protocol',
-        pick(['iommu-lab.v1', 'x', 'iommu-lab.v1, x', ',', 'bearer.x', 'a, a'], dice),
+        pick(
+          ['iommu-lab.v1', BINARY_SUBPROTOCOL, BINARY_SUBPROTOCOL, 'x', 'iommu-lab.v1, x', ',', 'bearer.x', 'a, a'],
+          dice,
+        ),
       ]);
   }
   return { session, headers, query };
@@ -82,6 +88,7 @@ export async function tryStream(
   const closed = once(socket, 'close').catch(() => {});
   const frames = new FrameReader((frame) => take(frame));
   let upgraded = false;
+  let binary = false;
   let code: number | null = null;
   let last = '';
   let wake = (): void => {};
@@ -90,6 +97,7 @@ export async function tryStream(
     () => false,
     (reply) => {
       upgraded = reply.status === 101;
+      binary = reply.headers['sec-websocket-protocol'] === BINARY_SUBPROTOCOL;
       if (!upgraded) tried.refusal = reply;
       opened.resolve();
     },
@@ -104,13 +112,13 @@ export async function tryStream(
     }
     if (opcode === PING || opcode === PONG) return;
     tried.received++;
-    if (opcode !== TEXT) {
-      complain(`a message that is not text: opcode ${opcode}`);
+    if (opcode !== (binary ? BINARY : TEXT)) {
+      complain(`a message in another form than was agreed on: opcode ${opcode}`);
       return;
     }
     const text = payload.toString('utf8');
     try {
-      const message = JSON.parse(text);
+      const message: Message = binary ? decode(payload) : JSON.parse(text);
       assertFitsContract(message);
       last = message.type;
       if (tried.received === 1 && last !== 'hello') complain(`the first message is ${text.slice(0, 200)}`);
@@ -144,8 +152,10 @@ export async function tryStream(
   };
   for (let i = 1 + dice(12); i > 0 && socket.writable; i--) {
     if (dice(4) > 0) {
-      const text = message(values, dice);
-      send(frameOf({ opcode: dice(40) === 0 ? BINARY : TEXT, payload: text }), text.toString('latin1').slice(0, 2_000));
+      // In the form that was agreed on, and seldom in the other; there a client may say it either way.
+      const asBinary = binary ? dice(4) > 0 : dice(40) === 0;
+      const payload = message(values, dice, binary && asBinary);
+      send(frameOf({ opcode: asBinary ? BINARY : TEXT, payload }), payload.toString('latin1').slice(0, 2_000));
     } else {
       const bytes = oddFrame(dice);
       send(bytes, `odd frame ${bytes.subarray(0, 64).toString('hex')} (${bytes.length} bytes)`);
@@ -184,12 +194,30 @@ export async function tryStream(
   return tried;
 }
 
-function message(values: Values, dice: Dice): Buffer {
+function message(values: Values, dice: Dice, asCbor: boolean): Buffer {
   const fitting = values.fitting(pick(MESSAGES, dice), dice);
   const how = dice(10);
+  if (asCbor) return cborOf(how < 6 ? fitting : values.spoiled(fitting, dice), how, dice);
   if (how < 6) return Buffer.from(JSON.stringify(fitting));
   if (how < 8) return Buffer.from(JSON.stringify(values.spoiled(fitting, dice)) ?? '');
   return values.spoiledText(JSON.stringify(fitting), dice);
+}
+
+/** Of what JSON would make of it, as that is all that is written; now and then with bytes changed, left out or put in. */
+function cborOf(value: unknown, how: number, dice: Dice): Buffer {
+  const plain = JSON.parse(JSON.stringify(value) ?? 'null') as unknown;
+  const bytes = Buffer.from(encodeCbor(plain));
+  if (how < 8) return bytes;
+  const at = dice(bytes.length);
+  switch (dice(3)) {
+    case 0:
+      bytes[at] = dice(256);
+      return bytes;
+    case 1:
+      return bytes.subarray(0, at);
+    default:
+      return Buffer.concat([bytes.subarray(0, at), Buffer.from([dice(256), dice(256)]), bytes.subarray(at)]);
+  }
 }
 
 interface Frame {

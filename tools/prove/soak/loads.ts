@@ -4,6 +4,7 @@ import { WebSocket } from 'ws';
 import { createSimulator, resolveSpec } from '../../../src/core/index.ts';
 import type { Operation } from '../../../src/core/operations.ts';
 import type { SimulatorApi } from '../../../src/core/simulator-api.ts';
+import { decodeCbor } from '../../../src/stream/cbor.ts';
 import { requestOf } from '../../../test/scenarios/rest-requests.ts';
 import { assertFitsContract } from '../../../test/stream/stream-server.ts';
 import type { Dice } from '../dice.ts';
@@ -216,9 +217,10 @@ export async function busy(soak: Soak): Promise<void> {
 /** Subscribers that come, read for a while, and go, some of them without a word. */
 export async function subscribers(soak: Soak, dice: Dice): Promise<void> {
   while (!soak.over()) {
+    const binary = dice(3) === 0;
     const socket = new WebSocket(
       `${soak.server.address.replace('http', 'ws')}/v1/sessions/${BUSY}/stream`,
-      'iommu-lab.v1',
+      binary ? 'iommu-lab.v1.cbor' : 'iommu-lab.v1',
     );
     const ended = new Promise<void>((resolve) => socket.on('close', () => resolve()));
     socket.on('error', (error) => soak.tally.complaints.push(`a subscriber: ${error.message}`));
@@ -236,7 +238,7 @@ export async function subscribers(soak: Soak, dice: Dice): Promise<void> {
     socket.on('message', (data) => {
       soak.tally.messages++;
       try {
-        assertFitsContract(JSON.parse(data.toString()));
+        assertFitsContract(binary ? decodeCbor(data as Buffer) : JSON.parse(data.toString()));
       } catch (error) {
         soak.tally.complaints.push(`a subscriber: ${String(error).slice(0, 500)}`);
       }
