@@ -8,7 +8,6 @@ export type {
   FaultsFrame,
   Gap,
   MetricsFrame,
-  Notices,
   RunsFrame,
   Topic,
   VerdictsFrame,

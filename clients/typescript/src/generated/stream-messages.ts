@@ -1,7 +1,7 @@
 /**
  * Messages of the stream, from asyncapi.yaml; do not edit: `npm run client` writes it.
  */
-import type { Metrics, Problem, Run } from './types.ts';
+import type { Fault, Metrics, Problem, Run } from './types.ts';
 
 export type Topic = 'metrics' | 'events' | 'faults' | 'verdicts' | 'runs';
 export type Topics = Topic[];
@@ -14,6 +14,10 @@ export type Count = number;
  * Least time between two metrics frames, in milliseconds of wall time. Other topics are not thinned.
  */
 export type EveryMs = number;
+/**
+ * How many the simulation itself could not keep until they were recorded, of all topics; told with the events.
+ */
+export type Dropped = number;
 
 /**
  * Adds `topics` to those subscribed to. Without `fromSequence` new topics begin with the next frame, and those already subscribed
@@ -113,34 +117,56 @@ export interface EventsFrame {
   epoch: EpochId;
   sequence: number;
   timeNs: Count;
-  data: Notices;
+  data: EventNotices;
 }
 /**
- * What happened since the last frame of the topic, oldest first.
+ * What happened since the last frame of the topic, oldest first; as `GET .../events` has it.
  */
-export interface Notices {
+export interface EventNotices {
   items: {
     timeNs: Count;
+    sequence?: Count;
+    type: string;
     [k: string]: unknown;
   }[];
-  /**
-   * How many the simulation itself could not keep until they were recorded, of all topics; told with the events.
-   */
-  dropped: number;
+  dropped: Dropped;
 }
 export interface FaultsFrame {
   type: 'faults';
   epoch: EpochId;
   sequence: number;
   timeNs: Count;
-  data: Notices;
+  data: FaultNotices;
+}
+/**
+ * Faults since the last frame of the topic, oldest first; as `GET .../faults` has them.
+ */
+export interface FaultNotices {
+  items: Fault[];
+  dropped: Dropped;
 }
 export interface VerdictsFrame {
   type: 'verdicts';
   epoch: EpochId;
   sequence: number;
   timeNs: Count;
-  data: Notices;
+  data: VerdictNotices;
+}
+/**
+ * Accesses since the last frame of the topic whose verdict was not `ok`, oldest first; `workload` where it was one of a workload.
+ */
+export interface VerdictNotices {
+  items: {
+    timeNs: Count;
+    workload?: string;
+    device: string;
+    iova: string;
+    lengthBytes: Count;
+    access: 'read' | 'write';
+    verdict: string;
+    [k: string]: unknown;
+  }[];
+  dropped: Dropped;
 }
 export interface RunsFrame {
   type: 'runs';
