@@ -114,8 +114,9 @@ for (const page of ['docs/tutorial.md', 'docs/clients.md', 'docs/integrations.md
       }
     }
 
-    it('has left the report and the results', { skip: page !== 'docs/tutorial.md' }, () => {
-      assert.match(readFileSync(join(folder, 'report.html'), 'utf8'), /<html/);
-      assert.match(readFileSync(join(folder, 'results.csv'), 'utf8').split('\n')[0]!, /,/);
-    });
+    if (page === 'docs/tutorial.md')
+      it('has left the report and the results', () => {
+        assert.match(readFileSync(join(folder, 'report.html'), 'utf8'), /<html/);
+        assert.match(readFileSync(join(folder, 'results.csv'), 'utf8').split('\n')[0]!, /,/);
+      });
   });

@@ -323,7 +323,7 @@ class _Transport:
         else:
             reply.close()
         kind = (reply.response.getheader("content-type") or "").partition(";")[0].strip()
-        if kind == "":
+        if kind == "" or method == "HEAD":
             return None
         if re.fullmatch(r"application/([\w.-]+\+)?json", kind):
             return json.loads(content)
@@ -436,7 +436,7 @@ class _Operations:
         invalidation: str = UNSET,
         createdAfter: str = UNSET,
         createdBefore: str = UNSET,
-        **options: Any,
+        **call_options: Any,
     ) -> JsonObject:
         """List sessions, oldest first: `GET /v1/sessions`.
 
@@ -456,7 +456,7 @@ class _Operations:
                 "limit": limit, "cursor": cursor, "name": name, "state": state, "mode": mode, "allocator": allocator,
                 "invalidation": invalidation, "createdAfter": createdAfter, "createdBefore": createdBefore,
             },
-            **options,
+            **call_options,
         )
 
     def create_session(
@@ -479,7 +479,7 @@ class _Operations:
         kernelCommandLine: str = UNSET,
         costs: Mapping[str, Any] = UNSET,
         fromSnapshot: Any = UNSET,
-        **options: Any,
+        **call_options: Any,
     ) -> JsonObject:
         """Create a session from a spec, a preset or a snapshot: `POST /v1/sessions`.
 
@@ -503,15 +503,15 @@ class _Operations:
                 "fromSnapshot": fromSnapshot,
             }),
             keyed=True,
-            **options,
+            **call_options,
         )
 
-    def get_session(self, session: str, **options: Any) -> JsonObject:
+    def get_session(self, session: str, **call_options: Any) -> JsonObject:
         """Read a session, with its digest, time and resolved spec: `GET /v1/sessions/{session}`.
 
         session: Id or name of the session.
         """
-        return self.call("GET", f"/v1/sessions/{_quoted(session)}", **options)
+        return self.call("GET", f"/v1/sessions/{_quoted(session)}", **call_options)
 
     def rename_session(
         self,
@@ -521,7 +521,7 @@ class _Operations:
         name: str = UNSET,
         title: str = UNSET,
         expiresAt: Union[str, None] = UNSET,
-        **options: Any,
+        **call_options: Any,
     ) -> JsonObject:
         """Change name, title or when it expires: `PATCH /v1/sessions/{session}`.
 
@@ -534,22 +534,22 @@ class _Operations:
             "PATCH",
             f"/v1/sessions/{_quoted(session)}",
             body=_body_of(body, {"name": name, "title": title, "expiresAt": expiresAt}),
-            **options,
+            **call_options,
         )
 
-    def delete_session(self, session: str, **options: Any) -> JsonObject:
+    def delete_session(self, session: str, **call_options: Any) -> JsonObject:
         """Delete a session; an active run is cancelled first: `DELETE /v1/sessions/{session}`.
 
         session: Id or name of the session.
         """
-        return self.call("DELETE", f"/v1/sessions/{_quoted(session)}", **options)
+        return self.call("DELETE", f"/v1/sessions/{_quoted(session)}", **call_options)
 
-    def reset_session(self, session: str, **options: Any) -> JsonObject:
+    def reset_session(self, session: str, **call_options: Any) -> JsonObject:
         """Go back to the spec, at time 0: `POST /v1/sessions/{session}/reset`.
 
         session: Id or name of the session.
         """
-        return self.call("POST", f"/v1/sessions/{_quoted(session)}/reset", keyed=True, **options)
+        return self.call("POST", f"/v1/sessions/{_quoted(session)}/reset", keyed=True, **call_options)
 
     def advance_time(
         self,
@@ -557,7 +557,7 @@ class _Operations:
         body: Optional[Mapping[str, Any]] = None,
         *,
         ns: int = UNSET,
-        **options: Any,
+        **call_options: Any,
     ) -> JsonObject:
         """Let simulated time pass; timers fire: `POST /v1/sessions/{session}/advance`.
 
@@ -569,17 +569,22 @@ class _Operations:
             f"/v1/sessions/{_quoted(session)}/advance",
             body=_body_of(body, {"ns": ns}),
             keyed=True,
-            **options,
+            **call_options,
         )
 
-    def list_tenants(self, session: str, *, limit: int = UNSET, cursor: str = UNSET, **options: Any) -> JsonObject:
+    def list_tenants(self, session: str, *, limit: int = UNSET, cursor: str = UNSET, **call_options: Any) -> JsonObject:
         """List the tenants: `GET /v1/sessions/{session}/tenants`.
 
         session: Id or name of the session.
         limit: Most items to return.
         cursor: The `nextCursor` of the page before.
         """
-        return self.call("GET", f"/v1/sessions/{_quoted(session)}/tenants", query={"limit": limit, "cursor": cursor}, **options)
+        return self.call(
+            "GET",
+            f"/v1/sessions/{_quoted(session)}/tenants",
+            query={"limit": limit, "cursor": cursor},
+            **call_options,
+        )
 
     def create_tenant(
         self,
@@ -589,7 +594,7 @@ class _Operations:
         name: str = UNSET,
         kind: str = UNSET,
         memoryBytes: int = UNSET,
-        **options: Any,
+        **call_options: Any,
     ) -> JsonObject:
         """Create a tenant: `POST /v1/sessions/{session}/tenants`.
 
@@ -602,33 +607,38 @@ class _Operations:
             f"/v1/sessions/{_quoted(session)}/tenants",
             body=_body_of(body, {"name": name, "kind": kind, "memoryBytes": memoryBytes}),
             keyed=True,
-            **options,
+            **call_options,
         )
 
-    def get_tenant(self, session: str, tenant: str, **options: Any) -> JsonObject:
+    def get_tenant(self, session: str, tenant: str, **call_options: Any) -> JsonObject:
         """Read a tenant: `GET /v1/sessions/{session}/tenants/{tenant}`.
 
         session: Id or name of the session.
         tenant: Id or name of the tenant.
         """
-        return self.call("GET", f"/v1/sessions/{_quoted(session)}/tenants/{_quoted(tenant)}", **options)
+        return self.call("GET", f"/v1/sessions/{_quoted(session)}/tenants/{_quoted(tenant)}", **call_options)
 
-    def delete_tenant(self, session: str, tenant: str, **options: Any) -> JsonObject:
+    def delete_tenant(self, session: str, tenant: str, **call_options: Any) -> JsonObject:
         """Delete a tenant and free all its frames, as a VM teardown does: `DELETE /v1/sessions/{session}/tenants/{tenant}`.
 
         session: Id or name of the session.
         tenant: Id or name of the tenant.
         """
-        return self.call("DELETE", f"/v1/sessions/{_quoted(session)}/tenants/{_quoted(tenant)}", **options)
+        return self.call("DELETE", f"/v1/sessions/{_quoted(session)}/tenants/{_quoted(tenant)}", **call_options)
 
-    def list_domains(self, session: str, *, limit: int = UNSET, cursor: str = UNSET, **options: Any) -> JsonObject:
+    def list_domains(self, session: str, *, limit: int = UNSET, cursor: str = UNSET, **call_options: Any) -> JsonObject:
         """List the domains: `GET /v1/sessions/{session}/domains`.
 
         session: Id or name of the session.
         limit: Most items to return.
         cursor: The `nextCursor` of the page before.
         """
-        return self.call("GET", f"/v1/sessions/{_quoted(session)}/domains", query={"limit": limit, "cursor": cursor}, **options)
+        return self.call(
+            "GET",
+            f"/v1/sessions/{_quoted(session)}/domains",
+            query={"limit": limit, "cursor": cursor},
+            **call_options,
+        )
 
     def create_domain(
         self,
@@ -638,7 +648,7 @@ class _Operations:
         name: str = UNSET,
         tenant: str = UNSET,
         levels: str = UNSET,
-        **options: Any,
+        **call_options: Any,
     ) -> JsonObject:
         """Create a protection domain: `POST /v1/sessions/{session}/domains`.
 
@@ -652,24 +662,24 @@ class _Operations:
             f"/v1/sessions/{_quoted(session)}/domains",
             body=_body_of(body, {"name": name, "tenant": tenant, "levels": levels}),
             keyed=True,
-            **options,
+            **call_options,
         )
 
-    def get_domain(self, session: str, domain: str, **options: Any) -> JsonObject:
+    def get_domain(self, session: str, domain: str, **call_options: Any) -> JsonObject:
         """Read a protection domain: `GET /v1/sessions/{session}/domains/{domain}`.
 
         session: Id or name of the session.
         domain: Id or name of the domain.
         """
-        return self.call("GET", f"/v1/sessions/{_quoted(session)}/domains/{_quoted(domain)}", **options)
+        return self.call("GET", f"/v1/sessions/{_quoted(session)}/domains/{_quoted(domain)}", **call_options)
 
-    def delete_domain(self, session: str, domain: str, **options: Any) -> JsonObject:
+    def delete_domain(self, session: str, domain: str, **call_options: Any) -> JsonObject:
         """Delete a protection domain: `DELETE /v1/sessions/{session}/domains/{domain}`.
 
         session: Id or name of the session.
         domain: Id or name of the domain.
         """
-        return self.call("DELETE", f"/v1/sessions/{_quoted(session)}/domains/{_quoted(domain)}", **options)
+        return self.call("DELETE", f"/v1/sessions/{_quoted(session)}/domains/{_quoted(domain)}", **call_options)
 
     def iommu_map(
         self,
@@ -682,7 +692,7 @@ class _Operations:
         lengthBytes: int = UNSET,
         access: str = UNSET,
         pageSize: str = UNSET,
-        **options: Any,
+        **call_options: Any,
     ) -> JsonObject:
         """Map an explicit IOVA, as VFIO or iommufd would: `POST /v1/sessions/{session}/domains/{domain}/iommu-map`.
 
@@ -700,7 +710,7 @@ class _Operations:
                 "pageSize": pageSize,
             }),
             keyed=True,
-            **options,
+            **call_options,
         )
 
     def iommu_unmap(
@@ -712,7 +722,7 @@ class _Operations:
         iova: Union[str, int] = UNSET,
         lengthBytes: int = UNSET,
         invalidate: bool = UNSET,
-        **options: Any,
+        **call_options: Any,
     ) -> JsonObject:
         """Unmap an explicit range: `POST /v1/sessions/{session}/domains/{domain}/iommu-unmap`.
 
@@ -726,7 +736,7 @@ class _Operations:
             f"/v1/sessions/{_quoted(session)}/domains/{_quoted(domain)}/iommu-unmap",
             body=_body_of(body, {"iova": iova, "lengthBytes": lengthBytes, "invalidate": invalidate}),
             keyed=True,
-            **options,
+            **call_options,
         )
 
     def invalidate_domain(
@@ -739,7 +749,7 @@ class _Operations:
         iova: Union[str, int] = UNSET,
         lengthBytes: int = UNSET,
         leafOnly: bool = UNSET,
-        **options: Any,
+        **call_options: Any,
     ) -> JsonObject:
         """Drop cached translations: `POST /v1/sessions/{session}/domains/{domain}/invalidate`.
 
@@ -754,17 +764,22 @@ class _Operations:
             f"/v1/sessions/{_quoted(session)}/domains/{_quoted(domain)}/invalidate",
             body=_body_of(body, {"scope": scope, "iova": iova, "lengthBytes": lengthBytes, "leafOnly": leafOnly}),
             keyed=True,
-            **options,
+            **call_options,
         )
 
-    def list_devices(self, session: str, *, limit: int = UNSET, cursor: str = UNSET, **options: Any) -> JsonObject:
+    def list_devices(self, session: str, *, limit: int = UNSET, cursor: str = UNSET, **call_options: Any) -> JsonObject:
         """List the devices: `GET /v1/sessions/{session}/devices`.
 
         session: Id or name of the session.
         limit: Most items to return.
         cursor: The `nextCursor` of the page before.
         """
-        return self.call("GET", f"/v1/sessions/{_quoted(session)}/devices", query={"limit": limit, "cursor": cursor}, **options)
+        return self.call(
+            "GET",
+            f"/v1/sessions/{_quoted(session)}/devices",
+            query={"limit": limit, "cursor": cursor},
+            **call_options,
+        )
 
     def create_device(
         self,
@@ -780,7 +795,7 @@ class _Operations:
         segmentBoundaryBytes: int = UNSET,
         untrusted: bool = UNSET,
         deviceTlb: Mapping[str, Any] = UNSET,
-        **options: Any,
+        **call_options: Any,
     ) -> JsonObject:
         """Add a device and attach it to a domain: `POST /v1/sessions/{session}/devices`.
 
@@ -804,24 +819,24 @@ class _Operations:
                 "deviceTlb": deviceTlb,
             }),
             keyed=True,
-            **options,
+            **call_options,
         )
 
-    def get_device(self, session: str, device: str, **options: Any) -> JsonObject:
+    def get_device(self, session: str, device: str, **call_options: Any) -> JsonObject:
         """Read a device: `GET /v1/sessions/{session}/devices/{device}`.
 
         session: Id or name of the session.
         device: Id or name of the device.
         """
-        return self.call("GET", f"/v1/sessions/{_quoted(session)}/devices/{_quoted(device)}", **options)
+        return self.call("GET", f"/v1/sessions/{_quoted(session)}/devices/{_quoted(device)}", **call_options)
 
-    def delete_device(self, session: str, device: str, **options: Any) -> JsonObject:
+    def delete_device(self, session: str, device: str, **call_options: Any) -> JsonObject:
         """Detach and remove a device: `DELETE /v1/sessions/{session}/devices/{device}`.
 
         session: Id or name of the session.
         device: Id or name of the device.
         """
-        return self.call("DELETE", f"/v1/sessions/{_quoted(session)}/devices/{_quoted(device)}", **options)
+        return self.call("DELETE", f"/v1/sessions/{_quoted(session)}/devices/{_quoted(device)}", **call_options)
 
     def attach_device(
         self,
@@ -830,7 +845,7 @@ class _Operations:
         body: Optional[Mapping[str, Any]] = None,
         *,
         domain: str = UNSET,
-        **options: Any,
+        **call_options: Any,
     ) -> JsonObject:
         """Move a device to another domain: `PUT /v1/sessions/{session}/devices/{device}/domain`.
 
@@ -842,16 +857,16 @@ class _Operations:
             "PUT",
             f"/v1/sessions/{_quoted(session)}/devices/{_quoted(device)}/domain",
             body=_body_of(body, {"domain": domain}),
-            **options,
+            **call_options,
         )
 
-    def detach_device(self, session: str, device: str, **options: Any) -> JsonObject:
+    def detach_device(self, session: str, device: str, **call_options: Any) -> JsonObject:
         """Detach a device from its domain; its accesses then fault: `DELETE /v1/sessions/{session}/devices/{device}/domain`.
 
         session: Id or name of the session.
         device: Id or name of the device.
         """
-        return self.call("DELETE", f"/v1/sessions/{_quoted(session)}/devices/{_quoted(device)}/domain", **options)
+        return self.call("DELETE", f"/v1/sessions/{_quoted(session)}/devices/{_quoted(device)}/domain", **call_options)
 
     def access_memory(
         self,
@@ -862,7 +877,7 @@ class _Operations:
         iova: Union[str, int] = UNSET,
         lengthBytes: int = UNSET,
         access: str = UNSET,
-        **options: Any,
+        **call_options: Any,
     ) -> JsonObject:
         """Let the device read or write: `POST /v1/sessions/{session}/devices/{device}/dma`.
 
@@ -877,7 +892,7 @@ class _Operations:
             f"/v1/sessions/{_quoted(session)}/devices/{_quoted(device)}/dma",
             body=_body_of(body, {"iova": iova, "lengthBytes": lengthBytes, "access": access}),
             keyed=True,
-            **options,
+            **call_options,
         )
 
     def list_device_mappings(
@@ -887,7 +902,7 @@ class _Operations:
         *,
         limit: int = UNSET,
         cursor: str = UNSET,
-        **options: Any,
+        **call_options: Any,
     ) -> JsonObject:
         """List the live mappings of a device: `GET /v1/sessions/{session}/devices/{device}/mappings`.
 
@@ -900,7 +915,7 @@ class _Operations:
             "GET",
             f"/v1/sessions/{_quoted(session)}/devices/{_quoted(device)}/mappings",
             query={"limit": limit, "cursor": cursor},
-            **options,
+            **call_options,
         )
 
     def map_memory(
@@ -917,7 +932,7 @@ class _Operations:
         physicalAddress: Union[str, int] = UNSET,
         lengthBytes: int = UNSET,
         segments: Sequence[Any] = UNSET,
-        **options: Any,
+        **call_options: Any,
     ) -> JsonObject:
         """Map memory for the device through the DMA API: `POST /v1/sessions/{session}/devices/{device}/mappings`.
 
@@ -940,19 +955,24 @@ class _Operations:
                 "physicalAddress": physicalAddress, "lengthBytes": lengthBytes, "segments": segments,
             }),
             keyed=True,
-            **options,
+            **call_options,
         )
 
-    def list_mappings(self, session: str, *, limit: int = UNSET, cursor: str = UNSET, **options: Any) -> JsonObject:
+    def list_mappings(self, session: str, *, limit: int = UNSET, cursor: str = UNSET, **call_options: Any) -> JsonObject:
         """List the live mappings of all devices: `GET /v1/sessions/{session}/mappings`.
 
         session: Id or name of the session.
         limit: Most items to return.
         cursor: The `nextCursor` of the page before.
         """
-        return self.call("GET", f"/v1/sessions/{_quoted(session)}/mappings", query={"limit": limit, "cursor": cursor}, **options)
+        return self.call(
+            "GET",
+            f"/v1/sessions/{_quoted(session)}/mappings",
+            query={"limit": limit, "cursor": cursor},
+            **call_options,
+        )
 
-    def get_mapping(self, session: str, device: str, mapping: str, **options: Any) -> JsonObject:
+    def get_mapping(self, session: str, device: str, mapping: str, **call_options: Any) -> JsonObject:
         """Read a live mapping: `GET /v1/sessions/{session}/devices/{device}/mappings/{mapping}`.
 
         session: Id or name of the session.
@@ -962,10 +982,10 @@ class _Operations:
         return self.call(
             "GET",
             f"/v1/sessions/{_quoted(session)}/devices/{_quoted(device)}/mappings/{_quoted(mapping)}",
-            **options,
+            **call_options,
         )
 
-    def unmap_mapping(self, session: str, device: str, mapping: str, *, cpu: int = UNSET, **options: Any) -> JsonObject:
+    def unmap_mapping(self, session: str, device: str, mapping: str, *, cpu: int = UNSET, **call_options: Any) -> JsonObject:
         """Unmap by handle: `DELETE /v1/sessions/{session}/devices/{device}/mappings/{mapping}`.
 
         session: Id or name of the session.
@@ -977,7 +997,7 @@ class _Operations:
             "DELETE",
             f"/v1/sessions/{_quoted(session)}/devices/{_quoted(device)}/mappings/{_quoted(mapping)}",
             query={"cpu": cpu},
-            **options,
+            **call_options,
         )
 
     def unmap_range(
@@ -990,7 +1010,7 @@ class _Operations:
         lengthBytes: int = UNSET,
         direction: str = UNSET,
         cpu: int = UNSET,
-        **options: Any,
+        **call_options: Any,
     ) -> JsonObject:
         """Unmap by address: `POST /v1/sessions/{session}/devices/{device}/unmap`.
 
@@ -1006,7 +1026,7 @@ class _Operations:
             f"/v1/sessions/{_quoted(session)}/devices/{_quoted(device)}/unmap",
             body=_body_of(body, {"iova": iova, "lengthBytes": lengthBytes, "direction": direction, "cpu": cpu}),
             keyed=True,
-            **options,
+            **call_options,
         )
 
     def sync_mapping(
@@ -1019,7 +1039,7 @@ class _Operations:
         for_: str = UNSET,
         offsetBytes: int = UNSET,
         lengthBytes: int = UNSET,
-        **options: Any,
+        **call_options: Any,
     ) -> JsonObject:
         """Hand a mapping over to the CPU or the device: `POST /v1/sessions/{session}/devices/{device}/mappings/{mapping}/sync`.
 
@@ -1034,17 +1054,22 @@ class _Operations:
             f"/v1/sessions/{_quoted(session)}/devices/{_quoted(device)}/mappings/{_quoted(mapping)}/sync",
             body=_body_of(body, {"for": for_, "offsetBytes": offsetBytes, "lengthBytes": lengthBytes}),
             keyed=True,
-            **options,
+            **call_options,
         )
 
-    def list_buffers(self, session: str, *, limit: int = UNSET, cursor: str = UNSET, **options: Any) -> JsonObject:
+    def list_buffers(self, session: str, *, limit: int = UNSET, cursor: str = UNSET, **call_options: Any) -> JsonObject:
         """List the buffers: `GET /v1/sessions/{session}/buffers`.
 
         session: Id or name of the session.
         limit: Most items to return.
         cursor: The `nextCursor` of the page before.
         """
-        return self.call("GET", f"/v1/sessions/{_quoted(session)}/buffers", query={"limit": limit, "cursor": cursor}, **options)
+        return self.call(
+            "GET",
+            f"/v1/sessions/{_quoted(session)}/buffers",
+            query={"limit": limit, "cursor": cursor},
+            **call_options,
+        )
 
     def create_buffer(
         self,
@@ -1055,7 +1080,7 @@ class _Operations:
         lengthBytes: int = UNSET,
         tenant: str = UNSET,
         physicalAddress: Union[str, int] = UNSET,
-        **options: Any,
+        **call_options: Any,
     ) -> JsonObject:
         """Allocate page frames for a tenant: `POST /v1/sessions/{session}/buffers`.
 
@@ -1070,18 +1095,18 @@ class _Operations:
             f"/v1/sessions/{_quoted(session)}/buffers",
             body=_body_of(body, {"name": name, "lengthBytes": lengthBytes, "tenant": tenant, "physicalAddress": physicalAddress}),
             keyed=True,
-            **options,
+            **call_options,
         )
 
-    def get_buffer(self, session: str, buffer: str, **options: Any) -> JsonObject:
+    def get_buffer(self, session: str, buffer: str, **call_options: Any) -> JsonObject:
         """Read a buffer: `GET /v1/sessions/{session}/buffers/{buffer}`.
 
         session: Id or name of the session.
         buffer: Id or name of the buffer.
         """
-        return self.call("GET", f"/v1/sessions/{_quoted(session)}/buffers/{_quoted(buffer)}", **options)
+        return self.call("GET", f"/v1/sessions/{_quoted(session)}/buffers/{_quoted(buffer)}", **call_options)
 
-    def free_buffer(self, session: str, buffer: str, *, force: bool = UNSET, **options: Any) -> JsonObject:
+    def free_buffer(self, session: str, buffer: str, *, force: bool = UNSET, **call_options: Any) -> JsonObject:
         """Free a buffer: `DELETE /v1/sessions/{session}/buffers/{buffer}`.
 
         session: Id or name of the session.
@@ -1092,17 +1117,22 @@ class _Operations:
             "DELETE",
             f"/v1/sessions/{_quoted(session)}/buffers/{_quoted(buffer)}",
             query={"force": force},
-            **options,
+            **call_options,
         )
 
-    def list_workloads(self, session: str, *, limit: int = UNSET, cursor: str = UNSET, **options: Any) -> JsonObject:
+    def list_workloads(self, session: str, *, limit: int = UNSET, cursor: str = UNSET, **call_options: Any) -> JsonObject:
         """List the workloads: `GET /v1/sessions/{session}/workloads`.
 
         session: Id or name of the session.
         limit: Most items to return.
         cursor: The `nextCursor` of the page before.
         """
-        return self.call("GET", f"/v1/sessions/{_quoted(session)}/workloads", query={"limit": limit, "cursor": cursor}, **options)
+        return self.call(
+            "GET",
+            f"/v1/sessions/{_quoted(session)}/workloads",
+            query={"limit": limit, "cursor": cursor},
+            **call_options,
+        )
 
     def create_workload(
         self,
@@ -1130,21 +1160,21 @@ class _Operations:
             headers=headers,
         )
 
-    def get_workload(self, session: str, workload: str, **options: Any) -> JsonObject:
+    def get_workload(self, session: str, workload: str, **call_options: Any) -> JsonObject:
         """Read a workload: `GET /v1/sessions/{session}/workloads/{workload}`.
 
         session: Id or name of the session.
         workload: Id or name of the workload.
         """
-        return self.call("GET", f"/v1/sessions/{_quoted(session)}/workloads/{_quoted(workload)}", **options)
+        return self.call("GET", f"/v1/sessions/{_quoted(session)}/workloads/{_quoted(workload)}", **call_options)
 
-    def delete_workload(self, session: str, workload: str, **options: Any) -> JsonObject:
+    def delete_workload(self, session: str, workload: str, **call_options: Any) -> JsonObject:
         """Delete a workload: `DELETE /v1/sessions/{session}/workloads/{workload}`.
 
         session: Id or name of the session.
         workload: Id or name of the workload.
         """
-        return self.call("DELETE", f"/v1/sessions/{_quoted(session)}/workloads/{_quoted(workload)}", **options)
+        return self.call("DELETE", f"/v1/sessions/{_quoted(session)}/workloads/{_quoted(workload)}", **call_options)
 
     def list_runs(
         self,
@@ -1153,7 +1183,7 @@ class _Operations:
         limit: int = UNSET,
         cursor: str = UNSET,
         state: str = UNSET,
-        **options: Any,
+        **call_options: Any,
     ) -> JsonObject:
         """List the runs, oldest first: `GET /v1/sessions/{session}/runs`.
 
@@ -1165,7 +1195,7 @@ class _Operations:
             "GET",
             f"/v1/sessions/{_quoted(session)}/runs",
             query={"limit": limit, "cursor": cursor, "state": state},
-            **options,
+            **call_options,
         )
 
     def start_run(
@@ -1178,7 +1208,7 @@ class _Operations:
         forNs: int = UNSET,
         operations: int = UNSET,
         until: Mapping[str, Any] = UNSET,
-        **options: Any,
+        **call_options: Any,
     ) -> JsonObject:
         """Run the workloads until a time, a count or a condition: `POST /v1/sessions/{session}/runs`.
 
@@ -1194,17 +1224,22 @@ class _Operations:
             f"/v1/sessions/{_quoted(session)}/runs",
             body=_body_of(body, {"onRestart": onRestart, "untilNs": untilNs, "forNs": forNs, "operations": operations, "until": until}),
             keyed=True,
-            **options,
+            **call_options,
         )
 
-    def list_snapshots(self, session: str, *, limit: int = UNSET, cursor: str = UNSET, **options: Any) -> JsonObject:
+    def list_snapshots(self, session: str, *, limit: int = UNSET, cursor: str = UNSET, **call_options: Any) -> JsonObject:
         """List the snapshots, oldest first: `GET /v1/sessions/{session}/snapshots`.
 
         session: Id or name of the session.
         limit: Most items to return.
         cursor: The `nextCursor` of the page before.
         """
-        return self.call("GET", f"/v1/sessions/{_quoted(session)}/snapshots", query={"limit": limit, "cursor": cursor}, **options)
+        return self.call(
+            "GET",
+            f"/v1/sessions/{_quoted(session)}/snapshots",
+            query={"limit": limit, "cursor": cursor},
+            **call_options,
+        )
 
     def take_snapshot(
         self,
@@ -1212,7 +1247,7 @@ class _Operations:
         body: Optional[Mapping[str, Any]] = None,
         *,
         title: str = UNSET,
-        **options: Any,
+        **call_options: Any,
     ) -> JsonObject:
         """Keep the session as it is now: `POST /v1/sessions/{session}/snapshots`.
 
@@ -1224,10 +1259,10 @@ class _Operations:
             f"/v1/sessions/{_quoted(session)}/snapshots",
             body=_body_of(body, {"title": title}),
             keyed=True,
-            **options,
+            **call_options,
         )
 
-    def download_snapshot(self, session: str, snapshot: str, *, state: bool = UNSET, **options: Any) -> JsonObject:
+    def download_snapshot(self, session: str, snapshot: str, *, state: bool = UNSET, **call_options: Any) -> JsonObject:
         """Download a snapshot as a document that `fromSnapshot` takes: `GET /v1/sessions/{session}/snapshots/{snapshot}`.
 
         session: Id or name of the session.
@@ -1238,32 +1273,32 @@ class _Operations:
             "GET",
             f"/v1/sessions/{_quoted(session)}/snapshots/{_quoted(snapshot)}",
             query={"state": state},
-            **options,
+            **call_options,
         )
 
-    def delete_snapshot(self, session: str, snapshot: str, **options: Any) -> JsonObject:
+    def delete_snapshot(self, session: str, snapshot: str, **call_options: Any) -> JsonObject:
         """Delete a snapshot: `DELETE /v1/sessions/{session}/snapshots/{snapshot}`.
 
         session: Id or name of the session.
         snapshot: Id of the snapshot.
         """
-        return self.call("DELETE", f"/v1/sessions/{_quoted(session)}/snapshots/{_quoted(snapshot)}", **options)
+        return self.call("DELETE", f"/v1/sessions/{_quoted(session)}/snapshots/{_quoted(snapshot)}", **call_options)
 
-    def get_run(self, session: str, run: str, **options: Any) -> JsonObject:
+    def get_run(self, session: str, run: str, **call_options: Any) -> JsonObject:
         """Read a run, its progress and its result: `GET /v1/sessions/{session}/runs/{run}`.
 
         session: Id or name of the session.
         run: Id of the run.
         """
-        return self.call("GET", f"/v1/sessions/{_quoted(session)}/runs/{_quoted(run)}", **options)
+        return self.call("GET", f"/v1/sessions/{_quoted(session)}/runs/{_quoted(run)}", **call_options)
 
-    def delete_run(self, session: str, run: str, **options: Any) -> JsonObject:
+    def delete_run(self, session: str, run: str, **call_options: Any) -> JsonObject:
         """Cancel an active run, or remove the record of an ended one: `DELETE /v1/sessions/{session}/runs/{run}`.
 
         session: Id or name of the session.
         run: Id of the run.
         """
-        return self.call("DELETE", f"/v1/sessions/{_quoted(session)}/runs/{_quoted(run)}", **options)
+        return self.call("DELETE", f"/v1/sessions/{_quoted(session)}/runs/{_quoted(run)}", **call_options)
 
     def get_metrics(
         self,
@@ -1272,7 +1307,7 @@ class _Operations:
         names: str = UNSET,
         wake: bool = UNSET,
         accept: str = "application/json",
-        **options: Any,
+        **call_options: Any,
     ) -> Any:
         """All metrics now: `GET /v1/sessions/{session}/metrics`.
 
@@ -1288,7 +1323,7 @@ class _Operations:
             f"/v1/sessions/{_quoted(session)}/metrics",
             query={"names": names, "wake": wake},
             accept=accept,
-            **options,
+            **call_options,
         )
 
     def get_space(
@@ -1298,7 +1333,7 @@ class _Operations:
         domain: str = UNSET,
         limit: int = UNSET,
         cursor: str = UNSET,
-        **options: Any,
+        **call_options: Any,
     ) -> JsonObject:
         """Occupancy and fragmentation of the IOVA space: `GET /v1/sessions/{session}/space`.
 
@@ -1311,7 +1346,7 @@ class _Operations:
             "GET",
             f"/v1/sessions/{_quoted(session)}/space",
             query={"domain": domain, "limit": limit, "cursor": cursor},
-            **options,
+            **call_options,
         )
 
     def get_space_cells(
@@ -1323,7 +1358,7 @@ class _Operations:
         to: str = UNSET,
         cells: int = UNSET,
         extents: int = UNSET,
-        **options: Any,
+        **call_options: Any,
     ) -> JsonObject:
         """A stretch of the IOVA space as cells of equal size, each with its pages counted by state: `GET
             /v1/sessions/{session}/space/cells`.
@@ -1340,82 +1375,107 @@ class _Operations:
             "GET",
             f"/v1/sessions/{_quoted(session)}/space/cells",
             query={"domain": domain, "from": from_, "to": to, "cells": cells, "extents": extents},
-            **options,
+            **call_options,
         )
 
-    def get_space_page(self, session: str, *, domain: str = UNSET, iova: str, **options: Any) -> JsonObject:
+    def get_space_page(self, session: str, *, domain: str = UNSET, iova: str, **call_options: Any) -> JsonObject:
         """One IOVA page - its state, who mapped it when, and what translates it now: `GET /v1/sessions/{session}/space/page`.
 
         session: Id or name of the session.
         domain: Id or name of a domain; the first domain when absent.
         iova: An address in the page, in hex.
         """
-        return self.call("GET", f"/v1/sessions/{_quoted(session)}/space/page", query={"domain": domain, "iova": iova}, **options)
+        return self.call(
+            "GET",
+            f"/v1/sessions/{_quoted(session)}/space/page",
+            query={"domain": domain, "iova": iova},
+            **call_options,
+        )
 
-    def get_iotlb(self, session: str, **options: Any) -> JsonObject:
+    def get_iotlb(self, session: str, **call_options: Any) -> JsonObject:
         """Cached translations, by set: `GET /v1/sessions/{session}/iotlb`.
 
         session: Id or name of the session.
         """
-        return self.call("GET", f"/v1/sessions/{_quoted(session)}/iotlb", **options)
+        return self.call("GET", f"/v1/sessions/{_quoted(session)}/iotlb", **call_options)
 
-    def get_walk_cache(self, session: str, **options: Any) -> JsonObject:
+    def get_walk_cache(self, session: str, **call_options: Any) -> JsonObject:
         """Cached paths to page tables: `GET /v1/sessions/{session}/walk-cache`.
 
         session: Id or name of the session.
         """
-        return self.call("GET", f"/v1/sessions/{_quoted(session)}/walk-cache", **options)
+        return self.call("GET", f"/v1/sessions/{_quoted(session)}/walk-cache", **call_options)
 
-    def get_page_table(self, session: str, *, domain: str, iova: str, **options: Any) -> JsonObject:
+    def get_page_table(self, session: str, *, domain: str, iova: str, **call_options: Any) -> JsonObject:
         """The walk of one address: `GET /v1/sessions/{session}/page-table`.
 
         session: Id or name of the session.
         domain: Id or name of the domain.
         iova: The address, in hex.
         """
-        return self.call("GET", f"/v1/sessions/{_quoted(session)}/page-table", query={"domain": domain, "iova": iova}, **options)
+        return self.call(
+            "GET",
+            f"/v1/sessions/{_quoted(session)}/page-table",
+            query={"domain": domain, "iova": iova},
+            **call_options,
+        )
 
-    def get_queues(self, session: str, **options: Any) -> JsonObject:
+    def get_queues(self, session: str, **call_options: Any) -> JsonObject:
         """Invalidation queue and flush queues: `GET /v1/sessions/{session}/queues`.
 
         session: Id or name of the session.
         """
-        return self.call("GET", f"/v1/sessions/{_quoted(session)}/queues", **options)
+        return self.call("GET", f"/v1/sessions/{_quoted(session)}/queues", **call_options)
 
-    def get_allocator(self, session: str, *, domain: str = UNSET, **options: Any) -> JsonObject:
+    def get_allocator(self, session: str, *, domain: str = UNSET, **call_options: Any) -> JsonObject:
         """What the IOVA allocator remembers: `GET /v1/sessions/{session}/allocator`.
 
         session: Id or name of the session.
         domain: Id or name of a domain; the first domain when absent.
         """
-        return self.call("GET", f"/v1/sessions/{_quoted(session)}/allocator", query={"domain": domain}, **options)
+        return self.call("GET", f"/v1/sessions/{_quoted(session)}/allocator", query={"domain": domain}, **call_options)
 
-    def get_faults(self, session: str, *, limit: int = UNSET, cursor: str = UNSET, **options: Any) -> JsonObject:
+    def get_faults(self, session: str, *, limit: int = UNSET, cursor: str = UNSET, **call_options: Any) -> JsonObject:
         """The fault log, with who last mapped and unmapped the address: `GET /v1/sessions/{session}/faults`.
 
         session: Id or name of the session.
         limit: Most items to return.
         cursor: The `nextCursor` of the page before.
         """
-        return self.call("GET", f"/v1/sessions/{_quoted(session)}/faults", query={"limit": limit, "cursor": cursor}, **options)
+        return self.call(
+            "GET",
+            f"/v1/sessions/{_quoted(session)}/faults",
+            query={"limit": limit, "cursor": cursor},
+            **call_options,
+        )
 
-    def get_events(self, session: str, *, limit: int = UNSET, cursor: str = UNSET, **options: Any) -> JsonObject:
+    def get_events(self, session: str, *, limit: int = UNSET, cursor: str = UNSET, **call_options: Any) -> JsonObject:
         """The event log: `GET /v1/sessions/{session}/events`.
 
         session: Id or name of the session.
         limit: Most items to return.
         cursor: The `nextCursor` of the page before.
         """
-        return self.call("GET", f"/v1/sessions/{_quoted(session)}/events", query={"limit": limit, "cursor": cursor}, **options)
+        return self.call(
+            "GET",
+            f"/v1/sessions/{_quoted(session)}/events",
+            query={"limit": limit, "cursor": cursor},
+            **call_options,
+        )
 
-    def list_grants(self, session: str, *, limit: int = UNSET, cursor: str = UNSET, **options: Any) -> JsonObject:
+    def list_grants(self, session: str, *, limit: int = UNSET, cursor: str = UNSET, **call_options: Any) -> JsonObject:
         """List with whom the session is shared: `GET /v1/sessions/{session}/grants`.
 
         session: Id or name of the session.
         limit: Most items to return.
         cursor: The `nextCursor` of the page before.
         """
-        return self.call("GET", f"/v1/sessions/{_quoted(session)}/grants", query={"limit": limit, "cursor": cursor}, **options)
+        return self.call(
+            "GET",
+            f"/v1/sessions/{_quoted(session)}/grants",
+            query={"limit": limit, "cursor": cursor},
+            **call_options,
+        )
 
     def create_grant(
         self,
@@ -1424,7 +1484,7 @@ class _Operations:
         *,
         principal: str = UNSET,
         scope: str = UNSET,
-        **options: Any,
+        **call_options: Any,
     ) -> JsonObject:
         """Share the session with another principal: `POST /v1/sessions/{session}/grants`.
 
@@ -1436,25 +1496,30 @@ class _Operations:
             f"/v1/sessions/{_quoted(session)}/grants",
             body=_body_of(body, {"principal": principal, "scope": scope}),
             keyed=True,
-            **options,
+            **call_options,
         )
 
-    def delete_grant(self, session: str, grant: str, **options: Any) -> JsonObject:
+    def delete_grant(self, session: str, grant: str, **call_options: Any) -> JsonObject:
         """Share the session no longer; open streams of that principal end: `DELETE /v1/sessions/{session}/grants/{grant}`.
 
         session: Id or name of the session.
         grant: Id of the grant.
         """
-        return self.call("DELETE", f"/v1/sessions/{_quoted(session)}/grants/{_quoted(grant)}", **options)
+        return self.call("DELETE", f"/v1/sessions/{_quoted(session)}/grants/{_quoted(grant)}", **call_options)
 
-    def list_links(self, session: str, *, limit: int = UNSET, cursor: str = UNSET, **options: Any) -> JsonObject:
+    def list_links(self, session: str, *, limit: int = UNSET, cursor: str = UNSET, **call_options: Any) -> JsonObject:
         """List the links of the session, without their secrets: `GET /v1/sessions/{session}/links`.
 
         session: Id or name of the session.
         limit: Most items to return.
         cursor: The `nextCursor` of the page before.
         """
-        return self.call("GET", f"/v1/sessions/{_quoted(session)}/links", query={"limit": limit, "cursor": cursor}, **options)
+        return self.call(
+            "GET",
+            f"/v1/sessions/{_quoted(session)}/links",
+            query={"limit": limit, "cursor": cursor},
+            **call_options,
+        )
 
     def create_link(
         self,
@@ -1463,7 +1528,7 @@ class _Operations:
         *,
         expiresInSeconds: int = UNSET,
         title: str = UNSET,
-        **options: Any,
+        **call_options: Any,
     ) -> JsonObject:
         """Make a link that opens this session to whoever has it, for reading: `POST /v1/sessions/{session}/links`.
 
@@ -1476,32 +1541,32 @@ class _Operations:
             f"/v1/sessions/{_quoted(session)}/links",
             body=_body_of(body, {"expiresInSeconds": expiresInSeconds, "title": title}),
             keyed=True,
-            **options,
+            **call_options,
         )
 
-    def delete_link(self, session: str, link: str, **options: Any) -> JsonObject:
+    def delete_link(self, session: str, link: str, **call_options: Any) -> JsonObject:
         """Revoke a link; streams that it opened end: `DELETE /v1/sessions/{session}/links/{link}`.
 
         session: Id or name of the session.
         link: Id of the link.
         """
-        return self.call("DELETE", f"/v1/sessions/{_quoted(session)}/links/{_quoted(link)}", **options)
+        return self.call("DELETE", f"/v1/sessions/{_quoted(session)}/links/{_quoted(link)}", **call_options)
 
-    def create_ticket(self, **options: Any) -> JsonObject:
+    def create_ticket(self, **call_options: Any) -> JsonObject:
         """Get a ticket for one WebSocket: `POST /v1/ws-tickets`."""
-        return self.call("POST", "/v1/ws-tickets", keyed=True, **options)
+        return self.call("POST", "/v1/ws-tickets", keyed=True, **call_options)
 
-    def who_am_i(self, **options: Any) -> JsonObject:
+    def who_am_i(self, **call_options: Any) -> JsonObject:
         """Who the server takes the client for, and what it may take: `GET /v1/whoami`."""
-        return self.call("GET", "/v1/whoami", **options)
+        return self.call("GET", "/v1/whoami", **call_options)
 
-    def list_tokens(self, *, limit: int = UNSET, cursor: str = UNSET, **options: Any) -> JsonObject:
+    def list_tokens(self, *, limit: int = UNSET, cursor: str = UNSET, **call_options: Any) -> JsonObject:
         """List the tokens, without their secrets, oldest first: `GET /v1/tokens`.
 
         limit: Most items to return.
         cursor: The `nextCursor` of the page before.
         """
-        return self.call("GET", "/v1/tokens", query={"limit": limit, "cursor": cursor}, **options)
+        return self.call("GET", "/v1/tokens", query={"limit": limit, "cursor": cursor}, **call_options)
 
     def create_token(
         self,
@@ -1512,7 +1577,7 @@ class _Operations:
         scope: str = UNSET,
         expiresInSeconds: int = UNSET,
         limits: Mapping[str, Any] = UNSET,
-        **options: Any,
+        **call_options: Any,
     ) -> JsonObject:
         """Make a token: `POST /v1/tokens`.
 
@@ -1530,22 +1595,22 @@ class _Operations:
                 "limits": limits,
             }),
             keyed=True,
-            **options,
+            **call_options,
         )
 
-    def get_token(self, token: str, **options: Any) -> JsonObject:
+    def get_token(self, token: str, **call_options: Any) -> JsonObject:
         """Read a token, without its secret: `GET /v1/tokens/{token}`.
 
         token: Id of the token.
         """
-        return self.call("GET", f"/v1/tokens/{_quoted(token)}", **options)
+        return self.call("GET", f"/v1/tokens/{_quoted(token)}", **call_options)
 
-    def revoke_token(self, token: str, **options: Any) -> JsonObject:
+    def revoke_token(self, token: str, **call_options: Any) -> JsonObject:
         """Revoke a token at once; its streams and its `ops` end: `DELETE /v1/tokens/{token}`.
 
         token: Id of the token.
         """
-        return self.call("DELETE", f"/v1/tokens/{_quoted(token)}", **options)
+        return self.call("DELETE", f"/v1/tokens/{_quoted(token)}", **call_options)
 
     def rotate_token(
         self,
@@ -1554,7 +1619,7 @@ class _Operations:
         *,
         overlapSeconds: int = UNSET,
         expiresInSeconds: int = UNSET,
-        **options: Any,
+        **call_options: Any,
     ) -> JsonObject:
         """Make a token that follows this one: `POST /v1/tokens/{token}/rotate`.
 
@@ -1567,16 +1632,16 @@ class _Operations:
             f"/v1/tokens/{_quoted(token)}/rotate",
             body=_body_of(body, {"overlapSeconds": overlapSeconds, "expiresInSeconds": expiresInSeconds}),
             keyed=True,
-            **options,
+            **call_options,
         )
 
-    def get_audit(self, *, limit: int = UNSET, cursor: str = UNSET, **options: Any) -> JsonObject:
+    def get_audit(self, *, limit: int = UNSET, cursor: str = UNSET, **call_options: Any) -> JsonObject:
         """Read the audit log, newest first: `GET /v1/audit`.
 
         limit: Most items to return.
         cursor: The `nextCursor` of the page before.
         """
-        return self.call("GET", "/v1/audit", query={"limit": limit, "cursor": cursor}, **options)
+        return self.call("GET", "/v1/audit", query={"limit": limit, "cursor": cursor}, **call_options)
 
     def list_prometheus_targets(
         self,
@@ -1585,7 +1650,7 @@ class _Operations:
         name: str = UNSET,
         state: str = UNSET,
         limit: int = UNSET,
-        **options: Any,
+        **call_options: Any,
     ) -> Any:
         """Which sessions Prometheus may scrape, in the form of its discovery over HTTP: `GET /v1/prometheus/targets`.
 
@@ -1597,16 +1662,16 @@ class _Operations:
             "GET",
             "/v1/prometheus/targets",
             query={"awake": awake, "name": name, "state": state, "limit": limit},
-            **options,
+            **call_options,
         )
 
-    def list_experiments(self, *, limit: int = UNSET, cursor: str = UNSET, state: str = UNSET, **options: Any) -> JsonObject:
+    def list_experiments(self, *, limit: int = UNSET, cursor: str = UNSET, state: str = UNSET, **call_options: Any) -> JsonObject:
         """List experiments, oldest first: `GET /v1/experiments`.
 
         limit: Most items to return.
         cursor: The `nextCursor` of the page before.
         """
-        return self.call("GET", "/v1/experiments", query={"limit": limit, "cursor": cursor, "state": state}, **options)
+        return self.call("GET", "/v1/experiments", query={"limit": limit, "cursor": cursor, "state": state}, **call_options)
 
     def create_experiment(
         self,
@@ -1625,7 +1690,7 @@ class _Operations:
         warmUp: Any = UNSET,
         seeds: Sequence[Any] = UNSET,
         control: bool = UNSET,
-        **options: Any,
+        **call_options: Any,
     ) -> JsonObject:
         """Run every arm with every seed: `POST /v1/experiments`.
 
@@ -1655,22 +1720,22 @@ class _Operations:
                 "arms": arms, "workloads": workloads, "until": until, "warmUp": warmUp, "seeds": seeds, "control": control,
             }),
             keyed=True,
-            **options,
+            **call_options,
         )
 
-    def get_experiment(self, experiment: str, **options: Any) -> JsonObject:
+    def get_experiment(self, experiment: str, **call_options: Any) -> JsonObject:
         """Read an experiment, its arms and how far it is: `GET /v1/experiments/{experiment}`.
 
         experiment: Id or name of the experiment.
         """
-        return self.call("GET", f"/v1/experiments/{_quoted(experiment)}", **options)
+        return self.call("GET", f"/v1/experiments/{_quoted(experiment)}", **call_options)
 
-    def delete_experiment(self, experiment: str, **options: Any) -> JsonObject:
+    def delete_experiment(self, experiment: str, **call_options: Any) -> JsonObject:
         """Cancel an experiment that is active, or remove one that has ended: `DELETE /v1/experiments/{experiment}`.
 
         experiment: Id or name of the experiment.
         """
-        return self.call("DELETE", f"/v1/experiments/{_quoted(experiment)}", **options)
+        return self.call("DELETE", f"/v1/experiments/{_quoted(experiment)}", **call_options)
 
     def get_experiment_results(
         self,
@@ -1679,7 +1744,7 @@ class _Operations:
         format: str = UNSET,
         rows: bool = UNSET,
         accept: str = "application/json",
-        **options: Any,
+        **call_options: Any,
     ) -> Any:
         """What has come of it so far - arms compared, or all rows: `GET /v1/experiments/{experiment}/results`.
 
@@ -1692,10 +1757,17 @@ class _Operations:
             f"/v1/experiments/{_quoted(experiment)}/results",
             query={"format": format, "rows": rows},
             accept=accept,
-            **options,
+            **call_options,
         )
 
-    def get_experiment_report(self, experiment: str, *, format: str = UNSET, accept: str = "text/html", **options: Any) -> Any:
+    def get_experiment_report(
+        self,
+        experiment: str,
+        *,
+        format: str = UNSET,
+        accept: str = "text/html",
+        **call_options: Any,
+    ) -> Any:
         """Tables and plots in one HTML file, or a summary in Markdown: `GET /v1/experiments/{experiment}/report`.
 
         experiment: Id or name of the experiment.
@@ -1706,47 +1778,47 @@ class _Operations:
             f"/v1/experiments/{_quoted(experiment)}/report",
             query={"format": format},
             accept=accept,
-            **options,
+            **call_options,
         )
 
-    def get_catalog(self, **options: Any) -> JsonObject:
+    def get_catalog(self, **call_options: Any) -> JsonObject:
         """Every allocator, policy, mode, device, workload, cost profile and preset: `GET /v1/catalog`."""
-        return self.call("GET", "/v1/catalog", **options)
+        return self.call("GET", "/v1/catalog", **call_options)
 
-    def get_version(self, **options: Any) -> JsonObject:
+    def get_version(self, **call_options: Any) -> JsonObject:
         """Version and limits: `GET /v1`."""
-        return self.call("GET", "/v1", **options)
+        return self.call("GET", "/v1", **call_options)
 
-    def get_health(self, **options: Any) -> JsonObject:
+    def get_health(self, **call_options: Any) -> JsonObject:
         """Whether the process is alive: `GET /healthz`."""
-        return self.call("GET", "/healthz", **options)
+        return self.call("GET", "/healthz", **call_options)
 
-    def get_readiness(self, **options: Any) -> JsonObject:
+    def get_readiness(self, **call_options: Any) -> JsonObject:
         """Whether the server takes work: `GET /readyz`."""
-        return self.call("GET", "/readyz", **options)
+        return self.call("GET", "/readyz", **call_options)
 
-    def get_server_metrics(self, *, accept: str = "text/plain", **options: Any) -> Any:
+    def get_server_metrics(self, *, accept: str = "text/plain", **call_options: Any) -> Any:
         """The server's own metrics, for Prometheus: `GET /metrics`.
 
         accept: What to answer: text/plain, application/openmetrics-text.
         """
-        return self.call("GET", "/metrics", accept=accept, **options)
+        return self.call("GET", "/metrics", accept=accept, **call_options)
 
-    def get_contract(self, **options: Any) -> str:
+    def get_contract(self, **call_options: Any) -> str:
         """This document: `GET /openapi.yaml`."""
-        return self.call("GET", "/openapi.yaml", accept="application/yaml", **options)
+        return self.call("GET", "/openapi.yaml", accept="application/yaml", **call_options)
 
-    def get_docs(self, **options: Any) -> str:
+    def get_docs(self, **call_options: Any) -> str:
         """This document, for reading: `GET /docs`."""
-        return self.call("GET", "/docs", accept="text/html", **options)
+        return self.call("GET", "/docs", accept="text/html", **call_options)
 
-    def get_guide(self, **options: Any) -> str:
+    def get_guide(self, **call_options: Any) -> str:
         """The guide, page by page: `GET /guide`."""
-        return self.call("GET", "/guide", accept="text/html", **options)
+        return self.call("GET", "/guide", accept="text/html", **call_options)
 
-    def get_front_page(self, **options: Any) -> str:
+    def get_front_page(self, **call_options: Any) -> str:
         """The dashboard, or where to start: `GET /`."""
-        return self.call("GET", "/", accept="text/html", **options)
+        return self.call("GET", "/", accept="text/html", **call_options)
     # end
 
 

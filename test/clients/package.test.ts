@@ -1,15 +1,18 @@
 /**
  * `clients/typescript` as it would be published: what is in it, that programs with the types of Node, of a browser, or of neither compile
- * against it in strict mode, and that what was built runs.
+ * against it in strict mode, and that what was built runs the tutorial. All in one file, as each builds it anew.
  */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { buildClient } from '../../tools/client/build.ts';
+import { startServer } from './server.ts';
+import { programFolder, tutorialBlock } from './tutorial.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PACKAGE = join(ROOT, 'clients/typescript');
@@ -147,5 +150,19 @@ describe('the package for clients', () => {
     );
     const { stdout, stderr } = spawnSync(process.execPath, [join(folder, 'run.mjs')], { encoding: 'utf8' });
     assert.equal(stdout, 'ConnectionError,IommuLab,IommuLabError\n', stderr);
+  });
+
+  it('runs the program of docs/tutorial.md, which prints what stands there', async () => {
+    const server = await startServer();
+    const own = programFolder('tutorial.ts', tutorialBlock('typescript'));
+    try {
+      const env = { ...process.env, IOMMU_LAB_URL: server.address };
+      const { stdout, stderr } = await promisify(execFile)(process.execPath, [own.program], { env });
+      assert.equal(stderr, '');
+      assert.equal(stdout, tutorialBlock('output'));
+    } finally {
+      await server.stop();
+      rmSync(own.folder, { recursive: true, force: true });
+    }
   });
 });

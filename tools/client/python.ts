@@ -9,6 +9,8 @@ const WIDTH = 130;
 
 /** Parameters of every method, which nothing of the contract may have the name of. */
 const OPTION_NAMES = new Set([
+  'call_options',
+
   'self',
   'body',
   'accept',
@@ -115,7 +117,9 @@ function method(operation: ClientOperation): string {
   const parameters = [
     'self',
     ...pathParameters.map(({ name }) => `${keyword(name)}: str`),
-    ...(body === null ? [] : [schema === null ? 'body: bytes' : `body: Optional[Mapping[str, Any]] = None`]),
+    ...(body === null
+      ? []
+      : [schema === null ? `body: bytes${body.required ? '' : ' = b""'}` : `body: Optional[Mapping[str, Any]] = None`]),
     '*',
     ...query.map((each) => `${keyword(each.name)}: ${resolvedType(each)}${each.required ? '' : ' = UNSET'}`),
     ...(members ?? []).map(([name, each]) => `${keyword(name)}: ${typeOf(each)} = UNSET`),
@@ -129,7 +133,7 @@ function method(operation: ClientOperation): string {
           'headers: Optional[Mapping[str, str]] = None',
           '**members: Any',
         ]
-      : ['**options: Any']),
+      : ['**call_options: Any']),
   ].filter((each, i, all) => each !== '*' || !all[i + 1]!.startsWith('**'));
   const given = (all: string[]): string => filledDict(all.map((name) => `"${name}": ${keyword(name)}`));
   const path = operation.path.replaceAll(/\{(\w+)\}/g, (_, name) => `{_quoted(${keyword(name)})}`);
@@ -154,7 +158,7 @@ function method(operation: ClientOperation): string {
     ...(keyed ? ['keyed=True'] : []),
     ...(members === null
       ? ['idempotency_key=idempotency_key', 'timeout=timeout', 'retries=retries', 'headers=headers']
-      : ['**options']),
+      : ['**call_options']),
   ];
   return [
     fitted(`    def ${pythonName(id)}(`, parameters, `) -> ${result}:`),

@@ -1,4 +1,4 @@
-/** Commands of `docs/tutorial.md`, and of each reply what the page shows. `test/clients/tutorial.test.ts` goes the same way with the clients. */
+/** Commands of `docs/tutorial.md`, and of each reply what the page shows. `test/clients/package.test.ts` goes the same way with a client. */
 import { CREATED, create, JSON_TYPE, ops, STARTED, startRun } from './commands.ts';
 import type { Shown, Step } from './curl.ts';
 

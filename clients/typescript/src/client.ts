@@ -132,7 +132,11 @@ export class IommuLab extends Operations {
 async function readAsTyped(response: ResponseLike): Promise<unknown> {
   const type = response.headers.get('content-type') ?? '';
   if (response.status === 204 || type === '') return undefined;
-  if (/^application\/([\w.-]+\+)?json\b/.test(type)) return JSON.parse(await response.text());
+  if (/^application\/([\w.-]+\+)?json\b/.test(type)) {
+    const text = await response.text();
+    // None behind a HEAD.
+    return text === '' ? undefined : JSON.parse(text);
+  }
   if (/^text\/|^application\/(yaml|openmetrics-text|x-ndjson|jsonl)/.test(type)) return response.text();
   return new Uint8Array(await response.arrayBuffer());
 }
