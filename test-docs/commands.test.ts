@@ -10,14 +10,21 @@ import { before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type ServerProcess, withServers } from '../test/main/server-process.ts';
 import { pages } from '../tools/site/pages.ts';
-import { ELSEWHERE } from './elsewhere.ts';
+import { ELSEWHERE, NOT_RUN } from './elsewhere.ts';
 import { type Command, commandsOf } from './page-commands.ts';
 import { PRELUDES } from './preludes.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const BIN = join(ROOT, 'bin/iommu-lab.mjs');
 /** Pages whose commands a test of their own runs, with the words by which it takes them. */
-const OWN_TESTS: Record<string, string> = { 'docs/command-line.md': 'test/cli/page.test.ts' };
+const OWN_TESTS: Record<string, string> = {
+  'docs/command-line.md': 'test/cli/page.test.ts',
+  'docs/tutorial.md': 'test-python/docs.test.ts',
+  'docs/clients.md': 'test-python/docs.test.ts',
+  'docs/integrations.md': 'test-python/docs.test.ts',
+};
+const isRunHere = ({ text }: Command): boolean =>
+  ![...ELSEWHERE.map(({ command }) => command), ...NOT_RUN].some((shown) => shown.test(text));
 const TOOLS = { curl: 'curl', jq: 'jq' };
 
 before(() => {
@@ -59,7 +66,7 @@ for (const page of pages()) {
       const place = new Place(start, folder, page);
       await place.open(commands);
       for (const command of commands) {
-        if (ELSEWHERE.some(({ command: shown }) => shown.test(command.text))) continue;
+        if (!isRunHere(command)) continue;
         const tests = NODE_TEST.exec(command.text);
         if (tests !== null) assertTestFiles(tests[1]!);
         else await place.run(command);
@@ -89,7 +96,8 @@ class Place {
     symlinkSync(BIN, join(this.folder, 'iommu-lab'));
     for (const name of ['test', 'docs']) symlinkSync(join(ROOT, name), join(this.folder, name));
     // A page that shows how the server is started with flags of its own starts it where it says so.
-    if (!commands.some(({ text }) => STARTS_WITH_FLAGS.test(text))) await this.serve([]);
+    const own = commands.filter(isRunHere);
+    if (!own.some(({ text }) => STARTS_WITH_FLAGS.test(text))) await this.serve([]);
     await PRELUDES[this.page]?.({ address: this.address, folder: this.folder, instead: this.instead });
   }
 
@@ -111,13 +119,15 @@ class Place {
     const flags = STARTS_WITH_FLAGS.exec(text);
     if (flags !== null) return this.serve(flags[1]!.split(' '));
     const npm = /^npm( -s)? (start|run) /.test(text);
-    const done = spawnSync('sh', ['-c', this.here(text)], {
+    // A stream of events goes on for ever; two seconds of it will do.
+    const bounded = text.replace(/^curl -N /, 'curl -N -m 2 ');
+    const done = spawnSync('sh', ['-c', this.here(bounded)], {
       cwd: npm ? ROOT : this.folder,
       env: {
         ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('IOMMU_LAB_'))),
         ...this.environment,
         IOMMU_LAB_DATA: join(this.folder, 'data'),
-        PATH: `${this.folder}:${dirname(process.execPath)}:${process.env.PATH}`,
+        PATH: [this.folder, dirname(process.execPath), join(ROOT, 'node_modules/.bin'), process.env.PATH].join(':'),
         LAB: this.address,
         OTHER: this.address,
         NO_COLOR: '1',
@@ -129,7 +139,7 @@ class Place {
     const status = PROBLEM.exec(done.stdout)?.[1];
     const problem = status === expected ? '' : `It was answered by a problem of ${status}.`;
     assert.ok(
-      mayEnd(text, done.status) && problem === '',
+      mayEnd(bounded, done.status) && problem === '',
       `${where}\nended with ${done.status}. ${problem}\n${done.stdout}\n${done.stderr}`,
     );
     const token = /^(ilt_\S+)$/m.exec(done.stdout);
@@ -141,7 +151,7 @@ class Place {
 
 /** A problem document, which curl takes for an answer like any other: only where a comment names its status. */
 const PROBLEM = /"type":\s*"\/problems\/.*?"status":\s*(\d+)/;
-const STARTS_WITH_FLAGS = /^npm start -- ((?!--tls)-.+)$/;
+const STARTS_WITH_FLAGS = /^npm start -- (-.+)$/;
 /** How the pages call the server that listens. */
 const LISTENING = /(localhost|127\.0\.0\.1|lab\.example\.org):8080/g;
 

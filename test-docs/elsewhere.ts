@@ -14,8 +14,12 @@ export const ELSEWHERE: Elsewhere[] = [
   { command: /^docker run /, file: 'test-image/image.test.ts', words: 'IOMMU_LAB_INSECURE' },
   { command: /^docker compose /, file: 'test-image/lint.test.ts', words: 'compose.yaml' },
   { command: /^npm start -- --tls-cert /, file: 'test/main/tls.test.ts', words: '--tls-cert' },
+  { command: /^npm start -- --otlp-endpoint /, file: 'test/main/telemetry.test.ts', words: '--otlp-endpoint' },
   { command: /^IOMMU_LAB_REDIS_URL=\S+ npm start( -- worker)?$/, file: 'test-redis/jobs.test.ts', words: 'redis' },
   { command: /^npm run thread-2008$/, file: 'test/docs/thread-2008.test.ts', words: 'thread-2008' },
   { command: /^npm run golden$/, file: 'test/scenarios/golden.test.ts', words: 'golden' },
   { command: /^npm run repro -- /, file: 'test/lab/repro/fidelity.test.ts', words: 'fidelity' },
 ];
+
+/** What cannot be had here: it is neither on npm nor in Debian. */
+export const NOT_RUN: RegExp[] = [/\| websocat /];

@@ -30,6 +30,8 @@ const session =
 export const PRELUDES: Record<string, Prelude> = {
   'docs/determinism.md': session('first'),
   'docs/stream.md': session('first'),
+  'docs/observability.md': session('first'),
+  'docs/metrics.md': session('first'),
   'docs/operations.md': async (scene) => {
     await session('first')(scene);
     writeFileSync(join(scene.folder, 'trace.ndjson'), '{"op": "advance", "ns": 1000}\n'.repeat(100));
