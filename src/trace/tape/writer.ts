@@ -1,0 +1,234 @@
+/**
+ * Writes a tape, one event after another, in the memory of sixteen pages.
+ *
+ * Until it is sealed its file has the ending `.part`; sealing makes it durable before it has its name. So a tape by its name is whole.
+ */
+import { createHash, type Hash } from 'node:crypto';
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { ABSENT, type EventSink, type RecordedEvent } from '../event.ts';
+import {
+  AT,
+  fileError,
+  HEADER_BYTES,
+  headerBytes,
+  LARGEST_FOOTER_BYTES,
+  LONGEST_DEVICE_NAME,
+  MOST_DEVICES,
+  PAGE_BYTES,
+  PAGE_NUMBER_AT,
+  PAGE_RECORDS,
+  PAGE_SUM_AT,
+  PAGE_USED_AT,
+  RECORD_BYTES,
+  SEAL_AT,
+  SEAL_BYTES,
+  SEAL_MAGIC,
+  sumOf,
+  TAPE_VERSION,
+  TapeError,
+} from './layout.ts';
+
+/** Pages written at a time. */
+const BATCH_PAGES = 16;
+
+export interface TapeSeal {
+  /** SHA-256 of the pages and the names of devices, 64 hex digits. */
+  digest: string;
+  records: number;
+  /** Of the file. */
+  bytes: number;
+}
+
+export class TapeWriter implements EventSink {
+  private readonly path: string;
+  private readonly file: number;
+  private readonly largestBytes: number;
+  private readonly hash: Hash = createHash('sha256');
+  private readonly batch = Buffer.alloc(BATCH_PAGES * PAGE_BYTES);
+  private readonly view = new DataView(this.batch.buffer, this.batch.byteOffset, this.batch.byteLength);
+  private readonly names: string[] = [];
+  private readonly indexByName = new Map<string, number>();
+  /** In the batch. */
+  private page = 0;
+  private used = 0;
+  private pagesWritten = 0;
+  private ended = false;
+  /** Events so far: the index that the next one will have. */
+  count = 0;
+
+  /**
+   * @param path of the finished tape
+   * @param largestBytes of its pages; more ends the writing
+   * @throws TapeError
+   */
+  constructor(path: string, largestBytes = Number.POSITIVE_INFINITY) {
+    this.path = path;
+    this.largestBytes = largestBytes;
+    try {
+      this.file = openSync(`${path}.part`, 'w', 0o600);
+    } catch (error) {
+      throw fileError(path, error, 'made');
+    }
+    this.write(headerBytes());
+  }
+
+  /**
+   * @param partner index of the event that this one ends (of an unmap: the map), ABSENT where there is none
+   * @throws TapeError; RangeError when a field is not what `event.ts` allows, which is a bug of the importer
+   */
+  event(event: RecordedEvent, partner = ABSENT): void {
+    const { view } = this;
+    const at = this.page * PAGE_BYTES + this.used * RECORD_BYTES;
+    this.check(event, partner);
+    view.setFloat64(at + AT.timeNs, event.timeNs, true);
+    view.setFloat64(at + AT.iovaPage, event.iovaPage, true);
+    view.setFloat64(at + AT.lengthBytes, event.lengthBytes, true);
+    view.setFloat64(at + AT.physicalPage, event.physicalPage, true);
+    view.setFloat64(at + AT.detail, event.detail, true);
+    view.setFloat64(at + AT.line, event.line, true);
+    view.setFloat64(at + AT.partner, partner, true);
+    view.setInt32(at + AT.cpu, event.cpu, true);
+    view.setInt32(at + AT.pid, event.pid, true);
+    view.setInt32(at + AT.device, event.device, true);
+    view.setInt32(at + AT.domain, event.domain, true);
+    view.setInt16(at + AT.timePs, event.timePs, true);
+    view.setInt16(at + AT.iovaOffset, event.iovaOffset, true);
+    view.setInt16(at + AT.physicalOffset, event.physicalOffset, true);
+    view.setUint8(at + AT.kind, event.kind);
+    view.setUint8(at + AT.flags, (event.direction + 1) | ((event.write + 1) << 4));
+    this.count++;
+    if (++this.used === PAGE_RECORDS) this.endPage();
+  }
+
+  device(name: string): number {
+    const known = this.indexByName.get(name);
+    if (known !== undefined) return known;
+    if (this.names.length === MOST_DEVICES)
+      throw new TapeError('too-large', this.path, `the recording names more than ${MOST_DEVICES} devices.`);
+    if (name.length > LONGEST_DEVICE_NAME)
+      throw new TapeError('too-large', this.path, `a device's name has more than ${LONGEST_DEVICE_NAME} characters.`);
+    this.names.push(name);
+    this.indexByName.set(name, this.names.length - 1);
+    return this.names.length - 1;
+  }
+
+  get devices(): readonly string[] {
+    return this.names;
+  }
+
+  /** What is written and what waits to be. */
+  get bytes(): number {
+    return HEADER_BYTES + (this.pagesWritten + this.page) * PAGE_BYTES + this.used * RECORD_BYTES;
+  }
+
+  /**
+   * Ends it: from now on it can be read, by its name.
+   *
+   * @param summary what the importer says of the recording; kept beside it
+   * @throws TapeError
+   */
+  seal(summary: unknown): TapeSeal {
+    if (this.used > 0) this.endPage();
+    this.flush();
+    const footer = Buffer.from(JSON.stringify({ devices: this.names, summary }));
+    if (footer.length > LARGEST_FOOTER_BYTES)
+      throw new TapeError('too-large', this.path, `devices and summary have more than ${LARGEST_FOOTER_BYTES} bytes.`);
+    const digest = this.hash.update(JSON.stringify(this.names)).digest();
+    const footerStart = HEADER_BYTES + this.pagesWritten * PAGE_BYTES;
+    this.write(footer);
+    this.write(this.sealBytes(footer, footerStart, digest));
+    try {
+      fsyncSync(this.file);
+      closeSync(this.file);
+      this.ended = true;
+      renameSync(`${this.path}.part`, this.path);
+      syncFolder(dirname(this.path));
+    } catch (error) {
+      throw fileError(this.path, error, 'ended');
+    }
+    return { digest: digest.toString('hex'), records: this.count, bytes: footerStart + footer.length + SEAL_BYTES };
+  }
+
+  /** Ends it without a tape; nothing when it has ended. */
+  abandon(): void {
+    if (this.ended) return;
+    this.ended = true;
+    closeSync(this.file);
+    rmSync(`${this.path}.part`, { force: true });
+  }
+
+  private check(event: RecordedEvent, partner: number): void {
+    const { timeNs, iovaPage, lengthBytes, physicalPage, detail, line } = event;
+    const { cpu, pid, device, domain, timePs, iovaOffset, physicalOffset, kind, direction, write } = event;
+    // A sum is finite only where all its parts are; parts of this size cannot cancel each other into something infinite.
+    if (!Number.isFinite(timeNs + iovaPage + lengthBytes + physicalPage + detail + line)) refuseField(event);
+    if ((cpu | 0) !== cpu || (pid | 0) !== pid || (domain | 0) !== domain) refuseField(event);
+    if ((device | 0) !== device || device < ABSENT || device >= this.names.length) refuseField(event);
+    if (!(timePs >= 0 && timePs <= 999) || (kind & 0xff) !== kind) refuseField(event);
+    if (!isOffset(iovaOffset) || !isOffset(physicalOffset)) refuseField(event);
+    if (!(direction >= -1 && direction <= 3) || !(write >= -1 && write <= 1)) refuseField(event);
+    if (!(partner >= ABSENT && partner < this.count)) throw new RangeError(`${partner} is no event before this one`);
+  }
+
+  private endPage(): void {
+    const start = this.page * PAGE_BYTES;
+    const bytes = this.batch.subarray(start, start + PAGE_BYTES);
+    bytes.fill(0, this.used * RECORD_BYTES, PAGE_USED_AT);
+    bytes.writeUInt32LE(this.used, PAGE_USED_AT);
+    bytes.writeUInt32LE(this.pagesWritten + this.page, PAGE_NUMBER_AT);
+    bytes.writeUInt32LE(sumOf(bytes.subarray(0, PAGE_SUM_AT)), PAGE_SUM_AT);
+    this.used = 0;
+    if (++this.page === BATCH_PAGES) this.flush();
+  }
+
+  private flush(): void {
+    const bytes = this.batch.subarray(0, this.page * PAGE_BYTES);
+    if (bytes.length === 0) return;
+    if ((this.pagesWritten + this.page) * PAGE_BYTES > this.largestBytes)
+      throw new TapeError('too-large', this.path, `its events take more than ${this.largestBytes} bytes.`);
+    this.hash.update(bytes);
+    this.write(bytes);
+    this.pagesWritten += this.page;
+    this.page = 0;
+  }
+
+  private sealBytes(footer: Buffer, footerStart: number, digest: Buffer): Buffer {
+    const seal = Buffer.alloc(SEAL_BYTES);
+    SEAL_MAGIC.copy(seal);
+    seal.writeUInt32LE(TAPE_VERSION, SEAL_AT.version);
+    seal.writeUInt32LE(footer.length, SEAL_AT.footerBytes);
+    seal.writeDoubleLE(footerStart, SEAL_AT.footerStart);
+    seal.writeDoubleLE(this.count, SEAL_AT.records);
+    digest.copy(seal, SEAL_AT.digest);
+    seal.writeUInt32LE(sumOf(footer), SEAL_AT.footerSum);
+    seal.writeUInt32LE(sumOf(seal.subarray(0, SEAL_AT.sum)), SEAL_AT.sum);
+    return seal;
+  }
+
+  private write(bytes: Uint8Array): void {
+    try {
+      for (let at = 0; at < bytes.length; ) at += writeSync(this.file, bytes, at, bytes.length - at);
+    } catch (error) {
+      throw fileError(this.path, error, 'written');
+    }
+  }
+}
+
+/** A name is durable once its folder is. */
+export function syncFolder(path: string): void {
+  const folder = openSync(path, 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}
+
+function isOffset(value: number): boolean {
+  return value >= ABSENT && value <= 4_095;
+}
+
+function refuseField(event: RecordedEvent): never {
+  throw new RangeError(`the importer made an event that cannot be: ${JSON.stringify(event)}`);
+}

@@ -1,0 +1,211 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { crc32 } from 'node:zlib';
+import { ABSENT, type RecordedEvent } from '../../../src/trace/event.ts';
+import { openTape, TapeError, TapeReader, TapeWriter } from '../../../src/trace/tape.ts';
+import { blankEvent, dice, randomEvent } from './events.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'tape-'));
+after(() => rmSync(folder, { recursive: true }));
+let files = 0;
+const newPath = () => join(folder, `${++files}.tape`);
+
+const DEVICES = ['0000:c2:00.0', '0000:00:1f.2', 'dmar0', 'ünïcode "device"'];
+
+/** @returns the tape's path and, in plain memory, what it should hold */
+function write(
+  count: number,
+  seed: number,
+): { path: string; events: RecordedEvent[]; partners: number[]; digest: string } {
+  const path = newPath();
+  const throwDice = dice(seed);
+  const writer = new TapeWriter(path);
+  for (const name of DEVICES) writer.device(name);
+  const events: RecordedEvent[] = [];
+  const partners: number[] = [];
+  for (let index = 0; index < count; index++) {
+    const event = randomEvent(throwDice, DEVICES.length, index + 1);
+    const partner = index > 0 && throwDice(3) === 0 ? throwDice(index) : ABSENT;
+    events.push({ ...event });
+    partners.push(partner);
+    assert.equal(writer.count, index);
+    writer.event(event, partner);
+  }
+  const seal = writer.seal({ lines: count });
+  assert.equal(seal.records, count);
+  assert.equal(seal.bytes, readFileSync(path).length);
+  return { path, events, partners, digest: seal.digest };
+}
+
+function refusal(code: string, offset?: number | null): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof TapeError, String(error));
+    assert.equal(error.code, code);
+    assert.match(error.message, new RegExp(`^${error.path}`));
+    if (offset !== undefined) assert.equal(error.offset, offset);
+    return true;
+  };
+}
+
+describe('A tape', () => {
+  it('gives back every field of every event, in order and at random, whatever fits its cache', () => {
+    // None, one, a page less one, a page, a page and one, and more than are written at a time.
+    for (const count of [0, 1, 818, 819, 820, 819 * 17 + 5]) {
+      const { path, events, partners, digest } = write(count, 7 + count);
+      const tape = new TapeReader(path, 2);
+      const into = blankEvent();
+      assert.equal(tape.count, count);
+      assert.equal(tape.digest, digest);
+      assert.deepEqual(tape.devices, DEVICES);
+      assert.deepEqual(tape.summary, { lines: count });
+      for (let index = 0; index < count; index++) {
+        tape.read(index, into);
+        assert.deepEqual({ ...into }, events[index]);
+        assert.equal(tape.partner(index), partners[index]);
+      }
+      const throwDice = dice(99);
+      for (let turn = 0; turn < Math.min(count, 500); turn++) {
+        const index = throwDice(count);
+        tape.read(index, into);
+        assert.deepEqual({ ...into }, events[index]);
+      }
+      tape.verify();
+      assert.throws(() => tape.read(count, into), RangeError);
+      assert.throws(() => tape.read(-1, into), RangeError);
+      tape.close();
+    }
+  });
+
+  it('has a digest that depends on its events and devices and on nothing else', () => {
+    assert.equal(write(1000, 3).digest, write(1000, 3).digest);
+    assert.notEqual(write(1000, 3).digest, write(1000, 4).digest);
+    const digestWith = (names: string[], summary: unknown) => {
+      const writer = new TapeWriter(newPath());
+      for (const name of names) writer.device(name);
+      writer.event(blankEvent());
+      return writer.seal(summary).digest;
+    };
+    assert.equal(digestWith(['a'], {}), digestWith(['a'], { other: 'summary' }));
+    assert.notEqual(digestWith(['a'], {}), digestWith(['b'], {}));
+  });
+
+  it('numbers devices as they are first seen', () => {
+    const writer = new TapeWriter(newPath());
+    assert.deepEqual([writer.device('a'), writer.device('b'), writer.device('a')], [0, 1, 0]);
+    writer.abandon();
+  });
+
+  it('tells damage anywhere, with file and offset', () => {
+    const { path } = write(819 * 3, 11);
+    const whole = readFileSync(path);
+    const readAll = () => {
+      const tape = openTape(path);
+      try {
+        const into = blankEvent();
+        for (let index = 0; index < tape.count; index++) tape.read(index, into);
+        tape.verify();
+      } finally {
+        tape.close();
+      }
+    };
+    const throwDice = dice(5);
+    const spots = [0, 9, 4095, 4096, 4096 + 65_535, 4096 + 65_536 + 1, whole.length - 1, whole.length - 96];
+    for (let turn = 0; turn < 200; turn++) spots.push(throwDice(whole.length));
+    for (const spot of spots) {
+      const damaged = Buffer.from(whole);
+      damaged[spot] = (damaged[spot] as number) ^ (1 << throwDice(8));
+      writeFileSync(path, damaged);
+      assert.throws(readAll, (error) => error instanceof TapeError && error.message.startsWith(path), `byte ${spot}`);
+    }
+    const inPage = Buffer.from(whole);
+    inPage[4096 + 65_536 + 100] ^= 1;
+    writeFileSync(path, inPage);
+    assert.throws(readAll, refusal('damaged', 4096 + 65_536));
+    writeFileSync(path, whole);
+    readAll();
+  });
+
+  it('tells pages that changed places, though each fits its sum', () => {
+    const { path } = write(819 * 2, 12);
+    const bytes = readFileSync(path);
+    const first = Buffer.from(bytes.subarray(4096, 4096 + 65_536));
+    bytes.copy(bytes, 4096, 4096 + 65_536, 4096 + 2 * 65_536);
+    first.copy(bytes, 4096 + 65_536);
+    writeFileSync(path, bytes);
+    assert.throws(() => openTape(path).read(0, blankEvent()), refusal('damaged', 4096));
+  });
+
+  it('that was cut short is refused, wherever it was cut', () => {
+    const { path } = write(819 + 3, 13);
+    const { length } = readFileSync(path);
+    for (const cut of [1, 95, 96, 200, 65_536, 100_000, length - 4096, length - 10, length]) {
+      const short = write(819 + 3, 13).path;
+      truncateSync(short, length - cut);
+      assert.throws(
+        () => openTape(short),
+        (error) => error instanceof TapeError && (error.code === 'unsealed' || error.code === 'damaged'),
+        `${cut} bytes less`,
+      );
+    }
+  });
+
+  it('of another version is refused by name', () => {
+    const { path } = write(3, 14);
+    const bytes = readFileSync(path);
+    bytes.writeUInt32LE(2, 8);
+    bytes.writeUInt32LE(crc32(bytes.subarray(0, 4092)), 4092);
+    writeFileSync(path, bytes);
+    assert.throws(() => openTape(path), refusal('other-version', null));
+    assert.throws(() => openTape(path), /of version 2, and this release reads version 1/);
+  });
+
+  it('has its name only once it is sealed, and leaves nothing when it is abandoned', () => {
+    const path = newPath();
+    const writer = new TapeWriter(path);
+    writer.event(blankEvent());
+    assert.ok(!existsSync(path));
+    writer.abandon();
+    writer.abandon();
+    assert.ok(!existsSync(path) && !existsSync(`${path}.part`));
+    assert.throws(() => openTape(path), refusal('unusable'));
+  });
+
+  it('ends where it may not grow, and says so', () => {
+    const writer = new TapeWriter(newPath(), 65_536 * 16);
+    const event = blankEvent();
+    assert.throws(() => {
+      for (let index = 0; index < 819 * 40; index++) writer.event(event);
+    }, refusal('too-large'));
+    writer.abandon();
+    const crowded = new TapeWriter(newPath());
+    assert.throws(() => {
+      for (let index = 0; index <= 65_536; index++) crowded.device(`d${index}`);
+    }, refusal('too-large'));
+    assert.throws(() => crowded.device('x'.repeat(257)), refusal('too-large'));
+    crowded.abandon();
+  });
+
+  it('takes no event that could not be read back', () => {
+    const writer = new TapeWriter(newPath());
+    const bad: Partial<RecordedEvent>[] = [
+      { timeNs: Number.NaN },
+      { lengthBytes: Number.POSITIVE_INFINITY },
+      { cpu: 2 ** 31 },
+      { pid: 0.5 },
+      { device: 0 },
+      { timePs: 1000 },
+      { iovaOffset: 4096 },
+      { physicalOffset: -2 },
+      { direction: 4 },
+      { write: 2 },
+      { kind: 256 as never },
+    ];
+    for (const fields of bad) assert.throws(() => writer.event({ ...blankEvent(), ...fields }), RangeError);
+    assert.throws(() => writer.event(blankEvent(), 0), RangeError);
+    assert.equal(writer.count, 0);
+    writer.abandon();
+  });
+});
