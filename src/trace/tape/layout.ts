@@ -2,8 +2,9 @@
  * How a tape lies in its file. All numbers are little-endian.
  *
  *   header     4 KiB: "IOMMUTAP", version, sizes, CRC-32
- *   pages      64 KiB each: 819 records of 80 bytes, then how many are used, the page's number and the CRC-32 of what is before it
- *   footer     JSON: names of the devices, and what the importer says of the recording
+ *   pages      64 KiB each: 780 records of 84 bytes, then how many are used, the page's number and the CRC-32 of what is before it
+ *   late pages the same with entries of 16 bytes: links that became known when the record's page was on the disk already
+ *   footer     JSON: names of the devices, which late pages there are, and what the importer says of the recording
  *   seal       96 bytes at the end: "TAPESEAL", version, where the footer is, how many records, SHA-256, CRC-32s
  *
  * A file without a seal is one whose writer did not come to its end. The SHA-256 is over the pages and the devices' names: two tapes
@@ -11,6 +12,9 @@
  *
  * A record has its numbers at fixed places and no compression, so that any one is found by its index: a mapping that is ended a
  * million events later is looked up, not remembered.
+ *
+ * Links lead both ways, and of a map the unmap is known only when it comes. The last 512 pages (400,000 events) stay in memory, and a
+ * link into these is written where it belongs; others are gathered, sorted a million at a time, and searched by who reads.
  */
 import { crc32 } from 'node:zlib';
 
@@ -19,13 +23,13 @@ export const TAPE_VERSION = 1;
 
 export const HEADER_BYTES = 4_096;
 export const PAGE_BYTES = 65_536;
-export const RECORD_BYTES = 80;
-export const PAGE_RECORDS = 819;
+export const RECORD_BYTES = 84;
+export const PAGE_RECORDS = 780;
 export const SEAL_BYTES = 96;
 export const HEADER_MAGIC = Buffer.from('IOMMUTAP');
 export const SEAL_MAGIC = Buffer.from('TAPESEAL');
 
-/** Byte offsets within a record. Doubles first, so that all are aligned. */
+/** Byte offsets within a record. */
 export const AT = {
   timeNs: 0,
   iovaPage: 8,
@@ -34,21 +38,38 @@ export const AT = {
   detail: 32,
   line: 40,
   partner: 48,
-  cpu: 56,
-  pid: 60,
-  device: 64,
-  domain: 68,
-  timePs: 72,
-  iovaOffset: 74,
-  physicalOffset: 76,
-  kind: 78,
+  /** How far away in records, 0: none. */
+  joined: 56,
+  cpu: 60,
+  pid: 64,
+  device: 68,
+  domain: 72,
+  timePs: 76,
+  iovaOffset: 78,
+  physicalOffset: 80,
+  kind: 82,
   /** Direction + 1 in the low four bits, write + 1 above. */
-  flags: 79,
+  flags: 83,
 } as const;
 
-/** Behind the records of a page. */
-export const PAGE_USED_AT = PAGE_RECORDS * RECORD_BYTES;
-export const PAGE_NUMBER_AT = PAGE_USED_AT + 4;
+/** Pages that stay in memory while they are written: part of the format, as links into them lie elsewhere than others. */
+export const RING_PAGES = 512;
+/** Of a late page: record * 2 + which link, and where it leads; both doubles. Rising. */
+export const LATE_BYTES = 16;
+export const LATE_ENTRIES = 4_094;
+/** Links gathered before they are sorted and written. */
+export const RUN_ENTRIES = 1_048_576;
+export const LINKS = { partner: 0, joined: 1 } as const;
+
+/** Late pages that rise together. */
+export interface LateRun {
+  firstPage: number;
+  entries: number;
+}
+
+/** Behind what a page holds. */
+export const PAGE_USED_AT = PAGE_BYTES - 12;
+export const PAGE_NUMBER_AT = PAGE_BYTES - 8;
 export const PAGE_SUM_AT = PAGE_BYTES - 4;
 
 export const HEADER_SUM_AT = HEADER_BYTES - 4;
@@ -100,6 +121,13 @@ export class TapeError extends Error {
 
 export function sumOf(bytes: Uint8Array): number {
   return crc32(bytes);
+}
+
+/** Writes the end of a page. @param bytes all of it */
+export function closePage(bytes: Buffer, used: number, number: number): void {
+  bytes.writeUInt32LE(used, PAGE_USED_AT);
+  bytes.writeUInt32LE(number, PAGE_NUMBER_AT);
+  bytes.writeUInt32LE(sumOf(bytes.subarray(0, PAGE_SUM_AT)), PAGE_SUM_AT);
 }
 
 /** What stands before the first page; the same in every tape of this version. */

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import type { EventKind, RecordedEvent } from '../event.ts';
+import { ABSENT, type EventKind, type RecordedEvent } from '../event.ts';
 import {
   AT,
   fileError,
@@ -13,6 +13,10 @@ import {
   HEADER_SUM_AT,
   headerBytes,
   LARGEST_FOOTER_BYTES,
+  LATE_BYTES,
+  LATE_ENTRIES,
+  type LateRun,
+  LINKS,
   PAGE_BYTES,
   PAGE_NUMBER_AT,
   PAGE_RECORDS,
@@ -36,7 +40,8 @@ export interface TapeFacts {
   summary: unknown;
 }
 
-export class TapeReader {
+/** Its fields are those of the event that was loaded last, as the core wants them (`core/devices/replay/source.ts`). */
+export class TapeReader implements Readonly<RecordedEvent> {
   readonly path: string;
   /** How many events; their indices are 0 to `count` - 1. */
   readonly count: number;
@@ -46,8 +51,30 @@ export class TapeReader {
   /** What the importer said of the recording. */
   readonly summary: unknown;
   private readonly file: number;
+  private readonly pages: number;
+  private readonly late: readonly LateRun[];
   private readonly cache: PageCache;
   private closed = false;
+  private loaded = ABSENT;
+  private ownPartner = ABSENT;
+  private ownJoined = ABSENT;
+
+  kind: EventKind = 1;
+  timeNs = 0;
+  timePs = 0;
+  cpu = ABSENT;
+  pid = ABSENT;
+  device = ABSENT;
+  domain = ABSENT;
+  iovaPage = ABSENT;
+  iovaOffset = ABSENT;
+  lengthBytes = ABSENT;
+  physicalPage = ABSENT;
+  physicalOffset = ABSENT;
+  direction: number = ABSENT;
+  write = ABSENT;
+  detail = ABSENT;
+  line = ABSENT;
 
   /**
    * @param cachePages kept in memory, 64 KiB each
@@ -61,54 +88,108 @@ export class TapeReader {
       throw fileError(path, error, 'opened');
     }
     try {
-      const { digest, records, devices, summary } = readFacts(path, this.file);
+      const { digest, records, devices, summary, late, pages } = readFacts(path, this.file);
       this.digest = digest;
       this.count = records;
       this.devices = devices;
       this.summary = summary;
+      this.late = late;
+      this.pages = pages;
     } catch (error) {
       closeSync(this.file);
       throw error;
     }
-    this.cache = new PageCache(path, this.file, this.count, cachePages);
+    this.cache = new PageCache(path, this.file, cachePages);
   }
 
   /**
+   * Sets the fields.
+   *
    * @param index 0 to `count` - 1
-   * @param into filled with it; nothing of it is kept
    * @throws TapeError
    */
-  read(index: number, into: RecordedEvent): void {
-    const view = this.pageOf(index);
-    const at = (index % PAGE_RECORDS) * RECORD_BYTES;
+  load(index: number): void {
+    if (!(Number.isInteger(index) && index >= 0 && index < this.count))
+      throw new RangeError(`event ${index} of ${this.count}`);
+    const page = Math.floor(index / PAGE_RECORDS);
+    const view = this.cache.view(page, Math.min(PAGE_RECORDS, this.count - page * PAGE_RECORDS));
+    const at = (index - page * PAGE_RECORDS) * RECORD_BYTES;
     const flags = view.getUint8(at + AT.flags);
-    into.kind = view.getUint8(at + AT.kind) as EventKind;
-    into.timeNs = view.getFloat64(at + AT.timeNs, true);
-    into.timePs = view.getInt16(at + AT.timePs, true);
-    into.cpu = view.getInt32(at + AT.cpu, true);
-    into.pid = view.getInt32(at + AT.pid, true);
-    into.device = view.getInt32(at + AT.device, true);
-    into.domain = view.getInt32(at + AT.domain, true);
-    into.iovaPage = view.getFloat64(at + AT.iovaPage, true);
-    into.iovaOffset = view.getInt16(at + AT.iovaOffset, true);
-    into.lengthBytes = view.getFloat64(at + AT.lengthBytes, true);
-    into.physicalPage = view.getFloat64(at + AT.physicalPage, true);
-    into.physicalOffset = view.getInt16(at + AT.physicalOffset, true);
-    into.direction = (flags & 15) - 1;
-    into.write = (flags >> 4) - 1;
-    into.detail = view.getFloat64(at + AT.detail, true);
-    into.line = view.getFloat64(at + AT.line, true);
+    const away = view.getInt32(at + AT.joined, true);
+    this.kind = view.getUint8(at + AT.kind) as EventKind;
+    this.timeNs = view.getFloat64(at + AT.timeNs, true);
+    this.timePs = view.getInt16(at + AT.timePs, true);
+    this.cpu = view.getInt32(at + AT.cpu, true);
+    this.pid = view.getInt32(at + AT.pid, true);
+    this.device = view.getInt32(at + AT.device, true);
+    this.domain = view.getInt32(at + AT.domain, true);
+    this.iovaPage = view.getFloat64(at + AT.iovaPage, true);
+    this.iovaOffset = view.getInt16(at + AT.iovaOffset, true);
+    this.lengthBytes = view.getFloat64(at + AT.lengthBytes, true);
+    this.physicalPage = view.getFloat64(at + AT.physicalPage, true);
+    this.physicalOffset = view.getInt16(at + AT.physicalOffset, true);
+    this.direction = (flags & 15) - 1;
+    this.write = (flags >> 4) - 1;
+    this.detail = view.getFloat64(at + AT.detail, true);
+    this.line = view.getFloat64(at + AT.line, true);
+    this.ownPartner = view.getFloat64(at + AT.partner, true);
+    this.ownJoined = away === 0 ? ABSENT : index + away;
+    this.loaded = index;
   }
 
-  /** Of the event that this one ends (of an unmap: its map); ABSENT when it ends none. @throws TapeError */
-  partner(index: number): number {
-    return this.pageOf(index).getFloat64((index % PAGE_RECORDS) * RECORD_BYTES + AT.partner, true);
+  /** Of the event that was loaded last: the one that ends what it began, or that began what it ends; ABSENT when there is none. @throws TapeError */
+  get partner(): number {
+    return this.ownPartner === ABSENT ? this.lateLink(this.loaded * 2 + LINKS.partner) : this.ownPartner;
+  }
+
+  /** Of an `iommuMap` or `iommuUnmap`: the call of the DMA API that it is half of; else ABSENT. @throws TapeError */
+  get joined(): number {
+    return this.ownJoined === ABSENT ? this.lateLink(this.loaded * 2 + LINKS.joined) : this.ownJoined;
+  }
+
+  /** As `load`, into an object of the caller's. @throws TapeError */
+  read(index: number, into: RecordedEvent): void {
+    this.load(index);
+    into.kind = this.kind;
+    into.timeNs = this.timeNs;
+    into.timePs = this.timePs;
+    into.cpu = this.cpu;
+    into.pid = this.pid;
+    into.device = this.device;
+    into.domain = this.domain;
+    into.iovaPage = this.iovaPage;
+    into.iovaOffset = this.iovaOffset;
+    into.lengthBytes = this.lengthBytes;
+    into.physicalPage = this.physicalPage;
+    into.physicalOffset = this.physicalOffset;
+    into.direction = this.direction;
+    into.write = this.write;
+    into.detail = this.detail;
+    into.line = this.line;
+  }
+
+  private lateLink(key: number): number {
+    for (const { firstPage, entries } of this.late) {
+      let low = 0;
+      let high = entries - 1;
+      while (low <= high) {
+        const middle = (low + high) >>> 1;
+        const page = Math.floor(middle / LATE_ENTRIES);
+        const view = this.cache.view(firstPage + page, Math.min(LATE_ENTRIES, entries - page * LATE_ENTRIES));
+        const at = (middle - page * LATE_ENTRIES) * LATE_BYTES;
+        const found = view.getFloat64(at, true);
+        if (found === key) return view.getFloat64(at + 8, true);
+        if (found < key) low = middle + 1;
+        else high = middle - 1;
+      }
+    }
+    return ABSENT;
   }
 
   /** Reads all of it. @throws TapeError, when what is there is not what the seal says */
   verify(): void {
     const hash = createHash('sha256');
-    for (let page = 0; page * PAGE_RECORDS < this.count; page++) hash.update(this.cache.bytes(page));
+    for (let page = 0; page < this.pages; page++) hash.update(this.cache.bytes(page));
     const digest = hash.update(JSON.stringify(this.devices)).digest('hex');
     if (digest !== this.digest)
       throw new TapeError(
@@ -123,11 +204,6 @@ export class TapeReader {
     this.closed = true;
     closeSync(this.file);
   }
-
-  private pageOf(index: number): DataView {
-    if (!(index >= 0 && index < this.count)) throw new RangeError(`event ${index} of ${this.count}`);
-    return this.cache.view(Math.floor(index / PAGE_RECORDS));
-  }
 }
 
 /** @throws TapeError */
@@ -135,11 +211,12 @@ export function openTape(path: string): TapeReader {
   return new TapeReader(path);
 }
 
+const ELSEWHERE = 'the page there belongs elsewhere.';
+
 /** Pages in memory; the one that was wanted longest ago gives way. */
 class PageCache {
   private readonly path: string;
   private readonly file: number;
-  private readonly count: number;
   private readonly slots: Buffer[] = [];
   private readonly views: DataView[] = [];
   private readonly pages: number[] = [];
@@ -150,22 +227,25 @@ class PageCache {
   private lastPage = -1;
   private lastSlot = -1;
 
-  constructor(path: string, file: number, count: number, width: number) {
+  constructor(path: string, file: number, width: number) {
     this.path = path;
     this.file = file;
-    this.count = count;
     this.width = Math.max(1, width);
   }
 
-  view(page: number): DataView {
-    if (page !== this.lastPage) this.lastSlot = this.have(page);
-    this.lastPage = page;
+  /** @param used how many entries it should have. @throws TapeError */
+  view(page: number, used: number): DataView {
+    if (page !== this.lastPage) {
+      this.lastSlot = this.have(page);
+      this.lastPage = page;
+      if ((this.slots[this.lastSlot] as Buffer).readUInt32LE(PAGE_USED_AT) !== used) this.refuse(page, ELSEWHERE);
+    }
     return this.views[this.lastSlot] as DataView;
   }
 
+  /** @throws TapeError */
   bytes(page: number): Buffer {
-    this.view(page);
-    return this.slots[this.lastSlot] as Buffer;
+    return this.slots[this.have(page)] as Buffer;
   }
 
   private have(page: number): number {
@@ -182,23 +262,18 @@ class PageCache {
     this.slotOf.delete(this.pages[slot] as number);
     this.pages[slot] = -1;
     this.lastPage = -1;
-    const offset = HEADER_BYTES + page * PAGE_BYTES;
-    readAt(this.path, this.file, bytes, offset);
+    readAt(this.path, this.file, bytes, HEADER_BYTES + page * PAGE_BYTES);
     const stated = bytes.readUInt32LE(PAGE_SUM_AT);
     const sum = sumOf(bytes.subarray(0, PAGE_SUM_AT));
-    if (sum !== stated)
-      throw new TapeError(
-        'damaged',
-        this.path,
-        `the page there has the sum ${hex(sum)}, and it was ${hex(stated)}.`,
-        offset,
-      );
-    const used = Math.min(PAGE_RECORDS, this.count - page * PAGE_RECORDS);
-    if (bytes.readUInt32LE(PAGE_NUMBER_AT) !== page || bytes.readUInt32LE(PAGE_USED_AT) !== used)
-      throw new TapeError('damaged', this.path, 'the page there belongs elsewhere.', offset);
+    if (sum !== stated) this.refuse(page, `the page there has the sum ${hex(sum)}, and it was ${hex(stated)}.`);
+    if (bytes.readUInt32LE(PAGE_NUMBER_AT) !== page) this.refuse(page, ELSEWHERE);
     this.slotOf.set(page, slot);
     this.pages[slot] = page;
     return slot;
+  }
+
+  private refuse(page: number, message: string): never {
+    throw new TapeError('damaged', this.path, message, HEADER_BYTES + page * PAGE_BYTES);
   }
 
   private freeSlot(): number {
@@ -217,7 +292,12 @@ class PageCache {
   }
 }
 
-function readFacts(path: string, file: number): TapeFacts {
+interface Facts extends TapeFacts {
+  late: LateRun[];
+  pages: number;
+}
+
+function readFacts(path: string, file: number): Facts {
   const { size } = fstatSync(file);
   if (size < HEADER_BYTES) throw new TapeError('unsealed', path, 'it ends within its header.', size);
   readHeader(path, file);
@@ -232,19 +312,17 @@ function readFacts(path: string, file: number): TapeFacts {
   const footerStart = seal.readDoubleLE(SEAL_AT.footerStart);
   const footerBytes = seal.readUInt32LE(SEAL_AT.footerBytes);
   const records = seal.readDoubleLE(SEAL_AT.records);
-  const pages = Math.ceil(records / PAGE_RECORDS);
-  if (
-    footerBytes > LARGEST_FOOTER_BYTES ||
-    footerStart !== HEADER_BYTES + pages * PAGE_BYTES ||
-    footerStart + footerBytes !== sealStart
-  )
-    throw new TapeError('damaged', path, 'the seal tells of another length than the file has.', sealStart);
+  const otherLength = new TapeError('damaged', path, 'the seal tells of another length than the file has.', sealStart);
+  if (footerBytes > LARGEST_FOOTER_BYTES || footerStart + footerBytes !== sealStart) throw otherLength;
   const footer = readAt(path, file, Buffer.alloc(footerBytes), footerStart);
   if (sumOf(footer) !== seal.readUInt32LE(SEAL_AT.footerSum))
     throw new TapeError('damaged', path, 'devices and summary do not fit their sum.', footerStart);
-  const { devices, summary } = JSON.parse(footer.toString()) as { devices: string[]; summary: unknown };
+  const { devices, late, summary } = JSON.parse(footer.toString()) as Pick<Facts, 'devices' | 'late' | 'summary'>;
+  let pages = Math.ceil(records / PAGE_RECORDS);
+  for (const { entries } of late) pages += Math.ceil(entries / LATE_ENTRIES);
+  if (footerStart !== HEADER_BYTES + pages * PAGE_BYTES) throw otherLength;
   const digest = seal.subarray(SEAL_AT.digest, SEAL_AT.digest + 32).toString('hex');
-  return { digest, records, devices, summary };
+  return { digest, records, devices, summary, late, pages };
 }
 
 function readHeader(path: string, file: number): void {

@@ -1,5 +1,5 @@
 /**
- * Writes a tape, one event after another, in the memory of sixteen pages.
+ * Writes a tape, one event after another, in the memory of its last 512 pages.
  *
  * Until it is sealed its file has the ending `.part`; sealing makes it durable before it has its name. So a tape by its name is whole.
  */
@@ -7,20 +7,22 @@ import { createHash, type Hash } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { ABSENT, type EventSink, type RecordedEvent } from '../event.ts';
+import { LateLinks } from './late-links.ts';
 import {
   AT,
+  closePage,
   fileError,
   HEADER_BYTES,
   headerBytes,
   LARGEST_FOOTER_BYTES,
+  LINKS,
   LONGEST_DEVICE_NAME,
   MOST_DEVICES,
   PAGE_BYTES,
-  PAGE_NUMBER_AT,
   PAGE_RECORDS,
-  PAGE_SUM_AT,
   PAGE_USED_AT,
   RECORD_BYTES,
+  RING_PAGES,
   SEAL_AT,
   SEAL_BYTES,
   SEAL_MAGIC,
@@ -29,8 +31,21 @@ import {
   TapeError,
 } from './layout.ts';
 
-/** Pages written at a time. */
+/** Pages written at a time; a part of the ring. */
 const BATCH_PAGES = 16;
+
+/** A tape under way, for who joins events: an event's links may be set once both are written. */
+export interface TapeSink extends EventSink {
+  /** Events so far: the index that the next one will have. */
+  readonly count: number;
+  /**
+   * The second ends what the first began (unmap and map, free and alloc, `iommuUnmap` and `iommuMap`, `ioEnd` and `ioStart`, `bufferFree`
+   * and `buffer`): each becomes the other's partner. Once for each event.
+   */
+  link(begun: number, ended: number): void;
+  /** An `iommuMap` or `iommuUnmap` is the page-table half of that call of the DMA API, which may be before or behind it. Once for each. */
+  join(half: number, call: number): void;
+}
 
 export interface TapeSeal {
   /** SHA-256 of the pages and the names of devices, 64 hex digits. */
@@ -40,21 +55,22 @@ export interface TapeSeal {
   bytes: number;
 }
 
-export class TapeWriter implements EventSink {
+export class TapeWriter implements TapeSink {
   private readonly path: string;
   private readonly file: number;
   private readonly largestBytes: number;
   private readonly hash: Hash = createHash('sha256');
-  private readonly batch = Buffer.alloc(BATCH_PAGES * PAGE_BYTES);
-  private readonly view = new DataView(this.batch.buffer, this.batch.byteOffset, this.batch.byteLength);
+  /** Page p of the tape is in slot p mod RING_PAGES, from `firstPage` to `page`. */
+  private readonly ring = Buffer.alloc(RING_PAGES * PAGE_BYTES);
+  private readonly view = new DataView(this.ring.buffer, this.ring.byteOffset, this.ring.byteLength);
+  private readonly late: LateLinks;
   private readonly names: string[] = [];
   private readonly indexByName = new Map<string, number>();
-  /** In the batch. */
+  private firstPage = 0;
+  /** The one being filled, and how many records it has. */
   private page = 0;
   private used = 0;
-  private pagesWritten = 0;
   private ended = false;
-  /** Events so far: the index that the next one will have. */
   count = 0;
 
   /**
@@ -70,24 +86,23 @@ export class TapeWriter implements EventSink {
     } catch (error) {
       throw fileError(path, error, 'made');
     }
+    this.late = new LateLinks(`${path}.late`);
     this.write(headerBytes());
   }
 
-  /**
-   * @param partner index of the event that this one ends (of an unmap: the map), ABSENT where there is none
-   * @throws TapeError; RangeError when a field is not what `event.ts` allows, which is a bug of the importer
-   */
-  event(event: RecordedEvent, partner = ABSENT): void {
+  /** @throws TapeError; RangeError when a field is not what `event.ts` allows, which is a bug of the importer */
+  event(event: RecordedEvent): void {
     const { view } = this;
-    const at = this.page * PAGE_BYTES + this.used * RECORD_BYTES;
-    this.check(event, partner);
+    const at = (this.page % RING_PAGES) * PAGE_BYTES + this.used * RECORD_BYTES;
+    this.check(event);
     view.setFloat64(at + AT.timeNs, event.timeNs, true);
     view.setFloat64(at + AT.iovaPage, event.iovaPage, true);
     view.setFloat64(at + AT.lengthBytes, event.lengthBytes, true);
     view.setFloat64(at + AT.physicalPage, event.physicalPage, true);
     view.setFloat64(at + AT.detail, event.detail, true);
     view.setFloat64(at + AT.line, event.line, true);
-    view.setFloat64(at + AT.partner, partner, true);
+    view.setFloat64(at + AT.partner, ABSENT, true);
+    view.setInt32(at + AT.joined, 0, true);
     view.setInt32(at + AT.cpu, event.cpu, true);
     view.setInt32(at + AT.pid, event.pid, true);
     view.setInt32(at + AT.device, event.device, true);
@@ -99,6 +114,36 @@ export class TapeWriter implements EventSink {
     view.setUint8(at + AT.flags, (event.direction + 1) | ((event.write + 1) << 4));
     this.count++;
     if (++this.used === PAGE_RECORDS) this.endPage();
+  }
+
+  /** @throws RangeError for events that are not written yet; TapeError */
+  link(begun: number, ended: number): void {
+    this.setPartner(begun, ended);
+    this.setPartner(ended, begun);
+  }
+
+  private setPartner(index: number, partner: number): void {
+    const at = this.placeOf(index);
+    if (at === null) this.late.add(index * 2 + LINKS.partner, partner);
+    else this.view.setFloat64(at + AT.partner, partner, true);
+  }
+
+  /** @throws RangeError for events that are not written yet, or 2^31 events apart; TapeError */
+  join(half: number, call: number): void {
+    const away = call - half;
+    if ((away | 0) !== away || away === 0) throw new RangeError(`event ${half} is no half of event ${call}`);
+    this.placeOf(call);
+    const at = this.placeOf(half);
+    if (at === null) this.late.add(half * 2 + LINKS.joined, call);
+    else this.view.setInt32(at + AT.joined, away, true);
+  }
+
+  /** In the ring; null when it is on the disk. */
+  private placeOf(index: number): number | null {
+    if (!(Number.isInteger(index) && index >= 0 && index < this.count))
+      throw new RangeError(`event ${index} of ${this.count}`);
+    const page = Math.floor(index / PAGE_RECORDS);
+    return page < this.firstPage ? null : (page % RING_PAGES) * PAGE_BYTES + (index % PAGE_RECORDS) * RECORD_BYTES;
   }
 
   device(name: string): number {
@@ -119,7 +164,7 @@ export class TapeWriter implements EventSink {
 
   /** What is written and what waits to be. */
   get bytes(): number {
-    return HEADER_BYTES + (this.pagesWritten + this.page) * PAGE_BYTES + this.used * RECORD_BYTES;
+    return HEADER_BYTES + this.page * PAGE_BYTES + this.used * RECORD_BYTES;
   }
 
   /**
@@ -130,12 +175,18 @@ export class TapeWriter implements EventSink {
    */
   seal(summary: unknown): TapeSeal {
     if (this.used > 0) this.endPage();
-    this.flush();
-    const footer = Buffer.from(JSON.stringify({ devices: this.names, summary }));
+    while (this.firstPage < this.page) this.flush();
+    let pages = this.page;
+    const late = this.late.end(pages, (page) => {
+      this.refuseBeyond(++pages);
+      this.hash.update(page);
+      this.write(page);
+    });
+    const footer = Buffer.from(JSON.stringify({ devices: this.names, late, summary }));
     if (footer.length > LARGEST_FOOTER_BYTES)
       throw new TapeError('too-large', this.path, `devices and summary have more than ${LARGEST_FOOTER_BYTES} bytes.`);
     const digest = this.hash.update(JSON.stringify(this.names)).digest();
-    const footerStart = HEADER_BYTES + this.pagesWritten * PAGE_BYTES;
+    const footerStart = HEADER_BYTES + pages * PAGE_BYTES;
     this.write(footer);
     this.write(this.sealBytes(footer, footerStart, digest));
     try {
@@ -155,10 +206,11 @@ export class TapeWriter implements EventSink {
     if (this.ended) return;
     this.ended = true;
     closeSync(this.file);
+    this.late.close();
     rmSync(`${this.path}.part`, { force: true });
   }
 
-  private check(event: RecordedEvent, partner: number): void {
+  private check(event: RecordedEvent): void {
     const { timeNs, iovaPage, lengthBytes, physicalPage, detail, line } = event;
     const { cpu, pid, device, domain, timePs, iovaOffset, physicalOffset, kind, direction, write } = event;
     // A sum is finite only where all its parts are; parts of this size cannot cancel each other into something infinite.
@@ -168,29 +220,43 @@ export class TapeWriter implements EventSink {
     if (!(timePs >= 0 && timePs <= 999) || (kind & 0xff) !== kind) refuseField(event);
     if (!isOffset(iovaOffset) || !isOffset(physicalOffset)) refuseField(event);
     if (!(direction >= -1 && direction <= 3) || !(write >= -1 && write <= 1)) refuseField(event);
-    if (!(partner >= ABSENT && partner < this.count)) throw new RangeError(`${partner} is no event before this one`);
   }
 
   private endPage(): void {
-    const start = this.page * PAGE_BYTES;
-    const bytes = this.batch.subarray(start, start + PAGE_BYTES);
-    bytes.fill(0, this.used * RECORD_BYTES, PAGE_USED_AT);
+    const { bytes } = this.slot(this.page);
+    bytes.fill(0, this.used * RECORD_BYTES, PAGE_BYTES);
     bytes.writeUInt32LE(this.used, PAGE_USED_AT);
-    bytes.writeUInt32LE(this.pagesWritten + this.page, PAGE_NUMBER_AT);
-    bytes.writeUInt32LE(sumOf(bytes.subarray(0, PAGE_SUM_AT)), PAGE_SUM_AT);
     this.used = 0;
-    if (++this.page === BATCH_PAGES) this.flush();
+    this.page++;
+    // What comes next takes the place of the oldest.
+    if (this.page - this.firstPage === RING_PAGES) this.flush();
+    this.refuseBeyond(this.page);
   }
 
+  private slot(page: number): { start: number; bytes: Buffer } {
+    const start = (page % RING_PAGES) * PAGE_BYTES;
+    return { start, bytes: this.ring.subarray(start, start + PAGE_BYTES) };
+  }
+
+  /** Writes the oldest pages of the ring, as many as lie in one stretch. */
   private flush(): void {
-    const bytes = this.batch.subarray(0, this.page * PAGE_BYTES);
-    if (bytes.length === 0) return;
-    if ((this.pagesWritten + this.page) * PAGE_BYTES > this.largestBytes)
-      throw new TapeError('too-large', this.path, `its events take more than ${this.largestBytes} bytes.`);
+    const start = this.firstPage;
+    const end = Math.min(this.page, start + BATCH_PAGES - (start % BATCH_PAGES));
+    this.refuseBeyond(end);
+    for (let page = start; page < end; page++) {
+      const { bytes } = this.slot(page);
+      closePage(bytes, bytes.readUInt32LE(PAGE_USED_AT), page);
+    }
+    const from = this.slot(start).start;
+    const bytes = this.ring.subarray(from, from + (end - start) * PAGE_BYTES);
     this.hash.update(bytes);
     this.write(bytes);
-    this.pagesWritten += this.page;
-    this.page = 0;
+    this.firstPage = end;
+  }
+
+  private refuseBeyond(pages: number): void {
+    if (pages * PAGE_BYTES > this.largestBytes)
+      throw new TapeError('too-large', this.path, `its events take more than ${this.largestBytes} bytes.`);
   }
 
   private sealBytes(footer: Buffer, footerStart: number, digest: Buffer): Buffer {

@@ -15,29 +15,44 @@ const newPath = () => join(folder, `${++files}.tape`);
 
 const DEVICES = ['0000:c2:00.0', '0000:00:1f.2', 'dmar0', 'ünïcode "device"'];
 
+interface Written {
+  path: string;
+  events: RecordedEvent[];
+  partners: number[];
+  joined: number[];
+  digest: string;
+}
+
 /** @returns the tape's path and, in plain memory, what it should hold */
-function write(
-  count: number,
-  seed: number,
-): { path: string; events: RecordedEvent[]; partners: number[]; digest: string } {
+function write(count: number, seed: number): Written {
   const path = newPath();
   const throwDice = dice(seed);
   const writer = new TapeWriter(path);
   for (const name of DEVICES) writer.device(name);
   const events: RecordedEvent[] = [];
-  const partners: number[] = [];
+  const partners: number[] = Array(count).fill(ABSENT);
+  const joined: number[] = Array(count).fill(ABSENT);
   for (let index = 0; index < count; index++) {
     const event = randomEvent(throwDice, DEVICES.length, index + 1);
-    const partner = index > 0 && throwDice(3) === 0 ? throwDice(index) : ABSENT;
     events.push({ ...event });
-    partners.push(partner);
     assert.equal(writer.count, index);
-    writer.event(event, partner);
+    writer.event(event);
+    // Half of them lead back not far, the others anywhere.
+    const back = index - 1 - throwDice(Math.max(1, throwDice(2) === 0 ? Math.min(index, 50) : index));
+    if (back >= 0 && throwDice(3) > 0 && partners[back] === ABSENT) {
+      writer.link(back, index);
+      partners[back] = index;
+      partners[index] = back;
+    }
+    if (back >= 0 && throwDice(3) > 0 && joined[back] === ABSENT) {
+      writer.join(back, index);
+      joined[back] = index;
+    }
   }
   const seal = writer.seal({ lines: count });
   assert.equal(seal.records, count);
   assert.equal(seal.bytes, readFileSync(path).length);
-  return { path, events, partners, digest: seal.digest };
+  return { path, events, partners, joined, digest: seal.digest };
 }
 
 function refusal(code: string, offset?: number | null): (error: unknown) => boolean {
@@ -52,9 +67,9 @@ function refusal(code: string, offset?: number | null): (error: unknown) => bool
 
 describe('A tape', () => {
   it('gives back every field of every event, in order and at random, whatever fits its cache', () => {
-    // None, one, a page less one, a page, a page and one, and more than are written at a time.
-    for (const count of [0, 1, 818, 819, 820, 819 * 17 + 5]) {
-      const { path, events, partners, digest } = write(count, 7 + count);
+    // None, one, a page less one, a page, a page and one, more than are written at a time, and more than stay in memory.
+    for (const count of [0, 1, 779, 780, 781, 780 * 17 + 5, 780 * 530]) {
+      const { path, events, partners, joined, digest } = write(count, 7 + count);
       const tape = new TapeReader(path, 2);
       const into = blankEvent();
       assert.equal(tape.count, count);
@@ -63,14 +78,19 @@ describe('A tape', () => {
       assert.deepEqual(tape.summary, { lines: count });
       for (let index = 0; index < count; index++) {
         tape.read(index, into);
-        assert.deepEqual({ ...into }, events[index]);
-        assert.equal(tape.partner(index), partners[index]);
+        // `deepEqual` of each of many takes long.
+        if (index % 97 === 0) assert.deepEqual({ ...into }, events[index]);
+        else assert.equal(Object.values(into).join(), Object.values(events[index] as RecordedEvent).join());
+        assert.equal(tape.partner, partners[index]);
+        assert.equal(tape.joined, joined[index]);
       }
       const throwDice = dice(99);
       for (let turn = 0; turn < Math.min(count, 500); turn++) {
         const index = throwDice(count);
         tape.read(index, into);
         assert.deepEqual({ ...into }, events[index]);
+        assert.equal(tape.partner, partners[index]);
+        assert.equal(tape.joined, joined[index]);
       }
       tape.verify();
       assert.throws(() => tape.read(count, into), RangeError);
@@ -92,6 +112,31 @@ describe('A tape', () => {
     assert.notEqual(digestWith(['a'], {}), digestWith(['b'], {}));
   });
 
+  it('finds links that came a million at a time and later than the pages that they belong to', () => {
+    const path = newPath();
+    const writer = new TapeWriter(path);
+    const count = 1_900_000;
+    const event = blankEvent();
+    for (let index = 0; index < count; index++) writer.event(event);
+    // The first are on the disk by now: more late links than are sorted at once. Backwards, so that they do need sorting.
+    const half = 1_200_000;
+    for (let index = half - 1; index >= 0; index--) if (index % 5 !== 0) writer.link(index, 1_200_000 + (index >> 1));
+    for (let index = 0; index < half; index += 1000) writer.join(index, index + 1);
+    writer.seal({});
+    const tape = new TapeReader(path);
+    for (let index = 0; index < half; index += 331) {
+      tape.load(index);
+      assert.equal(tape.partner, index % 5 === 0 ? ABSENT : 1_200_000 + (index >> 1), `event ${index}`);
+    }
+    for (let index = 0; index < half; index += 500) {
+      tape.load(index);
+      assert.equal(tape.joined, index % 1000 === 0 ? index + 1 : ABSENT);
+    }
+    tape.verify();
+    tape.close();
+    assert.ok(!existsSync(`${path}.late`));
+  });
+
   it('numbers devices as they are first seen', () => {
     const writer = new TapeWriter(newPath());
     assert.deepEqual([writer.device('a'), writer.device('b'), writer.device('a')], [0, 1, 0]);
@@ -99,7 +144,7 @@ describe('A tape', () => {
   });
 
   it('tells damage anywhere, with file and offset', () => {
-    const { path } = write(819 * 3, 11);
+    const { path } = write(780 * 3, 11);
     const whole = readFileSync(path);
     const readAll = () => {
       const tape = openTape(path);
@@ -129,7 +174,7 @@ describe('A tape', () => {
   });
 
   it('tells pages that changed places, though each fits its sum', () => {
-    const { path } = write(819 * 2, 12);
+    const { path } = write(780 * 2, 12);
     const bytes = readFileSync(path);
     const first = Buffer.from(bytes.subarray(4096, 4096 + 65_536));
     bytes.copy(bytes, 4096, 4096 + 65_536, 4096 + 2 * 65_536);
@@ -139,10 +184,10 @@ describe('A tape', () => {
   });
 
   it('that was cut short is refused, wherever it was cut', () => {
-    const { path } = write(819 + 3, 13);
+    const { path } = write(780 + 3, 13);
     const { length } = readFileSync(path);
     for (const cut of [1, 95, 96, 200, 65_536, 100_000, length - 4096, length - 10, length]) {
-      const short = write(819 + 3, 13).path;
+      const short = write(780 + 3, 13).path;
       truncateSync(short, length - cut);
       assert.throws(
         () => openTape(short),
@@ -177,7 +222,7 @@ describe('A tape', () => {
     const writer = new TapeWriter(newPath(), 65_536 * 16);
     const event = blankEvent();
     assert.throws(() => {
-      for (let index = 0; index < 819 * 40; index++) writer.event(event);
+      for (let index = 0; index < 780 * 40; index++) writer.event(event);
     }, refusal('too-large'));
     writer.abandon();
     const crowded = new TapeWriter(newPath());
@@ -204,8 +249,16 @@ describe('A tape', () => {
       { kind: 256 as never },
     ];
     for (const fields of bad) assert.throws(() => writer.event({ ...blankEvent(), ...fields }), RangeError);
-    assert.throws(() => writer.event(blankEvent(), 0), RangeError);
     assert.equal(writer.count, 0);
+    writer.event(blankEvent());
+    for (const [one, other] of [
+      [0, 1],
+      [-1, 0],
+      [0, 0.5],
+    ] as const) {
+      assert.throws(() => writer.link(one, other), RangeError);
+      assert.throws(() => writer.join(one, other), RangeError);
+    }
     writer.abandon();
   });
 });
