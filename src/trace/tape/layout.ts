@@ -4,7 +4,7 @@
  *   header     4 KiB: "IOMMUTAP", version, sizes, CRC-32
  *   pages      64 KiB each: 780 records of 84 bytes, then how many are used, the page's number and the CRC-32 of what is before it
  *   late pages the same with entries of 16 bytes: links that became known when the record's page was on the disk already
- *   footer     JSON: names of the devices, which late pages there are, and what the importer says of the recording
+ *   footer     JSON: names of the devices, notes, which late pages there are, and what the importer says of the recording
  *   seal       96 bytes at the end: "TAPESEAL", version, where the footer is, how many records, SHA-256, CRC-32s
  *
  * A file without a seal is one whose writer did not come to its end. The SHA-256 is over the pages and the devices' names: two tapes
@@ -13,8 +13,9 @@
  * A record has its numbers at fixed places and no compression, so that any one is found by its index: a mapping that is ended a
  * million events later is looked up, not remembered.
  *
- * Links lead both ways, and of a map the unmap is known only when it comes. The last 512 pages (400,000 events) stay in memory, and a
- * link into these is written where it belongs; others are gathered, sorted a million at a time, and searched by who reads.
+ * Events name the earlier ones that they belong to; who reads a map wants its unmap. So each link is written at its other end, too. The
+ * last 512 pages (400,000 events) stay in memory, and a link into these is written where it belongs; others are gathered, sorted a million
+ * at a time, and searched by who reads.
  */
 import { crc32 } from 'node:zlib';
 
@@ -38,8 +39,8 @@ export const AT = {
   detail: 32,
   line: 40,
   partner: 48,
-  /** How far away in records, 0: none. */
-  joined: 56,
+  /** How far away in records is the call that this is half of, or the half that tells of it; 0: none. */
+  call: 56,
   cpu: 60,
   pid: 64,
   device: 68,
@@ -59,7 +60,7 @@ export const LATE_BYTES = 16;
 export const LATE_ENTRIES = 4_094;
 /** Links gathered before they are sorted and written. */
 export const RUN_ENTRIES = 1_048_576;
-export const LINKS = { partner: 0, joined: 1 } as const;
+export const LINKS = { partner: 0, call: 1 } as const;
 
 /** Late pages that rise together. */
 export interface LateRun {
@@ -87,8 +88,17 @@ export const SEAL_AT = {
 /** More than any machine has; a recording that names more is none. */
 export const MOST_DEVICES = 65_536;
 export const LONGEST_DEVICE_NAME = 256;
-/** Of devices' names and summary, which are bounded each. */
+/** Of devices' names, notes and summary, which are bounded each. */
 export const LARGEST_FOOTER_BYTES = 64 * 1024 * 1024;
+/** Comments of our own exports. */
+export const MOST_NOTES = 1_000;
+export const LONGEST_NOTE = 65_536;
+export const LARGEST_NOTES_BYTES = 1_048_576;
+
+export interface Note {
+  text: string;
+  line: number;
+}
 
 export type TapeErrorCode =
   /** What was read is not what was written. */

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { ABSENT, type EventKind, type RecordedEvent } from '../event.ts';
+import { ABSENT, EVENT_KINDS, type EventKind, type RecordedEvent } from '../event.ts';
 import {
   AT,
   fileError,
@@ -17,6 +17,7 @@ import {
   LATE_ENTRIES,
   type LateRun,
   LINKS,
+  type Note,
   PAGE_BYTES,
   PAGE_NUMBER_AT,
   PAGE_RECORDS,
@@ -37,6 +38,7 @@ export interface TapeFacts {
   digest: string;
   records: number;
   devices: readonly string[];
+  notes: readonly Note[];
   summary: unknown;
 }
 
@@ -48,6 +50,8 @@ export class TapeReader implements Readonly<RecordedEvent> {
   /** As the seal says: SHA-256 of the pages and the names. `verify` holds it against them. */
   readonly digest: string;
   readonly devices: readonly string[];
+  /** Comments that our own exports leave. */
+  readonly notes: readonly Note[];
   /** What the importer said of the recording. */
   readonly summary: unknown;
   private readonly file: number;
@@ -57,7 +61,8 @@ export class TapeReader implements Readonly<RecordedEvent> {
   private closed = false;
   private loaded = ABSENT;
   private ownPartner = ABSENT;
-  private ownJoined = ABSENT;
+  /** As it stands in the record: how far away, 0 for none. */
+  private away = 0;
 
   kind: EventKind = 1;
   timeNs = 0;
@@ -88,10 +93,11 @@ export class TapeReader implements Readonly<RecordedEvent> {
       throw fileError(path, error, 'opened');
     }
     try {
-      const { digest, records, devices, summary, late, pages } = readFacts(path, this.file);
+      const { digest, records, devices, notes, summary, late, pages } = readFacts(path, this.file);
       this.digest = digest;
       this.count = records;
       this.devices = devices;
+      this.notes = notes;
       this.summary = summary;
       this.late = late;
       this.pages = pages;
@@ -111,11 +117,9 @@ export class TapeReader implements Readonly<RecordedEvent> {
   load(index: number): void {
     if (!(Number.isInteger(index) && index >= 0 && index < this.count))
       throw new RangeError(`event ${index} of ${this.count}`);
-    const page = Math.floor(index / PAGE_RECORDS);
-    const view = this.cache.view(page, Math.min(PAGE_RECORDS, this.count - page * PAGE_RECORDS));
-    const at = (index - page * PAGE_RECORDS) * RECORD_BYTES;
+    const view = this.viewOf(index);
+    const at = (index % PAGE_RECORDS) * RECORD_BYTES;
     const flags = view.getUint8(at + AT.flags);
-    const away = view.getInt32(at + AT.joined, true);
     this.kind = view.getUint8(at + AT.kind) as EventKind;
     this.timeNs = view.getFloat64(at + AT.timeNs, true);
     this.timePs = view.getInt16(at + AT.timePs, true);
@@ -133,7 +137,7 @@ export class TapeReader implements Readonly<RecordedEvent> {
     this.detail = view.getFloat64(at + AT.detail, true);
     this.line = view.getFloat64(at + AT.line, true);
     this.ownPartner = view.getFloat64(at + AT.partner, true);
-    this.ownJoined = away === 0 ? ABSENT : index + away;
+    this.away = view.getInt32(at + AT.call, true);
     this.loaded = index;
   }
 
@@ -142,9 +146,27 @@ export class TapeReader implements Readonly<RecordedEvent> {
     return this.ownPartner === ABSENT ? this.lateLink(this.loaded * 2 + LINKS.partner) : this.ownPartner;
   }
 
-  /** Of an `iommuMap` or `iommuUnmap`: the call of the DMA API that it is half of; else ABSENT. @throws TapeError */
+  /** As the importer had it: the first earlier event that tells of the same call, ABSENT when there is none. */
+  get call(): number {
+    return this.away < 0 ? this.loaded + this.away : ABSENT;
+  }
+
+  /** Of an `iommuMap` or `iommuUnmap`: the call of the DMA API that it is half of, before or behind it; else ABSENT. @throws TapeError */
   get joined(): number {
-    return this.ownJoined === ABSENT ? this.lateLink(this.loaded * 2 + LINKS.joined) : this.ownJoined;
+    if (!isHalf(this.kind)) return ABSENT;
+    let half = this.loaded;
+    let { away } = this;
+    if (away < 0) {
+      // Either the call itself, or the first half of the same call.
+      const first = half + away;
+      const view = this.viewOf(first);
+      const at = (first % PAGE_RECORDS) * RECORD_BYTES;
+      if (!isHalf(view.getUint8(at + AT.kind))) return first;
+      half = first;
+      away = view.getInt32(at + AT.call, true);
+      if (away < 0) return ABSENT;
+    }
+    return away > 0 ? half + away : this.lateLink(half * 2 + LINKS.call);
   }
 
   /** As `load`, into an object of the caller's. @throws TapeError */
@@ -166,6 +188,13 @@ export class TapeReader implements Readonly<RecordedEvent> {
     into.write = this.write;
     into.detail = this.detail;
     into.line = this.line;
+    into.partner = this.ownPartner < index ? this.ownPartner : ABSENT;
+    into.call = this.call;
+  }
+
+  private viewOf(index: number): DataView {
+    const page = Math.floor(index / PAGE_RECORDS);
+    return this.cache.view(page, Math.min(PAGE_RECORDS, this.count - page * PAGE_RECORDS));
   }
 
   private lateLink(key: number): number {
@@ -317,12 +346,15 @@ function readFacts(path: string, file: number): Facts {
   const footer = readAt(path, file, Buffer.alloc(footerBytes), footerStart);
   if (sumOf(footer) !== seal.readUInt32LE(SEAL_AT.footerSum))
     throw new TapeError('damaged', path, 'devices and summary do not fit their sum.', footerStart);
-  const { devices, late, summary } = JSON.parse(footer.toString()) as Pick<Facts, 'devices' | 'late' | 'summary'>;
+  const { devices, notes, late, summary } = JSON.parse(footer.toString()) as Pick<
+    Facts,
+    'devices' | 'notes' | 'late' | 'summary'
+  >;
   let pages = Math.ceil(records / PAGE_RECORDS);
   for (const { entries } of late) pages += Math.ceil(entries / LATE_ENTRIES);
   if (footerStart !== HEADER_BYTES + pages * PAGE_BYTES) throw otherLength;
   const digest = seal.subarray(SEAL_AT.digest, SEAL_AT.digest + 32).toString('hex');
-  return { digest, records, devices, summary, late, pages };
+  return { digest, records, devices, notes, summary, late, pages };
 }
 
 function readHeader(path: string, file: number): void {
@@ -354,6 +386,10 @@ function readAt(path: string, file: number, into: Buffer, offset: number): Buffe
     throw fileError(path, error, 'read');
   }
   return into;
+}
+
+function isHalf(kind: number): boolean {
+  return kind === EVENT_KINDS.iommuMap || kind === EVENT_KINDS.iommuUnmap;
 }
 
 function hex(sum: number): string {

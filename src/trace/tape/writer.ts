@@ -6,7 +6,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { ABSENT, type EventSink, type RecordedEvent } from '../event.ts';
+import { ABSENT, EVENT_KINDS, type EventSink, type RecordedEvent } from '../event.ts';
 import { LateLinks } from './late-links.ts';
 import {
   AT,
@@ -15,9 +15,13 @@ import {
   HEADER_BYTES,
   headerBytes,
   LARGEST_FOOTER_BYTES,
+  LARGEST_NOTES_BYTES,
   LINKS,
   LONGEST_DEVICE_NAME,
+  LONGEST_NOTE,
   MOST_DEVICES,
+  MOST_NOTES,
+  type Note,
   PAGE_BYTES,
   PAGE_RECORDS,
   PAGE_USED_AT,
@@ -33,19 +37,8 @@ import {
 
 /** Pages written at a time; a part of the ring. */
 const BATCH_PAGES = 16;
-
-/** A tape under way, for who joins events: an event's links may be set once both are written. */
-export interface TapeSink extends EventSink {
-  /** Events so far: the index that the next one will have. */
-  readonly count: number;
-  /**
-   * The second ends what the first began (unmap and map, free and alloc, `iommuUnmap` and `iommuMap`, `ioEnd` and `ioStart`, `bufferFree`
-   * and `buffer`): each becomes the other's partner. Once for each event.
-   */
-  link(begun: number, ended: number): void;
-  /** An `iommuMap` or `iommuUnmap` is the page-table half of that call of the DMA API, which may be before or behind it. Once for each. */
-  join(half: number, call: number): void;
-}
+/** Records between a call and its half, as far as the place for it reaches. */
+const LONGEST_AWAY = 2 ** 31 - 1;
 
 export interface TapeSeal {
   /** SHA-256 of the pages and the names of devices, 64 hex digits. */
@@ -55,7 +48,7 @@ export interface TapeSeal {
   bytes: number;
 }
 
-export class TapeWriter implements TapeSink {
+export class TapeWriter implements EventSink {
   private readonly path: string;
   private readonly file: number;
   private readonly largestBytes: number;
@@ -70,7 +63,10 @@ export class TapeWriter implements TapeSink {
   /** The one being filled, and how many records it has. */
   private page = 0;
   private used = 0;
+  private readonly notes: Note[] = [];
+  private noteBytes = 0;
   private ended = false;
+  /** Events so far: the index that the next one will have. */
   count = 0;
 
   /**
@@ -101,8 +97,8 @@ export class TapeWriter implements TapeSink {
     view.setFloat64(at + AT.physicalPage, event.physicalPage, true);
     view.setFloat64(at + AT.detail, event.detail, true);
     view.setFloat64(at + AT.line, event.line, true);
-    view.setFloat64(at + AT.partner, ABSENT, true);
-    view.setInt32(at + AT.joined, 0, true);
+    view.setFloat64(at + AT.partner, event.partner, true);
+    view.setInt32(at + AT.call, event.call === ABSENT ? 0 : event.call - this.count, true);
     view.setInt32(at + AT.cpu, event.cpu, true);
     view.setInt32(at + AT.pid, event.pid, true);
     view.setInt32(at + AT.device, event.device, true);
@@ -112,38 +108,40 @@ export class TapeWriter implements TapeSink {
     view.setInt16(at + AT.physicalOffset, event.physicalOffset, true);
     view.setUint8(at + AT.kind, event.kind);
     view.setUint8(at + AT.flags, (event.direction + 1) | ((event.write + 1) << 4));
+    if (event.partner !== ABSENT) this.linkBack(event.partner);
+    if (event.call !== ABSENT && !isHalf(event.kind)) this.callBack(event.call);
     this.count++;
     if (++this.used === PAGE_RECORDS) this.endPage();
   }
 
-  /** @throws RangeError for events that are not written yet; TapeError */
-  link(begun: number, ended: number): void {
-    this.setPartner(begun, ended);
-    this.setPartner(ended, begun);
+  /** The event that is being written ends an earlier one. Who has an end already keeps it. */
+  private linkBack(begun: number): void {
+    const at = this.placeOf(begun);
+    if (at === null) this.late.add(begun * 2 + LINKS.partner, this.count);
+    else if (this.view.getFloat64(at + AT.partner, true) === ABSENT)
+      this.view.setFloat64(at + AT.partner, this.count, true);
   }
 
-  private setPartner(index: number, partner: number): void {
-    const at = this.placeOf(index);
-    if (at === null) this.late.add(index * 2 + LINKS.partner, partner);
-    else this.view.setFloat64(at + AT.partner, partner, true);
-  }
-
-  /** @throws RangeError for events that are not written yet, or 2^31 events apart; TapeError */
-  join(half: number, call: number): void {
-    const away = call - half;
-    if ((away | 0) !== away || away === 0) throw new RangeError(`event ${half} is no half of event ${call}`);
-    this.placeOf(call);
+  /** An earlier half belongs to the call that is being written. */
+  private callBack(half: number): void {
     const at = this.placeOf(half);
-    if (at === null) this.late.add(half * 2 + LINKS.joined, call);
-    else this.view.setInt32(at + AT.joined, away, true);
+    if (at === null) this.late.add(half * 2 + LINKS.call, this.count);
+    else if (this.view.getInt32(at + AT.call, true) === 0) this.view.setInt32(at + AT.call, this.count - half, true);
   }
 
   /** In the ring; null when it is on the disk. */
   private placeOf(index: number): number | null {
-    if (!(Number.isInteger(index) && index >= 0 && index < this.count))
-      throw new RangeError(`event ${index} of ${this.count}`);
     const page = Math.floor(index / PAGE_RECORDS);
     return page < this.firstPage ? null : (page % RING_PAGES) * PAGE_BYTES + (index % PAGE_RECORDS) * RECORD_BYTES;
+  }
+
+  /** What is beyond the bounds is left out: a note changes nothing. */
+  note(text: string, line: number): void {
+    const bytes = Buffer.byteLength(text);
+    if (this.notes.length === MOST_NOTES || text.length > LONGEST_NOTE || this.noteBytes + bytes > LARGEST_NOTES_BYTES)
+      return;
+    this.noteBytes += bytes;
+    this.notes.push({ text, line });
   }
 
   device(name: string): number {
@@ -182,7 +180,7 @@ export class TapeWriter implements TapeSink {
       this.hash.update(page);
       this.write(page);
     });
-    const footer = Buffer.from(JSON.stringify({ devices: this.names, late, summary }));
+    const footer = Buffer.from(JSON.stringify({ devices: this.names, notes: this.notes, late, summary }));
     if (footer.length > LARGEST_FOOTER_BYTES)
       throw new TapeError('too-large', this.path, `devices and summary have more than ${LARGEST_FOOTER_BYTES} bytes.`);
     const digest = this.hash.update(JSON.stringify(this.names)).digest();
@@ -219,6 +217,8 @@ export class TapeWriter implements TapeSink {
     if ((device | 0) !== device || device < ABSENT || device >= this.names.length) refuseField(event);
     if (!(timePs >= 0 && timePs <= 999) || (kind & 0xff) !== kind) refuseField(event);
     if (!isOffset(iovaOffset) || !isOffset(physicalOffset)) refuseField(event);
+    if (!isEarlier(event.partner, this.count) || !isEarlier(event.call, this.count)) refuseField(event);
+    if (this.count - event.call > LONGEST_AWAY && event.call !== ABSENT) refuseField(event);
     if (!(direction >= -1 && direction <= 3) || !(write >= -1 && write <= 1)) refuseField(event);
   }
 
@@ -289,6 +289,15 @@ export function syncFolder(path: string): void {
   } finally {
     closeSync(folder);
   }
+}
+
+/** `iommuMap` and `iommuUnmap`: what is done to the page table in the course of a call of the DMA API. */
+function isHalf(kind: number): boolean {
+  return kind === EVENT_KINDS.iommuMap || kind === EVENT_KINDS.iommuUnmap;
+}
+
+function isEarlier(index: number, count: number): boolean {
+  return index === ABSENT || (Number.isInteger(index) && index >= 0 && index < count);
 }
 
 function isOffset(value: number): boolean {

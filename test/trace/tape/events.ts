@@ -21,6 +21,8 @@ export function blankEvent(): RecordedEvent {
     write: ABSENT,
     detail: ABSENT,
     line: 1,
+    partner: ABSENT,
+    call: ABSENT,
   };
 }
 
@@ -56,5 +58,7 @@ export function randomEvent(throwDice: (below: number) => number, devices: numbe
     write: oneOf(-1, 0, 1),
     detail: oneOf(ABSENT, -12, 2 ** 50, throwDice(2 ** 31)),
     line,
+    partner: ABSENT,
+    call: ABSENT,
   };
 }

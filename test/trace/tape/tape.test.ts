@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { crc32 } from 'node:zlib';
-import { ABSENT, type RecordedEvent } from '../../../src/trace/event.ts';
+import { ABSENT, EVENT_KINDS, type EventKind, type RecordedEvent } from '../../../src/trace/event.ts';
 import { openTape, TapeError, TapeReader, TapeWriter } from '../../../src/trace/tape.ts';
 import { blankEvent, dice, randomEvent } from './events.ts';
 
@@ -18,10 +18,13 @@ const DEVICES = ['0000:c2:00.0', '0000:00:1f.2', 'dmar0', 'ünïcode "device"'];
 interface Written {
   path: string;
   events: RecordedEvent[];
+  /** Both ways. */
   partners: number[];
   joined: number[];
   digest: string;
 }
+
+const isHalf = (kind: number) => kind === EVENT_KINDS.iommuMap || kind === EVENT_KINDS.iommuUnmap;
 
 /** @returns the tape's path and, in plain memory, what it should hold */
 function write(count: number, seed: number): Written {
@@ -32,23 +35,33 @@ function write(count: number, seed: number): Written {
   const events: RecordedEvent[] = [];
   const partners: number[] = Array(count).fill(ABSENT);
   const joined: number[] = Array(count).fill(ABSENT);
+  const siblings: [number, number][] = [];
   for (let index = 0; index < count; index++) {
     const event = randomEvent(throwDice, DEVICES.length, index + 1);
+    // Half of them lead back not far, the others anywhere.
+    const back = () => index - 1 - throwDice(Math.max(1, throwDice(2) === 0 ? Math.min(index, 50) : index));
+    const begun = throwDice(3) > 0 ? back() : ABSENT;
+    if (begun >= 0 && partners[begun] === ABSENT) {
+      event.partner = begun;
+      partners[begun] = index;
+      partners[index] = begun;
+    }
+    const first = throwDice(2) > 0 ? back() : ABSENT;
+    const ofFirst = events[first];
+    if (isHalf(event.kind) && ofFirst !== undefined && ofFirst.call === ABSENT) {
+      // Of a call before it, or of one that is still to come and that its first half will know.
+      event.call = first;
+      if (isHalf(ofFirst.kind)) siblings.push([index, first]);
+      else joined[index] = first;
+    } else if (ofFirst !== undefined && isHalf(ofFirst.kind) && ofFirst.call === ABSENT && joined[first] === ABSENT) {
+      event.call = first;
+      joined[first] = index;
+    }
     events.push({ ...event });
     assert.equal(writer.count, index);
     writer.event(event);
-    // Half of them lead back not far, the others anywhere.
-    const back = index - 1 - throwDice(Math.max(1, throwDice(2) === 0 ? Math.min(index, 50) : index));
-    if (back >= 0 && throwDice(3) > 0 && partners[back] === ABSENT) {
-      writer.link(back, index);
-      partners[back] = index;
-      partners[index] = back;
-    }
-    if (back >= 0 && throwDice(3) > 0 && joined[back] === ABSENT) {
-      writer.join(back, index);
-      joined[back] = index;
-    }
   }
+  for (const [half, first] of siblings) joined[half] = joined[first] as number;
   const seal = writer.seal({ lines: count });
   assert.equal(seal.records, count);
   assert.equal(seal.bytes, readFileSync(path).length);
@@ -115,26 +128,64 @@ describe('A tape', () => {
   it('finds links that came a million at a time and later than the pages that they belong to', () => {
     const path = newPath();
     const writer = new TapeWriter(path);
-    const count = 1_900_000;
-    const event = blankEvent();
-    for (let index = 0; index < count; index++) writer.event(event);
-    // The first are on the disk by now: more late links than are sorted at once. Backwards, so that they do need sorting.
-    const half = 1_200_000;
-    for (let index = half - 1; index >= 0; index--) if (index % 5 !== 0) writer.link(index, 1_200_000 + (index >> 1));
-    for (let index = 0; index < half; index += 1000) writer.join(index, index + 1);
+    const half = 1_300_000;
+    const event = { ...blankEvent(), kind: EVENT_KINDS.iommuMap as EventKind };
+    for (let index = 0; index < half; index++) writer.event(event);
+    // Backwards, so that they do need sorting: those of the first 900,000 come when their pages are on the disk.
+    event.kind = EVENT_KINDS.unmap;
+    const endOf = new Map<number, number>();
+    const callOf = new Map<number, number>();
+    for (let begun = half - 1; begun >= 0; begun--) {
+      if (begun % 5 === 0) continue;
+      event.partner = begun;
+      event.call = begun % 1000 === 1 ? begun : ABSENT;
+      endOf.set(begun, writer.count);
+      if (event.call !== ABSENT) callOf.set(begun, writer.count);
+      writer.event(event);
+    }
     writer.seal({});
     const tape = new TapeReader(path);
     for (let index = 0; index < half; index += 331) {
       tape.load(index);
-      assert.equal(tape.partner, index % 5 === 0 ? ABSENT : 1_200_000 + (index >> 1), `event ${index}`);
+      assert.equal(tape.partner, endOf.get(index) ?? ABSENT, `event ${index}`);
     }
-    for (let index = 0; index < half; index += 500) {
+    for (let index = 1; index < half; index += 500) {
       tape.load(index);
-      assert.equal(tape.joined, index % 1000 === 0 ? index + 1 : ABSENT);
+      assert.equal(tape.joined, callOf.get(index) ?? ABSENT, `event ${index}`);
     }
     tape.verify();
     tape.close();
     assert.ok(!existsSync(`${path}.late`));
+  });
+
+  it('keeps who ended an event first, where two say that they did', () => {
+    const writer = new TapeWriter(newPath());
+    writer.event(blankEvent());
+    writer.event({ ...blankEvent(), kind: EVENT_KINDS.unmap, partner: 0 });
+    writer.event({ ...blankEvent(), kind: EVENT_KINDS.unmap, partner: 0 });
+    writer.seal({});
+    const tape = openTape(join(folder, `${files}.tape`));
+    const partners = [0, 1, 2].map((index) => {
+      tape.load(index);
+      return tape.partner;
+    });
+    assert.deepEqual(partners, [1, 0, 0]);
+    tape.close();
+  });
+
+  it('keeps the notes of our own exports, as many as there may be', () => {
+    const path = newPath();
+    const writer = new TapeWriter(path);
+    writer.note('seed=7', 3);
+    writer.note('x'.repeat(70_000), 4);
+    for (let line = 5; line < 2_000; line++) writer.note('again', line);
+    writer.seal({});
+    const { notes } = openTape(path);
+    assert.deepEqual(notes.slice(0, 2), [
+      { text: 'seed=7', line: 3 },
+      { text: 'again', line: 5 },
+    ]);
+    assert.equal(notes.length, 1000);
   });
 
   it('numbers devices as they are first seen', () => {
@@ -247,18 +298,12 @@ describe('A tape', () => {
       { direction: 4 },
       { write: 2 },
       { kind: 256 as never },
+      { partner: 0 },
+      { partner: -2 },
+      { call: 0.5 },
     ];
     for (const fields of bad) assert.throws(() => writer.event({ ...blankEvent(), ...fields }), RangeError);
     assert.equal(writer.count, 0);
-    writer.event(blankEvent());
-    for (const [one, other] of [
-      [0, 1],
-      [-1, 0],
-      [0, 0.5],
-    ] as const) {
-      assert.throws(() => writer.link(one, other), RangeError);
-      assert.throws(() => writer.join(one, other), RangeError);
-    }
     writer.abandon();
   });
 });
