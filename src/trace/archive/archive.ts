@@ -377,12 +377,14 @@ export class TraceArchive {
         settle = resolve;
       }),
     };
+    let refused: HostProblem | null;
     try {
-      return await this.take(entry, request, stop.signal);
+      refused = await this.take(entry, request, stop.signal);
     } finally {
       entry.active = null;
       settle();
     }
+    return refused === null ? { ok: true, value: this.documentOf(entry) } : refuse(refused);
   }
 
   private cannotAppend(entry: Entry, request: AppendRequest): HostProblem | null {
@@ -416,7 +418,7 @@ export class TraceArchive {
     entry: Entry,
     { body, complete }: AppendRequest,
     signal: AbortSignal,
-  ): Promise<Reply<TraceDocument>> {
+  ): Promise<HostProblem | null> {
     const { facts } = entry;
     let problem: HostProblem | null = null;
     let untilLook = 0;
@@ -456,8 +458,7 @@ export class TraceArchive {
       problem ??= this.problemOfError(error);
     }
     if (problem === null && complete) problem = this.complete(entry);
-    if (problem !== null) return refuse(problem);
-    return { ok: true, value: this.documentOf(entry) };
+    return problem;
   }
 
   /** All bytes are there and on the disk. */
