@@ -60,28 +60,32 @@ export const payloads: readonly PayloadEntry[] = [
     subsystem: 'iommu',
     read: (i, f, b, s, e) => iommu.readGroup(i, f, b, s, e, false),
   },
-  { name: 'qi_submit', subsystem: 'intel_iommu', read: (i, _, b, s, e) => intel.readQiSubmit(i, b, s, e) },
-  { name: 'cache_tag_assign', subsystem: 'intel_iommu', read: (i, _, b, s, e) => intel.readCacheTag(i, b, s, e, 1) },
-  { name: 'cache_tag_unassign', subsystem: 'intel_iommu', read: (i, _, b, s, e) => intel.readCacheTag(i, b, s, e, 0) },
+  { name: 'qi_submit', subsystem: 'intel_iommu', read: intel.readQiSubmit },
+  { name: 'cache_tag_assign', subsystem: 'intel_iommu', read: (i, f, b, s, e) => intel.readCacheTag(i, f, b, s, e, 1) },
+  {
+    name: 'cache_tag_unassign',
+    subsystem: 'intel_iommu',
+    read: (i, f, b, s, e) => intel.readCacheTag(i, f, b, s, e, 0),
+  },
   {
     name: 'cache_tag_flush_all',
     subsystem: 'intel_iommu',
-    read: (i, _, b, s, e) => intel.readCacheTag(i, b, s, e, -1),
+    read: (i, f, b, s, e) => intel.readCacheTag(i, f, b, s, e, -1),
   },
   {
     name: 'cache_tag_flush_range',
     subsystem: 'intel_iommu',
-    read: (i, _, b, s, e) => intel.readCacheTagRange(i, b, s, e),
+    read: intel.readCacheTagRange,
   },
   {
     name: 'cache_tag_flush_range_np',
     subsystem: 'intel_iommu',
-    read: (i, _, b, s, e) => intel.readCacheTagRange(i, b, s, e),
+    read: intel.readCacheTagRange,
   },
-  { name: 'prq_report', subsystem: 'intel_iommu', read: (i, _, b, s, e) => intel.readPageRequest(i, b, s, e) },
+  { name: 'prq_report', subsystem: 'intel_iommu', read: intel.readPageRequest },
   { name: 'swiotlb_bounced', subsystem: 'swiotlb', read: swiotlb.readBounced },
-  { name: 'block_rq_issue', subsystem: 'block', read: (i, _, b, s, e) => block.readRequest(i, b, s, e, true) },
-  { name: 'block_rq_complete', subsystem: 'block', read: (i, _, b, s, e) => block.readRequest(i, b, s, e, false) },
+  { name: 'block_rq_issue', subsystem: 'block', read: (i, f, b, s, e) => block.readRequest(i, f, b, s, e, true) },
+  { name: 'block_rq_complete', subsystem: 'block', read: (i, f, b, s, e) => block.readRequest(i, f, b, s, e, false) },
   { name: 'iommu_lab:access', subsystem: 'iommu_lab', read: lab.readAccess },
   { name: 'iommu_lab:invalidate', subsystem: 'iommu_lab', read: lab.readInvalidate },
   { name: 'iommu_lab:buffer', subsystem: 'iommu_lab', read: lab.readBuffer },
@@ -135,7 +139,8 @@ export class Payloads {
     if (index < 0) {
       if (this.foreign.isFull) return 'an event that is not understood';
       index = this.foreign.add(bytes, start, end);
-      this.reasons.push(`the event ${textOf(bytes, start, end)} is not understood`);
+      const name = textOf(bytes, start, end);
+      this.reasons.push(name.startsWith('funcgraph_') ? 'function_graph' : `the event ${name} is not understood`);
     }
     return this.reasons[index]!;
   }
