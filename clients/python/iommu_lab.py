@@ -1781,6 +1781,93 @@ class _Operations:
             **call_options,
         )
 
+    def list_traces(self, *, limit: int = UNSET, cursor: str = UNSET, state: str = UNSET, **call_options: Any) -> JsonObject:
+        """List traces, oldest first: `GET /v1/traces`.
+
+        limit: Most items to return.
+        cursor: The `nextCursor` of the page before.
+        """
+        return self.call("GET", "/v1/traces", query={"limit": limit, "cursor": cursor, "state": state}, **call_options)
+
+    def create_trace(
+        self,
+        body: bytes = b"",
+        *,
+        name: str = UNSET,
+        format: str = UNSET,
+        strict: bool = UNSET,
+        options: str = UNSET,
+        content_type: str = "text/plain",
+        **call_options: Any,
+    ) -> JsonObject:
+        """Upload a recording: `POST /v1/traces`.
+
+        format: What wrote the recording;
+        strict: Whether a line that is not understood ends it.
+        options: A JSON object with the options of the format, such as `{"order":"merged"}`.
+        """
+        return self.call(
+            "POST",
+            "/v1/traces",
+            query={"name": name, "format": format, "strict": strict, "options": options},
+            body=body,
+            content_type=content_type,
+            keyed=True,
+            **call_options,
+        )
+
+    def get_trace(self, trace: str, **call_options: Any) -> JsonObject:
+        """Read what a trace says, and how far it is: `GET /v1/traces/{trace}`.
+
+        trace: Id or name of the trace.
+        """
+        return self.call("GET", f"/v1/traces/{_quoted(trace)}", **call_options)
+
+    def append_trace(
+        self,
+        trace: str,
+        body: bytes = b"",
+        *,
+        content_type: str = "application/partial-upload",
+        **call_options: Any,
+    ) -> JsonObject:
+        """Go on with an upload: `PATCH /v1/traces/{trace}`.
+
+        trace: Id or name of the trace.
+        """
+        return self.call("PATCH", f"/v1/traces/{_quoted(trace)}", body=body, content_type=content_type, **call_options)
+
+    def delete_trace(self, trace: str, **call_options: Any) -> JsonObject:
+        """Cancel an upload, or remove a trace: `DELETE /v1/traces/{trace}`.
+
+        trace: Id or name of the trace.
+        """
+        return self.call("DELETE", f"/v1/traces/{_quoted(trace)}", **call_options)
+
+    def get_trace_events(
+        self,
+        trace: str,
+        *,
+        from_: int = UNSET,
+        limit: int = UNSET,
+        kind: str = UNSET,
+        device: str = UNSET,
+        **call_options: Any,
+    ) -> JsonObject:
+        """Look at the events of a trace that is ready: `GET /v1/traces/{trace}/events`.
+
+        trace: Id or name of the trace.
+        from_: Index of the first event that is looked at.
+        limit: Most items to return.
+        device: As the recording names it.
+        """
+        return self.call(
+            "GET",
+            f"/v1/traces/{_quoted(trace)}/events",
+            query={"from": from_, "limit": limit, "kind": kind, "device": device},
+            **call_options,
+        )
+
     def get_catalog(self, **call_options: Any) -> JsonObject:
         """Every allocator, policy, mode, device, workload, cost profile and preset: `GET /v1/catalog`."""
         return self.call("GET", "/v1/catalog", **call_options)
@@ -2490,5 +2577,6 @@ _PAGES: Dict[str, str] = {
     "list_tokens": "items",
     "get_audit": "items",
     "list_experiments": "items",
+    "list_traces": "items",
 }
 # end

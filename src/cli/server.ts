@@ -69,12 +69,35 @@ export class Server {
     throw await this.refusal(response, what);
   }
 
+  /**
+   * As `request`, of what may take as long as it takes.
+   *
+   * @returns also what is not fine; null when the connection broke
+   */
+  async send(method: string, path: string, { headers, body, signal, limitMs }: Sent): Promise<Response | null> {
+    const own = this.token === null ? {} : { authorization: `Bearer ${this.token}` };
+    try {
+      return await fetch(`${this.address}${path}`, {
+        method,
+        headers: { accept: 'application/json', ...own, ...headers },
+        ...(body === undefined ? {} : { body: body as never, duplex: 'half' }),
+        signal: limitMs === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(limitMs)]),
+      });
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      this.lastBreak = reasonOf(error);
+      return null;
+    }
+  }
+  /** Why `send` answered null. */
+  lastBreak = '';
+
   async json<T>(method: string, path: string, what: string, body?: unknown): Promise<T> {
     const response = await this.request(method, path, what, body === undefined ? {} : { body });
     return (await response.json()) as T;
   }
 
-  private async refusal(response: Response, what: string): Promise<Failure> {
+  async refusal(response: Response, what: string): Promise<Failure> {
     const { status } = response;
     const isProblem = response.headers.get('content-type')?.includes('json') ?? false;
     const problem: ProblemLike = isProblem ? ((await response.json().catch(() => ({}))) as ProblemLike) : {};
@@ -89,6 +112,14 @@ export class Server {
     const byInput = status === 400 || status === 404 || status === 409 || status === 413 || status === 422;
     return new Failure(byInput ? EXIT.usage : EXIT.server, ...lines);
   }
+}
+
+interface Sent {
+  headers: Record<string, string>;
+  body?: AsyncIterable<Uint8Array>;
+  signal: AbortSignal;
+  /** Absent: it takes as long as it takes. */
+  limitMs?: number;
 }
 
 interface Request {

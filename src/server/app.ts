@@ -23,6 +23,7 @@ import type { SessionHost } from '../host/host.ts';
 import type { Laboratory } from '../lab/laboratory.ts';
 import type { StreamHub } from '../stream/hub.ts';
 import { websocketOptions } from '../stream/websocket.ts';
+import type { TraceArchive } from '../trace/archive/archive.ts';
 import { answerOutside, belowBasePath } from './base-path.ts';
 import { limitBodyTime } from './body-timeout.ts';
 import { answerClientError } from './client-errors.ts';
@@ -33,7 +34,7 @@ import { serveDashboard } from './dashboard.ts';
 import { serveDocuments } from './documents.ts';
 import { serveGuide } from './guide.ts';
 import { checkHosts, type HostSettings } from './host-check.ts';
-import { answerRetries } from './idempotency.ts';
+import { answerRetries, uploadMarkOf } from './idempotency.ts';
 import { IdempotencyKeys } from './idempotency-keys.ts';
 import { KeyedOps } from './idempotency-ops.ts';
 import type { Lifecycle } from './lifecycle.ts';
@@ -49,6 +50,8 @@ export interface AppServices {
   host: SessionHost;
   /** Absent: experiments are kept in memory. */
   laboratory?: Laboratory;
+  /** Absent: traces are kept in a folder that ends with the app. */
+  traces?: TraceArchive;
   lifecycle: Lifecycle;
   /** Absent: everybody may do everything, and nothing is put on record. */
   access?: AccessControl;
@@ -71,14 +74,14 @@ const LONGEST_PATH_PARAMETER = 512;
 const CHECK_MS = 1_000;
 
 export async function buildApp(services: AppServices): Promise<FastifyInstance> {
-  const { config, host, laboratory, lifecycle, stream, tls = null, access = new AccessControl({ host }) } = services;
-  const { telemetry = null } = services;
+  const { config, host, laboratory, traces, lifecycle, stream, tls = null, telemetry = null } = services;
+  const { access = new AccessControl({ host }) } = services;
   const { basePath = '', corsOrigins = [], maxConnections = Number.POSITIVE_INFINITY } = config;
   const { dashboard } = services;
   const limits = { ...SERVER_LIMITS, ...services.limits };
   const app = createServer(services, limits);
   const connections = limitConnections(app, { connections: maxConnections, stallMs: limits.stallMs });
-  const metrics = createMetrics(host, stream, laboratory);
+  const metrics = createMetrics(host, stream, laboratory, traces);
   addConnectionFigures(metrics, connections, tls);
   if (telemetry !== null) addSpanFigures(metrics, telemetry);
   const keys = new IdempotencyKeys();
@@ -109,6 +112,8 @@ export async function buildApp(services: AppServices): Promise<FastifyInstance> 
     access,
     basePath,
     ...(laboratory === undefined ? {} : { laboratory }),
+    ...(traces === undefined ? {} : { traces }),
+    markOf: uploadMarkOf,
     opsOf: (view) => new KeyedOps(view, keys).apply,
   });
   registerHealth(app, { host, laboratory, metrics, lifecycle, basePath });

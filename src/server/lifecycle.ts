@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { SessionHost } from '../host/host.ts';
 import type { Laboratory } from '../lab/laboratory.ts';
+import type { TraceArchive } from '../trace/archive/archive.ts';
 
 /** What `/readyz` and the refusal of new requests look at. */
 export interface Lifecycle {
@@ -18,6 +19,8 @@ export interface Parts {
   laboratory?: Pick<Laboratory, 'close'>;
   /** Absent: no traces. */
   telemetry?: { close(): Promise<void> } | null;
+  /** Recordings. Absent: there are none. */
+  traces?: Pick<TraceArchive, 'close'>;
   logger: Logger;
   /** What SIGHUP is for. Absent: it ends the server, as when its terminal is closed. */
   hangUp?: () => void;
@@ -88,12 +91,13 @@ export function closeOnSignals(parts: Parts): void {
 
 /** Not ready -> no new connections, streams are told -> runs end at a slice boundary -> the data folder is free. */
 async function close(
-  { lifecycle, app, host, laboratory, telemetry, release }: Parts,
+  { lifecycle, app, host, laboratory, traces, telemetry, release }: Parts,
   sockets: ReadonlySet<Socket>,
 ): Promise<void> {
   lifecycle.closing = true;
   const drained = app.close();
   await Promise.race([drained, new Promise((resolve) => setTimeout(resolve, DRAIN_MS))]);
+  await traces?.close();
   await laboratory?.close();
   await host.close();
   for (const socket of sockets) socket.destroy();

@@ -1,7 +1,7 @@
 /**
  * Every operation of the contract as a method, from openapi.yaml; do not edit: `npm run client` writes it.
  */
-import type { Call, CallOptions } from '../call.ts';
+import type { Call, CallOptions, Upload } from '../call.ts';
 import type { Pages } from '../pages.ts';
 import type {
   AdvanceRequest,
@@ -57,6 +57,7 @@ import type {
   MapRequest,
   MapResult,
   Metrics,
+  Name,
   NewLink,
   NewToken,
   PageTable,
@@ -91,6 +92,11 @@ import type {
   TokenInput,
   TokenPage,
   TokenRotation,
+  Trace,
+  TraceEventPage,
+  TracePage,
+  TraceState,
+  TraceSummary,
   UnmapRequest,
   UnmapResult,
   Version,
@@ -1441,6 +1447,122 @@ export abstract class Operations {
   ): Promise<string> {
     return this.send(
       { method: 'GET', path: `/v1/experiments/${encodeURIComponent(experiment)}/report`, accept: 'text/html' },
+      options,
+    );
+  }
+
+  /**
+   * List traces, oldest first: `GET /v1/traces`.
+   *
+   * @param options.limit Most items to return.
+   * @param options.cursor The `nextCursor` of the page before.
+   */
+  listTraces(
+    options?: CallOptions & { limit?: number; cursor?: string; state?: TraceState },
+  ): Pages<TracePage, TraceSummary> {
+    return this.list(
+      { method: 'GET', path: '/v1/traces', query: ['limit', 'cursor', 'state'], items: 'items' },
+      options,
+    );
+  }
+
+  /**
+   * Upload a recording: `POST /v1/traces`.
+   *
+   * The body is the recording, as text or binary, as it is or packed (`Content-Encoding: gzip` or `zstd`, or the type of a packed file). It is read while it arrives: a body that takes a while is answered 201 at once, and the reply ends when the body has. With `Upload-Complete` it is a resumable upload by draft-ietf-httpbis-resumable-upload: `?1` when the recording ends with this body, `?0` when more is to come by `PATCH` of the trace; the reply then comes when the body has been taken, and a 104 before it says where to go on. Offsets and lengths count bytes as they are sent, packed. Nothing of it is guessed in silence: the trace says how many lines were understood and why others were skipped, and with `strict` the first line that is not understood ends it.
+   *
+   * @param options.format What wrote the recording; `auto` is told by its beginning.
+   * @param options.strict Whether a line that is not understood ends it.
+   * @param options.options A JSON object with the options of the format, such as `{"order":"merged"}`.
+   */
+  createTrace(
+    body?: Upload,
+    options?: CallOptions & {
+      name?: Name;
+      format?: string;
+      strict?: boolean;
+      options?: string;
+      contentType?: 'text/plain' | 'application/octet-stream' | 'application/gzip' | 'application/zstd';
+    },
+  ): Promise<Trace> {
+    return this.send(
+      {
+        method: 'POST',
+        path: '/v1/traces',
+        query: ['name', 'format', 'strict', 'options'],
+        keyed: true,
+        body,
+        bodyType: 'text/plain',
+      },
+      options,
+    );
+  }
+
+  /**
+   * Read what a trace says, and how far it is: `GET /v1/traces/{trace}`.
+   *
+   * `HEAD` answers the header fields alone; `Upload-Offset` is where an upload goes on.
+   *
+   * @param trace Id or name of the trace.
+   */
+  getTrace(trace: Reference, options?: CallOptions): Promise<Trace> {
+    return this.send({ method: 'GET', path: `/v1/traces/${encodeURIComponent(trace)}` }, options);
+  }
+
+  /**
+   * Go on with an upload: `PATCH /v1/traces/{trace}`.
+   *
+   * The body goes behind the bytes that are there; `Upload-Offset` has to say how many these are, else 409 says it. Of a body that breaks off, what came is kept. A request that comes while the body of another one arrives takes its place.
+   *
+   * @param trace Id or name of the trace.
+   */
+  appendTrace(
+    trace: Reference,
+    body?: Upload,
+    options?: CallOptions & { contentType?: 'application/partial-upload' },
+  ): Promise<Trace> {
+    return this.send(
+      {
+        method: 'PATCH',
+        path: `/v1/traces/${encodeURIComponent(trace)}`,
+        body,
+        bodyType: 'application/partial-upload',
+      },
+      options,
+    );
+  }
+
+  /**
+   * Cancel an upload, or remove a trace: `DELETE /v1/traces/{trace}`.
+   *
+   * Refused while a session replays the trace, since the session could not be had again without it.
+   *
+   * @param trace Id or name of the trace.
+   */
+  deleteTrace(trace: Reference, options?: CallOptions): Promise<Trace> {
+    return this.send({ method: 'DELETE', path: `/v1/traces/${encodeURIComponent(trace)}` }, options);
+  }
+
+  /**
+   * Look at the events of a trace that is ready: `GET /v1/traces/{trace}/events`.
+   *
+   * In the order of the recording. At most 50,700 events are looked at for one page, so that with `kind` or `device` a page may be short, or empty, and have a `nextFrom`.
+   *
+   * @param trace Id or name of the trace.
+   * @param options.from Index of the first event that is looked at.
+   * @param options.limit Most items to return.
+   * @param options.device As the recording names it.
+   */
+  getTraceEvents(
+    trace: Reference,
+    options?: CallOptions & { from?: number; limit?: number; kind?: string; device?: string },
+  ): Promise<TraceEventPage> {
+    return this.send(
+      {
+        method: 'GET',
+        path: `/v1/traces/${encodeURIComponent(trace)}/events`,
+        query: ['from', 'limit', 'kind', 'device'],
+      },
       options,
     );
   }
