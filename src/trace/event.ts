@@ -56,6 +56,8 @@ export const EVENT_KINDS = {
   ioStart: 23,
   ioEnd: 24,
   packet: 25,
+  /** A call of a driver begins: `iommu_lab:call`; `detail` is which. */
+  call: 26,
 } as const;
 
 export type EventKind = (typeof EVENT_KINDS)[keyof typeof EVENT_KINDS];
