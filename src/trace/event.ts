@@ -56,8 +56,20 @@ export const EVENT_KINDS = {
   ioStart: 23,
   ioEnd: 24,
   packet: 25,
-  /** A call of a driver begins: `iommu_lab:call`; `detail` is which. */
+  /** `iommu_lab:call`: a call begins whose lines follow on the same CPU. */
   call: 26,
+  /** What drops translations that a device holds: `qi_submit` of a device TLB, `cache_tag_flush_*` of one. */
+  invalidateDevice: 27,
+  /** `qi_submit` that drops no translation of an address: context and PASID entries, interrupt entries. */
+  invalidateTables: 28,
+  /** `qi_submit` of a wait descriptor: what was asked for before it is done when it is. */
+  invalidationWait: 29,
+  /** `qi_submit` of the answer to a page request. */
+  pageResponse: 30,
+  /** `cache_tag_assign`, `cache_tag_unassign`: which caches hold what a domain translates. */
+  cacheTag: 31,
+  /** `add_device_to_group`, `remove_device_from_group`. */
+  group: 32,
 } as const;
 
 export type EventKind = (typeof EVENT_KINDS)[keyof typeof EVENT_KINDS];
@@ -74,7 +86,7 @@ export const ABSENT = -1;
  */
 export interface RecordedEvent {
   kind: EventKind;
-  /** Nanoseconds since the first event of the recording, as its clock says: may step back. */
+  /** Nanoseconds since the first event of the recording, as its clock says: may step back, also below 0. */
   timeNs: number;
   /** Below a nanosecond, 0 to 999: only `iommu_lab:*` events of our own exports know it. */
   timePs: number;
@@ -82,33 +94,56 @@ export interface RecordedEvent {
   pid: number;
   /** Index into the recording's `devices`, whose names are the kernel's: `0000:c2:00.0`. */
   device: number;
-  /** Hardware domain id, of invalidations that name one. */
+  /** Hardware domain id, of invalidations and cache tags that name one; of `buffer` the owner's number. */
   domain: number;
-  /** Page number (4 KiB) and byte offset of the IOVA; for `unmapSg` segments ABSENT. */
+  /** Page number (4 KiB) and byte offset of the IOVA; ABSENT in what names physical ranges only, as the segments of `unmapSg` do. */
   iovaPage: number;
   iovaOffset: number;
   lengthBytes: number;
   physicalPage: number;
   physicalOffset: number;
+  /** One of DIRECTIONS. */
   direction: number;
-  /** 1 a write by the device, 0 a read; of `fault`, `access`, I/O and packets (1: memory is written, so a read from the disk, a received packet). */
+  /**
+   * Of `fault`, `access`, I/O and packets: 1 when memory is written, so a write by the device, a read from a disk, a received packet; 0
+   * when it is read.
+   */
   write: number;
   /**
-   * What else the kind says: of `mapSg` the number of entries given (`nents`), of `iommuUnmap` the bytes really unmapped, of `invalidate`
-   * the granularity (1 global, 2 domain, 3 pages; the sign bit of nothing is used), of `sync` 1 for the device and 0 for the CPU, of
-   * `lost` how many, of `failed` the errno, of `ioStart`/`ioEnd` the first 512-byte sector.
+   * What else the kind says:
+   *
+   * - `mapSg`, `unmapSg`: how many ranges the list has, those that the kernel did not trace included where it says so
+   * - `iommuUnmap`: bytes really unmapped
+   * - `invalidate`, `invalidateDevice`: granularity, 1 all, 2 one domain, 3 pages
+   * - `invalidateTables`: 1 context entries, 2 PASID entries, 3 interrupt entries
+   * - `sync`, `syncSg`: 1 for the device, 0 for the CPU
+   * - `lost`: how many events, ABSENT when the kernel does not know
+   * - `failed`: the errno, negative; ABSENT when the line has none
+   * - `fault`: the flags
+   * - `ioStart`, `ioEnd`: the first 512-byte sector
+   * - `access`: code of the verdict; `buffer`, `bufferFree`: the buffer's number; `call`: code of the op (docs/trace-format.md)
+   * - `cacheTag`: 1 assigned, 0 taken away; `group`: the group's number, and `write` 1 when the device came in, 0 when it left
    */
   detail: number;
-  /** Of the line in the recording, from 1. */
+  /** Of the line in the recording, from 1; of pcap the number of the packet. */
   line: number;
+  /**
+   * Index of an earlier event that this one ends: the `map` of an `unmap`, the `iommuMap` of an `iommuUnmap`, the `ioStart` of an
+   * `ioEnd`, the `buffer` of a `bufferFree`. Events are numbered from 0 as they reach the sink, segments included. See `join.ts`.
+   */
+  partner: number;
+  /** Index of the first earlier event that tells of the same call: the `iommuMap` before a `map`, the `free` before an `iommuUnmap`. */
+  call: number;
 }
 
 /** Where an importer puts what it understood. */
 export interface EventSink {
   /** @returns nothing; throws when the tape cannot be written, which ends the import with that reason. */
   event(event: RecordedEvent): void;
-  /** @returns the index of a device by its recorded name, given when it is first seen. */
+  /** Asked once for each device, when it is first seen. @returns its index */
   device(name: string): number;
+  /** A comment that our own exports left: what follows `# iommu_lab: `. */
+  note?(text: string, line: number): void;
 }
 
 /** What was not understood, by reason. */
