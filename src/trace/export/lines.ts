@@ -9,6 +9,8 @@
  * Lists come as events of their own: a `mapSg` is held back until the event behind its last segment comes, or the end.
  */
 import { ABSENT, DIRECTIONS, EVENT_KINDS, type EventKind, type RecordedEvent } from '../event.ts';
+import { CALL_OPS, VERDICT_NAMES } from '../payloads/lab.ts';
+import { GRANULARITY } from '../payloads/qi-descriptor.ts';
 
 const TASK = 'iommu-lab';
 const UNIT = 'dmar0';
@@ -17,19 +19,6 @@ const NO_ADDRESS = 'f'.repeat(16);
 const ENOMEM = -12;
 /** Entries of a list that a line has at most: those of the longest still fit a page. */
 const MOST_ENTRIES = 64;
-const GRANULARITY = { global: 1, domain: 2, pages: 3 } as const;
-
-/** Verdicts in the order of their codes. */
-export const VERDICT_WORDS = [
-  'ok',
-  'fault',
-  'subpage',
-  'unprotected',
-  'stale',
-  'stale-reused',
-  'misdirected',
-  'stale-cross-tenant',
-] as const;
 
 /** What the line says before the name of its event. */
 interface Stamp {
@@ -175,7 +164,8 @@ export class FtraceLines {
   /** @returns what follows the time; null for what is not written */
   private payload(event: RecordedEvent): string | null {
     const { kind } = event;
-    const traced = kind !== EVENT_KINDS.invalidate || this.options.queued !== false;
+    const traced =
+      (kind !== EVENT_KINDS.invalidate && kind !== EVENT_KINDS.invalidateDevice) || this.options.queued !== false;
     const kernel = traced ? kernelPayloads[kind] : undefined;
     if (kernel !== undefined) return kernel(event, event.device === ABSENT ? '' : this.options.device(event.device));
     const lab = this.options.labEvents ? labPayloads[kind] : undefined;
@@ -213,16 +203,16 @@ const kernelPayloads: Partial<Record<EventKind, Payload>> = {
   [EVENT_KINDS.iommuUnmap]: (event) =>
     `unmap: IOMMU: ${range(event)} size=${event.lengthBytes} unmapped_size=${event.detail === ABSENT ? event.lengthBytes : event.detail}`,
   [EVENT_KINDS.fault]: (event, device) =>
-    `io_page_fault: IOMMU:${TASK} ${device} iova=${wide(event.iovaPage, event.iovaOffset)} flags=0x${event.write === 1 ? '0001' : '0000'}`,
+    `io_page_fault: IOMMU:${TASK} ${device} iova=${wide(event.iovaPage, event.iovaOffset)} flags=0x${Math.max(0, event.detail).toString(16).padStart(4, '0')}`,
   [EVENT_KINDS.attach]: (_event, device) => `attach_device_to_domain: IOMMU: device=${device}`,
   [EVENT_KINDS.detach]: (_event, device) => `detach_device_from_domain: IOMMU: device=${device}`,
   [EVENT_KINDS.invalidate]: (event) => `qi_submit: ${descriptor(event)}`,
-  [EVENT_KINDS.lost]: () => null,
+  [EVENT_KINDS.invalidateDevice]: (event) => `qi_submit: ${deviceDescriptor(event)}`,
 };
 
 /** The IOTLB descriptor: type, granularity, both drains, domain; base and mask. */
 function descriptor({ detail, domain, iovaPage, lengthBytes }: RecordedEvent): string {
-  const tag = detail === GRANULARITY.global ? 0 : Math.max(0, domain);
+  const tag = detail === GRANULARITY.all ? 0 : Math.max(0, domain);
   const low = 0x2 + (detail << 4) + 0xc0 + tag * 0x10000;
   let high = '0';
   if (detail === GRANULARITY.pages) {
@@ -233,11 +223,18 @@ function descriptor({ detail, domain, iovaPage, lengthBytes }: RecordedEvent): s
   return `iotlb_inv ${UNIT}: 0x${low.toString(16)} 0x${high} 0x0 0x0`;
 }
 
-/** Calls in the order of their codes. */
-const CALL_WORDS = ['map-single', 'map-page', 'map-sg', 'alloc', 'unmap', 'iommu-map', 'iommu-unmap', 'sync'] as const;
+/** Of a device's TLB: the requester id above the type; with the size bit, the page's lowest bits say how many pages. */
+function deviceDescriptor({ detail, domain, iovaPage, lengthBytes }: RecordedEvent): string {
+  const source = Math.max(0, domain).toString(16);
+  const low = `0x${source === '0' ? '' : source}${source === '0' ? '3' : '00000003'}`;
+  if (detail === GRANULARITY.all) return `dev_tlb_inv ${UNIT}: ${low} 0x7ffffffffffff001 0x0 0x0`;
+  const pages = lengthBytes / 4096;
+  const coded = pages === 1 ? hexAddress(iovaPage, 0) : hexAddress(iovaPage + pages / 2 - 1, 1);
+  return `dev_tlb_inv ${UNIT}: ${low} 0x${coded} 0x0 0x0`;
+}
 
 function scope({ detail, domain, iovaPage, iovaOffset, lengthBytes }: RecordedEvent): string {
-  if (detail === GRANULARITY.global) return 'scope=global';
+  if (detail === GRANULARITY.all) return 'scope=global';
   if (detail === GRANULARITY.domain) return `scope=domain domain=${domain}`;
   return `scope=range domain=${domain} iova=0x${hexAddress(iovaPage, iovaOffset)} size=${lengthBytes}`;
 }
@@ -245,7 +242,7 @@ function scope({ detail, domain, iovaPage, iovaOffset, lengthBytes }: RecordedEv
 /** Of what none traces. */
 const labPayloads: Partial<Record<EventKind, Payload>> = {
   [EVENT_KINDS.access]: (event, device) => {
-    const verdict = VERDICT_WORDS[event.detail];
+    const verdict = VERDICT_NAMES[event.detail];
     return `iommu_lab:access: ${device} op=${event.write === 1 ? 'write' : 'read'} iova=0x${hexAddress(event.iovaPage, event.iovaOffset)} size=${event.lengthBytes} ps=${event.timePs}${verdict === undefined ? '' : ` verdict=${verdict}`}`;
   },
   [EVENT_KINDS.buffer]: (event) =>
@@ -253,5 +250,5 @@ const labPayloads: Partial<Record<EventKind, Payload>> = {
   [EVENT_KINDS.bufferFree]: (event) => `iommu_lab:free: buffer=${event.detail} ps=${event.timePs}`,
   [EVENT_KINDS.invalidate]: (event) => `iommu_lab:invalidate: ${scope(event)} ps=${event.timePs}`,
   [EVENT_KINDS.call]: (event, device) =>
-    `iommu_lab:call: ${device === '' ? '' : `${device} `}op=${CALL_WORDS[event.detail]} ps=${event.timePs}`,
+    `iommu_lab:call: ${device === '' ? '' : `${device} `}op=${CALL_OPS[event.detail]} ps=${event.timePs}`,
 };

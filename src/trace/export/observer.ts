@@ -12,6 +12,7 @@
  *
  * Order as in the kernel: page-table lines before the line of the DMA-API call that they belong to, `dma_free` before its `unmap`.
  */
+import { aligned, decodeDeviceRange } from '../../core/hardware/invalidation.ts';
 import type { PieceVisitor } from '../../core/hardware/translate.ts';
 import type { Operation } from '../../core/operations.ts';
 import type { Device } from '../../core/os/device.ts';
@@ -21,20 +22,12 @@ import type { InputSegment } from '../../core/os/scatterlist.ts';
 import { parseAddress, parsed } from '../../core/sim/address.ts';
 import type { Simulator } from '../../core/simulator.ts';
 import { ABSENT, EVENT_KINDS, type EventKind, type RecordedEvent } from '../event.ts';
+import { CALL_OPS } from '../payloads/lab.ts';
 
-/** Codes of `iommu_lab:call`, as docs/trace-format.md lists them. */
-export const CALLS = {
-  mapSingle: 0,
-  mapPage: 1,
-  mapSg: 2,
-  alloc: 3,
-  unmap: 4,
-  iommuMap: 5,
-  iommuUnmap: 6,
-  sync: 7,
-} as const;
+/** Codes of `iommu_lab:call`. */
+const CALLS = Object.fromEntries(CALL_OPS.map((op, code) => [op, code])) as Record<(typeof CALL_OPS)[number], number>;
 
-const CALL_OF_KIND = [CALLS.mapSingle, CALLS.mapPage, CALLS.mapSg, CALLS.alloc] as const;
+const CALL_OF_KIND = [CALLS['map-single'], CALLS['map-page'], CALLS['map-sg'], CALLS.alloc] as const;
 /** Indices of the core's directions -> `enum dma_data_direction`. */
 const KERNEL_DIRECTIONS = [1, 2, 0] as const;
 const DIRECTION_WORDS: Readonly<Record<string, number>> = { 'to-device': 1, 'from-device': 2, bidirectional: 0 };
@@ -51,6 +44,13 @@ export interface ObservedSink {
 /** A name as the kernel gives it, in segment 0. */
 export function recordedName(device: Device): string {
   return `0000:${device.bdf}`;
+}
+
+/** `00:02.0` as the 16 bits of a requester id. */
+function requesterOf({ bdf }: Device): number {
+  const [bus, rest] = bdf.split(':');
+  const [slot, fn] = rest!.split('.');
+  return Number.parseInt(bus!, 16) * 256 + Number.parseInt(slot!, 16) * 8 + Number(fn);
 }
 
 /** Mapped bytes as the driver named them. */
@@ -83,6 +83,8 @@ export class Observer {
     write: ABSENT,
     detail: ABSENT,
     line: 0,
+    partner: ABSENT,
+    call: ABSENT,
   };
   // The newest stamp.
   private timeNs = 0;
@@ -333,7 +335,7 @@ export class Observer {
     };
     const mapSg = dma.mapSg.bind(dma);
     dma.mapSg = (device, direction, segments) => {
-      this.begin(CALLS.mapSg, device.index);
+      this.begin(CALLS['map-sg'], device.index);
       const slot = mapSg(device, direction, segments);
       if (--this.depth === 0) this.mappedList(slot, device, direction, segments);
       return slot;
@@ -364,14 +366,14 @@ export class Observer {
     };
     const iommuMap = iommuApi.map.bind(iommuApi);
     iommuApi.map = (domain, page, frame, pages, permission, largest) => {
-      this.begin(CALLS.iommuMap, ABSENT);
+      this.begin(CALLS['iommu-map'], ABSENT);
       const done = iommuMap(domain, page, frame, pages, permission, largest);
       this.depth--;
       return done;
     };
     const iommuUnmap = iommuApi.unmap.bind(iommuApi);
     iommuApi.unmap = (domain, first, pages, invalidate) => {
-      this.begin(CALLS.iommuUnmap, ABSENT);
+      this.begin(CALLS['iommu-unmap'], ABSENT);
       const unmapped = iommuUnmap(domain, first, pages, invalidate);
       this.depth--;
       return unmapped;
@@ -522,6 +524,21 @@ export class Observer {
       this.invalidated(3, index, page - (page % count), count);
       pages(index, page, mask, leafOnly, at);
     };
+    const deviceTlb = unit.deviceTlb.bind(unit);
+    unit.deviceTlb = (device, domain_, tlb, page, size, at) => {
+      decodeDeviceRange(page, size);
+      const line = this.fresh(EVENT_KINDS.invalidateDevice);
+      line.domain = requesterOf(simulator.deviceAt(device));
+      const all = aligned.pages >= 2 ** 51;
+      line.detail = all ? 1 : 3;
+      if (!all) {
+        line.iovaPage = aligned.base;
+        line.iovaOffset = 0;
+        line.lengthBytes = aligned.pages * 4096;
+      }
+      this.sink.event(line);
+      deviceTlb(device, domain_, tlb, page, size, at);
+    };
     const fire = simulator.fire.bind(simulator);
     simulator.fire = (time, kind, argument) => {
       this.stamp(time);
@@ -555,6 +572,7 @@ export class Observer {
       line.iovaPage = last.page;
       line.iovaOffset = last.offset;
       line.write = last.write ? 1 : 0;
+      line.detail = line.write;
       if (this.faults === null) this.sink.event(line);
       else this.faults.push({ ...line });
     };
