@@ -13,6 +13,8 @@ export class NameTable {
   private readonly mask: number;
   /** [index]. */
   private readonly copies: Uint8Array[] = [];
+  /** The one that was found last: it is most often asked for again. */
+  private latest = UNKNOWN;
   readonly names: string[] = [];
 
   constructor(most: number, names: readonly string[] = []) {
@@ -33,11 +35,15 @@ export class NameTable {
 
   /** @returns the index of the name, or UNKNOWN */
   find(bytes: Uint8Array, start: number, end: number): number {
-    const { slots, mask } = this;
+    const { slots, mask, latest } = this;
+    if (latest >= 0 && isSame(this.copies[latest]!, bytes, start, end)) return latest;
     for (let slot = hashOf(bytes, start, end) & mask; ; slot = (slot + 1) & mask) {
       const index = slots[slot]! - 1;
       if (index < 0) return UNKNOWN;
-      if (isSame(this.copies[index]!, bytes, start, end)) return index;
+      if (isSame(this.copies[index]!, bytes, start, end)) {
+        this.latest = index;
+        return index;
+      }
     }
   }
 

@@ -22,16 +22,4 @@ export class RangeList {
     this.physicalOffset[i] = ABSENT;
     return i;
   }
-
-  copyFrom(other: RangeList): void {
-    const { count } = other;
-    this.count = count;
-    for (let i = 0; i < count; i++) {
-      this.iovaPage[i] = other.iovaPage[i]!;
-      this.iovaOffset[i] = other.iovaOffset[i]!;
-      this.lengthBytes[i] = other.lengthBytes[i]!;
-      this.physicalPage[i] = other.physicalPage[i]!;
-      this.physicalOffset[i] = other.physicalOffset[i]!;
-    }
-  }
 }

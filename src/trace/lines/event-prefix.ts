@@ -208,11 +208,13 @@ function isDigit(byte: number): boolean {
   return byte >= 0x30 && byte <= 0x39;
 }
 
-/** Letters, digits and `_`. */
+/** [byte]: 1 for letters, digits and `_`. */
+const OF_NAME = new Uint8Array(256);
+for (const letter of 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_')
+  OF_NAME[letter.charCodeAt(0)] = 1;
+
 function isOfName(byte: number): boolean {
-  return (
-    (byte >= 0x61 && byte <= 0x7a) || (byte >= 0x30 && byte <= 0x39) || byte === 0x5f || (byte >= 0x41 && byte <= 0x5a)
-  );
+  return OF_NAME[byte] === 1;
 }
 
 /** Something but blanks. */

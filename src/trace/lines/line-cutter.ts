@@ -5,6 +5,7 @@
  * A line ends with LF; a CR before it is not part of it; the last line needs no end. NUL and bytes that are no UTF-8 are bytes like any
  * other. Of a line longer than LONGEST_LINE nothing is kept: whoever takes the lines is told that there was one.
  */
+import { Buffer } from 'node:buffer';
 
 /**
  * The kernel prints a line into two pages at most; perf and our own block tables have no such bound. A `dma_map_sg` of 128 ranges, the
@@ -35,11 +36,12 @@ export class LineCutter {
 
   /** Throws what the taker throws; no more may be written then. */
   write(chunk: Uint8Array): void {
-    // A Buffer has a hidden class and an `indexOf` of its own; with one class alone the readers stay monomorphic.
+    // Two views: a Buffer finds a byte in half the time of a Uint8Array, and readers that meet one hidden class alone stay monomorphic.
     const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    const searched = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     let start = 0;
     if (this.heldBytes > 0 || this.dropping) {
-      const end = bytes.indexOf(LF);
+      const end = searched.indexOf(LF);
       if (end < 0) {
         this.hold(bytes, 0, bytes.length);
         return;
@@ -48,7 +50,7 @@ export class LineCutter {
       this.endHeld();
       start = end + 1;
     }
-    for (let end = bytes.indexOf(LF, start); end >= 0; end = bytes.indexOf(LF, start)) {
+    for (let end = searched.indexOf(LF, start); end >= 0; end = searched.indexOf(LF, start)) {
       this.take(bytes, start, end);
       start = end + 1;
     }

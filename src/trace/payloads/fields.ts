@@ -49,17 +49,25 @@ for (let i = 0; i < 16; i++) {
 
 const encoder = new TextEncoder();
 
-type KeyEntry = readonly [key: string, bit: number];
-/** By length of the key; a handful each, so they are compared one after the other. */
-const KEYS: readonly KeyEntry[] = [
-  ['iova', IOVA],
-  ['size', SIZE],
-  ['paddr', PHYSICAL],
-  ['unmapped_size', UNMAPPED],
-  ['dma_addr', IOVA],
-  ['dir', DIRECTION],
-  ['attrs', ATTRIBUTES],
-  ['phys_addr', PHYSICAL],
+/** Four letters as one integer, first in the lowest byte, so that keys are compared four bytes at a time. */
+function letters(text: string): number {
+  return text.charCodeAt(0) | (text.charCodeAt(1) << 8) | (text.charCodeAt(2) << 16) | (text.charCodeAt(3) << 24);
+}
+
+/** Keys of the common events, by length: two to four letters at either end say all of them. */
+const IOVA_KEY = letters('iova');
+const SIZE_KEY = letters('size');
+const DMA_ = letters('dma_');
+const ADDR = letters('addr');
+const PHYS = letters('phys');
+const _ADD = letters('_add');
+const ATTR = letters('attr');
+const PADD = letters('padd');
+const UNMA = letters('unma');
+const PPED = letters('pped');
+
+/** All keys but those of `keyOf`, by length: few each, so they are compared one after the other. */
+const RARE_KEYS: readonly (readonly [key: string, bit: number])[] = [
   ['virt_addr', VIRTUAL],
   ['flags', FLAGS],
   ['dma_addrs', IOVAS],
@@ -84,7 +92,7 @@ const KEYS: readonly KeyEntry[] = [
 const LONGEST_KEY = 13;
 /** [length of the key]. */
 const KEYS_BY_LENGTH: { bytes: Uint8Array; bit: number }[][] = Array.from({ length: LONGEST_KEY + 1 }, () => []);
-for (const [key, bit] of KEYS) KEYS_BY_LENGTH[key.length]!.push({ bytes: encoder.encode(key), bit });
+for (const [key, bit] of RARE_KEYS) KEYS_BY_LENGTH[key.length]!.push({ bytes: encoder.encode(key), bit });
 
 const DIRECTION_NAMES = ['BIDIRECTIONAL', 'TO_DEVICE', 'FROM_DEVICE', 'NONE'].map((name) => encoder.encode(name));
 const TRUNCATED_WORD = encoder.encode('[TRUNCATED]');
@@ -354,16 +362,49 @@ export class Fields {
   }
 }
 
+function four(bytes: Uint8Array, at: number): number {
+  return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+}
+
+/** @returns the bit of a key, 0 for one that is not known */
 function keyOf(bytes: Uint8Array, start: number, end: number): number {
-  const length = end - start;
-  if (length > LONGEST_KEY) return 0;
-  const keys = KEYS_BY_LENGTH[length]!;
-  for (let i = 0; i < keys.length; i++) {
-    const key = keys[i]!.bytes;
-    let j = 0;
-    while (j < length && key[j] === bytes[start + j]) j++;
-    if (j === length) return keys[i]!.bit;
+  switch (end - start) {
+    case 3:
+      if (bytes[start] === 0x64 && bytes[start + 1] === 0x69 && bytes[start + 2] === 0x72) return DIRECTION;
+      break;
+    case 4: {
+      const word = four(bytes, start);
+      if (word === SIZE_KEY) return SIZE;
+      if (word === IOVA_KEY) return IOVA;
+      break;
+    }
+    case 5: {
+      const word = four(bytes, start);
+      if (word === ATTR && bytes[start + 4] === 0x73) return ATTRIBUTES;
+      if (word === PADD && bytes[start + 4] === 0x72) return PHYSICAL;
+      break;
+    }
+    case 8:
+      if (four(bytes, start) === DMA_ && four(bytes, start + 4) === ADDR) return IOVA;
+      break;
+    case 9:
+      if (four(bytes, start) === PHYS && four(bytes, start + 4) === _ADD && bytes[start + 8] === 0x72) return PHYSICAL;
+      break;
+    case 13: {
+      const isUnmapped =
+        four(bytes, start) === UNMA &&
+        four(bytes, start + 4) === PPED &&
+        bytes[start + 8] === 0x5f &&
+        four(bytes, start + 9) === SIZE_KEY;
+      if (isUnmapped) return UNMAPPED;
+    }
   }
+  return rareKeyOf(bytes, start, end);
+}
+
+function rareKeyOf(bytes: Uint8Array, start: number, end: number): number {
+  if (end - start > LONGEST_KEY) return 0;
+  for (const { bytes: key, bit } of KEYS_BY_LENGTH[end - start]!) if (isSame(bytes, start, end, key)) return bit;
   return 0;
 }
 
@@ -401,8 +442,19 @@ function totalOf(bytes: Uint8Array, start: number, end: number): number {
 }
 
 function directionOf(bytes: Uint8Array, start: number, end: number): number {
-  for (let i = 0; i < DIRECTION_NAMES.length; i++) if (isSame(bytes, start, end, DIRECTION_NAMES[i]!)) return i;
-  return -1;
+  // All differ in length.
+  switch (end - start) {
+    case 13:
+      return isSame(bytes, start, end, DIRECTION_NAMES[0]!) ? 0 : -1;
+    case 9:
+      return isSame(bytes, start, end, DIRECTION_NAMES[1]!) ? 1 : -1;
+    case 11:
+      return isSame(bytes, start, end, DIRECTION_NAMES[2]!) ? 2 : -1;
+    case 4:
+      return isSame(bytes, start, end, DIRECTION_NAMES[3]!) ? 3 : -1;
+    default:
+      return -1;
+  }
 }
 
 /** `0000000000000000`, `(null)`. */
