@@ -1,5 +1,5 @@
 /**
- * Ids of sessions, `ses_`, and of experiments, `exp_`: 26 characters of base 32, the first ten of them the creation time in
+ * Ids of sessions, `ses_`, of experiments, `exp_`, and of traces, `trc_`: 26 characters of base 32, the first ten of them the creation time in
  * milliseconds, so that ids sort by age; the other 80 bits are random. Alphabet of Crockford's base 32 in lower case, which leaves out i, l, o and u.
  */
 import { randomBytes } from 'node:crypto';
@@ -10,6 +10,7 @@ const RANDOM_CHARACTERS = 16;
 
 const ID_FORM = /^ses_[0-9a-z]{26}$/;
 const EXPERIMENT_ID_FORM = /^exp_[0-9a-z]{26}$/;
+const TRACE_ID_FORM = /^trc_[0-9a-z]{26}$/;
 export const NAME_FORM = /^[A-Za-z][A-Za-z0-9._-]{0,63}$/;
 
 export function newSessionId(nowMs: number = Date.now()): string {
@@ -18,6 +19,10 @@ export function newSessionId(nowMs: number = Date.now()): string {
 
 export function newExperimentId(nowMs: number = Date.now()): string {
   return `exp_${agedId(nowMs)}`;
+}
+
+export function newTraceId(nowMs: number = Date.now()): string {
+  return `trc_${agedId(nowMs)}`;
 }
 
 function agedId(nowMs: number): string {
@@ -53,6 +58,10 @@ export function hasIdForm(name: string): boolean {
 
 export function hasExperimentIdForm(name: string): boolean {
   return EXPERIMENT_ID_FORM.test(name);
+}
+
+export function hasTraceIdForm(name: string): boolean {
+  return TRACE_ID_FORM.test(name);
 }
 
 function randomCharacters(count: number): string {
