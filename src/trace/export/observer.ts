@@ -6,12 +6,14 @@
  * simulation has the digest of any other.
  *
  * Times: a call and all that is traced of it have the moment at which it *began*, where a kernel's tracepoints fire when the work is
- * done. Calls of several CPUs overlap, and addresses are handed out in the order in which calls begin: only stamped so does a replay
- * at the recorded times meet timers and calls in the same order. Stamps never fall: a call that began before the one written above it,
- * on another CPU, has that one's stamp.
+ * done. Calls of several CPUs overlap, and addresses are handed out in the order in which driver's turns begin: only stamped so does a
+ * replay at the recorded times meet timers and calls in the same order. Stamps never fall: a call that began before the one written
+ * above it, on another CPU, has that one's stamp; and one that is part of a turn that began before a timer was due has a stamp before
+ * that timer's.
  *
  * Order as in the kernel: page-table lines before the line of the DMA-API call that they belong to, `dma_free` before its `unmap`.
  */
+import { EVENT } from '../../core/event-kinds.ts';
 import { aligned, decodeDeviceRange } from '../../core/hardware/invalidation.ts';
 import type { PieceVisitor } from '../../core/hardware/translate.ts';
 import type { Operation } from '../../core/operations.ts';
@@ -31,6 +33,8 @@ const CALL_OF_KIND = [CALLS['map-single'], CALLS['map-page'], CALLS['map-sg'], C
 /** Indices of the core's directions -> `enum dma_data_direction`. */
 const KERNEL_DIRECTIONS = [1, 2, 0] as const;
 const DIRECTION_WORDS: Readonly<Record<string, number>> = { 'to-device': 1, 'from-device': 2, bidirectional: 0 };
+/** A replay has moments in whole nanoseconds, so that its timers may be due one earlier. */
+const BEFORE_TIMER_PS = 2000;
 /** The kernel's first domain id: 0 is reserved. */
 const FIRST_DOMAIN = 1;
 /** pid of what operations do; workload n has the pid n more than one higher. */
@@ -123,6 +127,10 @@ export class Observer {
     return recordedName(this.simulator.deviceAt(device));
   }
 
+  /** What a driver sets up in advance takes no time of the run: its calls have the moment at which it does so. */
+  private settingUp = false;
+  private inTimer = false;
+
   /** Before an operation is applied. */
   begins(operation: Operation): void {
     this.asked = null;
@@ -161,6 +169,18 @@ export class Observer {
     this.timePs = rest;
   }
 
+  /** The moment at which a call begins; but before a timer that is due meanwhile and fires after it, and within the run. */
+  private stampCall(): void {
+    const { work, queue } = this.simulator;
+    if (this.settingUp) {
+      this.stamp(this.simulator.clock.now);
+      return;
+    }
+    const { run } = this.simulator;
+    const end = run === null || run.ended ? Number.POSITIVE_INFINITY : run.end();
+    this.stamp(Math.min(work.now(), queue.nextTimeBelow(EVENT.workload) - BEFORE_TIMER_PS, end));
+  }
+
   private fresh(kind: EventKind): RecordedEvent {
     const { line } = this;
     const { work, exposure } = this.simulator;
@@ -184,7 +204,7 @@ export class Observer {
 
   private begin(call: number, device: number): void {
     if (this.depth++ > 0) return;
-    this.stamp(this.simulator.work.now());
+    this.stampCall();
     const line = this.fresh(EVENT_KINDS.call);
     line.device = device;
     line.detail = call;
@@ -350,7 +370,7 @@ export class Observer {
     dma.unmapTogether = (slots, count, device) => {
       const list = Array.from({ length: count }, (_, i) => slots[i]!);
       this.gathered = new Map(list.map((slot) => [slot, this.callOf(slot)]));
-      this.stamp(this.simulator.work.now());
+      this.stampCall();
       unmapTogether(slots, count, device);
       const left = this.gathered;
       this.gathered = null;
@@ -542,11 +562,25 @@ export class Observer {
     const fire = simulator.fire.bind(simulator);
     simulator.fire = (time, kind, argument) => {
       this.stamp(time);
+      this.inTimer = true;
       fire(time, kind, argument);
+      this.inTimer = false;
+    };
+    // Whose work is to take time of a run begins it with rows to book it to.
+    const { work } = simulator;
+    const begin = work.begin.bind(work);
+    work.begin = (cpu, start) => {
+      this.settingUp = simulator.run !== null && !simulator.run.ended && !this.inTimer;
+      begin(cpu, start);
+    };
+    const beginFor = work.beginFor.bind(work);
+    work.beginFor = (rows, cpu, start) => {
+      this.settingUp = false;
+      beginFor(rows, cpu, start);
     };
     const access = iommu.access.bind(iommu);
     iommu.access = (device, page, offset, lengthBytes, write, now, visitor: PieceVisitor | null) => {
-      this.stamp(now);
+      this.stamp(this.simulator.clock.now);
       const faults: RecordedEvent[] = [];
       this.faults = faults;
       const verdict = access(device, page, offset, lengthBytes, write, now, visitor);

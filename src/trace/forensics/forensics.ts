@@ -179,7 +179,8 @@ export class ForensicPass {
     const { kind, timeNs, line, device, cpu, iovaPage, iovaOffset, lengthBytes } = events;
     if (iovaPage === ABSENT) return;
     this.touches.unmapped(device, iovaPage, pagesOf(iovaOffset, lengthBytes), kind, timeNs, line);
-    rules.unmapped(device, cpu, timeNs);
+    // The page-table half of a driver's call is no range of its own.
+    if (kind !== EVENT_KINDS.iommuUnmap || events.joined === ABSENT) rules.unmapped(device, cpu, timeNs);
   }
 
   private listUnmapped(): void {
@@ -232,7 +233,7 @@ export class ForensicPass {
     const ended = best.unmapLine !== ABSENT || (table !== null && table.unmapLine !== ABSENT);
     // When the translation went: the page-table line knows, else the call.
     const unmapNs = table !== null && table.unmapLine !== ABSENT ? table.unmapNs : best.unmapNs;
-    const mapLines = [called, table].flatMap((touch) => (touch === null ? [] : [touch.mapLine]));
+    const mapLines = [called, table].flatMap((touch) => (touch === null ? [] : [touch.mapLine])).sort((a, b) => a - b);
     const unmapLines = [called, table].flatMap((touch) =>
       touch === null || touch.unmapLine === ABSENT ? [] : [touch.unmapLine],
     );

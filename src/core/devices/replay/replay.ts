@@ -12,6 +12,9 @@
  * Invalidations are the policy's (`simulated`), or also those of the recording at their times (`recorded`): with the policy `never`,
  * which invalidates nothing by itself, that is what the recorded machine did.
  *
+ * Calls of the recording's very first moment are taken for what was there before it, as a ring of buffers is: at the recorded pace they
+ * take no time of the run.
+ *
  * Departs: work of the driver between the calls is not in a recording and takes no time here; a lag behind the recorded times is
  * reported. Pathology: where an excerpt begins in the middle, its first unmaps are of mappings that it does not have.
  */
@@ -46,6 +49,8 @@ const MOST_PAGES = 2 ** 20;
 const STRIDE_NS = 2 ** 40;
 /** A clock that steps back by less makes nothing due earlier; one that steps back by more begins anew. */
 const RESTARTED_NS = 1e9;
+/** How far a CPU may be ahead of the moment of a call that goes on with a turn: by one call that had to flush a full queue. */
+const TURN_PS = 20_000_000;
 /** One past the last; in a recording times are below it. */
 const NO_END = Number.MAX_SAFE_INTEGER;
 /** Key of a receive buffer, which no event of the recording mapped: below all of those. */
@@ -94,10 +99,21 @@ export class Replay extends Workload {
   /** `anchorPs` after the clock's base is the moment `anchorNs` and `anchorRest` ps of the recording. */
   private anchorNs = ABSENT;
   private anchorRest = 0;
+  /** The recording's first moment: calls of that are what was set up before, and take no time of the run. */
+  private firstNs = ABSENT;
+  private firstRest = 0;
   private anchorPs = 0;
   private duePs = 0;
   /** What is armed is no event's moment: it is only to look further. */
   private looking = false;
+  /** Moment of the last `iommu_lab:call`, which says what the lines of the call are below a nanosecond. */
+  private callNs = ABSENT;
+  private callRest = 0;
+  /** Whether the event has the moment of the one before it; where that one's call was made, and when it returned. */
+  private sameMoment = false;
+  private atFirst = false;
+  private lastCpu = ABSENT;
+  private lastEndPs = 0;
   private started = false;
   private over = false;
   /** Pages of the range in progress that are done. */
@@ -264,10 +280,20 @@ export class Replay extends Workload {
         return;
       }
       source.load(this.position);
+      if (source.kind === RECORDED.call) {
+        this.callNs = source.timeNs;
+        this.callRest = source.timePs;
+      }
       if (source.timeNs >= this.fromNs && source.timeNs < this.toNs && this.acts()) break;
       this.position++;
     }
-    const { timeNs, timePs } = source;
+    const { timeNs } = source;
+    const timePs = source.timePs === 0 && timeNs === this.callNs ? this.callRest : source.timePs;
+    if (this.firstNs === ABSENT) {
+      this.firstNs = timeNs;
+      this.firstRest = timePs;
+    }
+    this.atFirst = timeNs === this.firstNs && timePs === this.firstRest;
     if (this.anchorNs === ABSENT || timeNs < this.anchorNs - RESTARTED_NS) this.anchorNs = timeNs;
     const ahead = timeNs - this.anchorNs;
     if (this.closedLoop) this.duePs = Math.max(now, this.simulator.cpuAt[this.cpuAt(source.cpu)]!, this.mappedUntil());
@@ -279,6 +305,7 @@ export class Replay extends Workload {
       return;
     } else {
       const aheadPs = ahead * 1000 + timePs - this.anchorRest;
+      this.sameMoment = aheadPs <= 0;
       if (aheadPs > 0) {
         this.anchorPs += Math.round(aheadPs / this.speed);
         this.anchorNs = timeNs;
@@ -355,7 +382,7 @@ export class Replay extends Workload {
       return DONE;
     }
     const cpu = this.cpuAt(source.cpu);
-    if (!this.simulator.mayRun(cpu, this.index, now)) {
+    if (!this.goesOn(cpu, now) && !this.simulator.mayRun(cpu, this.index, now)) {
       this.armCode(this.simulator.cpuAt[cpu]!, MAIN);
       return DONE;
     }
@@ -365,6 +392,27 @@ export class Replay extends Workload {
       if (lag > this.maxLagPs) this.maxLagPs = lag;
     }
     return this.make(cpu, now);
+  }
+
+  /**
+   * Calls of one moment on one CPU are one turn of a driver, and so are those that come while the call before them is not quite over:
+   * they are made back to back, and no timer comes between them, as long as nobody else was on the CPU.
+   */
+  private goesOn(cpu: number, now: number): boolean {
+    const free = this.simulator.cpuAt[cpu]!;
+    return cpu === this.lastCpu && free === this.lastEndPs && (this.sameMoment || free - now <= TURN_PS);
+  }
+
+  protected override finish(): number {
+    const { work } = this.simulator;
+    if (this.atFirst && !this.closedLoop && this.pendingMain) {
+      this.milliCycles += work.total;
+      return work.now();
+    }
+    const end = super.finish();
+    this.lastCpu = this.simulator.work.cpu;
+    this.lastEndPs = end;
+    return end;
   }
 
   /** The event at `position` is done with. */
@@ -1152,6 +1200,7 @@ export class Replay extends Workload {
   protected rebase(ps: number): void {
     this.anchorPs -= ps;
     this.duePs -= ps;
+    this.lastEndPs -= ps;
     this.calls.rebase(ps);
     for (let n = 0; n < this.transmitAt.length; n++) this.transmitAt[n]! -= ps;
   }
@@ -1163,8 +1212,15 @@ export class Replay extends Workload {
     sink.number(this.over ? 1 : 0);
     sink.number(this.anchorNs);
     sink.number(this.anchorRest);
+    sink.number(this.firstNs);
+    sink.number(this.firstRest);
+    sink.number(this.atFirst ? 1 : 0);
     sink.number(this.anchorPs);
     sink.number(this.looking ? 1 : 0);
+    sink.number(this.callNs);
+    sink.number(this.callRest);
+    sink.number(this.sameMoment ? 1 : 0);
+    sink.number(this.lastCpu);
     sink.number(this.partial);
     sink.number(this.bufferKeys);
     sink.number(this.buffersMade);

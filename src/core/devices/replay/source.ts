@@ -34,6 +34,7 @@ export const RECORDED = {
   ioStart: 23,
   ioEnd: 24,
   packet: 25,
+  call: 26,
 } as const;
 
 /** No device, no address, no partner. */
