@@ -7,6 +7,7 @@
  * `npm run prove -- sessions --count 10000 --seed 1`
  * `npm run prove -- damage --count 1000 --seed 1 [--from n]`
  * `npm run prove -- fuzz --count 1000000 --seed 1 [--from n]`
+ * `npm run prove -- trace-lines --count 1000000 --seed 1 [--from n]`
  * `npm run prove -- soak --minutes 60 --seed 1`
  */
 import { resolve } from 'node:path';
@@ -19,6 +20,7 @@ import { proveSessions } from './prove/sessions.ts';
 import type { ProofSettings } from './prove/settings.ts';
 import { proveSoak } from './prove/soak.ts';
 import { proveStrict, strictArms } from './prove/strict.ts';
+import { proveTraceLines } from './prove/trace-lines.ts';
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -54,6 +56,7 @@ const proofs: Record<string, () => boolean | Promise<boolean>> = {
   sessions: () => long('sessions', proveSessions, 10_000),
   damage: () => long('damage', proveDamage, 1000),
   fuzz: () => long('fuzz', proveFuzz, 1_000_000),
+  'trace-lines': () => long('trace-lines', proveTraceLines, 1_000_000),
   soak: async () => {
     const minutes = Number(values.minutes);
     let shownAt = 0;

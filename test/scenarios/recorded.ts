@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Operation } from '../../src/core/operations.ts';
-import { type Conversion, type ConversionOptions, convertFtraceLines } from '../../src/trace/ftrace-lines.ts';
+import { type Conversion, type ConversionOptions, convertRecording } from '../../src/trace/recorded-operations.ts';
 
 interface Synthesised {
   /** Right before the recording's operation of this name; at the end without. */
@@ -99,7 +99,7 @@ export function replayOf(name: string): Replay {
   const recorded = RECORDED.find((each) => each.name === name);
   if (recorded === undefined) throw new Error(`${name} is made by hand, not from a recording`);
   const text = readFileSync(new URL(`../trace/recordings/${recorded.recording}.txt`, import.meta.url), 'utf8');
-  const conversion = convertFtraceLines(text, recorded.options);
+  const conversion = convertRecording(text, recorded.options);
   const operations: ReplayedOperation[] = [...conversion.operations];
   for (const { before, operations: added } of recorded.synthesised) {
     const at =

@@ -132,7 +132,6 @@ const LOST =
 const NO_EVENTS: readonly OtherLine[] = [
   { form: /^\s*=> |^\s*<stack trace>|^\s+[0-9a-f]{6,16} \S/, is: 'a call chain' },
   { form: /^\s*\d+\)\s|^\s*-{6,}|^\s*\d+\)\s*=>/, is: 'function_graph' },
-  { form: /\bfuncgraph_(?:entry|exit):/, is: 'function_graph' },
   { form: /\[LINE TOO BIG\]/, is: 'a line that the kernel gave up on' },
 ];
 

@@ -38,7 +38,11 @@ export function fillIo(intake: Intake, written: number, sector: number, lengthBy
   event.lengthBytes = lengthBytes;
 }
 
-export const MOVES_NO_DATA = 'a flush, a discard or what else moves no data';
+/** Understood, and maps nothing. */
+export function passNoData(intake: Intake): string {
+  intake.account.warn('flushes, discards and the like move no data and become no event');
+  return '';
+}
 
 export function readRequest(intake: Intake, bytes: Uint8Array, start: number, end: number, isIssued: boolean): string {
   words.open(bytes, start, end);
@@ -61,7 +65,7 @@ export function readRequest(intake: Intake, bytes: Uint8Array, start: number, en
   let hasBracket = false;
   while (words.next()) hasBracket ||= bytes[words.start] === 0x5b;
   if (!hasBracket || bytes[end - 1] !== 0x5d) return 'cut before its end';
-  if (written < 0 || sectors === 0) return MOVES_NO_DATA;
+  if (written < 0 || sectors === 0) return passNoData(intake);
   if (sector < 0 || sectors < 0 || sectors >= 2 ** 32) return 'no sector and length';
   const unnamed = intake.device(bytes, deviceStart, deviceEnd);
   if (unnamed !== '') return unnamed;

@@ -5,7 +5,7 @@
  * `dma_free_sgt`, so that a line cut short shows. `dma_alloc` and `dma_free` had no `dir=` in 6.12; `dma_map_sg` had no `nents=` and
  * `ents=` at first. What `dma_map_sg_err` prints as `dma_addrs` are physical addresses. `dma_unmap_sg` has no IOVA at all.
  */
-import { ABSENT, EVENT_KINDS, type EventKind } from '../event.ts';
+import { ABSENT, EVENT_KINDS } from '../event.ts';
 import type { Intake } from '../intake.ts';
 import {
   ATTRIBUTES,
@@ -134,31 +134,46 @@ export function readFree(intake: Intake, fields: Fields, bytes: Uint8Array, star
   return '';
 }
 
-/** One IOVA, several physical ranges, whose sizes are not traced. */
-function readScattered(kind: EventKind, needed: number) {
-  return (intake: Intake, fields: Fields, bytes: Uint8Array, start: number, end: number): string => {
-    const wrong = readDeviceAndFields(
-      intake,
-      fields,
-      bytes,
-      start,
-      end,
-      needed,
-      'no dma_addr, size, phys_addrs or attrs',
-    );
-    if (wrong !== '') return wrong;
-    fill(intake, fields);
-    if (fields.physicalCount > 0) {
-      intake.event.physicalPage = fields.physicalPages[0]!;
-      intake.event.physicalOffset = fields.physicalOffsets[0]!;
-    }
-    intake.emit(kind);
-    return '';
-  };
+/** One IOVA, several physical ranges, whose sizes are not traced: the first of them is kept. */
+function fillScattered(intake: Intake, fields: Fields): void {
+  fill(intake, fields);
+  if (!has(fields, PHYSICALS) || fields.physicalCount === 0) return;
+  intake.event.physicalPage = fields.physicalPages[0]!;
+  intake.event.physicalOffset = fields.physicalOffsets[0]!;
 }
 
-export const readAllocScattered = readScattered(EVENT_KINDS.alloc, IOVA | SIZE | PHYSICALS | ATTRIBUTES);
-export const readFreeScattered = readScattered(EVENT_KINDS.free, IOVA | SIZE | PHYSICALS);
+export function readAllocScattered(
+  intake: Intake,
+  fields: Fields,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): string {
+  const needed = IOVA | SIZE | PHYSICALS | ATTRIBUTES;
+  const missing = 'no dma_addr, size, phys_addrs or attrs';
+  const wrong = readDeviceAndFields(intake, fields, bytes, start, end, needed, missing);
+  if (wrong !== '') return wrong;
+  fillScattered(intake, fields);
+  intake.emit(EVENT_KINDS.alloc);
+  return '';
+}
+
+/** With `phys_addrs=` and nothing after it, or as `dma_free` with a pointer and `attrs=`. */
+export function readFreeScattered(
+  intake: Intake,
+  fields: Fields,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): string {
+  const missing = 'no dma_addr, size, phys_addrs or attrs';
+  const wrong = readDeviceAndFields(intake, fields, bytes, start, end, IOVA | SIZE, missing);
+  if (wrong !== '') return wrong;
+  if (!has(fields, PHYSICALS) && !has(fields, ATTRIBUTES)) return missing;
+  fillScattered(intake, fields);
+  intake.emit(EVENT_KINDS.free);
+  return '';
+}
 
 export function readAllocFailed(intake: Intake, fields: Fields, bytes: Uint8Array, start: number, end: number): string {
   const wrong = readDeviceAndFields(intake, fields, bytes, start, end, SIZE | ATTRIBUTES, 'no size or attrs');

@@ -135,7 +135,8 @@ export class Payloads {
     if (index < 0) {
       if (this.foreign.isFull) return 'an event that is not understood';
       index = this.foreign.add(bytes, start, end);
-      this.reasons.push(`the event ${textOf(bytes, start, end)} is not understood`);
+      const name = textOf(bytes, start, end);
+      this.reasons.push(name.startsWith('funcgraph_') ? 'function_graph' : `the event ${name} is not understood`);
     }
     return this.reasons[index]!;
   }
