@@ -18,6 +18,7 @@ import {
 import type { PageQuery } from '../src/api/page.ts';
 import { ProblemError } from '../src/api/problem.ts';
 import type { Laboratory } from '../src/lab/laboratory.ts';
+import type { TraceArchive } from '../src/trace/archive/archive.ts';
 import { created, type Handlers, linked } from './handlers.ts';
 
 /** Grants, and links, of one session. */
@@ -25,7 +26,11 @@ const MOST_SHARES = 1_000;
 const DEFAULT_LINK_SECONDS = 7 * 86_400;
 const DEFAULT_PAGE = 100;
 
-export function accessHandlers(access: AccessControl, laboratory: Pick<Laboratory, 'activeOf'>): Handlers {
+export function accessHandlers(
+  access: AccessControl,
+  laboratory: Pick<Laboratory, 'activeOf'>,
+  traces: Pick<TraceArchive, 'countOf' | 'storedOf'>,
+): Handlers {
   const { store } = access;
 
   /** The session in the path, if whoever asks may do that with it. */
@@ -71,6 +76,8 @@ export function accessHandlers(access: AccessControl, laboratory: Pick<Laborator
           streams: access.leases.countOf('stream', subject),
           runs: access.runs.used(subject),
           experiments: principal === '' ? 0 : laboratory.activeOf(principal),
+          traces: principal === '' ? 0 : traces.countOf(principal),
+          traceBytes: principal === '' ? 0 : traces.storedOf(principal),
           storedBytes: principal === '' ? 0 : access.host.storedBytesOf(principal),
         },
       };

@@ -1,12 +1,17 @@
 /** All routes of the contract but those that the server answers by itself: health, documents and the stream. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { AccessControl } from '../src/access/control.ts';
 import { guard, whoOf } from '../src/access/guard.ts';
 import { type ContractOperation, contractOperations } from '../src/api/contract.ts';
 import type { SessionHost } from '../src/host/host.ts';
+import type { KeyMark } from '../src/host/retry.ts';
 import type { Laboratory } from '../src/lab/laboratory.ts';
 import { createLaboratory } from '../src/lab/local-laboratory.ts';
 import { ThreadPool } from '../src/lab/pool.ts';
+import { TraceArchive } from '../src/trace/archive/archive.ts';
 import { accessHandlers } from './access.ts';
 import { settleBody, takeJson, takeStreams } from './bodies.ts';
 import { bufferHandlers } from './buffers.ts';
@@ -25,6 +30,7 @@ import { runHandlers } from './runs.ts';
 import { sessionHandlers } from './sessions.ts';
 import { snapshotHandlers } from './snapshots.ts';
 import { tenantHandlers } from './tenants.ts';
+import { takeRecordings, traceHandlers } from './traces.ts';
 import { versionHandlers } from './version.ts';
 import { workloadHandlers } from './workloads.ts';
 
@@ -32,6 +38,10 @@ export interface RouteServices {
   host: SessionHost;
   /** Absent: one that keeps its experiments in memory, and ends with the app. */
   laboratory?: Laboratory;
+  /** Absent: one that keeps its traces in a folder that ends with the app. */
+  traces?: TraceArchive;
+  /** What the `Idempotency-Key` of a request is kept under; absent: keys are not looked at. */
+  markOf?: (request: FastifyRequest) => KeyMark | null;
   /** Stands between the route of `ops` and the host; the host itself when absent. */
   opsOf?: (host: SessionHost) => ApplyOps;
   /** Who sees which sessions; its guard is in place. Absent: everybody sees all. */
@@ -44,17 +54,22 @@ export interface RouteServices {
 export async function registerRoutes(app: FastifyInstance, services: RouteServices): Promise<void> {
   const { host, opsOf, access = openAccess(app, host), basePath = '' } = services;
   const laboratory = services.laboratory ?? ownLaboratory(app);
+  const traces = services.traces ?? ownArchive(app);
+  traces.govern((owner) => access.quotasOf(owner));
+  host.listen({ frames() {}, epoch() {}, failed() {}, deleted: (session) => traces.sessionDeleted(session) });
   const handlers: Handlers = {
-    ...versionHandlers(basePath),
+    ...versionHandlers(basePath, traces.limits),
     ...handlersOf(host, access, opsOf),
-    ...accessHandlers(access, laboratory),
+    ...accessHandlers(access, laboratory, traces),
     ...experimentHandlers((request) => access.experimentsOf(whoOf(request), laboratory)),
+    ...traceHandlers((request) => access.tracesOf(whoOf(request), traces), services.markOf ?? (() => null)),
   };
 
   const operations = contractOperations.filter((operation) => operation.routed);
   refuseOrphans(operations, handlers);
   const streamed = operations.filter(isStreamed);
-  const plain = operations.filter((operation) => !isStreamed(operation));
+  const recordings = operations.filter(({ definition }) => definition['x-raw-body'] === true);
+  const plain = operations.filter((operation) => !isStreamed(operation) && !recordings.includes(operation));
 
   answerProblems(app);
   await app.register(async (scope) => {
@@ -65,6 +80,10 @@ export async function registerRoutes(app: FastifyInstance, services: RouteServic
   await app.register(async (scope) => {
     takeStreams(scope);
     await registerContractRoutes(scope, streamed, handlers);
+  });
+  await app.register(async (scope) => {
+    takeRecordings(scope);
+    await registerContractRoutes(scope, recordings, handlers);
   });
 }
 
@@ -87,6 +106,16 @@ function ownLaboratory(app: FastifyInstance): Laboratory {
   const laboratory = createLaboratory({ runner: new ThreadPool() });
   app.addHook('onClose', () => laboratory.close());
   return laboratory;
+}
+
+function ownArchive(app: FastifyInstance): TraceArchive {
+  const folder = mkdtempSync(join(tmpdir(), 'iommu-lab-traces-'));
+  const traces = new TraceArchive({ folder });
+  app.addHook('onClose', async () => {
+    await traces.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return traces;
 }
 
 /** Everybody is `local` and sees all. */

@@ -1,16 +1,35 @@
 /** `/v1`: version, limits, and where to go from here. */
 import { LIMITS } from '../src/api/limits.ts';
 import { apiVersion, version } from '../src/api/version.ts';
+import type { ArchiveLimits } from '../src/trace/archive/limits.ts';
 import type { Handlers } from './handlers.ts';
 
-const LINKS = { sessions: '/v1/sessions', catalog: '/v1/catalog', contract: '/openapi.yaml', docs: '/docs' };
+const LINKS = {
+  sessions: '/v1/sessions',
+  traces: '/v1/traces',
+  catalog: '/v1/catalog',
+  contract: '/openapi.yaml',
+  docs: '/docs',
+};
 
-export function versionHandlers(basePath: string): Handlers {
+/** Of recordings, as this server was set up. */
+type TraceLimits = Pick<ArchiveLimits, 'uploadBytes' | 'unpackedBytes' | 'storedBytes' | 'idleMs'>;
+
+export function versionHandlers(basePath: string, traces: TraceLimits): Handlers {
   const links = Object.fromEntries(Object.entries(LINKS).map(([name, path]) => [name, basePath + path]));
-  const document = { name: 'iommu-lab', version, apiVersion, limits: LIMITS, links };
+  const document = { name: 'iommu-lab', version, apiVersion, limits: { ...LIMITS, ...limitsOf(traces) }, links };
   return {
     async getVersion() {
       return document;
     },
+  };
+}
+
+function limitsOf({ uploadBytes, unpackedBytes, storedBytes, idleMs }: TraceLimits): Record<string, number> {
+  return {
+    traceUploadBytes: uploadBytes,
+    traceUnpackedBytes: unpackedBytes,
+    tracesStoredBytes: storedBytes,
+    traceIdleMs: idleMs,
   };
 }

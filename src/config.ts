@@ -75,6 +75,8 @@ export interface Config {
   maxStreams: number | null;
   maxRuns: number | null;
   maxExperiments: number | null;
+  maxTraces: number | null;
+  maxTraceMib: number | null;
   /** Requests of one address that failed to say who asks; 0: no limit. */
   failedAuthPerMinute: number;
   /** Connections at a time, streams included. */
@@ -90,6 +92,12 @@ export interface Config {
   labWorkers: number | null;
   /** Of results of jobs, together, packed. */
   labResultsMib: number;
+  /** Of one recording, as it is sent. */
+  traceUploadMib: number;
+  /** On the disk, of all recordings. */
+  tracesMib: number;
+  /** Recordings that are read at a time, each in a thread of its own. */
+  traceReaders: number;
   /** Where the queue of experiments is, with its password; null: experiments are computed here. */
   redis: string | null;
   logLevel: LogLevel;
@@ -252,6 +260,8 @@ const SETTINGS = {
   maxStreams: quota('max-streams', 'open streams', '100'),
   maxRuns: quota('max-runs', 'unfinished runs', '16'),
   maxExperiments: quota('max-experiments', 'experiments that have not ended', '4'),
+  maxTraces: quota('max-traces', 'traces', '100'),
+  maxTraceMib: quota('max-trace-mib', 'MiB on the disk, of all traces', '20480'),
   failedAuthPerMinute: {
     flag: 'failed-auth-per-minute',
     argument: '<number>',
@@ -291,6 +301,27 @@ const SETTINGS = {
     help: 'MiB on the disk for results of experiments, of all principals together; those of no experiment on record go first (default: 1024)',
     check: wholeNumber(1, 1_048_576),
     fallback: () => 1024,
+  } satisfies Setting<number>,
+  traceUploadMib: {
+    flag: 'trace-upload-mib',
+    argument: '<number>',
+    help: 'MiB of one recording that is uploaded, packed as it is sent (default: 16384)',
+    check: wholeNumber(1, 16_777_216),
+    fallback: () => 16_384,
+  } satisfies Setting<number>,
+  tracesMib: {
+    flag: 'traces-mib',
+    argument: '<number>',
+    help: 'MiB on the disk for recordings and what was read of them, of all principals together (default: 65536)',
+    check: wholeNumber(1, 16_777_216),
+    fallback: () => 65_536,
+  } satisfies Setting<number>,
+  traceReaders: {
+    flag: 'trace-readers',
+    argument: '<number>',
+    help: 'recordings that are read at a time, each in a thread of its own; more wait (default: 2)',
+    check: wholeNumber(1, 64),
+    fallback: () => 2,
   } satisfies Setting<number>,
   redis: {
     flag: 'redis',

@@ -23,6 +23,9 @@ import { listen } from './server/listen.ts';
 import { createLogger } from './server/request-log.ts';
 import { TlsCertificate } from './server/tls.ts';
 import { createStream } from './stream/hub.ts';
+import { TraceArchive } from './trace/archive/archive.ts';
+import { tracesFolder } from './trace/archive/uses.ts';
+import { TraceStore, StoreError as TraceStoreError } from './trace/store.ts';
 
 // `npm start -- token ...` works on the data folder, whether or not a server runs there, and starts none.
 if (process.argv[2] === 'token') process.exit(tokenCommand(process.argv.slice(3), process.env));
@@ -34,11 +37,12 @@ const logger = createLogger(config.logLevel);
 const lifecycle: Lifecycle = { closing: false };
 const host = await openHost(config);
 const laboratory = await openLaboratory(config);
+const traces = await openTraces(config);
 const stream = createStream(host);
 const audit = new AuditLog(config.data, {}, (error) => logger.error({ err: error }, 'the audit log cannot be written'));
 const access = new AccessControl({ host, store, audit, logger, settings: accessSettings(config) });
 const tls = certificate(config);
-const app = await buildApp({ config, host, laboratory, stream, lifecycle, access, logger, tls });
+const app = await buildApp({ config, host, laboratory, traces, stream, lifecycle, access, logger, tls });
 const address = await open(app);
 folder.announce(address);
 closeOnSignals({
@@ -46,6 +50,7 @@ closeOnSignals({
   app,
   host,
   laboratory,
+  traces,
   logger,
   release,
   ...(tls === null ? {} : { hangUp: () => tls.reload() }),
@@ -79,7 +84,7 @@ function certificate({ tlsCert, tlsKey }: Config): TlsCertificate | null {
 
 function accessSettings(settings: Config): AccessSettings {
   const { auth, requestsPerSecond, opsPerSecond, maxOpsRequests, maxSessions, maxStreams, maxRuns } = settings;
-  const { maxExperiments: experiments } = settings;
+  const { maxExperiments: experiments, maxTraces: traces, maxTraceMib } = settings;
   const { failedAuthPerMinute } = settings;
   const { maxStoredMib, maxComputeSeconds, maxSessionComputeSeconds, maxFrames, maxMappings } = settings;
   const counts = {
@@ -88,6 +93,7 @@ function accessSettings(settings: Config): AccessSettings {
     streams: maxStreams,
     runs: maxRuns,
     experiments,
+    traces,
   };
   const quotas: { [name in keyof OwnerQuotas]: number | null } = {
     storedBytes: maxStoredMib === null ? null : maxStoredMib * 1024 * 1024,
@@ -97,7 +103,8 @@ function accessSettings(settings: Config): AccessSettings {
     mappings: maxMappings,
     sessionMemoryMib: settings.maxSessionMemoryMib,
   };
-  const given = { requestsPerSecond, opsPerSecond, ...counts, ...quotas };
+  const traceBytes = maxTraceMib === null ? null : maxTraceMib * 1024 * 1024;
+  const given = { requestsPerSecond, opsPerSecond, ...counts, ...quotas, traceBytes };
   const limits = Object.fromEntries(Object.entries(given).filter(([, limit]) => limit !== null));
   return { required: auth === 'required', limits, failedAuthPerMinute };
 }
@@ -147,6 +154,22 @@ async function openLaboratory({ data, labWorkers, labResultsMib, redis }: Config
     await host.close();
     folder.release();
     return refuse(`The experiments in ${data} cannot be read. ${error.message}`);
+  }
+}
+
+async function openTraces({ data, traceUploadMib, tracesMib, traceReaders }: Config): Promise<TraceArchive> {
+  const mib = 1024 * 1024;
+  try {
+    const limits = { uploadBytes: traceUploadMib * mib, storedBytes: tracesMib * mib, readers: traceReaders };
+    const store = new TraceStore(join(data, 'traces.sqlite'));
+    const hasSession = (session: string) => host.ownerOf(session) !== null;
+    return new TraceArchive({ folder: tracesFolder(data), store, limits, logger, hasSession });
+  } catch (error) {
+    if (!(error instanceof TraceStoreError)) throw error;
+    await laboratory.close();
+    await host.close();
+    folder.release();
+    return refuse(`The traces in ${data} cannot be read. ${error.message}`);
   }
 }
 

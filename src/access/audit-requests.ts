@@ -1,5 +1,5 @@
 /**
- * Puts requests on record that change something, those that are refused for who asks or how often, and those for a session or an experiment that is not
+ * Puts requests on record that change something, those that are refused for who asks or how often, and those for a session, an experiment or a trace that is not
  * there for whoever asks: whether there is one makes no difference, here as in the reply.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -11,6 +11,7 @@ import { ruleOf } from './guard.ts';
 
 const LOOKS = new Set(['GET', 'HEAD', 'OPTIONS']);
 const REFUSALS = new Set([401, 403, 429]);
+const UNKNOWN = new Set(['unknown-session', 'unknown-experiment', 'unknown-trace']);
 
 /** To be called before hooks that refuse: Fastify keeps their order. */
 export function auditRequests(app: FastifyInstance, access: AccessControl): void {
@@ -20,7 +21,7 @@ export function auditRequests(app: FastifyInstance, access: AccessControl): void
   function record(request: FastifyRequest, reply: FastifyReply): void {
     const status = reply.statusCode;
     const code = codes.get(request);
-    const refused = REFUSALS.has(status) || code === 'unknown-session' || code === 'unknown-experiment';
+    const refused = REFUSALS.has(status) || UNKNOWN.has(code ?? '');
     if (request.unrecorded || recorded.has(request) || (LOOKS.has(request.method) && !refused)) return;
     recorded.add(request);
     access.record(entryOf(request, reply, code));

@@ -12,6 +12,7 @@ import { LOCAL_OWNER } from '../host/ids.ts';
 import { QUOTA_RETRY_SECONDS, sessionNotFound } from '../host/problems.ts';
 import type { OwnerQuotas } from '../host/quotas.ts';
 import type { Laboratory } from '../lab/laboratory.ts';
+import type { OwnerBounds, TraceArchive } from '../trace/archive/archive.ts';
 import type { AuditEntry, AuditLog } from './audit.ts';
 import { SealedCursors } from './cursor.ts';
 import { ExperimentView } from './experiments.ts';
@@ -33,6 +34,7 @@ import { includes, type Scope } from './scopes.ts';
 import { NO_HASH, newCredential, type PresentedCredential, parseCredential, sameHash } from './secrets.ts';
 import { AccessStore, type LinkRecord, type TokenRecord } from './store.ts';
 import { stateOf } from './tokens.ts';
+import { TraceView } from './traces.ts';
 import { SessionView } from './view.ts';
 import type { Who } from './who.ts';
 
@@ -107,10 +109,11 @@ export class AccessControl {
   private readonly whoOfRecord = new WeakMap<TokenRecord | LinkRecord, Who>();
   private readonly views = new WeakMap<Who, SessionHost>();
   private readonly experimentViews = new WeakMap<Who, ExperimentView>();
+  private readonly traceViews = new WeakMap<Who, TraceView>();
   private readonly local: Who;
   private readonly tending: NodeJS.Timeout;
   private savedMs: number;
-  private quotas = new Map<string, OwnerQuotas>();
+  private quotas = new Map<string, OwnerQuotas & OwnerBounds>();
   private quotaRevision = -1;
   private quotasMs = 0;
   private refreshFailed = false;
@@ -240,8 +243,8 @@ export class AccessControl {
     return limitsOver(DEFAULT_LIMITS, this.settings.limits);
   }
 
-  /** What the sessions of an owner may take. Asked often, and for many: the tokens are gone through once a second. */
-  private quotasOf(owner: string): OwnerQuotas {
+  /** What the sessions and traces of an owner may take. Asked often, and for many: the tokens are gone through once a second. */
+  quotasOf(owner: string): OwnerQuotas & OwnerBounds {
     if (!this.required) return this.local.limits;
     const now = performance.now();
     if (this.quotaRevision !== this.store.revision || now - this.quotasMs >= QUOTAS_KEPT_MS) {
@@ -253,8 +256,8 @@ export class AccessControl {
   }
 
   /** By principal, of those with a token that is good. */
-  private quotasOfAll(): Map<string, OwnerQuotas> {
-    const quotas = new Map<string, OwnerQuotas>();
+  private quotasOfAll(): Map<string, OwnerQuotas & OwnerBounds> {
+    const quotas = new Map<string, OwnerQuotas & OwnerBounds>();
     const base = this.limitsOfAll();
     for (const token of this.store.tokens()) {
       if (this.endOf(token) !== null) continue;
@@ -356,6 +359,13 @@ export class AccessControl {
   experimentsOf(who: Who, laboratory: Laboratory): ExperimentView {
     let view = this.experimentViews.get(who);
     if (view === undefined) this.experimentViews.set(who, (view = new ExperimentView(laboratory, this, who)));
+    return view;
+  }
+
+  /** The traces as they are for someone. */
+  tracesOf(who: Who, archive: TraceArchive): TraceView {
+    let view = this.traceViews.get(who);
+    if (view === undefined) this.traceViews.set(who, (view = new TraceView(archive, this, who)));
     return view;
   }
 

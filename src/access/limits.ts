@@ -21,6 +21,9 @@ export interface AccessLimits {
   runs: number;
   /** Experiments owned that have not ended. */
   experiments: number;
+  /** Traces owned, and what they take of the server's disk. */
+  traces: number;
+  traceBytes: number;
   /** Bytes of the server's disk, of all sessions owned. */
   storedBytes: number;
   /** Worker-seconds an hour, of all sessions owned. */
@@ -43,6 +46,8 @@ export const NO_LIMITS: Readonly<AccessLimits> = {
   streams: 0,
   runs: 0,
   experiments: 0,
+  traces: 0,
+  traceBytes: 0,
   ...NO_QUOTAS,
 };
 
@@ -55,6 +60,8 @@ export const DEFAULT_LIMITS: Readonly<AccessLimits> = {
   streams: 100,
   runs: 16,
   experiments: 4,
+  traces: 100,
+  traceBytes: 20 * 1024 * 1024 * 1024,
   ...NO_QUOTAS,
 };
 
@@ -63,11 +70,11 @@ export const LARGEST_LIMIT = 1_000_000_000;
 const LARGEST_STORED_BYTES = 2 ** 50;
 
 export function largestLimit(name: LimitName): number {
-  return name === 'storedBytes' ? LARGEST_STORED_BYTES : LARGEST_LIMIT;
+  return name === 'storedBytes' || name === 'traceBytes' ? LARGEST_STORED_BYTES : LARGEST_LIMIT;
 }
 
-/** Kept by the host, for the owner of a session, whoever uses it; the others are kept for who asks. */
-export const QUOTA_NAMES = Object.keys(NO_QUOTAS) as (keyof OwnerQuotas)[];
+/** Kept by the host, for the owner of a session, whoever uses it, or by the archive, for the owner of a trace; the others are kept for who asks. */
+export const QUOTA_NAMES = [...(Object.keys(NO_QUOTAS) as (keyof OwnerQuotas)[]), 'traces', 'traceBytes'] as const;
 
 /** The more generous of two, 0 being the most. */
 export function moreGenerous(one: number, other: number): number {

@@ -380,6 +380,80 @@ export type OperationLine =
   | InvalidateLine
   | AdvanceLine;
 /**
+ * `uploading`: bytes are still to come, and are read as they do. `reading`: all are there, and not all of them are read. `ready`: its events can be replayed. `failed`: it could not be read; `problem` says why. `cancelled`: it was deleted before it had ended.
+ */
+export type TraceState = 'uploading' | 'reading' | 'ready' | 'failed' | 'cancelled';
+/**
+ * Wall clock; null for never, or not yet.
+ */
+export type Instant = string | null;
+export type Trace = TraceSummary & {
+  /**
+   * Of the format, as they were given.
+   */
+  options: {
+    [k: string]: unknown;
+  };
+  /**
+   * Why it was taken for this format; null when the format was named.
+   */
+  recognisedBy: string | null;
+  unpackedBytes: Count;
+  /**
+   * `total` is the sum of the others.
+   */
+  lines: {
+    total: Count;
+    understood: Count;
+    comments: Count;
+    blank: Count;
+    skipped: {
+      reason: string;
+      count: Count;
+      firstLine: Count;
+    }[];
+  };
+  /**
+   * How many of each kind.
+   */
+  events: {
+    [k: string]: Count;
+  };
+  /**
+   * As recorded, in the order in which they are first named.
+   */
+  devices: string[];
+  /**
+   * Mappings that nothing in the recording ends.
+   */
+  openMaps: Count;
+  /**
+   * Unmaps whose map is not in the recording.
+   */
+  unmatchedUnmaps: Count;
+  /**
+   * That the kernel says it dropped; what follows may be unmatched for want of them.
+   */
+  lostEvents: Count;
+  /**
+   * Events whose time is before that of the event above.
+   */
+  clockSteps: Count;
+  /**
+   * Before that of the event above on the same CPU.
+   */
+  clockStepsOnCpu: Count;
+  /**
+   * What times count from, as the recording prints it.
+   */
+  origin: {
+    seconds: Count;
+    nanoseconds: number;
+  } | null;
+  warnings: string[];
+  [k: string]: unknown;
+};
+/**
  * What people call it.
  */
 export type TokenName = string;
@@ -392,10 +466,6 @@ export type ShareScope = 'read' | 'write';
  * From now; at most 100 years.
  */
 export type Seconds = number;
-/**
- * Wall clock; null for never, or not yet.
- */
-export type Instant = string | null;
 /**
  * 0 is no limit.
  */
@@ -2425,6 +2495,125 @@ export interface OpsReplyLine {
   };
   problem?: Problem;
 }
+export interface TraceSummary {
+  id: Id;
+  name?: Name;
+  owner: string;
+  state: TraceState;
+  createdAt: string;
+  endedAt: Instant;
+  /**
+   * As asked for; once it is known, what it is.
+   */
+  format: string;
+  strict: boolean;
+  encoding: 'identity' | 'gzip' | 'zstd';
+  /**
+   * That are there, as they were sent.
+   */
+  bytes: Count;
+  upload: {
+    /**
+     * Where the next byte goes.
+     */
+    offset: Count;
+    /**
+     * Of all of the recording; null while nobody has said.
+     */
+    length: number | null;
+    complete: boolean;
+    /**
+     * Whether bytes are coming right now.
+     */
+    active: boolean;
+  };
+  /**
+   * How much of what is there has been read.
+   */
+  progress: number;
+  /**
+   * On the server's disk.
+   */
+  storedBytes: Count;
+  /**
+   * Of its events; what a session that replays them names. null until it is ready.
+   */
+  digest: string | null;
+  /**
+   * Events that can be replayed, each range of a scatter list counted.
+   */
+  records: Count;
+  /**
+   * Why it failed.
+   */
+  problem: {
+    code: string;
+    detail: string;
+    /**
+     * Of the recording, from 1.
+     */
+    line?: Count;
+  } | null;
+  [k: string]: unknown;
+}
+/**
+ * Without what grows with the recording; `GET` of one has all.
+ */
+export interface TracePage {
+  items: TraceSummary[];
+  nextCursor?: NextCursor;
+}
+/**
+ * What the line does not say is absent.
+ */
+export interface TraceEvent {
+  index: Count;
+  /**
+   * Of the recording, from 1.
+   */
+  line: Count;
+  kind: string;
+  /**
+   * Since the first event, as the recording's clock says. May step back.
+   */
+  timeNs: number;
+  /**
+   * Below a nanosecond.
+   */
+  timePs?: number;
+  cpu?: Count;
+  pid?: Count;
+  device?: string;
+  domain?: Count;
+  iova?: HexAddress;
+  lengthBytes?: number;
+  physicalAddress?: HexAddress;
+  direction?: 'bidirectional' | 'to-device' | 'from-device' | 'none';
+  write?: boolean;
+  /**
+   * What else the kind says; see docs/trace-format.md.
+   */
+  detail?: number;
+  /**
+   * Index of the event that this one ends, or that ends it.
+   */
+  partner?: Count;
+  /**
+   * Of what was done to the page table, index of the call of the DMA API that it was done for.
+   */
+  joined?: Count;
+}
+export interface TraceEventPage {
+  items: TraceEvent[];
+  /**
+   * In all of the trace.
+   */
+  records: Count;
+  /**
+   * Where to go on; absent at the end.
+   */
+  nextFrom?: Count;
+}
 /**
  * What one principal may take.
  */
@@ -2439,6 +2628,14 @@ export interface AccessLimits {
    * At a time, that have not ended. 0 is no limit.
    */
   experiments?: AccessLimit;
+  /**
+   * Traces owned. 0 is no limit.
+   */
+  traces?: AccessLimit;
+  /**
+   * On the server's disk, of all traces owned. 0 is no limit.
+   */
+  traceBytes?: number;
   /**
    * On the server's disk, of all sessions owned. 0 is no limit.
    */
@@ -2541,6 +2738,8 @@ export interface WhoAmI {
      * That have not ended.
      */
     experiments?: Count;
+    traces?: Count;
+    traceBytes?: Count;
     storedBytes: Count;
   };
 }

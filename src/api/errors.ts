@@ -74,6 +74,7 @@ export const ERRORS: Readonly<Record<string, CatalogueEntry>> = {
   'unknown-run': refusal(404, 'No such run'),
   'unknown-snapshot': refusal(404, 'No such snapshot'),
   'unknown-experiment': refusal(404, 'No such experiment'),
+  'unknown-trace': refusal(404, 'No such trace'),
   'unknown-metric': refusal(400, 'No such metric'),
 
   // The state does not allow it.
@@ -119,6 +120,19 @@ export const ERRORS: Readonly<Record<string, CatalogueEntry>> = {
 
   // The stream.
   'invalid-message': refusal(400, 'The message is not one of the stream'),
+
+  // Traces.
+  'mismatching-upload-offset': passing(409, 'The upload goes on elsewhere'),
+  'inconsistent-upload-length': refusal(400, 'The upload is said to have another length'),
+  'upload-complete': refusal(409, 'The upload has its end already'),
+  'upload-superseded': passing(409, 'Another request goes on with the upload'),
+  'trace-failed': refusal(409, 'The recording cannot be read'),
+  'trace-not-ready': passing(409, 'The recording is not read yet'),
+  'trace-in-use': refusal(409, 'A session replays the trace'),
+  'trace-damaged': refusal(500, 'What was kept of the trace cannot be read'),
+  'recording-too-large': refusal(413, 'The recording is larger than one may be'),
+  'too-many-traces': passing(429, 'There are as many traces as there may be'),
+  'storage-full': passing(507, 'The disk has no room for it'),
 
   // Why a job of an experiment has no result.
   'job-failed': refusal(500, 'The simulation of the job failed'),

@@ -22,6 +22,7 @@ import type { SessionHost } from '../host/host.ts';
 import type { Laboratory } from '../lab/laboratory.ts';
 import type { StreamHub } from '../stream/hub.ts';
 import { websocketOptions } from '../stream/websocket.ts';
+import type { TraceArchive } from '../trace/archive/archive.ts';
 import { answerOutside, belowBasePath } from './base-path.ts';
 import { limitBodyTime } from './body-timeout.ts';
 import { answerClientError } from './client-errors.ts';
@@ -31,7 +32,7 @@ import { allowOrigins } from './cors.ts';
 import { serveDocuments } from './documents.ts';
 import { frontPage } from './front-page.ts';
 import { checkHosts, type HostSettings } from './host-check.ts';
-import { answerRetries } from './idempotency.ts';
+import { answerRetries, uploadMarkOf } from './idempotency.ts';
 import { IdempotencyKeys } from './idempotency-keys.ts';
 import { KeyedOps } from './idempotency-ops.ts';
 import type { Lifecycle } from './lifecycle.ts';
@@ -45,6 +46,8 @@ export interface AppServices {
   host: SessionHost;
   /** Absent: experiments are kept in memory. */
   laboratory?: Laboratory;
+  /** Absent: traces are kept in a folder that ends with the app. */
+  traces?: TraceArchive;
   lifecycle: Lifecycle;
   /** Absent: everybody may do everything, and nothing is put on record. */
   access?: AccessControl;
@@ -63,12 +66,13 @@ const LONGEST_PATH_PARAMETER = 512;
 const CHECK_MS = 1_000;
 
 export async function buildApp(services: AppServices): Promise<FastifyInstance> {
-  const { config, host, laboratory, lifecycle, stream, tls = null, access = new AccessControl({ host }) } = services;
+  const { config, host, laboratory, traces, lifecycle, stream, tls = null } = services;
+  const { access = new AccessControl({ host }) } = services;
   const { basePath = '', corsOrigins = [], maxConnections = Number.POSITIVE_INFINITY } = config;
   const limits = { ...SERVER_LIMITS, ...services.limits };
   const app = createServer(services, limits);
   const connections = limitConnections(app, { connections: maxConnections, stallMs: limits.stallMs });
-  const metrics = createMetrics(host, stream, laboratory);
+  const metrics = createMetrics(host, stream, laboratory, traces);
   addConnectionFigures(metrics, connections, tls);
   const keys = new IdempotencyKeys();
   // One that was given has an end of its own.
@@ -94,6 +98,8 @@ export async function buildApp(services: AppServices): Promise<FastifyInstance> 
     access,
     basePath,
     ...(laboratory === undefined ? {} : { laboratory }),
+    ...(traces === undefined ? {} : { traces }),
+    markOf: uploadMarkOf,
     opsOf: (view) => new KeyedOps(view, keys).apply,
   });
   registerHealth(app, { host, laboratory, metrics, lifecycle, frontPage, basePath });

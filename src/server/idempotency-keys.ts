@@ -73,12 +73,7 @@ export class IdempotencyKeys {
    * @throws ProblemError when the key cannot be used, or not now
    */
   claim(key: string, fingerprint: string, subject = ''): KeyRecord {
-    if (!KEY_FORM.test(key)) {
-      throw new ProblemError({
-        code: 'invalid-idempotency-key',
-        detail: 'An Idempotency-Key is 1 to 255 visible ASCII characters.',
-      });
-    }
+    refuseBadKey(key);
     this.expire();
     const known = this.records.get(placeOf(subject, key));
     if (known === undefined) return this.add(key, fingerprint, subject);
@@ -165,6 +160,15 @@ export class IdempotencyKeys {
       if (!record.inFlight) this.forget(record);
     }
   }
+}
+
+/** @throws ProblemError, 400 */
+export function refuseBadKey(key: string): void {
+  if (KEY_FORM.test(key)) return;
+  throw new ProblemError({
+    code: 'invalid-idempotency-key',
+    detail: 'An Idempotency-Key is 1 to 255 visible ASCII characters.',
+  });
 }
 
 export function replyDropped(): ProblemError {

@@ -1,5 +1,5 @@
 /**
- * `Idempotency-Key` on every POST but `ops` (which has `idempotency-ops.ts`): a retry gets the reply of the first request.
+ * `Idempotency-Key` on every POST but `ops` (which has `idempotency-ops.ts`) and the upload of a trace: a retry gets the reply of the first request.
  *
  * A request that was refused changed nothing, so its key is free again: a client that retries until a run has ended gets through in
  * the end. Remembered are replies to what was carried out, failures of the simulated kernel (507) included, and those after which
@@ -7,8 +7,14 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type {} from '../access/guard.ts';
-import { type Retry, underRetry } from '../host/retry.ts';
-import { fingerprintOf, type IdempotencyKeys, type KeyRecord, type StoredReply } from './idempotency-keys.ts';
+import { type KeyMark, type Retry, underRetry } from '../host/retry.ts';
+import {
+  fingerprintOf,
+  type IdempotencyKeys,
+  type KeyRecord,
+  refuseBadKey,
+  type StoredReply,
+} from './idempotency-keys.ts';
 
 const KEY_HEADER = 'idempotency-key';
 const REPLAYED_HEADER = 'idempotency-replayed';
@@ -23,7 +29,7 @@ export function answerRetries(app: FastifyInstance, keys: IdempotencyKeys): void
   app.addHook('preHandler', (request, reply, done) => {
     const key = keyOf(request);
     // Of what there is nothing at, the body was parsed without its limits, and there is nothing to remember.
-    if (key === null || request.is404 || request.routeOptions.url?.endsWith('/ops')) return done();
+    if (key === null || request.is404 || hasKeysOfItsOwn(request)) return done();
     let record: KeyRecord;
     try {
       // The body as parsed: another order of members is another body, other white space is not.
@@ -54,6 +60,25 @@ export function answerRetries(app: FastifyInstance, keys: IdempotencyKeys): void
     else if (keys.reserve(record, payload.length))
       record.reply = { status, headers: keptHeaders(reply), body: payload };
   });
+}
+
+function hasKeysOfItsOwn({ routeOptions: { url = '' } }: FastifyRequest): boolean {
+  return url.endsWith('/ops') || url === '/v1/traces';
+}
+
+/**
+ * Of the upload of a trace, whose body nobody has yet: its archive keeps the key, and knows a retry by all that the request says of the
+ * body beforehand.
+ *
+ * @throws ProblemError, 400
+ */
+export function uploadMarkOf(request: FastifyRequest): KeyMark | null {
+  const key = keyOf(request);
+  if (key === null) return null;
+  refuseBadKey(key);
+  const said = ['content-type', 'content-encoding', 'content-length', 'upload-complete', 'upload-length'];
+  const print = fingerprintOf(`${request.url}\n${said.map((name) => request.headers[name] ?? '').join('\n')}`);
+  return { key: keptKey(subjectOf(request), key), print };
 }
 
 /** The key of a request that may have one, else null. */

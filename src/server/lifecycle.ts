@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { SessionHost } from '../host/host.ts';
 import type { Laboratory } from '../lab/laboratory.ts';
+import type { TraceArchive } from '../trace/archive/archive.ts';
 
 /** What `/readyz` and the refusal of new requests look at. */
 export interface Lifecycle {
@@ -16,6 +17,7 @@ export interface Parts {
   app: FastifyInstance;
   host: Pick<SessionHost, 'close'>;
   laboratory?: Pick<Laboratory, 'close'>;
+  traces?: Pick<TraceArchive, 'close'>;
   logger: Logger;
   /** What SIGHUP is for. Absent: it ends the server, as when its terminal is closed. */
   hangUp?: () => void;
@@ -86,12 +88,13 @@ export function closeOnSignals(parts: Parts): void {
 
 /** Not ready -> no new connections, streams are told -> runs end at a slice boundary -> the data folder is free. */
 async function close(
-  { lifecycle, app, host, laboratory, release }: Parts,
+  { lifecycle, app, host, laboratory, traces, release }: Parts,
   sockets: ReadonlySet<Socket>,
 ): Promise<void> {
   lifecycle.closing = true;
   const drained = app.close();
   await Promise.race([drained, new Promise((resolve) => setTimeout(resolve, DRAIN_MS))]);
+  await traces?.close();
   await laboratory?.close();
   await host.close();
   for (const socket of sockets) socket.destroy();

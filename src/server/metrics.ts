@@ -4,6 +4,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { SessionHost } from '../host/host.ts';
 import type { Laboratory } from '../lab/laboratory.ts';
 import type { StreamHub } from '../stream/hub.ts';
+import type { TraceArchive } from '../trace/archive/archive.ts';
 import type { ConnectionFigures } from './connections.ts';
 import type { TlsCertificate } from './tls.ts';
 
@@ -15,14 +16,21 @@ const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total',
 type HostFigures = Pick<SessionHost, 'status'>;
 type StreamFigures = Pick<StreamHub, 'status'>;
 type LabFigures = Pick<Laboratory, 'status'>;
+type TraceFigures = Pick<TraceArchive, 'status'>;
 
-export function createMetrics(host: HostFigures, stream?: StreamFigures, laboratory?: LabFigures): Registry {
+export function createMetrics(
+  host: HostFigures,
+  stream?: StreamFigures,
+  laboratory?: LabFigures,
+  traces?: TraceFigures,
+): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   for (const name of MISNAMED) registry.removeSingleMetric(name);
   addHostFigures(registry, host);
   if (stream !== undefined) addStreamFigures(registry, stream);
   if (laboratory !== undefined) addLabFigures(registry, laboratory);
+  if (traces !== undefined) addTraceFigures(registry, traces);
   return registry;
 }
 
@@ -80,6 +88,41 @@ function addLabFigures(registry: Registry, lab: LabFigures): void {
     'Jobs whose result was there, because the same had been computed before.',
     () => status().cached,
   );
+}
+
+function addTraceFigures(registry: Registry, traces: TraceFigures): void {
+  const status = () => traces.status();
+  gauge(registry, 'iommu_lab_traces', 'Traces on record.', () => status().traces);
+  gauge(registry, 'iommu_lab_traces_uploading', 'Traces whose bytes are not all there.', () => status().uploading);
+  gauge(
+    registry,
+    'iommu_lab_traces_reading',
+    'Traces that are there and not read to their end.',
+    () => status().reading,
+  );
+  gauge(registry, 'iommu_lab_trace_uploads', 'Bodies of recordings that arrive now.', () => status().uploads);
+  gauge(registry, 'iommu_lab_trace_readers', 'Threads that read recordings.', () => status().readers);
+  gauge(
+    registry,
+    'iommu_lab_trace_readers_waiting',
+    'Recordings that wait for a thread, or for bytes.',
+    () => status().queued,
+  );
+  gauge(
+    registry,
+    'iommu_lab_traces_stored_bytes',
+    'Bytes on the disk of uploads and tapes.',
+    () => status().storedBytes,
+  );
+  counter(
+    registry,
+    'iommu_lab_trace_received_bytes_total',
+    'Bytes of recordings that arrived, packed as they came.',
+    () => status().receivedBytes,
+  );
+  counter(registry, 'iommu_lab_trace_lines_total', 'Lines of recordings that were read.', () => status().readLines);
+  counter(registry, 'iommu_lab_trace_events_total', 'Events that were made of them.', () => status().readEvents);
+  counter(registry, 'iommu_lab_trace_failures_total', 'Recordings that could not be read.', () => status().failures);
 }
 
 /** How connections fare, and until when the certificate is good. */

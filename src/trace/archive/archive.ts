@@ -28,8 +28,12 @@ import {
   storageUnavailable,
 } from '../../host/problems.ts';
 import type { KeyMark } from '../../host/retry.ts';
+import type { FormatEntry } from '../formats/format.ts';
+import { formats } from '../formats/index.ts';
+import { checkOptions } from '../formats/options.ts';
+import { ImportError } from '../import-error.ts';
 import { type TraceFacts, type TraceOutcome, TraceStore } from '../store.ts';
-import { openTape, TapeError, type TapeReader } from '../tape.ts';
+import { openTape, TapeError } from '../tape.ts';
 import {
   blankReading,
   type TraceDocument,
@@ -66,7 +70,7 @@ export interface OwnerBounds {
   traceBytes: number;
 }
 
-export const NO_BOUNDS: Readonly<OwnerBounds> = { traces: 0, traceBytes: 0 };
+const NO_BOUNDS: Readonly<OwnerBounds> = { traces: 0, traceBytes: 0 };
 
 export interface AppendRequest {
   /** Where the sender believes that it goes on. */
@@ -119,10 +123,8 @@ interface Entry {
   gone: boolean;
 }
 
-/** How often the disk is asked how much it has left. */
-const DISK_LOOK_BYTES = 16 * 1024 * 1024;
-/** Readers of tapes that stay open for the next page of events. */
-const OPEN_TAPES = 4;
+/** How often it is looked whether there is still room: what is over the bounds is over them by so much at most. */
+const LOOK_BYTES = 1024 * 1024;
 
 export class TraceArchive {
   readonly folder: string;
@@ -137,8 +139,8 @@ export class TraceArchive {
   private readonly known = new Map<string, Entry>();
   private readonly names = new Map<string, string>();
   private readonly madeUnder = new Map<string, string>();
-  private readonly tapes = new Map<string, TapeReader>();
   private readonly counted = { receivedBytes: 0, readLines: 0, readEvents: 0, failures: 0 };
+  private boundsOf: (owner: string) => OwnerBounds = () => NO_BOUNDS;
   private lastNumber = 0;
   private closing = false;
 
@@ -159,6 +161,11 @@ export class TraceArchive {
     }
     this.tidy();
     for (const entry of this.known.values()) this.takeUp(entry);
+  }
+
+  /** From now on owners have these bounds. */
+  govern(boundsOf: (owner: string) => OwnerBounds): void {
+    this.boundsOf = boundsOf;
   }
 
   private remember(facts: TraceFacts): Entry {
@@ -244,13 +251,11 @@ export class TraceArchive {
 
   /**
    * @param made the request's key, and what stands for the request
-   * @param admit called just before it exists: a problem ends it
    * @returns the trace, and whether an earlier request with this key had made it
    */
   create(
     input: TraceInput,
     owner: string,
-    bounds: OwnerBounds = NO_BOUNDS,
     made: KeyMark | null = null,
   ): Reply<{ trace: TraceDocument; replayed: boolean }> {
     const earlier = made === null ? undefined : this.known.get(this.madeUnder.get(made.key) ?? '');
@@ -260,7 +265,7 @@ export class TraceArchive {
       const detail = 'This Idempotency-Key was first used with another request. Use a new key for a new one.';
       return refuse({ code: 'idempotency-mismatch', detail });
     }
-    const problem = this.refusal(input, owner, bounds);
+    const problem = this.refusal(input, owner);
     if (problem !== null) return refuse(problem);
     const nowMs = this.nowMs();
     const facts: TraceFacts = {
@@ -288,8 +293,13 @@ export class TraceArchive {
     return { ok: true, value: { trace: this.documentOf(entry), replayed: false } };
   }
 
-  private refusal({ name, lengthBytes }: TraceInput, owner: string, bounds: OwnerBounds): HostProblem | null {
+  private refusal({ name, format, options, lengthBytes }: TraceInput, owner: string): HostProblem | null {
+    const bounds = this.boundsOf(owner);
     if (this.closing) return shuttingDown();
+    if (this.importer === null) {
+      const problem = optionsProblem(format, options);
+      if (problem !== null) return problem;
+    }
     if (name !== undefined) {
       if (hasTraceIdForm(name)) return nameHasIdForm(name, 'trace');
       if (this.names.has(nameKey(owner, name))) return nameTaken(name, 'trace');
@@ -304,11 +314,12 @@ export class TraceArchive {
       const detail = 'The server has as many traces on record as it may.';
       return { code: 'too-many-traces', detail, retryable: true };
     }
-    return this.noRoomFor(lengthBytes ?? 0, owner, bounds);
+    return this.noRoomFor(lengthBytes ?? 0, owner);
   }
 
   /** Why there may not be so many bytes more, or null. */
-  private noRoomFor(bytes: number, owner: string, bounds: OwnerBounds): HostProblem | null {
+  private noRoomFor(bytes: number, owner: string): HostProblem | null {
+    const bounds = this.boundsOf(owner);
     const { uploadBytes, storedBytes } = this.limits;
     if (bytes > uploadBytes) return tooLarge(uploadBytes);
     const used = this.storedOf(owner);
@@ -328,14 +339,14 @@ export class TraceArchive {
    *
    * @returns the trace once the body is at its end and on the disk
    */
-  async append(id: string, request: AppendRequest, bounds: OwnerBounds = NO_BOUNDS): Promise<Reply<TraceDocument>> {
+  async append(id: string, request: AppendRequest): Promise<Reply<TraceDocument>> {
     const entry = this.known.get(id);
     if (entry === undefined) return refuse(traceNotFound(id));
     while (entry.active !== null) {
       entry.active.stop.abort();
       await entry.active.done;
     }
-    const problem = this.cannotAppend(entry, request, bounds);
+    const problem = this.cannotAppend(entry, request);
     if (problem !== null) return refuse(problem);
     const stop = new AbortController();
     let settle = (): void => {};
@@ -346,14 +357,14 @@ export class TraceArchive {
       }),
     };
     try {
-      return await this.take(entry, request, bounds, stop.signal);
+      return await this.take(entry, request, stop.signal);
     } finally {
       entry.active = null;
       settle();
     }
   }
 
-  private cannotAppend(entry: Entry, request: AppendRequest, bounds: OwnerBounds): HostProblem | null {
+  private cannotAppend(entry: Entry, request: AppendRequest): HostProblem | null {
     const { facts, gone } = entry;
     if (this.closing) return shuttingDown();
     if (gone) return traceNotFound(facts.id);
@@ -377,13 +388,12 @@ export class TraceArchive {
       facts.input = { ...facts.input, lengthBytes: length };
       this.store.update(facts);
     }
-    return this.noRoomFor(Math.max(0, (end ?? 0) - facts.bytes), facts.owner, bounds);
+    return this.noRoomFor(Math.max(0, (end ?? 0) - facts.bytes), facts.owner);
   }
 
   private async take(
     entry: Entry,
     { body, complete }: AppendRequest,
-    bounds: OwnerBounds,
     signal: AbortSignal,
   ): Promise<Reply<TraceDocument>> {
     const { facts } = entry;
@@ -399,11 +409,11 @@ export class TraceArchive {
         if (lengthBytes !== null && facts.bytes + bytes.length > lengthBytes)
           throw new Refused(inconsistent(`More than the ${lengthBytes} bytes come that it is to have.`));
         if (facts.bytes + bytes.length > this.limits.uploadBytes) throw new Refused(tooLarge(this.limits.uploadBytes));
-        const noRoom = this.noRoomFor(bytes.length, facts.owner, bounds);
-        if (noRoom !== null) throw new Refused(noRoom);
         if (untilLook <= 0) {
+          const noRoom = this.noRoomFor(bytes.length, facts.owner);
+          if (noRoom !== null) throw new Refused(noRoom);
           await this.lookAtDisk();
-          untilLook = DISK_LOOK_BYTES;
+          untilLook = LOOK_BYTES;
         }
         untilLook -= bytes.length;
         await writeAll(handle, bytes);
@@ -413,10 +423,11 @@ export class TraceArchive {
         else entry.reader.more(facts.bytes, false);
         await this.holdBack(entry, signal);
       });
-      problem = problemOf(how, this.limits.idleMs);
+      problem = facts.state === 'failed' ? uploadEnded(entry.problem) : problemOf(how, this.limits.idleMs);
     } catch (error) {
       problem = this.problemOfError(error);
     }
+    if (problem?.code === 'recording-too-large') this.fail(entry, { code: problem.code, detail: problem.detail });
     try {
       await file?.datasync();
       await file?.close();
@@ -483,7 +494,7 @@ export class TraceArchive {
       format: facts.input.format,
       strict: facts.input.strict,
       options: facts.input.options,
-      largestTapeBytes: Math.max(0, this.limits.storedBytes - this.storedBytes),
+      largestTapeBytes: this.roomOf(facts.owner),
       unpackedBytes: this.limits.unpackedBytes,
       ratio: this.limits.ratio,
       freeUnpackedBytes: this.limits.freeUnpackedBytes,
@@ -492,15 +503,23 @@ export class TraceArchive {
     entry.reader = this.readers.read(
       task,
       (message) => {
-        if (message.kind === 'begun') this.begin(entry);
+        // Its turn has come, perhaps not for the first time; or it has given its place away.
+        if (message.kind === 'begun' || message.kind === 'left') this.begin(entry);
         else this.hear(entry, message);
+        for (const go of entry.caughtUp.splice(0)) go();
       },
       facts.bytes,
       facts.state === 'reading',
     );
   }
 
-  /** Its turn has come, perhaps not for the first time. */
+  /** For a tape, beside all that is there. */
+  private roomOf(owner: string): number {
+    const { traceBytes } = this.boundsOf(owner);
+    const own = traceBytes === 0 ? Number.POSITIVE_INFINITY : traceBytes - this.storedOf(owner);
+    return Math.max(0, Math.min(own, this.limits.storedBytes - this.storedBytes));
+  }
+
   private begin(entry: Entry): void {
     entry.read = 0;
     entry.readsTapeBytes = 0;
@@ -519,7 +538,6 @@ export class TraceArchive {
       entry.facts.records = message.records;
     } else if (message.kind === 'ended') this.ready(entry, message.seal);
     else this.fail(entry, message.problem);
-    for (const go of entry.caughtUp.splice(0)) go();
   }
 
   private count(entry: Entry, reading: TraceReading): void {
@@ -696,25 +714,17 @@ export class TraceArchive {
     const found = this.tapeOf(trace);
     if (!found.ok) return found;
     try {
-      return { ok: true, value: await pageOfEvents(this.tape(found.value), query) };
+      const tape = openTape(found.value.path);
+      try {
+        return { ok: true, value: await pageOfEvents(tape, query) };
+      } finally {
+        tape.close();
+      }
     } catch (error) {
       this.logger.error({ err: error, trace }, 'a tape cannot be read');
       const detail = `What was kept of it cannot be read: ${withoutPath(error, this.folder)}`;
       return refuse({ code: 'trace-damaged', detail });
     }
-  }
-
-  private tape({ digest, path }: { digest: string; path: string }): TapeReader {
-    const known = this.tapes.get(digest);
-    if (known !== undefined) return known;
-    const tape = openTape(path);
-    this.tapes.set(digest, tape);
-    for (const [oldest, old] of this.tapes) {
-      if (this.tapes.size <= OPEN_TAPES) break;
-      this.tapes.delete(oldest);
-      old.close();
-    }
-    return tape;
   }
 
   /** Ends it whatever it is doing, and removes all of it; refused while a session replays it. */
@@ -734,9 +744,8 @@ export class TraceArchive {
     this.known.delete(facts.id);
     if (facts.input.name !== undefined) this.names.delete(nameKey(facts.owner, facts.input.name));
     if (facts.made !== null) this.madeUnder.delete(facts.made.key);
-    entry.reader?.stop();
     entry.active?.stop.abort();
-    await entry.active?.done;
+    await Promise.all([entry.reader?.stop(), entry.active?.done]);
     for (const rest of [this.uploadPath(facts.id), ...tapeRests(join(this.folder, `${facts.id}.tape`))])
       rmSync(rest, { force: true });
     if (facts.digest !== null) rmSync(`${tapePath(this.folder, facts.digest)}.going`, { force: true });
@@ -755,11 +764,7 @@ export class TraceArchive {
       unmarkUse(this.folder, digest, session);
       return false;
     });
-    if (users.length === 0) {
-      this.tapes.get(digest)?.close();
-      this.tapes.delete(digest);
-      return null;
-    }
+    if (users.length === 0) return null;
     renameSync(`${path}.going`, path);
     const some = users.slice(0, 10).join(', ');
     const detail = `${users.length === 1 ? 'A session replays' : `${users.length} sessions replay`} the trace: ${some}${users.length > 10 ? ', ...' : ''}. Delete ${users.length === 1 ? 'it' : 'them'} first.`;
@@ -805,7 +810,6 @@ export class TraceArchive {
     for (const { active } of this.known.values()) active?.stop.abort();
     await Promise.all([...this.known.values()].map((entry) => entry.active?.done));
     await this.readers.close();
-    for (const tape of this.tapes.values()) tape.close();
     this.store.close();
   }
 }
@@ -858,6 +862,24 @@ function problemOf(how: Awaited<ReturnType<typeof takeBody>>, idleMs: number): H
           'The upload ended here: another request goes on with it, or the trace is gone, has failed, or the server ends.',
         retryable: true,
       };
+  }
+}
+
+/** Of what is asked for, before a byte of it is taken. */
+function optionsProblem(format: string, options: TraceInput['options']): HostProblem | null {
+  const kinds = Object.keys(formats);
+  if (format !== 'auto' && !kinds.includes(format))
+    return {
+      code: 'invalid-query',
+      detail: `There is no format "${format}"; there are auto, ${kinds.join(', ')}.`,
+      path: '/format',
+    };
+  try {
+    checkOptions(format === 'auto' ? null : (formats[format] as FormatEntry), options);
+    return null;
+  } catch (error) {
+    if (!(error instanceof ImportError)) throw error;
+    return { code: 'invalid-query', detail: error.message, path: '/options' };
   }
 }
 

@@ -35,14 +35,14 @@ export type FromReader =
 export interface Reader {
   /** Tells that more bytes are there. */
   more(available: number, complete: boolean): void;
-  /** Ends it, or takes it out of the queue. Nothing is told any more. */
-  stop(): void;
+  /** Ends it, or takes it out of the queue. Nothing is told any more. Resolves when its thread is gone. */
+  stop(): Promise<void>;
 }
 
 interface Place {
   /** Made when its turn comes. */
   task: () => ReaderTask;
-  told: (message: FromReader | { kind: 'begun' }) => void;
+  told: (message: FromReader | { kind: 'begun' } | { kind: 'left' }) => void;
   available: number;
   complete: boolean;
   read: number;
@@ -63,7 +63,7 @@ export class Readers {
   private readonly waiting: Place[] = [];
   /** Those that are being ended included: until a thread is gone it may hold files and memory. */
   private readonly running = new Map<Worker, Place>();
-  private readonly ending = new Set<Promise<unknown>>();
+  private readonly ending = new Set<Promise<void>>();
   private readonly tending: NodeJS.Timeout;
   private closed = false;
 
@@ -104,7 +104,7 @@ export class Readers {
       },
       stop: () => {
         place.ended = true;
-        this.leave(place);
+        return this.leave(place);
       },
     };
   }
@@ -136,6 +136,7 @@ export class Readers {
       place.read = 0;
       place.starved = true;
       this.waiting.push(place);
+      place.told({ kind: 'left' });
       return;
     }
   }
@@ -179,18 +180,19 @@ export class Readers {
     });
   }
 
-  private leave(place: Place): void {
+  private leave(place: Place): Promise<void> {
     const { worker } = place;
     const at = this.waiting.indexOf(place);
     if (at >= 0) this.waiting.splice(at, 1);
-    if (worker === null) return;
+    if (worker === null) return Promise.resolve();
     place.worker = null;
-    const gone = worker.terminate().finally(() => {
+    const gone = worker.terminate().then(() => {
       this.running.delete(worker);
       this.ending.delete(gone);
       this.pump();
     });
     this.ending.add(gone);
+    return gone;
   }
 
   async close(): Promise<void> {
