@@ -94,7 +94,7 @@ export interface RecordedEvent {
   pid: number;
   /** Index into the recording's `devices`, whose names are the kernel's: `0000:c2:00.0`. */
   device: number;
-  /** Hardware domain id, of invalidations and cache tags that name one; of `buffer` the owner's number. */
+  /** Hardware domain id, of invalidations and cache tags that name one; of `invalidateDevice` of a `qi_submit` the device's requester id; of `buffer` the owner's number. */
   domain: number;
   /** Page number (4 KiB) and byte offset of the IOVA; ABSENT in what names physical ranges only, as the segments of `unmapSg` do. */
   iovaPage: number;

@@ -7,17 +7,23 @@ export interface RecordingTextOptions {
   labEvents: boolean;
   /** The stamp of the first event, as the import's summary has it. */
   origin: { seconds: number; nanoseconds: number } | null;
+  /** As `LineOptions.queued`: no event says which interface an invalidation went through. */
+  queued?: boolean;
 }
 
 /** Events of a step. */
 const STEP = 1024;
 
 /** The text in pieces. */
-export function* recordingText(events: RecordedEvents, { labEvents, origin }: RecordingTextOptions): Generator<string> {
+export function* recordingText(
+  events: RecordedEvents,
+  { labEvents, origin, queued = true }: RecordingTextOptions,
+): Generator<string> {
   let text = '';
   const lines = new FtraceLines({
     device: (index) => events.devices[index] ?? 'unknown',
     labEvents,
+    queued,
     ...(origin === null ? {} : { origin }),
     write: (line) => {
       text += line;

@@ -70,6 +70,7 @@ export function readQiSubmit(intake: Intake, bytes: Uint8Array, start: number, e
     case QI_TYPES.dev_tlb_inv:
     case QI_TYPES.p_dev_tlb_inv:
       event.detail = granularity;
+      event.domain = descriptor.source;
       intake.emit(EVENT_KINDS.invalidateDevice);
       break;
     case QI_TYPES.inv_wait:
