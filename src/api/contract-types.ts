@@ -96,7 +96,7 @@ export type TenantKind = 'host' | 'vm' | 'process';
 /**
  * `custom` is driven by operations only.
  */
-export type DeviceKind = 'nic' | 'block' | 'hostile' | 'custom';
+export type DeviceKind = 'nic' | 'block' | 'hostile' | 'replay' | 'custom';
 export type SessionState = 'idle' | 'running' | 'recovering' | 'hibernated' | 'failed';
 /**
  * Most memory the tenant may hold; without a limit of its own when absent.
@@ -231,7 +231,13 @@ export type Seed = number;
  */
 export type Untrusted = boolean;
 export type WorkloadInput =
-  NicRxWorkload | NicTxWorkload | BlockWorkload | DmaWindowWorkload | MapBenchmarkWorkload | HostileWorkload;
+  | NicRxWorkload
+  | NicTxWorkload
+  | BlockWorkload
+  | DmaWindowWorkload
+  | MapBenchmarkWorkload
+  | HostileWorkload
+  | ReplayWorkload;
 /**
  * Simulated CPUs that serve the device; all of them when absent.
  */
@@ -956,6 +962,82 @@ export interface HostileWorkload {
   delayAfterUnmapNs?: number;
 }
 /**
+ * The calls of a recording, made again under the session's allocator and policy: the addresses are the session's. What a recording does not say, above all what devices access, is synthesised by the rules that are given here. Its results have a `replay`: how far it has come, how many maps and unmaps, accesses recorded and synthesised, and what was passed over and why.
+ */
+export interface ReplayWorkload {
+  name?: Name;
+  kind: 'replay';
+  device: Reference;
+  tenant?: Reference;
+  /**
+   * Recorded CPU n is the n-th of these, counted round; all of the machine's when absent.
+   */
+  cpus?: number[];
+  /**
+   * Id or name of the recording.
+   */
+  trace: Reference;
+  /**
+   * Digest of the recording's content, by which a session finds it again. It is filled in from `trace`; where it is given it wins.
+   */
+  recording?: string;
+  /**
+   * Name in the recording -> device of the session; all others are `device`.
+   */
+  devices?: {
+    [k: string]: Reference;
+  };
+  /**
+   * Each call at its recorded moment, or as soon as its CPU is free; in the recorded order both times.
+   */
+  pace?: 'recorded' | 'closed-loop';
+  /**
+   * Of the recorded clock.
+   */
+  speed?: number;
+  /**
+   * The part of the recording that is replayed, counted from its first event; `toNs` is exclusive.
+   */
+  window?: {
+    fromNs?: number;
+    toNs?: number;
+  };
+  /**
+   * Those of the policy alone, or those of the recording at their times as well.
+   */
+  invalidations?: 'simulated' | 'recorded';
+  /**
+   * What devices do with what is mapped for them. None at all with an empty list.
+   */
+  accesses?: ReplayAccess[];
+  /**
+   * Of the scatter list that a block transfer becomes.
+   */
+  pagesPerEntry?: number;
+  /**
+   * Of a receive buffer, where the recording has packets.
+   */
+  bufferBytes?: number;
+  /**
+   * Receive buffers, where the recording has packets.
+   */
+  ringSize?: number;
+  /**
+   * From the map of a packet that is sent to its unmap.
+   */
+  transmitNs?: number;
+}
+/**
+ * `none`: only what the recording has. `first-and-last`: these pages, halfway between map and unmap. `every-page`: each once, evenly between map and unmap. `last-page`: the last in `order`, `beforeUnmapNs` before the unmap. `late`: the first in `order`, `afterUnmapNs` after the unmap.
+ */
+export interface ReplayAccess {
+  rule: 'none' | 'first-and-last' | 'every-page' | 'last-page' | 'late';
+  order?: 'ascending' | 'descending';
+  bytes?: number;
+  beforeUnmapNs?: number;
+  afterUnmapNs?: number;
+}
+/**
  * Id of a snapshot, or a document that was downloaded. Beside it only `name` and `title` may stand.
  */
 export interface FromSnapshot {
@@ -1568,7 +1650,7 @@ export interface Removed {
 export interface Workload {
   id: Id;
   name?: Name;
-  kind: 'nic-rx' | 'nic-tx' | 'block' | 'dma-window' | 'map-benchmark' | 'hostile';
+  kind: 'nic-rx' | 'nic-tx' | 'block' | 'dma-window' | 'map-benchmark' | 'hostile' | 'replay';
   device: Reference;
   [k: string]: unknown;
 }
