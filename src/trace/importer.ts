@@ -117,8 +117,24 @@ class FormatImporter implements Importer {
       clockSteps: clock.steps,
       clockStepsOnCpu: clock.stepsOnCpu,
       origin: clock.isBegun ? { seconds: clock.originSeconds, nanoseconds: clock.originNanoseconds } : null,
-      warnings: account.warnings(),
+      warnings: [...account.warnings(), ...this.countedWarnings()],
     };
+  }
+
+  /** What is counted elsewhere and matters only when it happened. */
+  private countedWarnings(): string[] {
+    const { mergedLate, joiner } = this.intake;
+    const warnings: string[] = [];
+    const many = (count: number, one: string) => `${count} ${one}${count === 1 ? '' : 's'}`;
+    if (mergedLate > 0)
+      warnings.push(`${many(mergedLate, 'event')} came later than the window in which CPUs are merged`);
+    if (joiner.ambiguous > 0)
+      warnings.push(
+        `${many(joiner.ambiguous, 'iommu:unmap line')} may have ended the map of another domain at the same address`,
+      );
+    if (joiner.forgotten > 0)
+      warnings.push(`${many(joiner.forgotten, 'map')} not followed: too many are open at a time`);
+    return warnings;
   }
 
   private recognise(): void {

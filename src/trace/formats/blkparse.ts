@@ -20,6 +20,7 @@ const ACTION = /^(?:[QGIDRSFMXBCAPUmT]|UT|FG|FM|FC)$/;
 const COMMA = 0x2c;
 const DOT = 0x2e;
 const PLUS = 0x2b;
+const BRACKET = 0x5b;
 const ISSUED = 0x44;
 const COMPLETED = 0x43;
 
@@ -96,7 +97,10 @@ class BlkparseReader implements FormatReader {
     if (!words.next()) return 'cut before its end';
     const sector = decimal(bytes, words.start, words.end);
     if (sector < 0) return written < 0 ? passNoData(intake) : 'no sector';
-    if (!words.next() || words.end - words.start !== 1 || bytes[words.start] !== PLUS) return passNoData(intake);
+    if (!words.next()) return 'cut before its end';
+    // Without bytes the length is not printed: `D FWS 4096 [fio]`.
+    if (bytes[words.start] === BRACKET) return passNoData(intake);
+    if (words.end - words.start !== 1 || bytes[words.start] !== PLUS) return 'no length';
     const sectors = this.number();
     if (sectors < 0) return 'no length';
     if (!words.next()) return 'cut before its end';
