@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { AccessControl } from '../src/access/control.ts';
 import { guard, whoOf } from '../src/access/guard.ts';
+import type { TraceView } from '../src/access/traces.ts';
 import { type ContractOperation, contractOperations } from '../src/api/contract.ts';
 import type { SessionHost } from '../src/host/host.ts';
 import type { KeyMark } from '../src/host/retry.ts';
@@ -59,7 +60,7 @@ export async function registerRoutes(app: FastifyInstance, services: RouteServic
   host.listen({ frames() {}, epoch() {}, failed() {}, deleted: (session) => traces.sessionDeleted(session) });
   const handlers: Handlers = {
     ...versionHandlers(basePath, traces.limits),
-    ...handlersOf(host, access, opsOf),
+    ...handlersOf(host, access, opsOf, (request) => access.tracesOf(whoOf(request), traces)),
     ...accessHandlers(access, laboratory, traces),
     ...experimentHandlers((request) => access.experimentsOf(whoOf(request), laboratory)),
     ...traceHandlers((request) => access.tracesOf(whoOf(request), traces), services.markOf ?? (() => null)),
@@ -88,16 +89,21 @@ export async function registerRoutes(app: FastifyInstance, services: RouteServic
 }
 
 /** Each request is handled on the sessions as they are for whoever asks. */
-function handlersOf(host: SessionHost, access: AccessControl, opsOf: RouteServices['opsOf']): Handlers {
+function handlersOf(
+  host: SessionHost,
+  access: AccessControl,
+  opsOf: RouteServices['opsOf'],
+  traces: (request: FastifyRequest) => TraceView,
+): Handlers {
   const byView = new WeakMap<SessionHost, Handlers>();
   const viewed = (request: FastifyRequest): Handlers => {
     const view = access.viewOf(whoOf(request));
     let own = byView.get(view);
-    if (own === undefined) byView.set(view, (own = sessionsOf(view, opsOf)));
+    if (own === undefined) byView.set(view, (own = sessionsOf(view, opsOf, traces)));
     return own;
   };
   const handlers: Handlers = { ...catalogHandlers() };
-  for (const operationId of Object.keys(sessionsOf(host, opsOf)))
+  for (const operationId of Object.keys(sessionsOf(host, opsOf, traces)))
     handlers[operationId] = (request, reply) => viewed(request)[operationId]!(request, reply);
   return handlers;
 }
@@ -127,15 +133,19 @@ function openAccess(app: FastifyInstance, host: SessionHost): AccessControl {
 }
 
 /** Everything about sessions. */
-function sessionsOf(host: SessionHost, opsOf: RouteServices['opsOf']): Handlers {
+function sessionsOf(
+  host: SessionHost,
+  opsOf: RouteServices['opsOf'],
+  traces: (request: FastifyRequest) => TraceView,
+): Handlers {
   return {
-    ...sessionHandlers(host),
+    ...sessionHandlers(host, traces),
     ...tenantHandlers(host),
     ...domainHandlers(host),
     ...deviceHandlers(host),
     ...bufferHandlers(host),
     ...mappingHandlers(host),
-    ...workloadHandlers(host),
+    ...workloadHandlers(host, traces),
     ...operationHandlers(host, opsOf?.(host)),
     ...runHandlers(host),
     ...snapshotHandlers(host),

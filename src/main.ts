@@ -130,7 +130,13 @@ async function openHost(settings: Config): Promise<SessionHost> {
   try {
     const journal = { path: join(data, 'sessions.sqlite'), sync };
     const limits = { sessions, awakeSessions, idleMs: restAfter * 1000 };
-    return await createHost({ logger, journal, limits, ...(workers === null ? {} : { workers }) });
+    return await createHost({
+      logger,
+      journal,
+      limits,
+      traces: tracesFolder(data),
+      ...(workers === null ? {} : { workers }),
+    });
   } catch (error) {
     if (!(error instanceof JournalError)) throw error;
     folder.release();

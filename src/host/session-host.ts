@@ -54,6 +54,8 @@ export interface HostOptions {
   sliceMs?: number;
   /** Where sessions are kept; without it they end with the server. */
   journal?: StorePlace;
+  /** Folder of the tapes that sessions may replay (`src/trace/archive/uses.ts`); without it there are none. */
+  traces?: string;
   /** URL of a module with `createSimulator`, `resolveSpec` and `coreVersion`; the core unless given. */
   simulatorModule?: string;
   limits?: Partial<HostLimits>;
@@ -107,8 +109,8 @@ class WorkerHost implements SessionHost {
     this.waker = journal === null ? null : this.takeUp(journal);
     this.snapshots = journal === null ? null : this.keepSnapshots(journal, options.journal!.path);
     const { limits } = this;
-    const { workers, sliceMs, simulatorModule } = options;
-    this.crew = new Crew({ workers, sliceMs, simulatorModule, limits, store, events: this.eventsOfWorkers() });
+    const { workers, sliceMs, simulatorModule, traces } = options;
+    this.crew = new Crew({ workers, sliceMs, simulatorModule, traces, limits, store, events: this.eventsOfWorkers() });
     this.creation = this.beginCreation();
     this.sweep = setInterval(() => this.expire(), SWEEP_MS);
     this.sweep.unref();
