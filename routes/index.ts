@@ -13,6 +13,7 @@ import type { Laboratory } from '../src/lab/laboratory.ts';
 import { createLaboratory } from '../src/lab/local-laboratory.ts';
 import { ThreadPool } from '../src/lab/pool.ts';
 import { TraceArchive } from '../src/trace/archive/archive.ts';
+import { Exports } from '../src/trace/export/exports.ts';
 import { accessHandlers } from './access.ts';
 import { settleBody, takeJson, takeStreams } from './bodies.ts';
 import { bufferHandlers } from './buffers.ts';
@@ -22,6 +23,7 @@ import { deviceHandlers } from './devices.ts';
 import { domainHandlers } from './domains.ts';
 import { experimentHandlers } from './experiments.ts';
 import type { Handlers } from './handlers.ts';
+import { historyHandlers } from './history.ts';
 import { inspectionHandlers } from './inspection.ts';
 import { mappingHandlers } from './mappings.ts';
 import { metricsHandlers } from './metrics.ts';
@@ -60,7 +62,13 @@ export async function registerRoutes(app: FastifyInstance, services: RouteServic
   host.listen({ frames() {}, epoch() {}, failed() {}, deleted: (session) => traces.sessionDeleted(session) });
   const handlers: Handlers = {
     ...versionHandlers(basePath, traces.limits),
-    ...handlersOf(host, access, opsOf, (request) => access.tracesOf(whoOf(request), traces)),
+    ...handlersOf(
+      host,
+      access,
+      opsOf,
+      (request) => access.tracesOf(whoOf(request), traces),
+      new Exports(traces.folder),
+    ),
     ...accessHandlers(access, laboratory, traces),
     ...experimentHandlers((request) => access.experimentsOf(whoOf(request), laboratory)),
     ...traceHandlers((request) => access.tracesOf(whoOf(request), traces), services.markOf ?? (() => null)),
@@ -94,16 +102,17 @@ function handlersOf(
   access: AccessControl,
   opsOf: RouteServices['opsOf'],
   traces: (request: FastifyRequest) => TraceView,
+  exports: Exports,
 ): Handlers {
   const byView = new WeakMap<SessionHost, Handlers>();
   const viewed = (request: FastifyRequest): Handlers => {
     const view = access.viewOf(whoOf(request));
     let own = byView.get(view);
-    if (own === undefined) byView.set(view, (own = sessionsOf(view, opsOf, traces)));
+    if (own === undefined) byView.set(view, (own = sessionsOf(view, opsOf, traces, exports)));
     return own;
   };
   const handlers: Handlers = { ...catalogHandlers() };
-  for (const operationId of Object.keys(sessionsOf(host, opsOf, traces)))
+  for (const operationId of Object.keys(sessionsOf(host, opsOf, traces, exports)))
     handlers[operationId] = (request, reply) => viewed(request)[operationId]!(request, reply);
   return handlers;
 }
@@ -137,6 +146,7 @@ function sessionsOf(
   host: SessionHost,
   opsOf: RouteServices['opsOf'],
   traces: (request: FastifyRequest) => TraceView,
+  exports: Exports,
 ): Handlers {
   return {
     ...sessionHandlers(host, traces),
@@ -149,6 +159,7 @@ function sessionsOf(
     ...operationHandlers(host, opsOf?.(host)),
     ...runHandlers(host),
     ...snapshotHandlers(host),
+    ...historyHandlers(host, exports),
     ...metricsHandlers(host),
     ...inspectionHandlers(host),
   };

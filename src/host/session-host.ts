@@ -10,6 +10,7 @@ import { Creation, keptInstant } from './creation.ts';
 import { Crew } from './crew.ts';
 import { documentOf, type Entry, pauseOf, rowOf, storedEntry } from './entry.ts';
 import { Expiry, refuseExpiry } from './expiry.ts';
+import { historyOf, type SessionHistory } from './history.ts';
 import type {
   AnsweredLines,
   FrameListener,
@@ -429,6 +430,17 @@ class WorkerHost implements SessionHost {
 
   deleteSnapshot(session: string, snapshot: string): Promise<Reply<SnapshotDocument>> {
     return this.ofSnapshots(session, (snapshots, entry) => snapshots.delete(entry, snapshot));
+  }
+
+  async history(session: string): Promise<Reply<SessionHistory>> {
+    const entry = this.registry.find(session);
+    if (entry === undefined) return refuse(sessionNotFound(session));
+    const { journal } = this.store;
+    if (journal === null) return refuse(nothingKept());
+    if (entry.failure !== null) return refuse(entry.failure);
+    const { name: _name, title: _title, ...spec } = entry.spec;
+    const { coreVersion, number } = entry;
+    return { ok: true, value: { spec, coreVersion, records: historyOf(journal, number) } };
   }
 
   findSnapshot(snapshot: string): Promise<SnapshotDocument | null> {

@@ -14,6 +14,7 @@ import type { Simulator } from '../../core/simulator.ts';
 import type { SimulatorApi } from '../../core/simulator-api.ts';
 import type { ResolvedSpec } from '../../core/spec.ts';
 import { coreVersion } from '../../core/version.ts';
+import type { RecordedEvent } from '../event.ts';
 import { FtraceLines } from './lines.ts';
 import { type ObservedSink, Observer } from './observer.ts';
 import { type HistoryRecord, notesOf } from './session-notes.ts';
@@ -90,46 +91,77 @@ export interface HistoryOptions {
   recordings?: Recordings;
 }
 
-/** The text in pieces, one for each step; a piece may be empty. The caller decides when the next step is made. */
-export function* historyText(
-  spec: ResolvedSpec,
-  records: Iterable<HistoryRecord>,
-  { labEvents, recordings }: HistoryOptions,
-): Generator<string> {
-  let text = '';
-  const take = (): string => {
-    const taken = text;
-    text = '';
-    return taken;
-  };
-  const early: { event: Parameters<ObservedSink['event']>[0] }[] = [];
-  let lines: FtraceLines | null = null;
-  const sink: ObservedSink = {
-    // What the spec's own machine makes comes before the observer has a name for anything.
-    event: (event) => (lines === null ? early.push({ event: { ...event } }) : lines.event(event)),
-  };
-  const player = new HistoryPlayer(spec, sink, recordings);
-  lines = new FtraceLines({
-    device: (index) => player.observer.nameOf(index),
-    labEvents,
-    queued: player.observer.queued,
-    write: (line) => {
-      text += line;
-    },
-  });
-  for (const note of notesOf('session', { coreVersion, spec })) lines.note(note);
-  for (const { event } of early) lines.event(event);
-  for (const record of records) {
+/** Writes the text, in pieces, one for each step; a piece may be empty. Whoever takes them decides when the next step is made. */
+export class HistoryText {
+  private readonly player: HistoryPlayer;
+  private readonly lines: FtraceLines;
+  private readonly spec: ResolvedSpec;
+  /** What the spec's own machine did when it was made. */
+  private readonly early: RecordedEvent[] = [];
+  private text = '';
+
+  /** @throws SpecError when the spec cannot be built, as with a recording that is not here */
+  constructor(spec: ResolvedSpec, { labEvents, recordings }: HistoryOptions) {
+    this.spec = spec;
+    let lines: FtraceLines | null = null;
+    const sink: ObservedSink = {
+      event: (event) => (lines === null ? this.early.push({ ...event }) : lines.event(event)),
+    };
+    this.player = new HistoryPlayer(spec, sink, recordings);
+    const { observer } = this.player;
+    lines = new FtraceLines({
+      device: (index) => observer.nameOf(index),
+      labEvents,
+      queued: observer.queued,
+      write: (line) => {
+        this.text += line;
+      },
+    });
+    this.lines = lines;
+  }
+
+  private take(): string {
+    const { text } = this;
+    this.text = '';
+    return text;
+  }
+
+  /** Of which session it is. */
+  begin(): string {
+    const { lines, early } = this;
+    for (const note of notesOf('session', { coreVersion, spec: this.spec })) lines.note(note);
+    for (const event of early) lines.event(event);
+    return this.take();
+  }
+
+  /** @throws when it cannot be carried out here, as it was in the session */
+  *record(record: HistoryRecord): Generator<string> {
+    const { player, lines } = this;
     for (const note of notesOf('record', record)) lines.note(note);
     let done = player.begin(record);
     while (!done) {
-      yield take();
+      yield this.take();
       done = player.goOn();
     }
-    yield take();
+    yield this.take();
   }
-  const { simulator } = player;
-  for (const note of notesOf('end', { digest: simulator.digest(), timePs: simulator.timePs })) lines.note(note);
-  lines.end();
-  yield take();
+
+  end(): string {
+    const { simulator } = this.player;
+    for (const note of notesOf('end', { digest: simulator.digest(), timePs: simulator.timePs })) this.lines.note(note);
+    this.lines.end();
+    return this.take();
+  }
+}
+
+/** All of it, of records that are in memory. */
+export function* historyText(
+  spec: ResolvedSpec,
+  records: Iterable<HistoryRecord>,
+  options: HistoryOptions,
+): Generator<string> {
+  const history = new HistoryText(spec, options);
+  yield history.begin();
+  for (const record of records) yield* history.record(record);
+  yield history.end();
 }

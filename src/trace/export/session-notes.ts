@@ -2,11 +2,9 @@
  * What an export says of its session in comments: `# iommu_lab: <word> <piece>/<pieces> <JSON>`, the JSON in ASCII and in pieces, since a
  * line of a recording has an end. The other way round they are a session again: spec, records, digest.
  */
-import type { Operation, RunRequest } from '../../core/operations.ts';
-import type { RunEnd } from '../../host/journal/records.ts';
+import type { HistoryRecord } from '../../host/history.ts';
 
-/** Of a journal's records those that act, without what depends on wall time. */
-export type HistoryRecord = Operation | { run: RunRequest } | { end: RunEnd; events: number } | { mark: number };
+export type { HistoryRecord };
 
 /** Characters of JSON in one comment; with what stands before it, it is shorter than the longest line. */
 const PIECE = 3072;
