@@ -251,7 +251,7 @@ export class ForensicPass {
           ? null
           : `0x${hexAddress(physical.physicalPage, Math.max(0, physical.physicalOffset))}`,
     };
-    const unmapKind = best.unmapLine === ABSENT ? table!.unmapKind : best.unmapKind;
+    const unmapKind = best.unmapLine === ABSENT ? (table?.unmapKind ?? ABSENT) : best.unmapKind;
     const lastUnmap = ended
       ? { lines: unmapLines, call: CALL_WORDS[unmapKind] ?? 'unmap', timeNs: unmapNs, sinceNs: timeNs - unmapNs }
       : null;
