@@ -1,7 +1,7 @@
 /** `npm run bench`: all benches but those on demand; `-- core` one of them; `-- --smoke` each of them tiny, so that they never rot. */
 import { existsSync } from 'node:fs';
 
-const benches = ['core', 'cpus', 'service', 'stream', 'latency', 'journal', 'kinds'];
+const benches = ['core', 'cpus', 'service', 'stream', 'latency', 'journal', 'kinds', 'trace'];
 /** Only when asked for by name: they need a C compiler, or a Redis. */
 const onDemand = ['allocators-c', 'experiments'];
 

@@ -97,6 +97,12 @@ const RULES: Rule[] = [
     reason: 'what a server does, the command line asks of one, or starts one with `serve`',
   },
   {
+    files: /^src\/trace\/(formats|lines|payloads)\//,
+    may: /^(src\/trace\/|node:buffer$)/,
+    typesToo: true,
+    reason: 'what a recording says is the same wherever its bytes come from: no I/O, no clock',
+  },
+  {
     files: /^src\/api\//,
     mayNot: /^(routes|src\/(host|stream|server))\//,
     typesToo: false,

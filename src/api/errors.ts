@@ -134,6 +134,21 @@ export const ERRORS: Readonly<Record<string, CatalogueEntry>> = {
   'too-many-traces': passing(429, 'There are as many traces as there may be'),
   'storage-full': passing(507, 'The disk has no room for it'),
 
+  // Why a recording could not be read.
+  unrecognised: refusal(500, 'The recording is of no format that is known'),
+  'not-understood': refusal(500, 'A line of the recording is not understood'),
+  'invalid-options': refusal(400, 'The options do not fit the format'),
+  'invalid-encoding': refusal(500, 'The recording is not packed as was said'),
+  'unpacks-too-large': refusal(500, 'The recording unpacks to too much'),
+  'upload-lost': refusal(500, 'Bytes of the recording are gone'),
+  'reader-failed': refusal(500, 'What read the recording failed'),
+  'reader-out-of-memory': refusal(500, 'To read the recording takes too much memory'),
+  'tape-too-large': refusal(500, 'The events of the recording take too much room'),
+  'tape-damaged': refusal(500, 'What was kept of the recording is damaged'),
+  'tape-unsealed': refusal(500, 'What was kept of the recording has no end'),
+  'tape-other-version': refusal(500, 'What was kept of the recording is of another version'),
+  'tape-unusable': refusal(500, 'What was kept of the recording cannot be used'),
+
   // Why a job of an experiment has no result.
   'job-failed': refusal(500, 'The simulation of the job failed'),
   'job-took-too-long': refusal(500, 'The job computed for longer than one may'),

@@ -6,6 +6,7 @@ export const COMMANDS = [
   'compare',
   'repro',
   'replay',
+  'trace',
   'catalog',
   'token',
   'completion',
@@ -33,3 +34,6 @@ export type Section = (typeof SECTIONS)[number];
 
 export const SHELLS = ['bash', 'zsh', 'fish', 'powershell'] as const;
 export type Shell = (typeof SHELLS)[number];
+
+export const TRACE_ACTIONS = ['upload', 'list', 'show', 'delete'] as const;
+export type TraceAction = (typeof TRACE_ACTIONS)[number];

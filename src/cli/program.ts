@@ -4,7 +4,7 @@
  */
 import { Argument, Command, Option } from 'commander';
 import { EXIT } from './failure.ts';
-import { SECTIONS, SHELLS, SUGGEST } from './names.ts';
+import { SECTIONS, SHELLS, SUGGEST, TRACE_ACTIONS } from './names.ts';
 import { seedsOf, untilOf } from './settings.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -38,6 +38,14 @@ export interface ReplayOptions extends WhereOptions {
   vary?: string[];
   combine?: 'product' | 'paired';
   policy?: string;
+}
+
+export interface TraceOptions extends WhereOptions {
+  name?: string;
+  format: string;
+  strict?: boolean;
+  option?: string[];
+  wait: boolean;
 }
 
 export interface WorkerOptions {
@@ -166,6 +174,24 @@ export function program(terminal: Terminal, done: (exitCode: number) => void): C
   ).action(async (path: string, options: ReplayOptions) => {
     const { replay } = await import('./commands/replay.ts');
     done(await replay(terminal, path, options));
+  });
+
+  where(
+    command('trace', 'Recordings of real machines: upload them to a server, list, show and delete them')
+      .addArgument(new Argument('<action>', 'what to do').choices(TRACE_ACTIONS))
+      .argument('[what]', 'upload: a file; show: an id or a name, or without a server a file; delete: an id or a name')
+      .option('--name <name>', 'upload: what it is called')
+      .option('--format <format>', 'what wrote the recording', 'auto')
+      .option('--strict', 'a line that is not understood ends it')
+      .option('--option <name=value>', 'of the format, as in order=merged; repeat', more)
+      .option('--no-wait', 'upload: do not wait until it is read')
+      .addHelpText(
+        'after',
+        '\nAn upload that broke off goes on where it did when the same command is given again.\nFiles in gzip and zstd are taken as they are.',
+      ),
+  ).action(async (action: (typeof TRACE_ACTIONS)[number], what: string | undefined, options: TraceOptions) => {
+    const { trace } = await import('./commands/trace.ts');
+    done(await trace(terminal, action, what, options));
   });
 
   where(

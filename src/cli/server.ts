@@ -69,12 +69,37 @@ export class Server {
     throw await this.refusal(response, what);
   }
 
+  /**
+   * As `request`, of what may take as long as it takes.
+   *
+   * @returns also what is not fine; null when the connection broke
+   */
+  async send(method: string, path: string, { headers, body, signal }: Sent): Promise<Response | null> {
+    const own = this.token === null ? {} : { authorization: `Bearer ${this.token}` };
+    try {
+      return await fetch(`${this.address}${path}`, {
+        method,
+        headers: { accept: 'application/json', ...own, ...headers },
+        ...(body === undefined ? {} : { body: body as never, duplex: 'half' }),
+        signal,
+      });
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
+      if (code === 'ECONNREFUSED' || code === 'ENOTFOUND') this.lastBreak = reasonOf(error);
+      else this.lastBreak = (error as Error).message;
+      return null;
+    }
+  }
+  /** Why `send` answered null. */
+  lastBreak = '';
+
   async json<T>(method: string, path: string, what: string, body?: unknown): Promise<T> {
     const response = await this.request(method, path, what, body === undefined ? {} : { body });
     return (await response.json()) as T;
   }
 
-  private async refusal(response: Response, what: string): Promise<Failure> {
+  async refusal(response: Response, what: string): Promise<Failure> {
     const { status } = response;
     const isProblem = response.headers.get('content-type')?.includes('json') ?? false;
     const problem: ProblemLike = isProblem ? ((await response.json().catch(() => ({}))) as ProblemLike) : {};
@@ -89,6 +114,12 @@ export class Server {
     const byInput = status === 400 || status === 404 || status === 409 || status === 413 || status === 422;
     return new Failure(byInput ? EXIT.usage : EXIT.server, ...lines);
   }
+}
+
+interface Sent {
+  headers: Record<string, string>;
+  body?: AsyncIterable<Uint8Array>;
+  signal: AbortSignal;
 }
 
 interface Request {

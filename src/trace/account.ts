@@ -15,22 +15,17 @@ export class Account {
   private readonly warned = new Map<string, number>();
   /** Lines that have begun; the number of the one in progress. */
   line = 0;
+  understood = 0;
   comments = 0;
   blank = 0;
-  private skippedCount = 0;
 
   constructor(strict: boolean) {
     this.strict = strict;
   }
 
-  get understood(): number {
-    return this.line - this.comments - this.blank - this.skippedCount;
-  }
-
   /** The line in progress is not understood. Throws when that ends the import. */
   skip(reason: string): void {
     if (this.strict) throw new ImportError('not-understood', `line ${this.line}: ${reason}`, { line: this.line });
-    this.skippedCount++;
     let known = this.reasons.get(reason);
     if (known === undefined) {
       const name = this.reasons.size < MOST_REASONS ? reason : OTHER_REASONS;

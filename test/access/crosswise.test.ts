@@ -51,6 +51,7 @@ const NAMES: Record<string, string> = {
   link: 'lnk_0000000000000000',
   token: 'tok_0000000000000000',
   experiment: 'exp_00000000000000000000000000',
+  trace: 'trc_00000000000000000000000000',
 };
 const SPEC = {
   name: 'quux',

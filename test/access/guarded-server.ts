@@ -14,6 +14,7 @@ import { createHost } from '../../src/host/session-host.ts';
 import type { Laboratory } from '../../src/lab/laboratory.ts';
 import { buildApp } from '../../src/server/app.ts';
 import { createStream } from '../../src/stream/hub.ts';
+import type { TraceArchive } from '../../src/trace/archive/archive.ts';
 import { checkReply } from '../contract/conformance.ts';
 
 export interface Answer {
@@ -44,6 +45,7 @@ export interface GuardedOptions {
   settings?: Partial<AccessSettings>;
   folder?: string;
   laboratory?: Laboratory;
+  traces?: TraceArchive;
   /** Time passes by `later` only. */
   clockStands?: boolean;
 }
@@ -89,9 +91,9 @@ export async function startGuarded(context: Ending, options: GuardedOptions = {}
   const access = new AccessControl({ host, store, settings, audit: new AuditLog(folder), nowMs });
   const stream = createStream(host, { limits: { closeMs: 300 } });
   const config = { host: '127.0.0.1', allowedHosts: [] };
-  const { laboratory } = options;
-  const lab = laboratory === undefined ? {} : { laboratory };
-  const app = await buildApp({ config, host, stream, access, lifecycle: { closing: false }, ...lab });
+  const { laboratory, traces } = options;
+  const others = { ...(laboratory === undefined ? {} : { laboratory }), ...(traces === undefined ? {} : { traces }) };
+  const app = await buildApp({ config, host, stream, access, lifecycle: { closing: false }, ...others });
   await app.listen({ host: '127.0.0.1', port: 0 });
   context.after(async () => {
     // What still waits for a clock that stands would wait for ever.

@@ -33,7 +33,7 @@ describe('a line that was printed, or made up from its format, becomes what it s
     });
 
   it('and every event that is understood has such a line', () => {
-    const missing = payloads.filter(({ name }) => !FIXTURES.some(({ line }) => line.includes(`${name}: `)));
+    const missing = payloads.filter(({ name }) => !FIXTURES.some(({ line }) => line.includes(` ${name}: `)));
     assert.deepEqual(
       missing.map(({ name }) => name),
       [],

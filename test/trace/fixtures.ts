@@ -218,7 +218,7 @@ export const FIXTURES: readonly Fixture[] = [
   ),
   quoted(
     'qi_submit: dev_tlb_inv dmar1: 0x1000000003 0x7ffffffffffff001 0x0 0x0',
-    { kind: 'invalidateDevice', detail: 1 },
+    { kind: 'invalidateDevice', domain: 16, detail: 1 },
     'Lu Baolu, 2021-01-14',
   ),
   quoted(
@@ -455,6 +455,13 @@ export const FIXTURES: readonly Fixture[] = [
   made('io_page_fault: IOMMU:drv 0000:c2:00.0 iova=0x0000000000000010 flags=0x0010', [
     { kind: 'fault', ...who, device: C2, iova: '0x10', write: 0, detail: 16 },
   ]),
+  made('swiotlb_bounced: dev_name: 0000:c2:00.0 dma_mask=ffffffff dev_addr=1234567890 size=1500 SOMETHING_NEW', [
+    { kind: 'bounced', ...who, device: C2, physical: '0x1234567890', lengthBytes: 1500 },
+  ]),
+  made(
+    'dma_sync_single_for_cpu: 0000:c2:00.0 dir=TO_DEVICE dma_addr=1000 size=64 FORCE',
+    'dma_sync_single_for_cpu: a word that is not understood',
+  ),
   made('swiotlb_bounced: dev_name: 0000:c2:00.0 dma_mask=ffffffff dev_addr=1234567890 size=1500 FORCE', [
     { kind: 'bounced', ...who, device: C2, physical: '0x1234567890', lengthBytes: 1500 },
   ]),
@@ -491,12 +498,17 @@ export const FIXTURES: readonly Fixture[] = [
     { kind: 'invalidate', ...who, domain: 1, detail: 3, iova: '0x7f0000001000', lengthBytes: 4096 },
   ]),
   made('qi_submit: p_dev_tlb_inv dmar1: 0x200100008 0x7f0000001800 0x0 0x0', [
-    { kind: 'invalidateDevice', ...who, detail: 3, iova: '0x7f0000000000', lengthBytes: 16_384 },
+    { kind: 'invalidateDevice', ...who, domain: 16, detail: 3, iova: '0x7f0000000000', lengthBytes: 16_384 },
   ]),
   made('qi_submit: page_grp_resp dmar1: 0x9 0x0 0x0 0x0', [{ kind: 'pageResponse', ...who }]),
   made(
     'block_rq_complete: 8,0 WS () 2048 + 8 [0]',
     [{ kind: 'ioEnd', ...who, device: '8,0', lengthBytes: 4096, direction: 1, write: 0, detail: 2048 }],
+    'made from include/trace/events/block.h',
+  ),
+  made(
+    'block_rq_issue: 8,0 W 4096 () 2048 + 8 [fio]',
+    [{ kind: 'ioStart', ...who, device: '8,0', lengthBytes: 4096, direction: 1, write: 0, detail: 2048 }],
     'made from include/trace/events/block.h',
   ),
   made('block_rq_issue: 8,0 FF 0 () 0 + 0 [kworker/0:1H]', null, 'made from include/trace/events/block.h'),

@@ -14,6 +14,7 @@ import { fidelityParts } from './fidelity.ts';
 import { hazardParts } from './hazards.ts';
 import { questionParts } from './questions.ts';
 import * as reference from './reference.ts';
+import { traceFormatParts } from './trace-formats.ts';
 
 export const PARTS: Record<string, Part> = {
   errors: reference.errorTable,
@@ -39,6 +40,7 @@ export const PARTS: Record<string, Part> = {
   ...hazardParts,
   ...commandLineParts,
   ...questionParts,
+  ...traceFormatParts,
 };
 
 const MARKED = /(<!-- generated: (.+?) -->\n)([\s\S]*?)(<!-- end -->)/g;

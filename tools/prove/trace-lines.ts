@@ -123,7 +123,12 @@ function around(proof: TraceLinesProof, dice: Dice, format: string, lines: numbe
   for (const byte of bytes) if (byte === 10) expected++;
   const watch = new Watch();
   try {
-    const importer = createImporter({ format, options: format === 'csv' ? CSV_OPTIONS : {}, sink: watch });
+    const order = dice(3) === 0 ? { order: 'merged', mergeWindow: 1 + dice(300) } : {};
+    const importer = createImporter({
+      format,
+      options: { ...(format === 'csv' && CSV_OPTIONS), ...order },
+      sink: watch,
+    });
     feed(importer, bytes, dice);
     const summary = importer.summary();
     proof.lines += expected;
@@ -135,6 +140,8 @@ function around(proof: TraceLinesProof, dice: Dice, format: string, lines: numbe
     if (!isBalanced(summary)) proof.complaints.push(`${where}: not every line is accounted for`);
     if (summary.lines.skipped.length > MOST_REASONS || summary.devices.length > MOST_DEVICES)
       proof.complaints.push(`${where}: ${summary.lines.skipped.length} reasons, ${summary.devices.length} devices`);
+    if (watch.lines.size > summary.lines.understood)
+      proof.complaints.push(`${where}: events of ${watch.lines.size} lines, ${summary.lines.understood} understood`);
     if (watch.complaint !== '') proof.complaints.push(`${where}: ${watch.complaint}`);
   } catch (error) {
     proof.complaints.push(`${where}: ${(error as Error).stack}`);
@@ -173,6 +180,8 @@ function feed(importer: Importer, bytes: Uint8Array, dice: Dice): void {
 class Watch {
   events = 0;
   complaint = '';
+  /** Those that became events. */
+  readonly lines = new Set<number>();
   private devices = 0;
 
   device(): number {
@@ -197,6 +206,7 @@ class Watch {
       (event.lengthBytes >= 0 || event.lengthBytes === ABSENT);
     if (!isSound && this.complaint === '')
       this.complaint = `event ${this.events} is not sound: ${JSON.stringify(event)}`;
+    this.lines.add(line);
     this.events++;
   }
 }

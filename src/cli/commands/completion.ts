@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { DIRECTIVE, scriptOf } from '../completion-script.ts';
 import { EXIT } from '../failure.ts';
-import { SECTIONS, type Shell, SUGGEST } from '../names.ts';
+import { SECTIONS, type Shell, SUGGEST, TRACE_ACTIONS } from '../names.ts';
 import type { Catalog } from '../place.ts';
 import type { Terminal } from '../terminal.ts';
 
@@ -104,7 +104,9 @@ async function flagValues(flag: string, choices: readonly string[] | undefined, 
   }
   if (flag === '--until' || flag === '--warm-up')
     return { values: [{ value: 'operations=' }, { value: 'ns=' }], directive: DIRECTIVE.noFiles | DIRECTIVE.noSpace };
-  return ['--seeds', '--server', '--redis', '--concurrency'].includes(flag) ? NOTHING : FILES;
+  return ['--seeds', '--server', '--redis', '--concurrency', '--name', '--format', '--option'].includes(flag)
+    ? NOTHING
+    : FILES;
 }
 
 /** `path=strict,de` goes on with the kinds that are not in the list yet. */
@@ -138,6 +140,10 @@ async function argumentValues(command: Command, given: string[]): Promise<Sugges
       const left = Object.values(reproductions).filter(({ id }) => !given.includes(id));
       return { values: left.map(({ id, title }) => ({ value: id, says: title })), directive: DIRECTIVE.noFiles };
     }
+    case 'trace':
+      if (given.length === 0)
+        return { values: TRACE_ACTIONS.map((value) => ({ value })), directive: DIRECTIVE.noFiles };
+      return given.length === 1 && (given[0] === 'upload' || given[0] === 'show') ? FILES : NOTHING;
     case 'replay':
       return given.length > 0 ? NOTHING : FILES;
     case 'catalog': {

@@ -9,7 +9,7 @@
  * finds the bytes again, and the importer, whose state nobody could keep, begins anew. Once all is read the upload is removed: the tape
  * has what a replay needs at a size that is known, and whoever sent the recording has it still.
  */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { type FileHandle, open, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -123,6 +123,8 @@ interface Entry {
   gone: boolean;
 }
 
+/** Of reading a recording, none of which came to an end. */
+const MOST_BEGINNINGS = 5;
 /** How often it is looked whether there is still room: what is over the bounds is over them by so much at most. */
 const LOOK_BYTES = 1024 * 1024;
 
@@ -194,7 +196,8 @@ export class TraceArchive {
   private tidy(): void {
     const kept = new Set<string>();
     for (const { facts } of this.known.values()) {
-      if (facts.state === 'uploading' || facts.state === 'reading') kept.add(`${facts.id}.upload`);
+      if (facts.state === 'uploading' || facts.state === 'reading')
+        kept.add(`${facts.id}.upload`).add(`${facts.id}.reading`);
       if (facts.digest !== null) kept.add(`${facts.digest}.tape`);
     }
     for (const { digest, session } of marks(this.folder)) {
@@ -202,7 +205,7 @@ export class TraceArchive {
       else unmarkUse(this.folder, digest, session);
     }
     for (const name of readdirSync(this.folder)) {
-      if (!/\.(upload|tape|part|late|going)$/.test(name) || kept.has(name)) continue;
+      if (!/\.(upload|reading|tape|part|late|going)$/.test(name) || kept.has(name)) continue;
       const back = name.replace(/\.going$/, '');
       // A deletion that was under way and had not been decided.
       if (back !== name && kept.has(back)) renameSync(join(this.folder, name), join(this.folder, back));
@@ -224,8 +227,26 @@ export class TraceArchive {
       this.fail(entry, { code: 'upload-lost', detail });
       return;
     }
+    if (this.timesBegun(facts.id) >= MOST_BEGINNINGS) {
+      const detail = `The server ended ${MOST_BEGINNINGS} times while it read the recording, and does not try it again.`;
+      this.fail(entry, { code: 'reader-failed', detail });
+      return;
+    }
     facts.bytes = size;
     this.startReading(entry);
+  }
+
+  /** Without coming to an end in order: a recording that the server ends over must not end it for ever. */
+  private timesBegun(id: string): number {
+    try {
+      return Number(readFileSync(this.markPath(id), 'utf8'));
+    } catch {
+      return 0;
+    }
+  }
+
+  private markPath(id: string): string {
+    return join(this.folder, `${id}.reading`);
   }
 
   /** A tape that cannot be used any more makes the trace fail, as long as it cannot. */
@@ -356,12 +377,14 @@ export class TraceArchive {
         settle = resolve;
       }),
     };
+    let refused: HostProblem | null;
     try {
-      return await this.take(entry, request, stop.signal);
+      refused = await this.take(entry, request, stop.signal);
     } finally {
       entry.active = null;
       settle();
     }
+    return refused === null ? { ok: true, value: this.documentOf(entry) } : refuse(refused);
   }
 
   private cannotAppend(entry: Entry, request: AppendRequest): HostProblem | null {
@@ -395,7 +418,7 @@ export class TraceArchive {
     entry: Entry,
     { body, complete }: AppendRequest,
     signal: AbortSignal,
-  ): Promise<Reply<TraceDocument>> {
+  ): Promise<HostProblem | null> {
     const { facts } = entry;
     let problem: HostProblem | null = null;
     let untilLook = 0;
@@ -435,8 +458,7 @@ export class TraceArchive {
       problem ??= this.problemOfError(error);
     }
     if (problem === null && complete) problem = this.complete(entry);
-    if (problem !== null) return refuse(problem);
-    return { ok: true, value: this.documentOf(entry) };
+    return problem;
   }
 
   /** All bytes are there and on the disk. */
@@ -504,7 +526,7 @@ export class TraceArchive {
       task,
       (message) => {
         // Its turn has come, perhaps not for the first time; or it has given its place away.
-        if (message.kind === 'begun' || message.kind === 'left') this.begin(entry);
+        if (message.kind === 'begun' || message.kind === 'left') this.begin(entry, message.kind === 'begun');
         else this.hear(entry, message);
         for (const go of entry.caughtUp.splice(0)) go();
       },
@@ -520,7 +542,10 @@ export class TraceArchive {
     return Math.max(0, Math.min(own, this.limits.storedBytes - this.storedBytes));
   }
 
-  private begin(entry: Entry): void {
+  private begin(entry: Entry, isRead: boolean): void {
+    const mark = this.markPath(entry.facts.id);
+    if (isRead) writeFileSync(mark, String(this.timesBegun(entry.facts.id) + 1));
+    else rmSync(mark, { force: true });
     entry.read = 0;
     entry.readsTapeBytes = 0;
     entry.reading = blankReading(entry.facts.input.format);
@@ -589,7 +614,7 @@ export class TraceArchive {
     entry.reading = blankReading(facts.input.format);
     entry.devices = [];
     entry.active?.stop.abort();
-    rmSync(this.uploadPath(facts.id), { force: true });
+    for (const rest of [this.uploadPath(facts.id), this.markPath(facts.id)]) rmSync(rest, { force: true });
   }
 
   // ------------------------------------------------------------------------------------------------ what there is
@@ -746,7 +771,11 @@ export class TraceArchive {
     if (facts.made !== null) this.madeUnder.delete(facts.made.key);
     entry.active?.stop.abort();
     await Promise.all([entry.reader?.stop(), entry.active?.done]);
-    for (const rest of [this.uploadPath(facts.id), ...tapeRests(join(this.folder, `${facts.id}.tape`))])
+    for (const rest of [
+      this.uploadPath(facts.id),
+      this.markPath(facts.id),
+      ...tapeRests(join(this.folder, `${facts.id}.tape`)),
+    ])
       rmSync(rest, { force: true });
     if (facts.digest !== null) rmSync(`${tapePath(this.folder, facts.digest)}.going`, { force: true });
     const wasActive = document.state === 'uploading' || document.state === 'reading';
@@ -810,6 +839,7 @@ export class TraceArchive {
     for (const { active } of this.known.values()) active?.stop.abort();
     await Promise.all([...this.known.values()].map((entry) => entry.active?.done));
     await this.readers.close();
+    for (const { facts } of this.known.values()) rmSync(this.markPath(facts.id), { force: true });
     this.store.close();
   }
 }

@@ -53,9 +53,6 @@ interface Place {
   ended: boolean;
 }
 
-/** Of young objects; lines are many and short-lived. */
-const YOUNG_MIB = 64;
-
 export class Readers {
   private readonly limits: Pick<ArchiveLimits, 'readers' | 'heapMib' | 'starvedMs'>;
   private readonly nowMs: () => number;
@@ -147,7 +144,7 @@ export class Readers {
       {
         workerData: place.task(),
         name: 'trace-reader',
-        resourceLimits: { maxOldGenerationSizeMb: this.limits.heapMib, maxYoungGenerationSizeMb: YOUNG_MIB },
+        resourceLimits: { maxOldGenerationSizeMb: this.limits.heapMib },
       },
     );
     this.running.set(worker, place);

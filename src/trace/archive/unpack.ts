@@ -2,10 +2,9 @@
  * Packed bytes in, unpacked ones to `take`, one block at a time in bounded memory; whatever unpacks to too much is cut.
  *
  * Node's zstd stream forgets what follows a frame in the same block, and reports nothing (24.21): `pzstd` and `zstd --rsyncable` make
- * several frames, and of such a file all but the first would be lost in silence. So what an engine has left of a block is given to it
- * again. gzip has members in the place of frames, and files padded with zeros.
+ * several frames, and of such a file all but the first would be lost in silence. So what an engine has left of a block is given to a new
+ * one. gzip has members in the place of frames, which Node does go on with, and files that are padded with zeros.
  */
-import { once } from 'node:events';
 import { constants, createGunzip, createZstdDecompress, type Gunzip, type ZstdDecompress } from 'node:zlib';
 import type { Encoding } from '../trace.ts';
 
@@ -72,68 +71,82 @@ export async function unpack(
 }
 
 class Engine {
-  private readonly encoding: Encoding;
-  private readonly stream: Gunzip | ZstdDecompress;
+  private readonly encoding: 'gzip' | 'zstd';
+  private readonly take: (bytes: Uint8Array) => void;
+  private stream!: Gunzip | ZstdDecompress;
+  private ended!: Promise<unknown>;
   private failure: Error | null = null;
-  /** An error may come between two writes, to whom nobody listens then. */
+  /** An error may come between two writes, when nobody listens. */
   private readonly failed: Promise<never>;
+  private reject: (error: Error) => void = () => {};
+  /** The file is at its end; only zeros may follow. */
+  private padded = false;
 
   constructor(encoding: 'gzip' | 'zstd', take: (bytes: Uint8Array) => void) {
     this.encoding = encoding;
-    this.stream =
-      encoding === 'gzip'
+    this.take = take;
+    this.failed = new Promise((_resolve, reject) => {
+      this.reject = reject;
+    });
+    this.failed.catch(() => {});
+    this.begin();
+  }
+
+  private begin(): void {
+    const stream =
+      this.encoding === 'gzip'
         ? createGunzip({ chunkSize: BLOCK_BYTES })
         : createZstdDecompress({
             chunkSize: BLOCK_BYTES,
             params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG },
           });
-    this.stream.on('data', (bytes: Buffer) => {
+    stream.on('data', (bytes: Buffer) => {
       if (this.failure !== null) return;
       try {
-        take(bytes);
+        this.take(bytes);
       } catch (error) {
-        this.failure = error as Error;
-        this.stream.destroy(this.failure);
+        this.fail(error as Error);
+        stream.destroy();
       }
     });
-    this.failed = new Promise((_resolve, reject) => {
-      this.stream.on('error', (error) => {
-        this.failure ??= new UnpackError('invalid-encoding', `It is not ${encoding}, as was said: ${error.message}.`);
-        reject(this.failure);
-      });
+    stream.on('error', (error) => {
+      this.fail(new UnpackError('invalid-encoding', `It is not ${this.encoding}, as was said: ${error.message}.`));
     });
-    this.failed.catch(() => {});
+    this.ended = new Promise((resolve) => stream.once('end', resolve));
+    this.stream = stream;
+  }
+
+  private fail(error: Error): void {
+    this.failure ??= error;
+    this.reject(this.failure);
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    for (let rest = bytes; rest.length > 0; ) {
-      const before = this.stream.bytesWritten;
-      await this.writeOnce(rest);
-      const used = this.stream.bytesWritten - before;
-      if (used === 0 && this.encoding === 'gzip' && rest.every((byte) => byte === 0)) return;
-      if (used === 0)
-        throw new UnpackError('invalid-encoding', `Behind its end there is more that is not ${this.encoding}.`);
-      rest = rest.subarray(used);
+    let rest = bytes;
+    while (rest.length > 0 && !this.padded) {
+      const { stream, ended } = this;
+      const before = stream.bytesWritten;
+      // Node calls back when it has had all of it, and ends when it wants no more.
+      await this.unlessFailed(Promise.race([new Promise<void>((done) => stream.write(rest, () => done())), ended]));
+      rest = rest.subarray(stream.bytesWritten - before);
+      if (rest.length === 0) return;
+      await this.unlessFailed(ended);
+      if (this.encoding === 'gzip') this.padded = true;
+      else this.begin();
     }
+    if (rest.some((byte) => byte !== 0))
+      throw new UnpackError('invalid-encoding', 'Behind the end of the gzip file there is something else.');
   }
 
-  private async writeOnce(bytes: Uint8Array): Promise<void> {
-    if (this.failure !== null) throw this.failure;
-    await Promise.race([
-      new Promise<void>((resolve) => {
-        // An error has come by `failed`.
-        this.stream.write(bytes, () => resolve());
-      }),
-      this.failed,
-    ]);
+  private async unlessFailed(work: Promise<unknown>): Promise<void> {
+    if (this.failure === null) await Promise.race([work, this.failed]);
     if (this.failure !== null) throw this.failure;
   }
 
   async end(): Promise<void> {
-    if (this.failure !== null) throw this.failure;
+    if (this.padded) return;
     this.stream.end();
-    await Promise.race([once(this.stream, 'end'), this.failed]);
-    if (this.failure !== null) throw this.failure;
+    await this.unlessFailed(this.ended);
   }
 
   close(): void {

@@ -65,7 +65,8 @@ class BlkparseReader implements FormatReader {
       return;
     }
     const wrong = this.event(bytes);
-    if (wrong !== '') account.skip(wrong);
+    if (wrong === '') account.understood++;
+    else account.skip(wrong);
   }
 
   /** @returns '', or why the line is skipped */

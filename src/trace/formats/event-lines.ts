@@ -2,7 +2,8 @@
  * Lines of events, whose prefix the format knows and whose payload is the same in all: what ftrace, trace-cmd and perf have in common,
  * lines that are no events included.
  */
-import { EVENT_KINDS } from '../event.ts';
+import { MOST_CPUS } from '../clock.ts';
+import { ABSENT, EVENT_KINDS } from '../event.ts';
 import type { Intake } from '../intake.ts';
 import { EventPrefix } from '../lines/event-prefix.ts';
 import { LineCutter, LONGEST_LINE } from '../lines/line-cutter.ts';
@@ -75,7 +76,8 @@ export class EventLines implements FormatReader {
         prefix.payloadStart,
         withoutTail(bytes, prefix.payloadStart, end),
       );
-    if (wrong !== '') intake.account.skip(wrong);
+    if (wrong === '') intake.account.understood++;
+    else intake.account.skip(wrong);
   }
 
   tooLong(): void {
@@ -97,6 +99,10 @@ export class EventLines implements FormatReader {
       account.blank++;
       return;
     }
+    if (isFrame(bytes, start, end)) {
+      account.skip(A_CALL_CHAIN);
+      return;
+    }
     const text = textOf(bytes, start, Math.min(end, start + LOOKED_AT));
     const lost = LOST.exec(text);
     if (lost !== null) {
@@ -114,26 +120,49 @@ export class EventLines implements FormatReader {
 
   private lost(cpu: string | undefined, count: string | undefined): void {
     const { intake } = this;
+    const number = cpu === undefined ? ABSENT : Number(cpu);
+    if (number >= MOST_CPUS) {
+      intake.account.skip(`a CPU beyond ${MOST_CPUS - 1}`);
+      return;
+    }
     const event = intake.clear();
-    intake.atLatest(cpu === undefined ? -1 : Number(cpu));
+    intake.atLatest(number);
     // Fifteen digits stay exact.
     if (count !== undefined) {
       event.detail = Number(count);
       intake.lostEvents += event.detail;
     } else intake.account.warn('events were lost, the recording does not say how many');
     intake.emitUntimed(EVENT_KINDS.lost);
+    intake.account.understood++;
   }
 }
+
+/** Of a stack trace: ` => iommu_map`, and the line that announces them. */
+export const CALL_CHAIN = /^\s*=> |<stack trace>/;
+const A_CALL_CHAIN = 'a call chain';
 
 /** Ftrace; trace-cmd; perf with `--show-lost-events`. */
 const LOST =
   /^\s*(?:CPU:\s*(\d{1,5}) \[(?:LOST (?:(\d{1,12}) )?EVENTS|(\d{1,12}) EVENTS DROPPED)\]|.*PERF_RECORD_LOST\b.*?\blost (\d{1,12}))/;
 
 const NO_EVENTS: readonly OtherLine[] = [
-  { form: /^\s*=> |^\s*<stack trace>|^\s+[0-9a-f]{6,16} \S/, is: 'a call chain' },
+  { form: CALL_CHAIN, is: A_CALL_CHAIN },
   { form: /^\s*\d+\)\s|^\s*-{6,}|^\s*\d+\)\s*=>/, is: 'function_graph' },
   { form: /\[LINE TOO BIG\]/, is: 'a line that the kernel gave up on' },
 ];
+
+/** `\tffffffff8109b8d4 iommu_map+0x34 ([kernel.kallsyms])`: perf writes many of them for each event. */
+function isFrame(bytes: Uint8Array, start: number, end: number): boolean {
+  let at = start;
+  while (at < end && (bytes[at] === SPACE || bytes[at] === TAB)) at++;
+  const digits = at;
+  while (at < end && isHexDigit(bytes[at]!)) at++;
+  return digits > start && at - digits >= 6 && at - digits <= 16 && at < end && bytes[at] === SPACE;
+}
+
+function isHexDigit(byte: number): boolean {
+  return (byte >= 0x30 && byte <= 0x39) || (byte >= 0x61 && byte <= 0x66);
+}
 
 /** Blanks at the end are no part of a payload. */
 function withoutTail(bytes: Uint8Array, start: number, end: number): number {

@@ -1,5 +1,5 @@
 /** `trace` and `trace_pipe` of tracefs. */
-import { EventLines, type OtherLine } from './event-lines.ts';
+import { CALL_CHAIN, EventLines, type OtherLine } from './event-lines.ts';
 import type { FormatEntry } from './format.ts';
 
 export const FTRACE_LINE = /^\s*\S.*-\d+\s+(?:\([\s\d-]+\)\s+)?\[\d+\]\s+\S{4,8}\s+\d+\.\d{6,9}:\s/;
@@ -18,8 +18,9 @@ export const ftrace: FormatEntry = {
   recognise({ lines, comments }) {
     const header = comments.find((comment) => /^\s*tracer: /.test(comment));
     if (header !== undefined) return `it has the header "#${header}"`;
-    const fitting = lines.filter((line) => FTRACE_LINE.test(line)).length;
-    return fitting * 2 > lines.length
+    const events = lines.filter((line) => !CALL_CHAIN.test(line));
+    const fitting = events.filter((line) => FTRACE_LINE.test(line)).length;
+    return fitting * 2 > events.length
       ? `${fitting} of its first ${lines.length} lines have a task, a CPU, flags and a time`
       : null;
   },

@@ -120,7 +120,8 @@ class PcapReader implements FormatReader {
       nanoseconds >= 1e9
         ? 'a fraction that is no fraction of a second'
         : passPacket(intake, seconds, nanoseconds, length, sllType, ABSENT);
-    if (wrong !== '') intake.account.skip(wrong);
+    if (wrong === '') intake.account.understood++;
+    else intake.account.skip(wrong);
   }
 
   private damaged(offset: number, what: string): void {

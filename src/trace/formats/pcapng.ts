@@ -147,7 +147,8 @@ class PcapngReader implements FormatReader {
   private close(): void {
     const { account } = this.intake;
     if (this.verdict === null) account.comments++;
-    else if (this.verdict !== '') account.skip(this.verdict);
+    else if (this.verdict === '') account.understood++;
+    else account.skip(this.verdict);
     this.awaits = 'head';
     this.feed.want(HEAD_BYTES);
   }

@@ -14,9 +14,11 @@ export class Recogniser {
 
   /** @returns whether there is enough to decide */
   take(chunk: Uint8Array): boolean {
-    this.chunks.push(chunk.slice());
     this.bytes += chunk.length;
-    return this.bytes >= LOOKED_AT;
+    const isEnough = this.bytes >= LOOKED_AT;
+    // The last one is read before its bytes are used again.
+    this.chunks.push(isEnough ? chunk : chunk.slice());
+    return isEnough;
   }
 
   /** Throws an ImportError when no format is it, saying which were tried. */

@@ -60,6 +60,7 @@ export abstract class TableLines implements FormatReader {
     }
     this.intake.clear();
     const wrong = this.row();
-    if (wrong !== '') account.skip(wrong);
+    if (wrong === '') account.understood++;
+    else account.skip(wrong);
   }
 }

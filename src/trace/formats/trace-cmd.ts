@@ -1,5 +1,5 @@
 /** `trace-cmd report`. */
-import { EventLines, type OtherLine } from './event-lines.ts';
+import { CALL_CHAIN, EventLines, type OtherLine } from './event-lines.ts';
 import type { FormatEntry } from './format.ts';
 
 const HEADER = /^\s*(?:version = \d+|cpus=\d+)\s*$/;
@@ -21,8 +21,9 @@ export const traceCmd: FormatEntry = {
   recognise({ lines }) {
     const header = lines.find((line) => HEADER.test(line));
     if (header !== undefined) return `it has the header "${header.trim()}"`;
-    const fitting = lines.filter((line) => LINE.test(line)).length;
-    return fitting * 2 > lines.length
+    const events = lines.filter((line) => !CALL_CHAIN.test(line));
+    const fitting = events.filter((line) => LINE.test(line)).length;
+    return fitting * 2 > events.length
       ? `${fitting} of its first ${lines.length} lines have a task, a CPU and a time`
       : null;
   },

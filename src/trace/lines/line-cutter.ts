@@ -2,7 +2,7 @@
  * Bytes in chunks of any size -> lines, as ranges of bytes: a line that lies within one chunk is handed on where it lies, one that is cut
  * by a chunk's end is put together in a buffer of the longest line. No string is made.
  *
- * A line ends with LF; a CR before it is not part of it; the last line needs no end. NUL and bytes that are no UTF-8 are bytes like any
+ * A line ends with LF; a CR before it is not part of it; the last line needs no end; a byte order mark of UTF-8 is not part of the first. NUL and bytes that are no UTF-8 are bytes like any
  * other. Of a line longer than LONGEST_LINE nothing is kept: whoever takes the lines is told that there was one.
  */
 import { Buffer } from 'node:buffer';
@@ -29,6 +29,7 @@ export class LineCutter {
   private heldBytes = 0;
   /** Within a line that is too long. */
   private dropping = false;
+  private isFirst = true;
 
   constructor(taker: LineTaker) {
     this.taker = taker;
@@ -63,8 +64,15 @@ export class LineCutter {
   }
 
   private take(bytes: Uint8Array, start: number, end: number): void {
+    let from = start;
+    if (this.isFirst) {
+      this.isFirst = false;
+      const isMarked =
+        end - start >= 3 && bytes[start] === 0xef && bytes[start + 1] === 0xbb && bytes[start + 2] === 0xbf;
+      if (isMarked) from += 3;
+    }
     if (end - start > LONGEST_LINE) this.taker.tooLong();
-    else this.taker.line(bytes, start, end > start && bytes[end - 1] === CR ? end - 1 : end);
+    else this.taker.line(bytes, from, end > from && bytes[end - 1] === CR ? end - 1 : end);
   }
 
   private hold(bytes: Uint8Array, start: number, end: number): void {
@@ -82,7 +90,9 @@ export class LineCutter {
     const { heldBytes, dropping } = this;
     this.heldBytes = 0;
     this.dropping = false;
-    if (dropping) this.taker.tooLong();
-    else this.take(this.held, 0, heldBytes);
+    if (dropping) {
+      this.isFirst = false;
+      this.taker.tooLong();
+    } else this.take(this.held, 0, heldBytes);
   }
 }

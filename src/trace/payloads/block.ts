@@ -7,12 +7,9 @@
  */
 import { DIRECTIONS, EVENT_KINDS } from '../event.ts';
 import type { Intake } from '../intake.ts';
-import { decimal } from './fields.ts';
-import { Words } from './words.ts';
+import { decimal, type Fields } from './fields.ts';
 
 export const SECTOR_BYTES = 512;
-
-const words = new Words();
 
 /**
  * What the letters of a request say: R, W, D discard, F flush, N none, and more. A flush before or after a write is an `F` too, so the
@@ -44,7 +41,14 @@ export function passNoData(intake: Intake): string {
   return '';
 }
 
-export function readRequest(intake: Intake, bytes: Uint8Array, start: number, end: number, isIssued: boolean): string {
+export function readRequest(
+  intake: Intake,
+  { words }: Fields,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  isIssued: boolean,
+): string {
   words.open(bytes, start, end);
   if (!words.next() || words.find(0x2c) < 0) return 'no device';
   const deviceStart = words.start;

@@ -6,6 +6,8 @@
  * page and an offset, so that all 64 bits are kept.
  */
 import { MOST_RANGES } from '../range-list.ts';
+import { QiDescriptor } from './qi-descriptor.ts';
+import { Words } from './words.ts';
 
 /** Bits of `Fields.present`. */
 export const IOVA = 1;
@@ -26,15 +28,14 @@ export const ERROR = 16384;
 export const DEVICE = 32768;
 export const GROUP = 65536;
 export const TRUNCATED = 131072;
-export const FORCED = 262144;
-export const OP = 524288;
-export const PICOSECONDS = 1048576;
-export const BUFFER = 2097152;
-export const OWNER = 4194304;
-export const SCOPE = 8388608;
-export const DOMAIN = 16777216;
-export const VERDICT = 33554432;
-export const MASK = 67108864;
+export const OP = 262144;
+export const PICOSECONDS = 524288;
+export const BUFFER = 1048576;
+export const OWNER = 2097152;
+export const SCOPE = 4194304;
+export const DOMAIN = 8388608;
+export const VERDICT = 16777216;
+export const MASK = 33554432;
 
 const SPACE = 0x20;
 const EQUALS = 0x3d;
@@ -96,10 +97,11 @@ for (const [key, bit] of RARE_KEYS) KEYS_BY_LENGTH[key.length]!.push({ bytes: en
 
 const DIRECTION_NAMES = ['BIDIRECTIONAL', 'TO_DEVICE', 'FROM_DEVICE', 'NONE'].map((name) => encoder.encode(name));
 const TRUNCATED_WORD = encoder.encode('[TRUNCATED]');
-const FORCE_WORD = encoder.encode('FORCE');
-const NORMAL_WORD = encoder.encode('NORMAL');
 
 export class Fields {
+  /** For payloads that have no keys. */
+  readonly words = new Words();
+  readonly descriptor = new QiDescriptor();
   /** Which fields the payload has. */
   present = 0;
   /** Words whose key is not known. */
@@ -218,11 +220,8 @@ export class Fields {
   }
 
   private bareWord(bytes: Uint8Array, start: number, end: number): string {
-    let bit = 0;
-    if (isSame(bytes, start, end, TRUNCATED_WORD)) bit = TRUNCATED;
-    else if (isSame(bytes, start, end, FORCE_WORD)) bit = FORCED;
-    else if (!isSame(bytes, start, end, NORMAL_WORD)) return 'a word that is not understood';
-    this.present |= bit;
+    if (!isSame(bytes, start, end, TRUNCATED_WORD)) return 'a word that is not understood';
+    this.present |= TRUNCATED;
     return '';
   }
 
@@ -303,6 +302,8 @@ export class Fields {
     if (end - at > 2 && bytes[at] === 0x30 && (bytes[at + 1]! | 0x20) === 0x78) at += 2;
     const digits = end - at;
     if (digits < 1 || digits > 16) return false;
+    // Half of what the kernel prints.
+    while (at < end && bytes[at] === 0x30) at++;
     // The three last digits are the offset, seven before them fit an integer, what is left is above.
     const offsetStart = Math.max(at, end - 3);
     const lowStart = Math.max(at, end - 10);

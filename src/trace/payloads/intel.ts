@@ -6,9 +6,9 @@
  */
 import { ABSENT, EVENT_KINDS } from '../event.ts';
 import type { Intake } from '../intake.ts';
-import { decimal, small } from './fields.ts';
-import { GRANULARITY, QI_TYPES, QiDescriptor } from './qi-descriptor.ts';
-import { Words } from './words.ts';
+import { decimal, type Fields, small } from './fields.ts';
+import { GRANULARITY, QI_TYPES } from './qi-descriptor.ts';
+import type { Words } from './words.ts';
 
 const encoder = new TextEncoder();
 const TYPE_WORDS = Object.entries(QI_TYPES).map(([name, type]) => ({ type, word: encoder.encode(name) }));
@@ -33,11 +33,14 @@ const BRACKET = 0x5b;
 const CLOSING = 0x5d;
 const PAGE_BYTES = 4096;
 
-const words = new Words();
-const descriptor = new QiDescriptor();
-
 /** `iotlb_inv dmar2: 0x800f2 0xf9a00005 0x0 0x0`. */
-export function readQiSubmit(intake: Intake, bytes: Uint8Array, start: number, end: number): string {
+export function readQiSubmit(
+  intake: Intake,
+  { words, descriptor }: Fields,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): string {
   words.open(bytes, start, end);
   if (!words.next()) return 'no type';
   const named = TYPE_WORDS.find(({ word }) => words.is(word));
@@ -87,33 +90,40 @@ export function readQiSubmit(intake: Intake, bytes: Uint8Array, start: number, e
 }
 
 /** `type devtlb`. @returns -1 when it is none, 0 for the IOMMU's own, 1 for a device's */
-function cacheType(): number {
+function cacheType(words: Words): number {
   if (!words.next() || !words.is(TYPE) || !words.next()) return -1;
   const index = CACHES.findIndex((name) => words.is(name));
   return index < 0 ? -1 : index % 2;
 }
 
 /** A word and a decimal after it. @returns the number, below 2^31, or -1 */
-function numbered(name: Uint8Array): number {
+function numbered(words: Words, name: Uint8Array): number {
   return words.next() && words.is(name) && words.next() ? small(words.bytes, words.start, words.end) : -1;
 }
 
 /** A word and a hexadecimal after it. */
-function hexed(name: Uint8Array): boolean {
+function hexed(words: Words, name: Uint8Array): boolean {
   return words.next() && words.is(name) && words.next() && words.hex();
 }
 
 /** `dmar6/0000:8a:00.0 type iotlb did 7 pasid 0 ref 1`; `what`: 1 assigned, 0 taken away, -1 all of it is flushed. */
-export function readCacheTag(intake: Intake, bytes: Uint8Array, start: number, end: number, what: number): string {
+export function readCacheTag(
+  intake: Intake,
+  { words }: Fields,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  what: number,
+): string {
   words.open(bytes, start, end);
   if (!words.next()) return 'no unit';
   const slash = words.find(SLASH);
   if (slash < 0) return 'no unit and device';
   const deviceEnd = words.end;
-  const cache = cacheType();
+  const cache = cacheType(words);
   if (cache < 0) return 'no type of cache';
-  const domain = numbered(DID);
-  if (domain < 0 || numbered(PASID) < 0 || numbered(REF) < 0) return 'no did, pasid or ref';
+  const domain = numbered(words, DID);
+  if (domain < 0 || numbered(words, PASID) < 0 || numbered(words, REF) < 0) return 'no did, pasid or ref';
   if (words.next()) return 'a word that is not understood';
   const unnamed = intake.device(bytes, slash + 1, deviceEnd);
   if (unnamed !== '') return unnamed;
@@ -131,26 +141,32 @@ export function readCacheTag(intake: Intake, bytes: Uint8Array, start: number, e
 }
 
 /** `dmar1 0000:00:1b.0[0] type iotlb did 9 [0xeab00000-0xeab1afff] addr 0xeab00000 pages 0x20 mask 0x5`. */
-export function readCacheTagRange(intake: Intake, bytes: Uint8Array, start: number, end: number): string {
+export function readCacheTagRange(
+  intake: Intake,
+  { words }: Fields,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): string {
   words.open(bytes, start, end);
   if (!words.next() || !words.next()) return 'no unit and device';
   const bracket = words.find(BRACKET);
   const hasPasid = bracket > 0 && bytes[words.end - 1] === CLOSING && decimal(bytes, bracket + 1, words.end - 1) >= 0;
   if (!hasPasid) return 'no device and PASID';
   const deviceStart = words.start;
-  const cache = cacheType();
+  const cache = cacheType(words);
   if (cache < 0) return 'no type of cache';
-  const domain = numbered(DID);
+  const domain = numbered(words, DID);
   if (domain < 0) return 'no did';
   if (!words.next() || bytes[words.start] !== BRACKET || bytes[words.end - 1] !== CLOSING) return 'no range';
   const dash = words.find(0x2d);
   if (dash < 0 || !words.hex(words.start + 1, dash) || !words.hex(dash + 1, words.end - 1)) return 'no range';
-  if (!hexed(ADDR)) return 'no addr';
+  if (!hexed(words, ADDR)) return 'no addr';
   const page = words.high * 2 ** 20 + Math.floor(words.low / PAGE_BYTES);
   const offset = words.low % PAGE_BYTES;
-  if (!hexed(PAGES)) return 'no pages';
+  if (!hexed(words, PAGES)) return 'no pages';
   const pages = words.high * 2 ** 32 + words.low;
-  if (!hexed(MASK)) return 'no mask';
+  if (!hexed(words, MASK)) return 'no mask';
   // Of what is no power of two the mask covers more: that is what the hardware drops.
   const mask = words.high * 2 ** 32 + words.low;
   if (words.next()) return 'a word that is not understood';
@@ -170,7 +186,13 @@ export function readCacheTagRange(intake: Intake, bytes: Uint8Array, start: numb
 }
 
 /** `dmar9/0000:00:01.0 seq# 12: rid=0x8 addr=0x7f0000001000 r---l pasid=0x1 index=0x0`; the address where the request has one. */
-export function readPageRequest(intake: Intake, bytes: Uint8Array, start: number, end: number): string {
+export function readPageRequest(
+  intake: Intake,
+  { words }: Fields,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): string {
   words.open(bytes, start, end);
   if (!words.next()) return 'no unit and device';
   const slash = words.find(SLASH);

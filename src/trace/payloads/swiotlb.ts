@@ -18,7 +18,7 @@ export function readBounced(intake: Intake, fields: Fields, bytes: Uint8Array, s
   while (deviceStart < end && bytes[deviceStart] === SPACE) deviceStart++;
   let deviceEnd = deviceStart;
   while (deviceEnd < end && bytes[deviceEnd] !== SPACE) deviceEnd++;
-  const wrong = fields.read(bytes, deviceEnd, end);
+  const wrong = fields.read(bytes, deviceEnd, withoutLastWord(bytes, deviceEnd, end));
   if (wrong !== '') return wrong;
   if ((fields.present & (IOVA | SIZE)) !== (IOVA | SIZE)) return 'no dev_addr or size';
   const unnamed = intake.device(bytes, deviceStart, deviceEnd);
@@ -30,4 +30,15 @@ export function readBounced(intake: Intake, fields: Fields, bytes: Uint8Array, s
   event.lengthBytes = fields.size;
   intake.emit(EVENT_KINDS.bounced);
   return '';
+}
+
+/** The last word is another in each kernel, and says nothing that is asked for: it is left out when it is letters alone. */
+function withoutLastWord(bytes: Uint8Array, start: number, end: number): number {
+  let at = end;
+  while (at > start && isLetter(bytes[at - 1]!)) at--;
+  return at > start && bytes[at - 1] === SPACE ? at : end;
+}
+
+function isLetter(byte: number): boolean {
+  return (byte >= 0x41 && byte <= 0x5a) || byte === 0x5f;
 }

@@ -24,6 +24,12 @@ describe('a recording of ftrace', () => {
     assert.deepEqual(summary.warnings, ['events were lost, the recording does not say how many']);
   });
 
+  it('has no CPU that cannot be, in lost events either', () => {
+    const { events, summary } = importText('CPU:99999 [LOST 3 EVENTS]', { format: 'ftrace' });
+    assert.deepEqual(events, []);
+    assert.equal(summary.lines.skipped[0]?.reason, 'a CPU beyond 8191');
+  });
+
   it('may have call chains, graphs and lines that the kernel gave up on, skipped for what they are', () => {
     const text = [
       EVENT,
@@ -38,11 +44,22 @@ describe('a recording of ftrace', () => {
     ].join('\n');
     const { summary } = importText(text, { format: 'ftrace' });
     assert.deepEqual(summary.lines.skipped, [
-      { reason: 'no line of an event', count: 2, firstLine: 2 },
-      { reason: 'a call chain', count: 2, firstLine: 3 },
+      { reason: 'a call chain', count: 3, firstLine: 2 },
       { reason: 'function_graph', count: 3, firstLine: 5 },
       { reason: 'a line that the kernel gave up on', count: 1, firstLine: 8 },
+      { reason: 'no line of an event', count: 1, firstLine: 9 },
     ]);
+  });
+
+  it('is recognised although most of its lines are call chains', () => {
+    const stack = [
+      '  fio-900     [001] .....   12.000002: <stack trace>',
+      ' => iommu_map',
+      ' => __iommu_dma_map',
+      ' => dma_map_page_attrs',
+    ];
+    const { summary } = importText([EVENT, ...stack, EVENT, ...stack].join('\n'));
+    assert.equal(summary.format, 'ftrace');
   });
 
   it('hands on the comments that our own exports leave', () => {

@@ -49,6 +49,11 @@ describe('bytes are cut into lines', () => {
     assert.deepEqual(cut(Buffer.from('x'.repeat(LONGEST_LINE + 1)), 100), [null]);
   });
 
+  it('but for a byte order mark before the first, wherever a chunk ends', () => {
+    const bytes = Buffer.from([0xef, 0xbb, 0xbf, 0x61, 0x0a, 0xef, 0xbb, 0xbf, 0x62]);
+    for (let chunk = 1; chunk <= bytes.length; chunk++) assert.deepEqual(cut(bytes, chunk), ['a', '\xef\xbb\xbfb']);
+  });
+
   it('from chunks that are used again', () => {
     const lines: string[] = [];
     const cutter = new LineCutter({
