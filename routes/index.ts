@@ -12,6 +12,7 @@ import type { KeyMark } from '../src/host/retry.ts';
 import type { Laboratory } from '../src/lab/laboratory.ts';
 import { createLaboratory } from '../src/lab/local-laboratory.ts';
 import { ThreadPool } from '../src/lab/pool.ts';
+import { Analyses } from '../src/trace/analyses/analyses.ts';
 import { TraceArchive } from '../src/trace/archive/archive.ts';
 import { Exports } from '../src/trace/export/exports.ts';
 import { accessHandlers } from './access.ts';
@@ -33,6 +34,7 @@ import { runHandlers } from './runs.ts';
 import { sessionHandlers } from './sessions.ts';
 import { snapshotHandlers } from './snapshots.ts';
 import { tenantHandlers } from './tenants.ts';
+import { analysisHandlers } from './trace-analyses.ts';
 import { takeRecordings, traceHandlers } from './traces.ts';
 import { versionHandlers } from './version.ts';
 import { workloadHandlers } from './workloads.ts';
@@ -71,6 +73,7 @@ export async function registerRoutes(app: FastifyInstance, services: RouteServic
     ),
     ...accessHandlers(access, laboratory, traces),
     ...experimentHandlers((request) => access.experimentsOf(whoOf(request), laboratory)),
+    ...analysisHandlers((request) => access.tracesOf(whoOf(request), traces), new Analyses()),
     ...traceHandlers((request) => access.tracesOf(whoOf(request), traces), services.markOf ?? (() => null)),
   };
 

@@ -1658,6 +1658,54 @@ export interface WorkloadPage {
   items: Workload[];
   nextCursor?: NextCursor;
 }
+export interface TraceChecks {
+  events: Count;
+  findings: {
+    check: string;
+    severity: 'info' | 'warning' | 'error';
+    count: Count;
+    explanation: string;
+  }[];
+  /**
+   * Checks that found nothing.
+   */
+  clean: string[];
+  /**
+   * Mappings that were not followed, as more than 1,000,000 were live.
+   */
+  refused: Count;
+}
+export interface TraceForensics {
+  faults: Count;
+  /**
+   * Pages and long mappings that were not remembered to the end; what they were may be missing in an answer.
+   */
+  forgotten: Count;
+  items: {
+    line: Count;
+    timeNs: number;
+    device: string | null;
+    iova: string;
+    access: 'read' | 'write';
+    verdict: 'use after unmap' | 'wrong direction or not covered' | 'never mapped';
+    lastMap: {
+      [k: string]: unknown;
+    } | null;
+    lastUnmap: {
+      [k: string]: unknown;
+    } | null;
+    invalidated: {
+      [k: string]: unknown;
+    } | null;
+    lazy: {
+      policy: 'flush-queue' | 'deferred-2008';
+      hidden: 'yes' | 'no' | 'depends';
+      why: string;
+    }[];
+    text: string[];
+    [k: string]: unknown;
+  }[];
+}
 /**
  * Exactly one stop rule.
  */

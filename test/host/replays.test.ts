@@ -132,6 +132,13 @@ describe('a session that replays', () => {
     const plain = await app.inject({ method: 'GET', url: `/v1/sessions/${session.id}/trace?labEvents=false` });
     assert.equal(plain.body.includes('iommu_lab'), false);
     assert.equal(recordingOf(plain.body, { strict: true }).summary.events.map, 50);
+    const checks = await app.inject({ method: 'GET', url: `/v1/traces/${id}/checks` });
+    assert.deepEqual(
+      checks.json().findings.map(({ check }: { check: string }) => check),
+      ['fragmentation'],
+    );
+    const forensics = await app.inject({ method: 'GET', url: `/v1/traces/boot/forensics` });
+    assert.deepEqual(forensics.json(), { faults: 0, items: [], forgotten: 0 });
     const gone = await app.inject({ method: 'DELETE', url: `/v1/traces/${id}` });
     assert.equal(gone.json().code, 'trace-in-use');
   });
