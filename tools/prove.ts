@@ -9,6 +9,7 @@
  * `npm run prove -- fuzz --count 1000000 --seed 1 [--from n]`
  * `npm run prove -- trace-lines --count 1000000 --seed 1 [--from n]`
  * `npm run prove -- soak --minutes 60 --seed 1`
+ * `npm run prove -- trace --gigabytes 5 --seed 1`
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -20,6 +21,7 @@ import { proveSessions } from './prove/sessions.ts';
 import type { ProofSettings } from './prove/settings.ts';
 import { proveSoak } from './prove/soak.ts';
 import { proveStrict, strictArms } from './prove/strict.ts';
+import { proveTrace } from './prove/trace.ts';
 import { proveTraceLines } from './prove/trace-lines.ts';
 
 const { positionals, values } = parseArgs({
@@ -28,6 +30,7 @@ const { positionals, values } = parseArgs({
     operations: { type: 'string' },
     count: { type: 'string' },
     minutes: { type: 'string', default: '60' },
+    gigabytes: { type: 'string', default: '5' },
     folder: { type: 'string', default: '.cache/prove' },
     seed: { type: 'string', default: '1' },
     from: { type: 'string', default: '0' },
@@ -75,6 +78,20 @@ const proofs: Record<string, () => boolean | Promise<boolean>> = {
     console.log(`${complaints.length === 0 ? 'holds' : 'FAILS'}  ${JSON.stringify(figures)} ${series.length} samples`);
     return complaints.length === 0;
   },
+  trace: async () => {
+    const started = performance.now();
+    const proof = await proveTrace({
+      bytes: Number(values.gigabytes) * 1e9,
+      seed,
+      folder: resolve(values.folder, 'trace'),
+      progress: (said) => console.log(said),
+    });
+    const { complaints, ...figures } = proof;
+    for (const line of complaints) console.log(line);
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    console.log(`${complaints.length === 0 ? 'holds' : 'FAILS'}  ${JSON.stringify(figures)} ${seconds} s`);
+    return complaints.length === 0;
+  },
   conformance: () => {
     const started = performance.now();
     const proof = proveConformance(
@@ -118,7 +135,7 @@ async function long<Proof extends { complaints: string[] }>(
 const proof = proofs[positionals[0] ?? ''];
 if (positionals.length !== 1 || proof === undefined) {
   console.error(
-    `Which proof? There are: ${Object.keys(proofs).join(', ')} [--operations n] [--count n] [--seed n] [--from n] [--restores]`,
+    `Which proof? There are: ${Object.keys(proofs).join(', ')} [--operations n] [--count n] [--gigabytes n] [--seed n] [--from n] [--restores]`,
   );
   process.exit(2);
 }

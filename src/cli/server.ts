@@ -74,20 +74,18 @@ export class Server {
    *
    * @returns also what is not fine; null when the connection broke
    */
-  async send(method: string, path: string, { headers, body, signal }: Sent): Promise<Response | null> {
+  async send(method: string, path: string, { headers, body, signal, limitMs }: Sent): Promise<Response | null> {
     const own = this.token === null ? {} : { authorization: `Bearer ${this.token}` };
     try {
       return await fetch(`${this.address}${path}`, {
         method,
         headers: { accept: 'application/json', ...own, ...headers },
         ...(body === undefined ? {} : { body: body as never, duplex: 'half' }),
-        signal,
+        signal: limitMs === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(limitMs)]),
       });
     } catch (error) {
       if (signal.aborted) throw signal.reason;
-      const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
-      if (code === 'ECONNREFUSED' || code === 'ENOTFOUND') this.lastBreak = reasonOf(error);
-      else this.lastBreak = (error as Error).message;
+      this.lastBreak = reasonOf(error);
       return null;
     }
   }
@@ -120,6 +118,8 @@ interface Sent {
   headers: Record<string, string>;
   body?: AsyncIterable<Uint8Array>;
   signal: AbortSignal;
+  /** Absent: it takes as long as it takes. */
+  limitMs?: number;
 }
 
 interface Request {

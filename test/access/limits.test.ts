@@ -104,7 +104,7 @@ test('sessions have a limit for each owner; the reply has its numbers, and a del
   const { items } = (await alice('GET', '/v1/sessions')).body;
   const storedBytes = items.reduce((sum: number, session: { storedBytes: number }) => sum + session.storedBytes, 0);
   assert.ok(storedBytes > 1000);
-  const used = { sessions: 2, streams: 0, runs: 0, experiments: 0, storedBytes };
+  const used = { sessions: 2, streams: 0, runs: 0, experiments: 0, traces: 0, traceBytes: 0, storedBytes };
   assert.deepEqual((await alice('GET', '/v1/whoami')).body.used, used);
 });
 

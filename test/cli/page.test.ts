@@ -1,7 +1,7 @@
 /** Every command that docs/command-line.md shows does what it says: those with output are in `test/docs`, the others are run here. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { withServers } from '../main/server-process.ts';
@@ -33,6 +33,7 @@ test('every command of the page is well', { skip: process.platform === 'win32' }
       join(folder, 'rcache-today.json'),
       JSON.stringify({ ...short.base, policy: { allocator: { kind: 'rcache' } } }),
     );
+    copyFileSync(join(ROOT, 'test/trace/recordings/ath12k.txt'), join(folder, 'recording.txt'));
     symlinkSync(BIN, join(folder, 'iommu-lab'));
     assert.ok(COMMANDS.length > 10);
     for (const command of COMMANDS) {

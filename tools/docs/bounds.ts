@@ -10,6 +10,7 @@ import { readConfig } from '../../src/config.ts';
 import { DEFAULT_LIMITS as OF_HOST } from '../../src/host/limits.ts';
 import { HEADER_BYTES, HEADER_FIELDS, SERVER_LIMITS } from '../../src/server/limits.ts';
 import { STREAM_LIMITS } from '../../src/stream/limits.ts';
+import { ARCHIVE_LIMITS } from '../../src/trace/archive/limits.ts';
 import { figure, table } from './table.ts';
 
 const code = (text: string): string => `\`${text}\``;
@@ -27,7 +28,7 @@ export function boundTable(): string {
   const reading = readConfig([], {});
   if (reading.kind !== 'config') throw new Error('the defaults are no settings');
   const { maxConnections, failedAuthPerMinute, maxSessionsTotal } = reading.config;
-  const { requestsPerSecond, opsRequests, sessions, streams, runs, experiments } = OF_PRINCIPALS;
+  const { requestsPerSecond, opsRequests, sessions, streams, runs, experiments, traces, traceBytes } = OF_PRINCIPALS;
   const cut = 'the connection ends';
   const bounds: Bound[] = [
     [
@@ -107,6 +108,42 @@ export function boundTable(): string {
       'max-experiments',
       '429 `too-many-experiments`',
       'access/experiments',
+    ],
+    ['traces of one principal', count(traces), 'max-traces', '429 `too-many-traces`', 'access/traces'],
+    [
+      'bytes of the traces of one principal',
+      bytes(traceBytes),
+      'max-trace-mib',
+      '429 `too-much-stored`',
+      'access/traces',
+    ],
+    [
+      'a recording, as it is sent',
+      bytes(ARCHIVE_LIMITS.uploadBytes),
+      'trace-upload-mib',
+      '413 `recording-too-large`',
+      'routes/traces',
+    ],
+    [
+      'a recording, unpacked',
+      `${bytes(ARCHIVE_LIMITS.unpackedBytes)}, ${count(ARCHIVE_LIMITS.ratio)} times what was sent`,
+      '',
+      'the trace is `failed`',
+      'trace/archive/unpack',
+    ],
+    [
+      'bytes of all traces',
+      bytes(ARCHIVE_LIMITS.storedBytes),
+      'traces-mib',
+      '507 `storage-full`',
+      'trace/archive/archive',
+    ],
+    [
+      'an upload that brings nothing',
+      seconds(ARCHIVE_LIMITS.idleMs),
+      '',
+      '408 `idle-timeout`; what came is kept',
+      'routes/traces',
     ],
     ['streams of one principal', count(streams), 'max-streams', '429 `too-many-streams`', 'access/limits'],
     [

@@ -51,7 +51,8 @@ export class ServerProcess {
     return log;
   }
 
-  private begin(): Promise<void> {
+  /** Also after a kill: on the data that is there. */
+  begin(): Promise<void> {
     const args = ['--import', './guard.mjs', 'src/main.ts', ...this.args];
     // As docs/operations.md has it, and the image.
     const env = { ...process.env, MALLOC_ARENA_MAX: '1' };

@@ -1,6 +1,5 @@
 /** `trace upload|list|show|delete`: recordings of real machines, on a server; `show` reads a file without one. */
 import { existsSync } from 'node:fs';
-import { setTimeout as wait } from 'node:timers/promises';
 import type { TraceDocument, TraceSummary } from '../../trace/trace.ts';
 import { EXIT, Failure } from '../failure.ts';
 import { interruptible } from '../interruption.ts';
@@ -12,7 +11,7 @@ import { Server } from '../server.ts';
 import { parsedValue } from '../settings.ts';
 import type { Terminal } from '../terminal.ts';
 import { readHere } from '../trace/read-here.ts';
-import { GIVE_AGAIN, uploadFile } from '../trace/upload.ts';
+import { GIVE_AGAIN, pause, uploadFile } from '../trace/upload.ts';
 import { showTrace, showTraces } from '../views/trace.ts';
 
 const LOOK_MS = { first: 50, most: 1_000, growth: 1.5 };
@@ -113,7 +112,7 @@ async function read(
     let now = uploaded;
     for (let between = LOOK_MS.first; now.endedAt === null; ) {
       shown.at(Math.floor(now.progress * 100), 100);
-      await wait(between, undefined, { signal });
+      await pause(between, signal);
       between = Math.min(LOOK_MS.most, between * LOOK_MS.growth);
       now = await server.json('GET', pathOf(uploaded.id), 'the trace');
     }

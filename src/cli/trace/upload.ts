@@ -62,7 +62,8 @@ export async function uploadFile(
               'upload-complete': '?0',
               'upload-length': String(size),
             },
-            signal: AbortSignal.any([signal, AbortSignal.timeout(REPLY_MS)]),
+            signal,
+            limitMs: REPLY_MS,
           })
         : await server.send('PATCH', `/v1/traces/${trace.id}`, {
             headers: {
@@ -90,9 +91,15 @@ export async function uploadFile(
     const why = response === null ? server.lastBreak : `it answered ${response.status}`;
     if (tries >= TRIES) throw new Failure(EXIT.server, `${server.address} cannot be reached: ${why}`, GIVE_AGAIN);
     onBreak(why);
-    await wait(pauseMs, undefined, { signal });
+    await pause(pauseMs, signal);
     pauseMs = Math.min(BETWEEN_TRIES_MS.most, pauseMs * BETWEEN_TRIES_MS.growth);
   }
+}
+
+/** @throws the signal's reason */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await wait(ms, undefined, { signal }).catch(() => {});
+  signal.throwIfAborted();
 }
 
 export const GIVE_AGAIN = 'What came of the recording is kept: the same command goes on with it.';
@@ -154,7 +161,8 @@ async function mayGoOn(response: Response): Promise<boolean> {
 async function lookAt(server: Server, id: string, signal: AbortSignal): Promise<TraceDocument | null> {
   const response = await server.send('GET', `/v1/traces/${id}`, {
     headers: {},
-    signal: AbortSignal.any([signal, AbortSignal.timeout(REPLY_MS)]),
+    signal,
+    limitMs: REPLY_MS,
   });
   if (response === null) return null;
   if (!response.ok) throw await server.refusal(response, 'The trace');
