@@ -307,10 +307,16 @@ describe('a session on the real core', () => {
   });
 
   it('whose history is a recording; recordings come in, are looked at and go', async () => {
-    const exported = await inject({ method: 'GET', url: `${at}/trace?labEvents=false` });
+    const { id } = await call(201, 'POST', '/v1/sessions', { devices: [{ kind: 'nic' }] });
+    const exported = await inject({ method: 'GET', url: `/v1/sessions/${id}/trace?labEvents=false` });
     assert.equal(exported.statusCode, 200);
     const part = (url: string, method: 'POST' | 'PATCH', headers: Record<string, string>, payload: string) =>
-      app.inject({ method, url, headers: { 'content-type': 'application/partial-upload', ...headers }, payload });
+      app.inject({
+        method,
+        url,
+        headers: { 'content-type': method === 'POST' ? 'text/plain' : 'application/partial-upload', ...headers },
+        payload,
+      });
     const text = traffic(20);
     const begun = await part('/v1/traces', 'POST', { 'upload-complete': '?0' }, text.slice(0, 500));
     assert.ok(begun.statusCode < 300, begun.body);
