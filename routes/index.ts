@@ -5,13 +5,16 @@ import { join } from 'node:path';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { AccessControl } from '../src/access/control.ts';
 import { guard, whoOf } from '../src/access/guard.ts';
+import type { TraceView } from '../src/access/traces.ts';
 import { type ContractOperation, contractOperations } from '../src/api/contract.ts';
 import type { SessionHost } from '../src/host/host.ts';
 import type { KeyMark } from '../src/host/retry.ts';
 import type { Laboratory } from '../src/lab/laboratory.ts';
 import { createLaboratory } from '../src/lab/local-laboratory.ts';
 import { ThreadPool } from '../src/lab/pool.ts';
+import { Analyses } from '../src/trace/analyses/analyses.ts';
 import { TraceArchive } from '../src/trace/archive/archive.ts';
+import { Exports } from '../src/trace/export/exports.ts';
 import { accessHandlers } from './access.ts';
 import { settleBody, takeJson, takeStreams } from './bodies.ts';
 import { bufferHandlers } from './buffers.ts';
@@ -21,6 +24,7 @@ import { deviceHandlers } from './devices.ts';
 import { domainHandlers } from './domains.ts';
 import { experimentHandlers } from './experiments.ts';
 import type { Handlers } from './handlers.ts';
+import { historyHandlers } from './history.ts';
 import { inspectionHandlers } from './inspection.ts';
 import { mappingHandlers } from './mappings.ts';
 import { metricsHandlers } from './metrics.ts';
@@ -30,6 +34,7 @@ import { runHandlers } from './runs.ts';
 import { sessionHandlers } from './sessions.ts';
 import { snapshotHandlers } from './snapshots.ts';
 import { tenantHandlers } from './tenants.ts';
+import { analysisHandlers } from './trace-analyses.ts';
 import { takeRecordings, traceHandlers } from './traces.ts';
 import { versionHandlers } from './version.ts';
 import { workloadHandlers } from './workloads.ts';
@@ -59,9 +64,16 @@ export async function registerRoutes(app: FastifyInstance, services: RouteServic
   host.listen({ frames() {}, epoch() {}, failed() {}, deleted: (session) => traces.sessionDeleted(session) });
   const handlers: Handlers = {
     ...versionHandlers(basePath, traces.limits),
-    ...handlersOf(host, access, opsOf),
+    ...handlersOf(
+      host,
+      access,
+      opsOf,
+      (request) => access.tracesOf(whoOf(request), traces),
+      new Exports(traces.folder),
+    ),
     ...accessHandlers(access, laboratory, traces),
     ...experimentHandlers((request) => access.experimentsOf(whoOf(request), laboratory)),
+    ...analysisHandlers((request) => access.tracesOf(whoOf(request), traces), new Analyses()),
     ...traceHandlers((request) => access.tracesOf(whoOf(request), traces), services.markOf ?? (() => null)),
   };
 
@@ -88,16 +100,22 @@ export async function registerRoutes(app: FastifyInstance, services: RouteServic
 }
 
 /** Each request is handled on the sessions as they are for whoever asks. */
-function handlersOf(host: SessionHost, access: AccessControl, opsOf: RouteServices['opsOf']): Handlers {
+function handlersOf(
+  host: SessionHost,
+  access: AccessControl,
+  opsOf: RouteServices['opsOf'],
+  traces: (request: FastifyRequest) => TraceView,
+  exports: Exports,
+): Handlers {
   const byView = new WeakMap<SessionHost, Handlers>();
   const viewed = (request: FastifyRequest): Handlers => {
     const view = access.viewOf(whoOf(request));
     let own = byView.get(view);
-    if (own === undefined) byView.set(view, (own = sessionsOf(view, opsOf)));
+    if (own === undefined) byView.set(view, (own = sessionsOf(view, opsOf, traces, exports)));
     return own;
   };
   const handlers: Handlers = { ...catalogHandlers() };
-  for (const operationId of Object.keys(sessionsOf(host, opsOf)))
+  for (const operationId of Object.keys(sessionsOf(host, opsOf, traces, exports)))
     handlers[operationId] = (request, reply) => viewed(request)[operationId]!(request, reply);
   return handlers;
 }
@@ -127,18 +145,24 @@ function openAccess(app: FastifyInstance, host: SessionHost): AccessControl {
 }
 
 /** Everything about sessions. */
-function sessionsOf(host: SessionHost, opsOf: RouteServices['opsOf']): Handlers {
+function sessionsOf(
+  host: SessionHost,
+  opsOf: RouteServices['opsOf'],
+  traces: (request: FastifyRequest) => TraceView,
+  exports: Exports,
+): Handlers {
   return {
-    ...sessionHandlers(host),
+    ...sessionHandlers(host, traces),
     ...tenantHandlers(host),
     ...domainHandlers(host),
     ...deviceHandlers(host),
     ...bufferHandlers(host),
     ...mappingHandlers(host),
-    ...workloadHandlers(host),
+    ...workloadHandlers(host, traces),
     ...operationHandlers(host, opsOf?.(host)),
     ...runHandlers(host),
     ...snapshotHandlers(host),
+    ...historyHandlers(host, exports),
     ...metricsHandlers(host),
     ...inspectionHandlers(host),
   };

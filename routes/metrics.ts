@@ -5,6 +5,7 @@
 import type { FastifyRequest } from 'fastify';
 import { preferredType } from '../src/api/accept.ts';
 import type { Vendor } from '../src/api/metric-names.ts';
+import { metricsTable, TABLE_TYPES, type TableForm } from '../src/api/metrics-tables.ts';
 import { exposition, OPENMETRICS_TYPE, PROMETHEUS_TEXT_TYPE, vendorExposition } from '../src/api/openmetrics.ts';
 import { ProblemError } from '../src/api/problem.ts';
 import type { Scraped, SessionHost } from '../src/host/host.ts';
@@ -15,6 +16,7 @@ interface Asked {
   /** `lab`: ours. */
   names?: Vendor | 'lab';
   wake?: boolean;
+  format?: TableForm;
 }
 
 interface TargetsAsked extends Pick<SessionFilter, 'name' | 'state'> {
@@ -27,6 +29,7 @@ const FORMS = [
   { type: 'application/json', byName: false },
   { type: 'application/openmetrics-text', byName: true },
   { type: 'text/plain', byName: true },
+  ...Object.values(TABLE_TYPES).map((type) => ({ type, byName: true })),
 ];
 /** Where there is no JSON to choose: names, and what must not wake a session, are of the text forms. */
 const TEXT_FORMS = [
@@ -34,20 +37,31 @@ const TEXT_FORMS = [
   { type: 'application/openmetrics-text', byName: false },
 ];
 const MOST_TARGETS = 1000;
+const TABLES = new Map<string, TableForm>(Object.entries(TABLE_TYPES).map(([form, type]) => [type, form as TableForm]));
 
 export function metricsHandlers(host: SessionHost): Handlers {
   return {
     async getMetrics(request, reply) {
       const { session } = request.params as { session: string };
-      const { names, wake } = request.query as Asked;
-      const forms = names === undefined && wake === undefined ? FORMS : TEXT_FORMS;
-      const form = preferredType(request.headers.accept, forms);
+      const { names, wake, format } = request.query as Asked;
+      const textOnly = names !== undefined || wake !== undefined;
+      if (textOnly && format !== undefined) throw noTable();
+      const forms = textOnly ? TEXT_FORMS : FORMS;
+      const form = format === undefined ? preferredType(request.headers.accept, forms) : TABLE_TYPES[format];
       reply.header('vary', 'accept');
       if (form === null) {
         const offered = forms.map(({ type }) => type).join(', ');
         throw new ProblemError({ code: 'not-acceptable', detail: `metrics come as ${offered}` });
       }
       if (form === 'application/json') return read(host, session, { read: 'metrics' });
+      const table = TABLES.get(form);
+      if (table !== undefined) {
+        const metrics = await read(host, session, { read: 'metrics' });
+        const { id } = orProblem(await host.get(session));
+        reply.type(table === 'csv' ? `${form}; charset=utf-8` : form);
+        const content = await metricsTable(metrics, id, table);
+        return typeof content === 'string' ? content : Buffer.from(content);
+      }
       const scraped = orProblem(await host.scrape(session, wake !== false));
       const openMetrics = form === 'application/openmetrics-text';
       reply.type(openMetrics ? OPENMETRICS_TYPE : PROMETHEUS_TEXT_TYPE);
@@ -63,6 +77,15 @@ export function metricsHandlers(host: SessionHost): Handlers {
       return host.idsOf({ filter, awake, limit }).map((id) => target(request, base, id));
     },
   };
+}
+
+function noTable(): ProblemError {
+  const message = 'names and wake are of the text forms, and a table has neither';
+  return new ProblemError({
+    code: 'invalid-query',
+    detail: `?format: ${message}`,
+    errors: [{ path: '?format', message }],
+  });
 }
 
 /** What was read, and what the host knows of the session beside it. */

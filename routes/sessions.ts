@@ -1,17 +1,21 @@
 /** `/v1/sessions`: create, list, read, rename, delete, reset. */
+import type { FastifyRequest } from 'fastify';
+import type { TraceView } from '../src/access/traces.ts';
 import { type PageQuery, pageOf } from '../src/api/page.ts';
 import type { SessionChange, SessionHost, SessionInput } from '../src/host/host.ts';
 import { FILTER_NAMES, type SessionFilter } from '../src/host/session-filter.ts';
 import { created, type Handlers, linked, orProblem, PAGE_QUERY } from './handlers.ts';
+import { withRecordings } from './replays.ts';
 
 interface SessionPath {
   session: string;
 }
 
-export function sessionHandlers(host: SessionHost): Handlers {
+/** @param traces those of whoever asks */
+export function sessionHandlers(host: SessionHost, traces: (request: FastifyRequest) => TraceView): Handlers {
   return {
     async createSession(request, reply) {
-      const input = request.body as SessionInput;
+      const input = withRecordings(request.body as SessionInput, '', () => traces(request));
       if ((request.query as { validateOnly?: boolean }).validateOnly === true)
         return orProblem(await host.validate(input));
       const session = orProblem(await host.create(input));

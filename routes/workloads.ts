@@ -1,19 +1,24 @@
 /** `/v1/sessions/{session}/workloads`: traffic that runs generate. */
+import type { FastifyRequest } from 'fastify';
+import type { TraceView } from '../src/access/traces.ts';
 import { type PageQuery, pageOf } from '../src/api/page.ts';
 import type { WorkloadSpec } from '../src/core/spec.ts';
 import type { SessionHost } from '../src/host/host.ts';
 import { apply, created, type Handlers, linked, read } from './handlers.ts';
+import { withRecording } from './replays.ts';
 
 interface WorkloadPath {
   session: string;
   workload: string;
 }
 
-export function workloadHandlers(host: SessionHost): Handlers {
+/** @param traces those of whoever asks */
+export function workloadHandlers(host: SessionHost, traces: (request: FastifyRequest) => TraceView): Handlers {
   return {
     async createWorkload(request, reply) {
       const { session } = request.params as WorkloadPath;
-      const result = await apply(host, session, { op: 'workload', ...(request.body as WorkloadSpec) });
+      const workload = withRecording(request.body as WorkloadSpec, '', () => traces(request));
+      const result = await apply(host, session, { op: 'workload', ...workload });
       created(request, reply, String(result.id));
       return result;
     },

@@ -153,7 +153,8 @@ async function openHost(settings: Config): Promise<SessionHost> {
     const journal = { path: join(data, 'sessions.sqlite'), sync };
     const limits = { sessions, awakeSessions, idleMs: restAfter * 1000 };
     const tracing = telemetry?.tracing ?? UNTRACED;
-    return await createHost({ logger, journal, limits, tracing, ...(workers === null ? {} : { workers }) });
+    const traces = tracesFolder(data);
+    return await createHost({ logger, journal, limits, tracing, traces, ...(workers === null ? {} : { workers }) });
   } catch (error) {
     if (!(error instanceof JournalError)) throw error;
     folder.release();

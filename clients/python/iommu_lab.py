@@ -1262,6 +1262,20 @@ class _Operations:
             **call_options,
         )
 
+    def export_history(self, session: str, *, format: str = UNSET, labEvents: bool = UNSET, **call_options: Any) -> str:
+        """The session's history as a recording: `GET /v1/sessions/{session}/trace`.
+
+        session: Id or name of the session.
+        labEvents: Whether events of ours and comments are in it.
+        """
+        return self.call(
+            "GET",
+            f"/v1/sessions/{_quoted(session)}/trace",
+            query={"format": format, "labEvents": labEvents},
+            accept="text/plain",
+            **call_options,
+        )
+
     def download_snapshot(self, session: str, snapshot: str, *, state: bool = UNSET, **call_options: Any) -> JsonObject:
         """Download a snapshot as a document that `fromSnapshot` takes: `GET /v1/sessions/{session}/snapshots/{snapshot}`.
 
@@ -1306,6 +1320,7 @@ class _Operations:
         *,
         names: str = UNSET,
         wake: bool = UNSET,
+        format: str = UNSET,
         accept: str = "application/json",
         **call_options: Any,
     ) -> Any:
@@ -1316,12 +1331,14 @@ class _Operations:
             that vendor have, under their names and with the event in the label `event` as `perf stat` and its like take it.
         wake: With `false` a session that rests is not woken, of which then only `iommu_session_awake 0` is told, and none is
             kept awake by it.
-        accept: What to answer: application/json, application/openmetrics-text, text/plain.
+        format: A table, whatever `Accept` says.
+        accept: What to answer: application/json, application/openmetrics-text, text/plain, text/csv,
+            application/vnd.apache.parquet, application/vnd.apache.arrow.stream.
         """
         return self.call(
             "GET",
             f"/v1/sessions/{_quoted(session)}/metrics",
-            query={"names": names, "wake": wake},
+            query={"names": names, "wake": wake, "format": format},
             accept=accept,
             **call_options,
         )
@@ -1867,6 +1884,20 @@ class _Operations:
             query={"from": from_, "limit": limit, "kind": kind, "device": device},
             **call_options,
         )
+
+    def check_trace(self, trace: str, **call_options: Any) -> JsonObject:
+        """What is wrong, or could be better, in a recording: `GET /v1/traces/{trace}/checks`.
+
+        trace: Id or name of the trace.
+        """
+        return self.call("GET", f"/v1/traces/{_quoted(trace)}/checks", **call_options)
+
+    def get_trace_forensics(self, trace: str, **call_options: Any) -> JsonObject:
+        """Which map and unmap each fault of a recording is about: `GET /v1/traces/{trace}/forensics`.
+
+        trace: Id or name of the trace.
+        """
+        return self.call("GET", f"/v1/traces/{_quoted(trace)}/forensics", **call_options)
 
     def get_catalog(self, **call_options: Any) -> JsonObject:
         """Every allocator, policy, mode, device, workload, cost profile and preset: `GET /v1/catalog`."""

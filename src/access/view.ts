@@ -6,6 +6,7 @@
  */
 import type { Operation, RunRequest } from '../core/operations.ts';
 import type { Reading } from '../core/reading.ts';
+import type { SessionHistory } from '../host/history.ts';
 import type {
   AnsweredLines,
   FrameListener,
@@ -189,6 +190,9 @@ export class SessionView implements SessionHost {
   }
   deleteSnapshot(session: string, snapshot: string): Promise<Reply<SnapshotDocument>> {
     return this.with(session, 'write', (id) => this.host.deleteSnapshot(id, snapshot));
+  }
+  history(session: string): Promise<Reply<SessionHistory>> {
+    return this.with(session, 'read', (id) => this.host.history(id));
   }
   async findSnapshot(snapshot: string): Promise<SnapshotDocument | null> {
     const found = await this.host.findSnapshot(snapshot);

@@ -38,6 +38,7 @@ export interface ReplayOptions extends WhereOptions {
   vary?: string[];
   combine?: 'product' | 'paired';
   policy?: string;
+  accesses?: string;
 }
 
 export interface TraceOptions extends WhereOptions {
@@ -162,7 +163,10 @@ export function program(terminal: Terminal, done: (exitCode: number) => void): C
 
   where(
     command('replay', 'Do again what was done in a session, from its export, under its own policy or others')
-      .argument('<export>', 'the document of GET .../snapshots/{id}?state=false, or - for what is piped in')
+      .argument(
+        '<export>',
+        'the document of GET .../snapshots/{id}?state=false, - for what is piped in, or a recording',
+      )
       .option('--vary <path=values>', 'do it under each of these instead; repeat', more)
       .addOption(
         new Option('--combine <how>', 'several --vary: all with all, or the first with the first').choices([
@@ -170,7 +174,11 @@ export function program(terminal: Terminal, done: (exitCode: number) => void): C
           'paired',
         ]),
       )
-      .option('--policy <kinds>', 'short for --vary policy.invalidation.kind=<kinds>'),
+      .option('--policy <kinds>', 'short for --vary policy.invalidation.kind=<kinds>')
+      .option(
+        '--accesses <rule[:order]>',
+        'of a recording: what devices do with what is mapped, as in every-page:descending',
+      ),
   ).action(async (path: string, options: ReplayOptions) => {
     const { replay } = await import('./commands/replay.ts');
     done(await replay(terminal, path, options));

@@ -9,7 +9,7 @@ import { allocators } from './os/iova/index.ts';
 import { modes } from './os/mode/index.ts';
 import { presets } from './presets.ts';
 
-const deviceKinds = ['nic', 'block', 'hostile', 'custom'];
+const deviceKinds = ['nic', 'block', 'hostile', 'replay', 'custom'];
 
 export function catalog(): Record<string, unknown> {
   const noParameters = (kind: string) => ({

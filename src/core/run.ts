@@ -177,7 +177,7 @@ export class Run {
   }
 
   /** End of the time rule, ps after the clock's base; beyond 2^53 only its order matters. */
-  private end(): number {
+  end(): number {
     return (this.endNs - this.simulator.clock.baseNs) * 1000 + this.endPs;
   }
 

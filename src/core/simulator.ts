@@ -6,6 +6,7 @@
  */
 import { type Applied, dispatch } from './apply/index.ts';
 import { assert } from './assert.ts';
+import { NO_RECORDINGS, type Recordings } from './devices/replay/source.ts';
 import * as eventKindsConstants from './event-kinds.ts';
 import { faultNotice } from './fault-notice.ts';
 import * as memoryConstants from './hardware/memory.ts';
@@ -43,7 +44,17 @@ const LOGGED: ReadonlySet<string> = new Set([
   'workload-remove',
 ]);
 
+/** What a simulation is given beside its spec; no part of its state. */
+export interface Surroundings {
+  /** Where workloads that replay have their recordings from. */
+  recordings?: Recordings;
+  /** Called once all parts are there and before the spec's own tenants, domains, devices and workloads are made: for who watches. */
+  watch?: (simulator: Simulator) => void;
+}
+
 export class Simulator extends Machine implements SimulatorApi {
+  /** Not a field that an image would have. */
+  readonly #recordings: Recordings;
   /** [cpu]: ps after the clock's base up to which it is busy; ps it has worked since the session began. */
   declare readonly cpuAt: Float64Array;
   declare readonly cpuBusyPs: Float64Array;
@@ -64,8 +75,9 @@ export class Simulator extends Machine implements SimulatorApi {
   fired = 0;
 
   /** @throws SpecError when the spec's own tenants, domains, devices or workloads cannot be made */
-  constructor(spec: ResolvedSpec) {
+  constructor(spec: ResolvedSpec, { recordings = NO_RECORDINGS, watch }: Surroundings = {}) {
     super(spec);
+    this.#recordings = recordings;
     const { machine } = spec;
     this.iommu.onFault = () => faultNotice(this);
     this.cpuAt = new Float64Array(machine.cpus);
@@ -73,7 +85,12 @@ export class Simulator extends Machine implements SimulatorApi {
     this.cpuHolder = new Int32Array(machine.cpus).fill(-1);
     this.cpuAsked = new Uint8Array(machine.cpus);
     this.tenants.next = HOST_TENANT + 1;
+    watch?.(this);
     this.build();
+  }
+
+  get recordings(): Recordings {
+    return this.#recordings;
   }
 
   /** The spec's own machine, in the order in which POSTs would have made it, before time 0. */

@@ -87,7 +87,7 @@ export interface DomainSpec {
 }
 export interface DeviceSpec {
   name?: string;
-  kind: 'nic' | 'block' | 'hostile' | 'custom';
+  kind: 'nic' | 'block' | 'hostile' | 'replay' | 'custom';
   bdf?: string;
   domain?: string;
   dmaMaskBits?: number;

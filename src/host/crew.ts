@@ -13,6 +13,7 @@ export interface CrewParts {
   workers: number | undefined;
   sliceMs: number | undefined;
   simulatorModule: string | undefined;
+  traces: string | undefined;
   limits: HostLimits;
   store: Store;
   events: WorkerEvents;
@@ -106,12 +107,13 @@ export class Crew {
   }
 }
 
-function settingsOf({ simulatorModule, sliceMs, limits }: CrewParts): Omit<WorkerSettings, 'journal'> {
+function settingsOf({ simulatorModule, sliceMs, traces, limits }: CrewParts): Omit<WorkerSettings, 'journal'> {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   const { opsOutputBytes, opsLabelBytes, runRecords, queuedWrites, frameEveryMs, rehearsalMs, replayMs } = limits;
   return {
     simulatorModule: simulatorModule ?? new URL(`../core/index.${extension}`, import.meta.url).href,
     sliceMs: sliceMs ?? DEFAULT_SLICE_MS,
+    traces: traces ?? null,
     opsOutputBytes,
     opsLabelBytes,
     runRecords,

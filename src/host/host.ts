@@ -5,6 +5,7 @@
  */
 import type { Operation, RunRequest } from '../core/operations.ts';
 import type { Reading } from '../core/reading.ts';
+import type { SessionHistory } from './history.ts';
 import type { OwnerQuotas } from './quotas.ts';
 import type { SessionFilter } from './session-filter.ts';
 
@@ -219,6 +220,8 @@ export interface SessionHost {
    */
   downloadSnapshot(session: string, snapshot: string, state: boolean): Promise<Reply<AsyncIterable<Uint8Array>>>;
   deleteSnapshot(session: string, snapshot: string): Promise<Reply<SnapshotDocument>>;
+  /** What was done in it since it began or was reset: with its spec that is the session. */
+  history(session: string): Promise<Reply<SessionHistory>>;
   /** A snapshot by its id alone, whosever it is; null when there is none. */
   findSnapshot(snapshot: string): Promise<SnapshotDocument | null>;
 

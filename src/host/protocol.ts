@@ -36,6 +36,8 @@ export interface WorkerSettings {
   rehearsalMs: number;
   /** A session whose journal would take about so long to do again gets an image. */
   replayMs: number;
+  /** Folder of tapes that sessions may replay; null: there are none. */
+  traces: string | null;
   /** To the journal's thread; null: sessions end with the server. */
   journal: MessagePort | null;
 }

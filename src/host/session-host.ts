@@ -10,6 +10,7 @@ import { Creation, keptInstant } from './creation.ts';
 import { Crew } from './crew.ts';
 import { documentOf, type Entry, pauseOf, rowOf, storedEntry } from './entry.ts';
 import { Expiry, refuseExpiry } from './expiry.ts';
+import { historyOf, type SessionHistory } from './history.ts';
 import type {
   AnsweredLines,
   FrameListener,
@@ -57,6 +58,8 @@ export interface HostOptions {
   sliceMs?: number;
   /** Where sessions are kept; without it they end with the server. */
   journal?: StorePlace;
+  /** Folder of the tapes that sessions may replay (`src/trace/archive/uses.ts`); without it there are none. */
+  traces?: string;
   /** URL of a module with `createSimulator`, `resolveSpec` and `coreVersion`; the core unless given. */
   simulatorModule?: string;
   limits?: Partial<HostLimits>;
@@ -114,8 +117,8 @@ class WorkerHost implements SessionHost {
     this.waker = journal === null ? null : this.takeUp(journal);
     this.snapshots = journal === null ? null : this.keepSnapshots(journal, options.journal!.path);
     const { limits } = this;
-    const { workers, sliceMs, simulatorModule } = options;
-    this.crew = new Crew({ workers, sliceMs, simulatorModule, limits, store, events: this.eventsOfWorkers() });
+    const { workers, sliceMs, simulatorModule, traces } = options;
+    this.crew = new Crew({ workers, sliceMs, simulatorModule, traces, limits, store, events: this.eventsOfWorkers() });
     this.creation = this.beginCreation();
     this.sweep = setInterval(() => this.expire(), SWEEP_MS);
     this.sweep.unref();
@@ -466,6 +469,17 @@ class WorkerHost implements SessionHost {
 
   deleteSnapshot(session: string, snapshot: string): Promise<Reply<SnapshotDocument>> {
     return this.ofSnapshots(session, (snapshots, entry) => snapshots.delete(entry, snapshot));
+  }
+
+  async history(session: string): Promise<Reply<SessionHistory>> {
+    const entry = this.registry.find(session);
+    if (entry === undefined) return refuse(sessionNotFound(session));
+    const { journal } = this.store;
+    if (journal === null) return refuse(nothingKept());
+    if (entry.failure !== null) return refuse(entry.failure);
+    const { name: _name, title: _title, ...spec } = entry.spec;
+    const { coreVersion, number } = entry;
+    return { ok: true, value: { spec, coreVersion, records: historyOf(journal, number) } };
   }
 
   findSnapshot(snapshot: string): Promise<SnapshotDocument | null> {

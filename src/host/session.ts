@@ -9,6 +9,7 @@
  * An exception out of the simulator is a bug of ours: this session is set aside as `failed`, the others go on.
  */
 import { problemDocument } from '../api/problem.ts';
+import type { Recordings } from '../core/devices/replay/source.ts';
 import type { Operation, Outcome, RunRequest } from '../core/operations.ts';
 import type { Reading } from '../core/reading.ts';
 import type { SimulatorApi } from '../core/simulator-api.ts';
@@ -32,6 +33,7 @@ import {
 } from './problems.ts';
 import type { Call, CalledBy, FromWorker, SessionStatus, SnapshotBegun, Told, WorkerSettings } from './protocol.ts';
 import type { Governed } from './quotas.ts';
+import type { Tapes } from './recordings.ts';
 import type { Revived } from './replay.ts';
 import type { KeyMark } from './retry.ts';
 import { endRun, type RunRecord, RunRecords, resultOf, runId, startRun } from './run-records.ts';
@@ -56,7 +58,8 @@ export interface Surroundings {
   settings: WorkerSettings;
   scheduler: Scheduler;
   frameClock: FrameClock;
-  createSimulator(spec: ResolvedSpec): SimulatorApi;
+  createSimulator(spec: ResolvedSpec, surroundings: { recordings: Recordings }): SimulatorApi;
+  tapes: Tapes;
   post(message: FromWorker): void;
   /** Null: sessions end with the server. */
   journal: SessionJournal | null;
@@ -149,7 +152,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   }
 
   private build(): SimulatorApi {
-    const simulator = this.around.createSimulator(this.spec);
+    const simulator = this.around.createSimulator(this.spec, { recordings: this.around.tapes.of(this.id) });
     simulator.searchBudget = SEARCH_BUDGET;
     return simulator;
   }

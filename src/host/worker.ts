@@ -4,6 +4,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { createLineValidator } from '../api/line-validator.ts';
+import type { Recordings } from '../core/devices/replay/source.ts';
 import type { SimulatorApi } from '../core/simulator-api.ts';
 import type { ResolvedSpec } from '../core/spec.ts';
 import { FrameClock } from './frames.ts';
@@ -14,6 +15,7 @@ import { LARGEST_ARRAY, OpsStream } from './ops.ts';
 import { type Batch, Outbox } from './outbox.ts';
 import { internal, messageOf, refuse, sessionNotFound, shuttingDown, specProblem } from './problems.ts';
 import type { Call, CreatedSession, FromWorker, RestedSession, ToWorker, WorkerSettings } from './protocol.ts';
+import { Tapes } from './recordings.ts';
 import { rehearse } from './rehearsal.ts';
 import { Replay, type ReplayParts, type Revived } from './replay.ts';
 import { RunRecords, runId } from './run-records.ts';
@@ -24,9 +26,14 @@ import { unpack } from './session-image.ts';
 import { epochMs } from './tracing.ts';
 
 export interface SimulatorModule {
-  createSimulator(spec: ResolvedSpec): SimulatorApi;
+  createSimulator(spec: ResolvedSpec, surroundings?: { recordings: Recordings }): SimulatorApi;
   resolveSpec(input: Record<string, unknown>): ResolvedSpec;
-  restoreSimulator(spec: ResolvedSpec, image: Uint8Array): SimulatorApi;
+  restoreSimulator(
+    spec: ResolvedSpec,
+    image: Uint8Array,
+    limits?: undefined,
+    surroundings?: { recordings: Recordings },
+  ): SimulatorApi;
   coreVersion: string;
 }
 
@@ -45,8 +52,16 @@ const around: Surroundings = {
   scheduler: new Scheduler(settings.sliceMs, () => outbox.flush()),
   frameClock: new FrameClock(),
   createSimulator: core.createSimulator,
+  tapes: new Tapes(settings.traces),
   post: (message) => outbox.push(message),
   journal,
+};
+
+/** For simulations that no session will go on with. */
+const passing = { recordings: around.tapes.of(null) };
+const forNobody = {
+  createSimulator: (spec: ResolvedSpec) => core.createSimulator(spec, passing),
+  restoreSimulator: (spec: ResolvedSpec, image: Uint8Array) => core.restoreSimulator(spec, image, undefined, passing),
 };
 
 // Replies leave in a later phase of the loop, not here: Node goes on reading a port as long as it finds messages, and a quick
@@ -96,7 +111,7 @@ function carryOut(message: Call, answer: (reply: Reply<unknown>) => void): void 
       answer(
         orSpecProblem(() => {
           const spec = core.resolveSpec(message.input);
-          const report = core.createSimulator(spec).policyReport();
+          const report = core.createSimulator(spec, passing).policyReport();
           return { ...spec, policy: { ...spec.policy, ...report } };
         }),
       );
@@ -108,7 +123,7 @@ function carryOut(message: Call, answer: (reply: Reply<unknown>) => void): void 
       wake(message, answer);
       return;
     case 'rehearse':
-      rehearse(message, { ...around, ...core, validate }, answer);
+      rehearse(message, { ...around, ...core, ...forNobody, validate }, answer);
       return;
     case 'close':
       answer({ ok: true, value: close() });
@@ -209,7 +224,7 @@ function wake(message: Call & { kind: 'wake' }, answer: (reply: Reply<unknown>) 
     return;
   }
   const spec = nameless(message.spec as unknown as ResolvedSpec);
-  revive(number, spec).then(
+  revive(id, number, spec).then(
     (revived) => {
       if (digest !== null && revived.simulator.digest() !== digest) {
         lost('What the journal says of this session does not lead to the state that it had.');
@@ -224,15 +239,16 @@ function wake(message: Call & { kind: 'wake' }, answer: (reply: Reply<unknown>) 
 }
 
 /** From its latest image, if it can be used; else from where it began. */
-async function revive(number: number, spec: ResolvedSpec): Promise<Revived> {
+async function revive(session: string, number: number, spec: ResolvedSpec): Promise<Revived> {
+  const recordings = around.tapes.of(session);
   const latest = await journal!.read({ of: 'image', number }).catch(() => null);
   if (latest !== null)
     try {
-      return await replay(number, fromImage(spec, latest.body), latest.seq);
+      return await replay(number, fromImage(spec, latest.body, recordings), latest.seq);
     } catch {
       // An image is of the code that took it.
     }
-  return replay(number, fresh(spec), 0);
+  return replay(number, fresh(spec, recordings), 0);
 }
 
 type Beginning = Pick<ReplayParts, 'simulator' | 'runs' | 'keyed' | 'active'>;
@@ -243,16 +259,21 @@ function replay(number: number, beginning: Beginning, after: number): Promise<Re
   return new Replay({ ...beginning, scheduler: around.scheduler, after, read }).run();
 }
 
-function fresh(spec: ResolvedSpec): Beginning {
+function fresh(spec: ResolvedSpec, recordings: Recordings): Beginning {
   const runs = new RunRecords(settings.runRecords);
-  return { simulator: core.createSimulator(spec), runs, keyed: new KeyedReplies(), active: null };
+  return { simulator: core.createSimulator(spec, { recordings }), runs, keyed: new KeyedReplies(), active: null };
 }
 
-function fromImage(spec: ResolvedSpec, body: Uint8Array): Beginning {
+function fromImage(spec: ResolvedSpec, body: Uint8Array, recordings: Recordings): Beginning {
   const { host, image } = unpack(body);
   const runs = new RunRecords(settings.runRecords, host.runs);
   const active = host.active === null ? null : (runs.find(runId(host.active)) ?? null);
-  return { simulator: core.restoreSimulator(spec, image), runs, keyed: new KeyedReplies(host.keys), active };
+  return {
+    simulator: core.restoreSimulator(spec, image, undefined, { recordings }),
+    runs,
+    keyed: new KeyedReplies(host.keys),
+    active,
+  };
 }
 
 function rest(session: Session): RestedSession {

@@ -13,6 +13,7 @@ import type { SessionHost } from '../../src/host/host.ts';
 import { createHost } from '../../src/host/session-host.ts';
 import { type CheckedInject, checkedInject } from '../contract/conformance.ts';
 import { small } from '../lab/experiments.ts';
+import { traffic } from '../trace/lines.ts';
 
 let host: SessionHost;
 let folder: string;
@@ -323,6 +324,31 @@ describe('a session on the real core', () => {
     assert.equal((await inject({ method: 'GET', url: `${own}/report` })).statusCode, 200);
     succeeded.add('GET /v1/experiments/:experiment/report');
     assert.equal((await call(200, 'DELETE', own)).state, 'finished');
+  });
+
+  it('whose history is a recording; recordings come in, are looked at and go', async () => {
+    const { id } = await call(201, 'POST', '/v1/sessions', { devices: [{ kind: 'nic' }] });
+    const exported = await inject({ method: 'GET', url: `/v1/sessions/${id}/trace?labEvents=false` });
+    assert.equal(exported.statusCode, 200);
+    const part = (url: string, method: 'POST' | 'PATCH', headers: Record<string, string>, payload: string) =>
+      app.inject({
+        method,
+        url,
+        headers: { 'content-type': method === 'POST' ? 'text/plain' : 'application/partial-upload', ...headers },
+        payload,
+      });
+    const text = traffic(20);
+    const begun = await part('/v1/traces', 'POST', { 'upload-complete': '?0' }, text.slice(0, 500));
+    assert.ok(begun.statusCode < 300, begun.body);
+    const own = String(begun.headers.location);
+    const rest = { 'upload-complete': '?1', 'upload-offset': '500' };
+    assert.equal((await part(own, 'PATCH', rest, text.slice(500))).statusCode, 200);
+    while ((await call(200, 'GET', own)).state !== 'ready') await sleep(20);
+    assert.equal((await call(200, 'GET', '/v1/traces')).items.length, 1);
+    assert.equal((await call(200, 'GET', `${own}/events`)).records, 40);
+    assert.equal((await call(200, 'GET', `${own}/checks`)).events, 40);
+    assert.equal((await call(200, 'GET', `${own}/forensics`)).faults, 0);
+    await call(200, 'DELETE', own);
   });
 
   it('and the server told its version and its catalogue: with that, every operation of the contract has succeeded', async () => {

@@ -2,6 +2,7 @@
  * A host with one session, `ses_1` or `lab`, that remembers what it was asked and answers what the test told it to: for tests of the
  * routes alone. It simulates nothing.
  */
+import { coreVersion, resolveSpec } from '../../src/core/index.ts';
 import type { Operation, RunRequest } from '../../src/core/operations.ts';
 import type { Reading } from '../../src/core/reading.ts';
 import type {
@@ -292,6 +293,16 @@ export class FakeHost implements SessionHost {
     const { coreVersion, digest } = SNAPSHOT;
     const file = { format: 'iommu-lab/snapshot', formatVersion: 1, coreVersion, digest, spec: SPEC, records: [] };
     yield Buffer.from(JSON.stringify(file));
+  }
+  async history(session: string) {
+    async function* records() {
+      yield [{ op: 'advance' as const, ns: 1000 }];
+    }
+    return this.known(session, {
+      spec: resolveSpec({}) as unknown as Record<string, unknown>,
+      coreVersion,
+      records: records(),
+    });
   }
   async deleteSnapshot(session: string) {
     return this.known(session, SNAPSHOT);

@@ -52,9 +52,9 @@ describe('bodies', () => {
   });
 
   it('refuse what there is not, or not yet, by name', async () => {
-    assert.deepEqual(await errorsOf(`${LAB}/devices`, { kind: 'replay', reserved: true }), {
+    assert.deepEqual(await errorsOf(`${LAB}/devices`, { kind: 'gpu', reserved: true }), {
       '/reserved': 'unknown member `reserved`',
-      '/kind': 'must be one of `nic`, `block`, `hostile`, `custom`',
+      '/kind': 'must be one of `nic`, `block`, `hostile`, `replay`, `custom`',
     });
     assert.deepEqual(
       Object.keys(
@@ -114,7 +114,7 @@ describe('bodies', () => {
     );
     assert.deepEqual(await errorsOf(`${LAB}/workloads`, { kind: 'nic_rx', device: 'nic0' }), {
       '/kind':
-        'must be one of `nic-rx`, `nic-tx`, `block`, `dma-window`, `map-benchmark`, `hostile`; did you mean `nic-rx`?',
+        'must be one of `nic-rx`, `nic-tx`, `block`, `dma-window`, `map-benchmark`, `hostile`, `replay`; did you mean `nic-rx`?',
     });
   });
 

@@ -98,6 +98,7 @@ export function fakeHost(): FakeHost {
     downloadSnapshot: none,
     deleteSnapshot: none,
     findSnapshot: async () => null,
+    history: async () => unknown,
     ops: async (session, body, options) =>
       sessions.has(session) ? { ok: true, value: opsOf(host, body, options) } : unknown,
     resolve: (session) => sessions.get(session)?.id ?? null,

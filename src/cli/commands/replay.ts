@@ -19,8 +19,10 @@ import { Server } from '../server.ts';
 import { variationsOf } from '../settings.ts';
 import { table } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
+import { isRecording, replayRecording } from './replay-recording.ts';
 
 export async function replay(terminal: Terminal, path: string, options: ReplayOptions): Promise<number> {
+  if (await isRecording(path)) return replayRecording(terminal, path, options);
   const vary = variationsOf([
     ...(options.policy === undefined ? [] : [`policy.invalidation.kind=${options.policy}`]),
     ...(options.vary ?? []),

@@ -200,7 +200,7 @@ export function removeDevice(simulator: Simulator, operation: Of<'device-remove'
   const device = devices.find(operation.device);
   if (!device) return refuse('unknown-device', `no device "${operation.device}"`, '/device');
   for (const workload of workloads.all())
-    if (workload.device === device || workload.target === device)
+    if (workload.uses(device))
       return refuse('in-use', `workload ${workload.id} uses ${device.id}: remove it first`, '/device');
   const { domain } = device;
   let misuse: { check: string; detail: string }[] = [];

@@ -5,8 +5,9 @@ import { hostile } from './hostile.ts';
 import { mapBenchmark } from './map-benchmark.ts';
 import { nicRx } from './nic-rx.ts';
 import { nicTx } from './nic-tx.ts';
+import { replay } from './replay/index.ts';
 import type { WorkloadEntry } from './workload.ts';
 
 export const workloads: Record<string, WorkloadEntry> = Object.fromEntries(
-  [nicRx, nicTx, block, dmaWindow, mapBenchmark, hostile].map((entry) => [entry.kind, entry]),
+  [nicRx, nicTx, block, dmaWindow, mapBenchmark, hostile, replay].map((entry) => [entry.kind, entry]),
 );

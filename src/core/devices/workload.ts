@@ -135,6 +135,11 @@ export abstract class Workload {
     return this.spec.kind;
   }
 
+  /** Whether a device cannot go while this is there. */
+  uses(device: Device): boolean {
+    return this.device === device || this.target === device;
+  }
+
   /** A run begins: forget the last one's numbers, arm the first events. */
   startRun(now: number): void {
     this.operations = 0;
@@ -338,7 +343,7 @@ export abstract class Workload {
   }
 
   digest(sink: DigestSink): void {
-    const { name: _name, device: _device, target: _target, tenant: _tenant, ...parameters } = this.spec;
+    const { name: _name, device: _device, target: _target, tenant: _tenant, trace: _trace, ...parameters } = this.spec;
     sink.text(JSON.stringify(sorted(parameters)));
     sink.number(this.index);
     sink.number(this.device.index);

@@ -312,6 +312,11 @@ export class Memory {
     return this.take(first, count, tenant);
   }
 
+  /** A frame in use stays with who has it, for another buffer: what was mapped of it before is stale from now on, whoever reaches it. */
+  useAnew(frame: number): void {
+    this.chunk(frame).handedOut[frame % CHUNK] = ++this.handOuts;
+  }
+
   /** Marks frames as what a protection mode keeps mapped; one of STANDING. */
   setStanding(first: number, count: number, standing: number): void {
     for (let frame = first; frame < first + count; frame++) this.chunk(frame).standing[frame & (CHUNK - 1)] = standing;

@@ -85,6 +85,19 @@ export class EventQueue {
     return this.near[this.rows[this.nearCount - 1]! * WIDTH + TIME]!;
   }
 
+  /** Of the events of kinds below `kind`; looks at all of them, and leaves no trace. */
+  nextTimeBelow(kind: number): number {
+    const { near, rows, heap } = this;
+    let soonest = Number.POSITIVE_INFINITY;
+    for (let place = 0; place < this.nearCount; place++) {
+      const at = rows[place]! * WIDTH;
+      if (near[at + KIND]! < kind && near[at + TIME]! < soonest) soonest = near[at + TIME]!;
+    }
+    for (let at = 0; at < this.heapCount * WIDTH; at += WIDTH)
+      if (heap[at + KIND]! < kind && heap[at + TIME]! < soonest) soonest = heap[at + TIME]!;
+    return soonest;
+  }
+
   /** Removes the next event into `taken*`. There must be one. */
   take(): void {
     if (this.nearCount === 0) this.refill();

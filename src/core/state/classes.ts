@@ -123,6 +123,9 @@ export const found: Readonly<Record<string, readonly string[]>> = {
   Latencies: [],
   DmaWindow: [],
   DmaEngine: [],
+  Replay: [],
+  LiveCalls: [],
+  ReplayMemory: [],
   // the session
   CostReplies: [],
   EventLog: [],

@@ -3,7 +3,7 @@
  * over it, object by object, in the order in which it was written. An object that stands in the same place already is kept, so what
  * closures know of it stays true; any other is made by its class.
  */
-import { Simulator } from '../simulator.ts';
+import { Simulator, type Surroundings } from '../simulator.ts';
 import type { ResolvedSpec } from '../spec.ts';
 import { coreVersion } from '../version.ts';
 import { ImageReader } from './bytes.ts';
@@ -47,13 +47,13 @@ class Restorer {
     this.bytesLeft = mostBytes;
   }
 
-  restore(spec: ResolvedSpec): Simulator {
+  restore(spec: ResolvedSpec, surroundings: Surroundings): Simulator {
     const { reader, objects } = this;
     if (reader.text() !== specDigest(spec))
       throw new StateImageError('other-spec', 'the image is of a simulation of another spec');
     const growth: Growth = JSON.parse(reader.text());
     this.charge(growthBytes(growth));
-    this.simulator = new Simulator(spec);
+    this.simulator = new Simulator(spec, surroundings);
     const { simulator } = this;
     grow(simulator, growth);
     const fixed = fixedOf(simulator);
@@ -313,6 +313,7 @@ export function restore(
   spec: ResolvedSpec,
   image: Uint8Array,
   { mostBytes = MOST_BYTES }: RestoreLimits = {},
+  surroundings: Surroundings = {},
 ): Simulator {
   const header = readHeader(image);
   if (header.coreVersion !== coreVersion)
@@ -326,7 +327,7 @@ export function restore(
       `the image unfolds to ${header.unfoldedBytes} bytes; allowed are ${mostBytes}`,
     );
   try {
-    return new Restorer(header.content, mostBytes).restore(spec);
+    return new Restorer(header.content, mostBytes).restore(spec, surroundings);
   } catch (error) {
     if (error instanceof StateImageError) throw error;
     throw new StateImageError('misfit', `the image does not fit: ${error instanceof Error ? error.message : error}`, {

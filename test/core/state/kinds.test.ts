@@ -5,10 +5,15 @@ import { workloads } from '../../../src/core/devices/index.ts';
 import { createSimulator, resolveSpec } from '../../../src/core/index.ts';
 import { presets } from '../../../src/core/presets.ts';
 import { Simulator } from '../../../src/core/simulator.ts';
+import { recordingOf, recordingsOf } from '../../../src/trace/memory-recording.ts';
 import { playDirectly } from '../../scenarios/drivers.ts';
 import { readScenario, scenarioNames } from '../../scenarios/scenarios.ts';
+import { traffic as recordedTraffic } from '../../trace/lines.ts';
 import { Dice } from '../build.ts';
 import { everything, restored, Twins } from './twins.ts';
+
+const RECORDING = recordingOf(recordedTraffic(60)).recording;
+const RECORDINGS = recordingsOf(RECORDING);
 
 const DEVICES = [
   { name: 'nic0', kind: 'nic' },
@@ -40,6 +45,15 @@ const TRAFFIC: Record<string, Record<string, unknown>[]> = {
   ],
   'map-benchmark': [{ kind: 'map-benchmark', device: 'nic0', threads: 2 }],
   'dma-window': [{ kind: 'dma-window', device: 'nic0', windowBytes: 65_536 }],
+  replay: [
+    {
+      kind: 'replay',
+      device: 'nic0',
+      trace: 'it',
+      recording: RECORDING.digest,
+      accesses: [{ rule: 'every-page' }, { rule: 'late', afterUnmapNs: 3000 }],
+    },
+  ],
 };
 
 const MACHINES: Record<string, Record<string, unknown>> = {
@@ -53,7 +67,7 @@ describe('traffic goes on in a restored simulation', () => {
     for (const [name, traffic] of Object.entries(TRAFFIC))
       test(`${name}, ${machine}`, () => {
         const input = { ...spec, machine: { cpus: 2, memoryBytes: 2 ** 28 }, devices: DEVICES, workloads: traffic };
-        const original = new Simulator(resolveSpec(input));
+        const original = new Simulator(resolveSpec(input), { recordings: RECORDINGS });
         const twins = new Twins(original);
         const dice = new Dice(name.length);
         for (const request of [{ forNs: 80_000 }, { operations: 50 }]) {

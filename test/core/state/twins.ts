@@ -13,7 +13,8 @@ export function restored(simulator: SimulatorApi): Simulator {
   const image = simulator.save();
   assert.deepEqual([simulator.digest(), simulator.version, simulator.operations], [digest, version, operations]);
   // The spec is another object, as it is after a restart.
-  const twin = restoreSimulator(JSON.parse(JSON.stringify(simulator.spec)), image);
+  const around = simulator instanceof Simulator ? { recordings: simulator.recordings } : {};
+  const twin = restoreSimulator(JSON.parse(JSON.stringify(simulator.spec)), image, undefined, around);
   assert.equal(twin.digest(), digest, 'the digest of the restored one is another');
   assert.ok(Buffer.from(twin.save()).equals(image), 'the image of the restored one is another');
   assert.ok(twin instanceof Simulator);

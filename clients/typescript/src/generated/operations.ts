@@ -93,7 +93,9 @@ import type {
   TokenPage,
   TokenRotation,
   Trace,
+  TraceChecks,
   TraceEventPage,
+  TraceForensics,
   TracePage,
   TraceState,
   TraceSummary,
@@ -913,6 +915,29 @@ export abstract class Operations {
   }
 
   /**
+   * The session's history as a recording: `GET /v1/sessions/{session}/trace`.
+   *
+   * What was done since the session began or was reset, runs included, as a kernel would have traced it: ftrace text in the kernel's own grammar. With `labEvents` also what no kernel traces (accesses, memory, the beginning of calls) and, in comments, the session itself, so that an import leads to the same digest. It is done again while it is read; a reply that is cut short is an aborted connection.
+   *
+   * @param session Id or name of the session.
+   * @param options.labEvents Whether events of ours and comments are in it.
+   */
+  exportHistory(
+    session: Reference,
+    options?: CallOptions & { format?: 'ftrace'; labEvents?: boolean },
+  ): Promise<string> {
+    return this.send(
+      {
+        method: 'GET',
+        path: `/v1/sessions/${encodeURIComponent(session)}/trace`,
+        query: ['format', 'labEvents'],
+        accept: 'text/plain',
+      },
+      options,
+    );
+  }
+
+  /**
    * Download a snapshot as a document that `fromSnapshot` takes: `GET /v1/sessions/{session}/snapshots/{snapshot}`.
    *
    * Spec, operations and runs, and the digest to which they lead: enough to do all of it again anywhere. The state beside them saves that where it can be trusted.
@@ -983,7 +1008,7 @@ export abstract class Operations {
   /**
    * All metrics now: `GET /v1/sessions/{session}/metrics`.
    *
-   * JSON by default; OpenMetrics text for `Accept: application/openmetrics-text`, the older text form for `text/plain`. Text is all there is with `names` or `wake`.
+   * JSON by default; OpenMetrics text for `Accept: application/openmetrics-text`, the older text form for `text/plain`. Text is all there is with `names` or `wake`. As a table, a row for each number by its dotted path, for `text/csv`, `application/vnd.apache.parquet` and `application/vnd.apache.arrow.stream`, or by `format`.
    *
    * @param session Id or name of the session.
    * @param options.names What the metrics are called: `lab` is ours, with all that is measured; the others have what the counters of that vendor have, under their names and with the event in the label `event` as `perf stat` and its like take it.
@@ -1002,13 +1027,21 @@ export abstract class Operations {
     options: CallOptions & {
       names?: 'lab' | 'intel' | 'amd' | 'arm' | 'riscv' | 'pcm';
       wake?: boolean;
-      accept: 'application/openmetrics-text' | 'text/plain';
+      accept: 'application/openmetrics-text' | 'text/plain' | 'text/csv';
     },
   ): Promise<string>;
   getMetrics(
     session: Reference,
+    options: CallOptions & {
+      names?: 'lab' | 'intel' | 'amd' | 'arm' | 'riscv' | 'pcm';
+      wake?: boolean;
+      accept: 'application/vnd.apache.parquet' | 'application/vnd.apache.arrow.stream';
+    },
+  ): Promise<Uint8Array>;
+  getMetrics(
+    session: Reference,
     options?: CallOptions & { names?: 'lab' | 'intel' | 'amd' | 'arm' | 'riscv' | 'pcm'; wake?: boolean },
-  ): Promise<Metrics | string> {
+  ): Promise<Metrics | string | Uint8Array> {
     return this.send(
       { method: 'GET', path: `/v1/sessions/${encodeURIComponent(session)}/metrics`, query: ['names', 'wake'] },
       options,
@@ -1565,6 +1598,28 @@ export abstract class Operations {
       },
       options,
     );
+  }
+
+  /**
+   * What is wrong, or could be better, in a recording: `GET /v1/traces/{trace}/checks`.
+   *
+   * Leaks, double unmaps, sizes, directions and functions that differ, invalidations that are missing or superfluous, memory that could stay mapped, sizes beyond the allocator's cache, fragmentation over time. One pass over all events, in bounded memory.
+   *
+   * @param trace Id or name of the trace.
+   */
+  checkTrace(trace: Reference, options?: CallOptions): Promise<TraceChecks> {
+    return this.send({ method: 'GET', path: `/v1/traces/${encodeURIComponent(trace)}/checks` }, options);
+  }
+
+  /**
+   * Which map and unmap each fault of a recording is about: `GET /v1/traces/{trace}/forensics`.
+   *
+   * For each `io_page_fault` the last map and unmap that touched its address, how long before, in which direction, and whether a lazy policy would have hidden it, in words that a bug report can quote. The first 1,000 faults; the others are counted.
+   *
+   * @param trace Id or name of the trace.
+   */
+  getTraceForensics(trace: Reference, options?: CallOptions): Promise<TraceForensics> {
+    return this.send({ method: 'GET', path: `/v1/traces/${encodeURIComponent(trace)}/forensics` }, options);
   }
 
   /**

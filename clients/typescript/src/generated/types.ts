@@ -103,7 +103,7 @@ export type TenantKind = 'host' | 'vm' | 'process';
 /**
  * `custom` is driven by operations only.
  */
-export type DeviceKind = 'nic' | 'block' | 'hostile' | 'custom';
+export type DeviceKind = 'nic' | 'block' | 'hostile' | 'replay' | 'custom';
 export type SessionState = 'idle' | 'running' | 'recovering' | 'hibernated' | 'failed';
 /**
  * Most memory the tenant may hold; without a limit of its own when absent.
@@ -243,7 +243,8 @@ export type WorkloadInput =
   | BlockWorkload
   | DmaWindowWorkload
   | MapBenchmarkWorkload
-  | HostileWorkload;
+  | HostileWorkload
+  | ReplayWorkload;
 /**
  * Simulated CPUs that serve the device; all of them when absent.
  */
@@ -987,6 +988,82 @@ export interface HostileWorkload {
   delayAfterUnmapNs?: number;
 }
 /**
+ * The calls of a recording, made again under the session's allocator and policy: the addresses are the session's. What a recording does not say, above all what devices access, is synthesised by the rules that are given here. Its results have a `replay`: how far it has come, how many maps and unmaps, accesses recorded and synthesised, and what was passed over and why.
+ */
+export interface ReplayWorkload {
+  name?: Name;
+  kind: 'replay';
+  device: Reference;
+  tenant?: Reference;
+  /**
+   * Recorded CPU n is the n-th of these, counted round; all of the machine's when absent.
+   */
+  cpus?: number[];
+  /**
+   * Id or name of the recording.
+   */
+  trace: Reference;
+  /**
+   * Digest of the recording's content, by which a session finds it again. It is filled in from `trace`; where it is given it wins.
+   */
+  recording?: string;
+  /**
+   * Name in the recording -> device of the session; all others are `device`.
+   */
+  devices?: {
+    [k: string]: Reference;
+  };
+  /**
+   * Each call at its recorded moment, or as soon as its CPU is free; in the recorded order both times.
+   */
+  pace?: 'recorded' | 'closed-loop';
+  /**
+   * Of the recorded clock.
+   */
+  speed?: number;
+  /**
+   * The part of the recording that is replayed, counted from its first event; `toNs` is exclusive.
+   */
+  window?: {
+    fromNs?: number;
+    toNs?: number;
+  };
+  /**
+   * Those of the policy alone, or those of the recording at their times as well.
+   */
+  invalidations?: 'simulated' | 'recorded';
+  /**
+   * What devices do with what is mapped for them. None at all with an empty list.
+   */
+  accesses?: ReplayAccess[];
+  /**
+   * Of the scatter list that a block transfer becomes.
+   */
+  pagesPerEntry?: number;
+  /**
+   * Of a receive buffer, where the recording has packets.
+   */
+  bufferBytes?: number;
+  /**
+   * Receive buffers, where the recording has packets.
+   */
+  ringSize?: number;
+  /**
+   * From the map of a packet that is sent to its unmap.
+   */
+  transmitNs?: number;
+}
+/**
+ * `none`: only what the recording has. `first-and-last`: these pages, halfway between map and unmap. `every-page`: each once, evenly between map and unmap. `last-page`: the last in `order`, `beforeUnmapNs` before the unmap. `late`: the first in `order`, `afterUnmapNs` after the unmap.
+ */
+export interface ReplayAccess {
+  rule: 'none' | 'first-and-last' | 'every-page' | 'last-page' | 'late';
+  order?: 'ascending' | 'descending';
+  bytes?: number;
+  beforeUnmapNs?: number;
+  afterUnmapNs?: number;
+}
+/**
  * A snapshot to be kept elsewhere. What is not required is for people; it is not looked at again.
  */
 export interface SnapshotFile {
@@ -1599,13 +1676,61 @@ export interface Removed {
 export interface Workload {
   id: Id;
   name?: Name;
-  kind: 'nic-rx' | 'nic-tx' | 'block' | 'dma-window' | 'map-benchmark' | 'hostile';
+  kind: 'nic-rx' | 'nic-tx' | 'block' | 'dma-window' | 'map-benchmark' | 'hostile' | 'replay';
   device: Reference;
   [k: string]: unknown;
 }
 export interface WorkloadPage {
   items: Workload[];
   nextCursor?: NextCursor;
+}
+export interface TraceChecks {
+  events: Count;
+  findings: {
+    check: string;
+    severity: 'info' | 'warning' | 'error';
+    count: Count;
+    explanation: string;
+  }[];
+  /**
+   * Checks that found nothing.
+   */
+  clean: string[];
+  /**
+   * Mappings that were not followed, as more than 1,000,000 were live.
+   */
+  refused: Count;
+}
+export interface TraceForensics {
+  faults: Count;
+  /**
+   * Pages and long mappings that were not remembered to the end; what they were may be missing in an answer.
+   */
+  forgotten: Count;
+  items: {
+    line: Count;
+    timeNs: number;
+    device: string | null;
+    iova: string;
+    access: 'read' | 'write';
+    verdict: 'use after unmap' | 'wrong direction or not covered' | 'never mapped';
+    lastMap: {
+      [k: string]: unknown;
+    } | null;
+    lastUnmap: {
+      [k: string]: unknown;
+    } | null;
+    invalidated: {
+      [k: string]: unknown;
+    } | null;
+    lazy: {
+      policy: 'flush-queue' | 'deferred-2008';
+      hidden: 'yes' | 'no' | 'depends';
+      why: string;
+    }[];
+    text: string[];
+    [k: string]: unknown;
+  }[];
 }
 /**
  * Exactly one stop rule.
