@@ -1,6 +1,7 @@
 /** `/v1/experiments`: what is varied, run and compared. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ExperimentView } from '../src/access/experiments.ts';
+import type { TraceView } from '../src/access/traces.ts';
 import { type Form, preferredType } from '../src/api/accept.ts';
 import { type PageQuery, pageOf } from '../src/api/page.ts';
 import { ProblemError } from '../src/api/problem.ts';
@@ -8,6 +9,7 @@ import type { ExperimentInput, ExperimentState } from '../src/lab/experiment.ts'
 import type { RenderForm } from '../src/lab/laboratory.ts';
 import { CONTENT_SECURITY_POLICY } from '../src/lab/report/style.ts';
 import { created, type Handlers, linked, orProblem, PAGE_QUERY } from './handlers.ts';
+import { withRecordings } from './replays.ts';
 
 interface ExperimentPath {
   experiment: string;
@@ -31,11 +33,23 @@ function offered(form: RenderForm, usual: RenderForm): Form {
   return { type: TYPES[form], byName: form !== usual };
 }
 
-/** @param viewOf the laboratory as it is for whoever asks */
-export function experimentHandlers(viewOf: (request: FastifyRequest) => ExperimentView): Handlers {
+/** With the digests of what its workloads replay. */
+function recorded(input: ExperimentInput, traces: () => TraceView): ExperimentInput {
+  const base = (input as { base?: Record<string, unknown> }).base;
+  const whole = withRecordings(input as unknown as Record<string, unknown>, '', traces);
+  return (base === undefined
+    ? whole
+    : { ...whole, base: withRecordings(base, '/base', traces) }) as unknown as ExperimentInput;
+}
+
+/** @param viewOf the laboratory as it is for whoever asks; @param traces those of whoever asks */
+export function experimentHandlers(
+  viewOf: (request: FastifyRequest) => ExperimentView,
+  traces: (request: FastifyRequest) => TraceView,
+): Handlers {
   return {
     async createExperiment(request, reply) {
-      const input = request.body as ExperimentInput;
+      const input = recorded(request.body as ExperimentInput, () => traces(request));
       if ((request.query as { validateOnly?: boolean }).validateOnly === true)
         return orProblem(await viewOf(request).validate(input));
       const experiment = orProblem(await viewOf(request).create(input));

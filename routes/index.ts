@@ -72,7 +72,10 @@ export async function registerRoutes(app: FastifyInstance, services: RouteServic
       new Exports(traces.folder),
     ),
     ...accessHandlers(access, laboratory, traces),
-    ...experimentHandlers((request) => access.experimentsOf(whoOf(request), laboratory)),
+    ...experimentHandlers(
+      (request) => access.experimentsOf(whoOf(request), laboratory),
+      (request) => access.tracesOf(whoOf(request), traces),
+    ),
     ...analysisHandlers((request) => access.tracesOf(whoOf(request), traces), new Analyses()),
     ...traceHandlers((request) => access.tracesOf(whoOf(request), traces), services.markOf ?? (() => null)),
   };

@@ -169,7 +169,10 @@ async function openLaboratory({ data, labWorkers, labResultsMib, redis }: Config
   try {
     const store = new ExperimentStore(join(data, 'experiments.sqlite'), labResultsMib * 1024 * 1024);
     if (redis === null) {
-      const pool = new ThreadPool(labWorkers === null ? {} : { width: labWorkers });
+      const pool = new ThreadPool({
+        traces: tracesFolder(data),
+        ...(labWorkers === null ? {} : { width: labWorkers }),
+      });
       return createLaboratory({ store, logger, tracing, runner: pool });
     }
     const runner = await createQueueRunner({ redis, name: clientName(data), logger });

@@ -5,6 +5,7 @@
  * stopped - cancelled, or beyond its bounds - says nothing about its key.
  */
 import { createHash } from 'node:crypto';
+import { NO_RECORDINGS, type Recordings } from '../core/devices/replay/source.ts';
 import { coreVersion, createSimulator, resolveSpec } from '../core/index.ts';
 import type { RunRequest } from '../core/operations.ts';
 import type { SimulatorApi } from '../core/simulator-api.ts';
@@ -104,11 +105,16 @@ export interface JobControl {
   bounds?: JobBounds;
   /** Asked now and then; says why it is to stop. */
   stop?: () => Stop | null;
+  /** For replays. */
+  recordings?: Recordings;
 }
 
 /** Ends with the outcome; in between it may be left to stand, as long as one likes. */
-export function* jobSteps(job: Job, { bounds = JOB_BOUNDS, stop }: JobControl = {}): Generator<void, JobOutcome> {
-  const meter = new Meter(bounds);
+export function* jobSteps(
+  job: Job,
+  { bounds = JOB_BOUNDS, stop, recordings }: JobControl = {},
+): Generator<void, JobOutcome> {
+  const meter = new Meter(bounds, recordings);
   try {
     const steps = job.kind === 'run' ? trafficOf(job, meter) : armSteps(job, meter);
     for (;;) {
@@ -162,13 +168,15 @@ function failureOf(error: unknown): JobOutcome {
 /** Sizes steps by the clock, and sees to the bounds. The outcome does not depend on where steps end. */
 export class Meter {
   private readonly bounds: JobBounds;
+  private readonly recordings: Recordings;
   private readonly bounded = new BoundedSession();
   private eventsPerStep = FIRST_EVENTS;
   private sliceBeginMs = performance.now();
   private computedMs = 0;
 
-  constructor(bounds: JobBounds) {
+  constructor(bounds: JobBounds, recordings: Recordings = NO_RECORDINGS) {
     this.bounds = bounds;
+    this.recordings = recordings;
     this.bounded.set({ ...NO_BOUNDS, memoryBytes: bounds.memoryBytes });
   }
 
@@ -176,7 +184,7 @@ export class Meter {
     const resolved = resolveSpec(spec);
     const tooLarge = refuseLarge(resolved, this.bounds.memoryBytes);
     if (tooLarge !== null) throw new Stopped(tooLarge);
-    const simulator = createSimulator(resolved);
+    const simulator = createSimulator(resolved, { recordings: this.recordings });
     simulator.searchBudget = SEARCH_BUDGET;
     return simulator;
   }

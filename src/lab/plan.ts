@@ -7,6 +7,7 @@
 import { contractSchema } from '../api/contract.ts';
 import { type Validator, Validators } from '../api/validator.ts';
 import { nearestName } from '../api/violations.ts';
+import { NO_RECORDINGS, type Recordings } from '../core/devices/replay/source.ts';
 import { createSimulator, resolveSpec } from '../core/index.ts';
 import type { RunRequest } from '../core/operations.ts';
 import type { ResolvedSpec } from '../core/spec.ts';
@@ -63,8 +64,11 @@ function violations(schema: string, value: unknown): PlanProblem[] {
   return validator(value) ?? [];
 }
 
-/** @param build whether each arm is built once to see whether it can be */
-export function planExperiment(input: ExperimentInput, { build = true }: { build?: boolean } = {}): Planned {
+/** @param build whether each arm is built once to see whether it can be; @param recordings what replays are built of */
+export function planExperiment(
+  input: ExperimentInput,
+  { build = true, recordings = NO_RECORDINGS }: { build?: boolean; recordings?: Recordings } = {},
+): Planned {
   const problems = violations('ExperimentInput', input);
   if (problems.length > 0) return refused(problems);
   const { preset } = input;
@@ -74,7 +78,7 @@ export function planExperiment(input: ExperimentInput, { build = true }: { build
     return refused([{ path: '/preset', message }]);
   }
   const reproduction = reproductionOf(preset);
-  return reproduction === null ? new Planner(input, build).plan() : planReproduction(input, reproduction);
+  return reproduction === null ? new Planner(input, build, recordings).plan() : planReproduction(input, reproduction);
 }
 
 function refused(problems: PlanProblem[]): Planned {
@@ -102,11 +106,13 @@ interface Draft {
 class Planner {
   private readonly input: ExperimentInput;
   private readonly build: boolean;
+  private readonly recordings: Recordings;
   private readonly problems: PlanProblem[] = [];
   /** Of a problem that many arms have, the first of them and how many. */
   private readonly seen = new Map<string, { problem: PlanProblem; message: string; first: string; arms: number }>();
 
-  constructor(input: ExperimentInput, build: boolean) {
+  constructor(input: ExperimentInput, build: boolean, recordings: Recordings) {
+    this.recordings = recordings;
     this.input = input;
     this.build = build;
   }
@@ -390,7 +396,7 @@ class Planner {
       const alike = canonical(nameless(arm.spec));
       if (tried.has(alike)) continue;
       tried.add(alike);
-      for (const { path, message } of tryOne(job.spec, job.before[0] ?? job.run))
+      for (const { path, message } of tryOne(job.spec, job.before[0] ?? job.run, this.recordings))
         this.note({ path: this.pathOfArm(arm, path, request), message }, arm.label);
       if (performance.now() > end) break;
     }
@@ -407,12 +413,12 @@ class Planner {
 }
 
 /** Why a simulation cannot be made of it, or not started. */
-function tryOne(spec: Plain, run: RunRequest): PlanProblem[] {
+function tryOne(spec: Plain, run: RunRequest, recordings: Recordings): PlanProblem[] {
   try {
     const resolved = resolveSpec(spec);
     const tooLarge = refuseLarge(resolved, JOB_BOUNDS.memoryBytes);
     if (tooLarge !== null) return [{ path: '/workloads', message: tooLarge.detail }];
-    const outcome = createSimulator(resolved).startRun(run);
+    const outcome = createSimulator(resolved, { recordings }).startRun(run);
     return outcome.status === 'ok' ? [] : [{ path: '/until', message: outcome.problem.detail }];
   } catch (error) {
     return specProblem(error)?.errors ?? [{ path: '', message: messageOf(error) }];

@@ -20,6 +20,13 @@ export interface PoolSettings {
   heapMib?: number;
   /** What a thread runs. */
   thread?: URL;
+  /** Folder of tapes that experiments may replay; null: none. */
+  traces?: string | null;
+}
+
+/** What a thread is started with. */
+export interface PoolThreadSettings {
+  traces: string | null;
 }
 
 export interface PoolLoad {
@@ -67,6 +74,7 @@ export class ThreadPool implements JobRunner, Desk {
       bounds: JOB_BOUNDS,
       idleMs: IDLE_MS,
       heapMib: HEAP_MIB,
+      traces: null,
       thread: new URL(import.meta.url.endsWith('.ts') ? './pool-thread.ts' : './pool-thread.js', import.meta.url),
       ...settings,
     };
@@ -199,10 +207,14 @@ class Lane {
   private reason = 'ended';
   private readonly exited: Promise<void>;
 
-  constructor({ thread, heapMib, idleMs }: Required<Omit<PoolSettings, 'width'>>, free: (gone: boolean) => void) {
+  constructor(
+    { thread, heapMib, idleMs, traces }: Required<Omit<PoolSettings, 'width'>>,
+    free: (gone: boolean) => void,
+  ) {
     this.idleMs = idleMs;
     this.free = free;
-    this.worker = new Worker(thread, { resourceLimits: { maxOldGenerationSizeMb: heapMib } });
+    const workerData: PoolThreadSettings = { traces };
+    this.worker = new Worker(thread, { workerData, resourceLimits: { maxOldGenerationSizeMb: heapMib } });
     this.worker.on('message', (said: FromPoolThread) => this.settle(said));
     this.worker.on('error', (error: Error) => {
       this.reason = error.message;

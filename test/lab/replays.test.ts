@@ -1,0 +1,52 @@
+/** Experiments that replay a recording: the policies are varied, and each arm makes the same calls. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import { runJob } from '../../src/lab/job.ts';
+import { planExperiment } from '../../src/lab/plan.ts';
+import { recordingOf, recordingsOf } from '../../src/trace/memory-recording.ts';
+
+const { recording } = recordingOf(readFileSync(new URL('../trace/recordings/ath12k.txt', import.meta.url), 'utf8'));
+const recordings = recordingsOf(recording);
+const INPUT = {
+  base: {
+    policy: { allocator: { kind: 'rcache' } },
+    devices: [{ name: 'wifi', kind: 'replay' }],
+    workloads: [
+      {
+        kind: 'replay',
+        device: 'wifi',
+        trace: 'ath12k',
+        recording: recording.digest,
+        accesses: [{ rule: 'every-page', order: 'descending' }],
+      },
+    ],
+  },
+  vary: { 'policy.invalidation.kind': ['strict', 'flush-queue'] },
+  until: { ns: 400e9 },
+  seeds: [1],
+  control: false,
+};
+
+describe('an experiment on a recording', () => {
+  test('sets what each policy would have done side by side', () => {
+    const planned = planExperiment(INPUT as never, { recordings });
+    assert.ok(planned.ok, JSON.stringify(planned));
+    const verdicts = planned.value.jobs.map((job) => {
+      const outcome = runJob(job, { recordings });
+      assert.ok(outcome.ok, JSON.stringify(outcome));
+      const { fault, stale } = (outcome.result as { verdicts: Record<string, number> }).verdicts;
+      return [fault, stale];
+    });
+    assert.deepEqual(verdicts, [
+      [1, 0],
+      [0, 1],
+    ]);
+  });
+
+  test('is refused where the recording is not here', () => {
+    const planned = planExperiment(INPUT as never);
+    assert.equal(planned.ok, false);
+    assert.match(JSON.stringify(planned), /the recording with the digest [0-9a-f]{64} is not here/);
+  });
+});
