@@ -3,7 +3,7 @@
  * as its user, so that nobody deletes it while the session would need it after a restart.
  */
 import type { RecordedEvents, Recordings } from '../core/devices/replay/source.ts';
-import { markUse, tapePath } from '../trace/archive/uses.ts';
+import { markUse, tapePath, unmarkUse } from '../trace/archive/uses.ts';
 import { openTape } from '../trace/tape.ts';
 
 export class Tapes {
@@ -33,7 +33,17 @@ export class Tapes {
       this.opened.set(digest, tape);
       return tape;
     } catch {
+      // Nobody uses what cannot be opened; the mark would keep another upload of the same from being deleted.
+      if (session !== null) forget(folder, digest, session);
       return null;
     }
+  }
+}
+
+function forget(folder: string, digest: string, session: string): void {
+  try {
+    unmarkUse(folder, digest, session);
+  } catch {
+    // No digest, or a disk that takes nothing: then there is no mark either.
   }
 }

@@ -7,7 +7,7 @@ import { fastify } from 'fastify';
 import { registerRoutes } from '../../routes/index.ts';
 import { resolveSpec } from '../../src/core/index.ts';
 import { TraceArchive } from '../../src/trace/archive/archive.ts';
-import { tracesFolder } from '../../src/trace/archive/uses.ts';
+import { tracesFolder, usesOf } from '../../src/trace/archive/uses.ts';
 import { historyText } from '../../src/trace/export/history.ts';
 import { sessionOfText } from '../../src/trace/export/session-notes.ts';
 import { createImporter } from '../../src/trace/importer.ts';
@@ -76,11 +76,18 @@ describe('a session that replays', () => {
     assert.equal(await refusal(again.create({ ...specOf('0'.repeat(64)), name: 'other' })), 'invalid-spec');
   });
 
+  test('that is refused for want of its recording is on record as nobody who uses it', async (t) => {
+    const { folder } = await withTape(t);
+    const host = await hostOn(t, folder, { traces: tracesFolder(folder) });
+    const missing = '0'.repeat(64);
+    assert.equal(await refusal(host.create(specOf(missing))), 'invalid-spec');
+    assert.deepEqual(usesOf(tracesFolder(folder), missing), []);
+  });
+
   test('keeps its recording from being deleted', async (t) => {
     const { folder, digest } = await withTape(t);
     const host = await hostOn(t, folder, { traces: tracesFolder(folder) });
     const { id } = await accepted(host.create(specOf(digest)));
-    const { usesOf } = await import('../../src/trace/archive/uses.ts');
     assert.deepEqual(usesOf(tracesFolder(folder), digest), [id]);
   });
 
