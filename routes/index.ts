@@ -26,6 +26,7 @@ import { experimentHandlers } from './experiments.ts';
 import type { Handlers } from './handlers.ts';
 import { historyHandlers } from './history.ts';
 import { inspectionHandlers } from './inspection.ts';
+import { kernelFileHandlers } from './kernel-files.ts';
 import { mappingHandlers } from './mappings.ts';
 import { metricsHandlers } from './metrics.ts';
 import { type ApplyOps, operationHandlers } from './operations.ts';
@@ -168,6 +169,7 @@ function sessionsOf(
     ...historyHandlers(host, exports),
     ...metricsHandlers(host),
     ...inspectionHandlers(host),
+    ...kernelFileHandlers(host),
   };
 }
 

@@ -1466,6 +1466,15 @@ class _Operations:
             **call_options,
         )
 
+    def get_kernel_file(self, session: str, file: str, **call_options: Any) -> str:
+        """What a kernel would show of it, in its own words: `GET /v1/sessions/{session}/kernel/{file}`.
+
+        session: Id or name of the session.
+        file: `dmar_perf_latency`: how long invalidations took, as the table of that name below
+            `/sys/kernel/debug/iommu/intel`.
+        """
+        return self.call("GET", f"/v1/sessions/{_quoted(session)}/kernel/{_quoted(file)}", accept="text/plain", **call_options)
+
     def get_events(self, session: str, *, limit: int = UNSET, cursor: str = UNSET, **call_options: Any) -> JsonObject:
         """The event log: `GET /v1/sessions/{session}/events`.
 

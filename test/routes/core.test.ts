@@ -330,6 +330,11 @@ describe('a session on the real core', () => {
     const { id } = await call(201, 'POST', '/v1/sessions', { devices: [{ kind: 'nic' }] });
     const exported = await inject({ method: 'GET', url: `/v1/sessions/${id}/trace?labEvents=false` });
     assert.equal(exported.statusCode, 200);
+    for (const file of ['dmar_perf_latency', 'dma_map_benchmark', 'dmesg']) {
+      const text = await inject({ method: 'GET', url: `/v1/sessions/${id}/kernel/${file}` });
+      assert.deepEqual([text.statusCode, text.headers['content-type']], [200, 'text/plain; charset=utf-8']);
+    }
+    assert.equal((await call(400, 'GET', `/v1/sessions/${id}/kernel/meminfo`)).code, 'invalid-path');
     const part = (url: string, method: 'POST' | 'PATCH', headers: Record<string, string>, payload: string) =>
       app.inject({
         method,

@@ -27,12 +27,14 @@ const WINDOW_BOUNDS_NS = [1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10]
   .flatMap((ns) => [ns, 2 * ns, 5 * ns])
   .concat(1e11);
 
-/** Seconds, rising; counts of what is at most as much, cumulated; the count of all and their sum. */
+/** Seconds, rising; counts of what is at most as much, cumulated; the count of all and their sum; of durations the shortest and the longest. */
 interface Buckets {
   bounds: number[];
   cumulated: number[];
   count: number;
   sum: number;
+  least?: number;
+  most?: number;
 }
 
 function cumulate(counts: Iterable<number>): number[] {
@@ -40,7 +42,7 @@ function cumulate(counts: Iterable<number>): number[] {
   return Array.from(counts, (count) => (seen += count));
 }
 
-function durationBuckets(simulator: Simulator, { counts, sum }: DurationHistogram): Buckets {
+function durationBuckets(simulator: Simulator, { counts, sum, least, most }: DurationHistogram): Buckets {
   const cumulated = cumulate(counts);
   const count = cumulated.pop()!;
   return {
@@ -48,6 +50,7 @@ function durationBuckets(simulator: Simulator, { counts, sum }: DurationHistogra
     cumulated,
     count,
     sum: simulator.work.toPs(sum) / 1e12,
+    ...(count > 0 && { least: simulator.work.toPs(least) / 1e12, most: simulator.work.toPs(most) / 1e12 }),
   };
 }
 

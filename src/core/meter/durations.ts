@@ -20,8 +20,10 @@ export class DurationHistogram {
   declare private readonly firstOfLong: number;
   /** [bucket]: how many, the last one of what is longer than all bounds. */
   declare readonly counts: Float64Array;
-  /** Milli-cycles of all together. */
+  /** Milli-cycles of all together, of the shortest and of the longest. */
   sum = 0;
+  least = Number.POSITIVE_INFINITY;
+  most = 0;
 
   /** @param milliGhz CPU clock, in thousandths of a GHz: a multiple of 1 */
   constructor(milliGhz: number) {
@@ -40,6 +42,8 @@ export class DurationHistogram {
   record(milliCycles: number, times = 1): void {
     this.sum += milliCycles;
     const each = times === 1 ? milliCycles : milliCycles / times;
+    if (each < this.least) this.least = each;
+    if (each > this.most) this.most = each;
     const { bounds } = this;
     let bucket = each <= MOST_SMALL ? this.firstOf[Math.clz32(each | 0)]! : this.firstOfLong;
     while (each > bounds[bucket]!) bucket++;

@@ -1185,6 +1185,27 @@ export abstract class Operations {
   }
 
   /**
+   * What a kernel would show of it, in its own words: `GET /v1/sessions/{session}/kernel/{file}`.
+   *
+   * @param session Id or name of the session.
+   * @param file `dmar_perf_latency`: how long invalidations took, as the table of that name below `/sys/kernel/debug/iommu/intel`. `dma_map_benchmark`: what the kernel's tool prints, for each workload of the kind `map-benchmark`. `dmesg`: the fault log, as the kernel's log has it.
+   */
+  getKernelFile(
+    session: Reference,
+    file: 'dmar_perf_latency' | 'dma_map_benchmark' | 'dmesg',
+    options?: CallOptions,
+  ): Promise<string> {
+    return this.send(
+      {
+        method: 'GET',
+        path: `/v1/sessions/${encodeURIComponent(session)}/kernel/${encodeURIComponent(file)}`,
+        accept: 'text/plain',
+      },
+      options,
+    );
+  }
+
+  /**
    * The event log: `GET /v1/sessions/{session}/events`.
    *
    * @param session Id or name of the session.
