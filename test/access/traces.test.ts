@@ -55,7 +55,7 @@ describe('with tokens', () => {
     await ended(archive, id);
     const session = await as('alice')('POST', '/v1/sessions', {});
     texts.link = (await as('alice')('POST', `/v1/sessions/${session.body.id}/links`)).body.link;
-    assert.equal(ofTrace.length, 4);
+    assert.equal(ofTrace.length, 6);
   });
 
   for (const operation of ofTrace) {
