@@ -2,7 +2,7 @@
  * From a JSON schema, as the catalog has them, to the fields of a form, and from what was written in one to a value. Pure.
  *
  * What the catalog uses: `enum`, `const`, `boolean`, `integer` and `number` with bounds, `string`, lists of integers, `oneOf` of a number
- * and a word, objects in objects. Anything else is a field of JSON, so that no member is ever out of reach.
+ * and a word, objects in objects, objects of words. Anything else is a field of JSON, so that no member is ever out of reach.
  */
 
 export type Json = null | boolean | number | string | Json[] | { [member: string]: Json };
@@ -16,13 +16,14 @@ export interface Schema {
   properties?: Readonly<Record<string, Schema>>;
   required?: readonly string[];
   items?: Schema;
+  additionalProperties?: boolean | Schema;
   minimum?: number;
   maximum?: number;
   multipleOf?: number;
   description?: string;
 }
 
-export type FieldKind = 'choice' | 'yes-no' | 'number' | 'text' | 'numbers' | 'group' | 'json';
+export type FieldKind = 'choice' | 'yes-no' | 'number' | 'text' | 'numbers' | 'pairs' | 'group' | 'json';
 
 export interface Field {
   name: string;
@@ -50,7 +51,7 @@ export function fieldsOf(schema: Schema, skip: readonly string[] = []): Field[] 
     }));
 }
 
-function kindOf({ type, enum: words, oneOf, properties, items }: Schema): FieldKind {
+function kindOf({ type, enum: words, oneOf, properties, items, additionalProperties }: Schema): FieldKind {
   if (words !== undefined) return 'choice';
   if (oneOf !== undefined)
     return oneOf.every(({ type: each, const: word }) => isNumber(each) || word !== undefined) ? 'text' : 'json';
@@ -59,6 +60,8 @@ function kindOf({ type, enum: words, oneOf, properties, items }: Schema): FieldK
   if (type === 'string') return 'text';
   if (type === 'array' && isNumber(items?.type)) return 'numbers';
   if (type === 'object' && properties !== undefined) return 'group';
+  if (type === 'object' && typeof additionalProperties === 'object' && additionalProperties.type === 'string')
+    return 'pairs';
   return 'json';
 }
 
@@ -92,6 +95,10 @@ function plain(value: number): string {
 export function textOf(value: Json | undefined, kind: FieldKind): string {
   if (value === undefined) return '';
   if (kind === 'numbers' && Array.isArray(value)) return value.join(', ');
+  if (kind === 'pairs' && value !== null && typeof value === 'object' && !Array.isArray(value))
+    return Object.entries(value)
+      .map(([name, word]) => `${name}=${word}`)
+      .join(', ');
   if (kind === 'json' || typeof value === 'object') return JSON.stringify(value);
   return String(value);
 }
@@ -114,6 +121,8 @@ export function readField(text: string, kind: FieldKind, schema: Schema): Readin
       if (wrong !== undefined) return wrong;
       return { ok: true, value: parts.map((part) => (part as { value: number }).value) };
     }
+    case 'pairs':
+      return pairsOf(trimmed);
     case 'choice': {
       const found = schema.enum?.find((word) => String(word) === trimmed);
       return found === undefined ? { ok: false, problem: 'is none of the choices' } : { ok: true, value: found };
@@ -131,6 +140,17 @@ export function readField(text: string, kind: FieldKind, schema: Schema): Readin
       // A number or a word: what reads as a number is one.
       return schema.oneOf !== undefined && numberOf(trimmed).ok ? numberOf(trimmed) : { ok: true, value: trimmed };
   }
+}
+
+/** `0000:c2:00.0=nic0, 0000:c3:00.0=nic1`. */
+function pairsOf(text: string): Reading {
+  const value: JsonObject = {};
+  for (const part of text.split(/[\s,]+/).filter((word) => word !== '')) {
+    const cut = part.indexOf('=');
+    if (cut < 1 || cut === part.length - 1) return { ok: false, problem: `"${part}" is no name=value` };
+    value[part.slice(0, cut)] = part.slice(cut + 1);
+  }
+  return { ok: true, value };
 }
 
 const UNITS: Record<string, number> = { k: 1e3, m: 1e6, g: 1e9, ki: 2 ** 10, mi: 2 ** 20, gi: 2 ** 30, ti: 2 ** 40 };

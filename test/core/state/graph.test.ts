@@ -9,8 +9,10 @@ import { describe, test } from 'node:test';
 import { resolveSpec } from '../../../src/core/index.ts';
 import { Simulator } from '../../../src/core/simulator.ts';
 import { fixedOf, found, made } from '../../../src/core/state/classes.ts';
+import { recordingOf, recordingsOf } from '../../../src/trace/memory-recording.ts';
 import { coveringSet, nameOf } from '../../../tools/prove/conformance/combinations.ts';
 import { specOf } from '../../../tools/prove/conformance/history.ts';
+import { traffic as recordedTraffic } from '../../trace/lines.ts';
 import { Dice, Machine } from '../build.ts';
 import { Anything, machines } from '../simulator/anything.ts';
 import { restored } from './twins.ts';
@@ -87,6 +89,21 @@ describe('two simulations have nothing in common but what never changes', () => 
       assert.deepEqual(shared(sim, new Simulator(spec)), [], nameOf(combination));
       note(sim);
     }
+  });
+
+  test('a recording that is replayed', () => {
+    const { recording } = recordingOf(recordedTraffic(20));
+    const workloads = [{ kind: 'replay', device: 'dev', trace: 'it', recording: recording.digest }];
+    const resolved = resolveSpec({ devices: [{ name: 'dev', kind: 'replay' }], workloads });
+    const surroundings = { recordings: recordingsOf(recording) };
+    const sim = new Simulator(resolved, surroundings);
+    assert.equal(sim.startRun({ forNs: 1_000_000 }).status, 'ok');
+    while (!sim.stepRun(1000));
+    // The recording itself never changes.
+    const ways = (other: Simulator) => shared(sim, other).filter((way) => !way.includes('recording'));
+    assert.deepEqual(ways(restored(sim)), []);
+    assert.deepEqual(ways(new Simulator(resolved, surroundings)), []);
+    note(sim);
   });
 
   test('what is left of a frame that two mappings shared', () => {

@@ -106,7 +106,7 @@ export const replay: WorkloadEntry = {
     pace: 'recorded',
     speed: 1,
     invalidations: 'simulated',
-    accesses: [{ rule: 'first-and-last' }],
+    accesses: Object.freeze([Object.freeze({ rule: 'first-and-last' })]),
     pagesPerEntry: 1,
     bufferBytes: 2048,
     ringSize: 256,
