@@ -56,6 +56,9 @@ export function answerProblems(app: FastifyInstance): void {
   });
 }
 
+/** What a server answers that cannot just now. */
+const PASSING = new Set(['overloaded', 'session-busy', 'session-recovering', 'shutting-down']);
+
 /** Of a request whose client went away before it was whole. */
 const BROKEN_OFF = new Set(['ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE']);
 
@@ -74,7 +77,9 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, reason
   const about = (): object => aboutOf(request.origin ?? null);
   if (!isCatalogued(reason.code))
     request.log.error({ ...about(), reason }, 'a problem code that is not in the catalogue');
-  if (problem.status >= 500 && problem.status !== 507)
+  // The server is well, and as busy as it may be: its log need not say at which line it found that out.
+  if (PASSING.has(reason.code)) request.log.warn({ ...about(), problem }, problem.title);
+  else if (problem.status >= 500 && problem.status !== 507)
     request.log.error({ ...about(), err: cause, problem }, problem.title);
   if (reason.quota !== undefined) tellQuota(reply, reason.quota);
   reply.code(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));

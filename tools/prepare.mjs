@@ -1,10 +1,14 @@
 /**
- * Builds the dashboard and the guide after `npm ci`, so that `npm start` has them. Plain JavaScript: it runs on whatever Node the machine has.
+ * Builds the dashboard, the guide and the parsed contract after `npm ci`, so that `npm start` has them. Plain JavaScript: it runs on whatever Node the machine has.
  *
  * Where what they are built with is not installed (`--omit=dev`) nothing is said. A build that fails is told and fails nothing: the server
  * is whole without its pages.
  */
 const BUILDS = {
+  contract: async () => {
+    const { keepParsed } = await import('../src/api/parsed-contract.ts');
+    keepParsed('.');
+  },
   dashboard: async () => {
     const { build } = await import('vite');
     await build({ logLevel: 'warn' });

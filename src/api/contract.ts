@@ -7,7 +7,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parse } from 'yaml';
+import { parsedContract } from './parsed-contract.ts';
 
 export type Json = null | boolean | number | string | Json[] | { [member: string]: Json };
 export type Schema = Record<string, unknown>;
@@ -48,7 +48,7 @@ export function contractAt(basePath: string): string {
 }
 
 /** The document as written, references and all. */
-export const contractDocument = parse(contractText) as Record<string, unknown>;
+export const contractDocument = parsedContract(packageRoot, contractText);
 
 /**
  * A deep copy of a part of the contract with every `$ref` replaced by what it names. Also drops the `mapping` of discriminators:

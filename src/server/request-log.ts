@@ -74,7 +74,8 @@ export function logRequests(app: FastifyInstance, host: Pick<SessionHost, 'resol
       ...about(request, reply, host),
       ...(request.who?.credential ? { principal: request.who.principal, credential: request.who.credential } : {}),
     };
-    if (status >= 500 && status !== 507) request.log.error(line, 'request');
+    if (status === 503) request.log.warn(line, 'request');
+    else if (status >= 500 && status !== 507) request.log.error(line, 'request');
     else request.log.info(line, 'request');
     done();
   });

@@ -11,7 +11,7 @@ describe('anything in any order', () => {
   const total = { runs: 0, traffic: 0 };
 
   for (const [name, spec] of Object.entries(machines))
-    test(`${name}: 2,000 random operations and runs`, () => {
+    test(`${name}: 1,200 random operations and runs`, () => {
       const machine = new Machine({ ...spec, machine: { memoryBytes: 2 ** 24, ...(spec.machine as object) } });
       const { sim } = machine;
       const dice = new Dice(name.length);
@@ -19,7 +19,7 @@ describe('anything in any order', () => {
       const statuses: Record<string, number> = { ok: 0, failed: 0, refused: 0 };
       let runs = 0;
       let traffic = 0;
-      for (let step = 0; step < 2000; step++) {
+      for (let step = 0; step < 1200; step++) {
         const before = step % 5 === 0 ? sim.digest() : null;
         let what: unknown;
         try {
@@ -54,8 +54,8 @@ describe('anything in any order', () => {
         }
       }
       // Guests are refused more: what is not theirs has no name.
-      assert.ok(statuses.ok! > (spec.tenants ? 250 : 400) && statuses.refused! > 400, JSON.stringify(statuses));
-      if (name === 'little memory') assert.ok(statuses.failed! > 50, JSON.stringify(statuses));
+      assert.ok(statuses.ok! > (spec.tenants ? 150 : 240) && statuses.refused! > 240, JSON.stringify(statuses));
+      if (name === 'little memory') assert.ok(statuses.failed! > 30, JSON.stringify(statuses));
       total.runs += runs;
       total.traffic += traffic;
 

@@ -1,8 +1,8 @@
 /**
  * The allocators against slow models of them, written independently from the kernel's description: the same addresses,
- * the same failures and the same number of predecessor steps, over random histories of 100,000 allocations and frees each.
+ * the same failures and the same number of predecessor steps, over random histories of 40,000 allocations and frees each.
  *
- * A failure names the mix, the seed and the step; IOVA_SEED repeats it or tries another.
+ * A failure names the mix, the seed and the step; IOVA_SEED repeats it or tries another, IOVA_OPERATIONS makes the histories longer.
  */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -32,7 +32,7 @@ import { RcacheModel, type RcacheShape } from '../../../oracles/allocators/rcach
 import { type AllocatorModel, nextPowerOfTwo, type Range } from '../../../oracles/allocators/sorted-ranges.ts';
 
 const SEED = Number(process.env.IOVA_SEED ?? 2008);
-const OPERATIONS = 100_000;
+const OPERATIONS = Number(process.env.IOVA_OPERATIONS ?? 40_000);
 const LAST_24BIT = 0xfff;
 const LAST_32BIT = 0xfffff;
 const LAST_39BIT = 2 ** 27 - 1;
@@ -622,7 +622,7 @@ describe('a search that is suspended every few steps ends as the model does', ()
     for (const budget of [1, 3]) {
       test(`${subject.title ?? subject.kind}, ${budget} steps at a time`, () => {
         let suspensions = 0;
-        for (const mix of mixes) suspensions += play(subject, mix, OPERATIONS / 20, budget).suspensions;
+        for (const mix of mixes) suspensions += play(subject, mix, OPERATIONS / 16, budget).suspensions;
         assert.equal(suspensions > 1000, subject.tree, `${suspensions} suspensions`);
       });
     }
