@@ -55,7 +55,10 @@ export class Exports {
   /** The text, from its beginning; breaking off ends it. */
   open(history: SessionHistory, labEvents: boolean): Reply<AsyncIterable<string>> {
     const { exports } = this.limits;
-    if (this.running < exports) return { ok: true, value: this.text(history, labEvents) };
+    if (this.running < exports) {
+      this.running++;
+      return { ok: true, value: this.counted(this.text(history, labEvents)) };
+    }
     const problem: HostProblem = {
       code: 'overloaded',
       detail: `${this.running} histories are being exported, and ${exports} is the most at a time.`,
@@ -64,9 +67,28 @@ export class Exports {
     return refuse(problem);
   }
 
+  /** Its place is given back also when nobody begins to read: a generator that never began has nothing to finish. */
+  private counted(text: AsyncGenerator<string>): AsyncIterableIterator<string> {
+    let begun = false;
+    let ended = false;
+    return {
+      next: () => {
+        begun = true;
+        return text.next();
+      },
+      return: () => {
+        if (!begun && !ended) this.running--;
+        ended = true;
+        return text.return(undefined);
+      },
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    };
+  }
+
   private async *text({ spec, records }: SessionHistory, labEvents: boolean): AsyncGenerator<string> {
     const { heapMib, wholeMs, idleMs } = this.limits;
-    this.running++;
     const settings: ExportSettings = { spec, labEvents, traces: this.traces };
     const worker = new Worker(THREAD_URL, {
       name: 'export',
