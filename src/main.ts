@@ -214,7 +214,7 @@ function greet(at: string): void {
 Create a session, then run a millisecond of its traffic:
   ${firstCurl(at)}
   ${secondCurl(at)}
-API reference: ${at}/docs/   Ctrl-C stops the server.`);
+Dashboard: ${at}/   Guide: ${at}/guide/   API reference: ${at}/docs/   Ctrl-C stops the server.`);
 }
 
 /** The start is refused: what is wrong, a line each, and no stack trace, as it is not a bug. */

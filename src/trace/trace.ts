@@ -102,6 +102,20 @@ export interface TraceDocument extends TraceSummary {
   warnings: readonly string[];
 }
 
+/** Of these the count is told also where there are none: whoever reads a summary need not ask whether it is there. */
+export const NO_EVENTS = {
+  map: 0,
+  unmap: 0,
+  mapSg: 0,
+  unmapSg: 0,
+  alloc: 0,
+  free: 0,
+  iommuMap: 0,
+  iommuUnmap: 0,
+  fault: 0,
+  invalidate: 0,
+};
+
 /** Before the first line. */
 export function blankReading(format: string): TraceReading {
   return {

@@ -36,6 +36,7 @@ import { type TraceFacts, type TraceOutcome, TraceStore } from '../store.ts';
 import { openTape, TapeError } from '../tape.ts';
 import {
   blankReading,
+  NO_EVENTS,
   type TraceDocument,
   type TraceInput,
   type TraceProblem,
@@ -714,7 +715,7 @@ export class TraceArchive {
       recognisedBy: reading.recognisedBy,
       unpackedBytes: reading.bytes,
       lines: reading.lines,
-      events: reading.events,
+      events: { ...NO_EVENTS, ...reading.events },
       devices,
       openMaps: reading.openMaps,
       unmatchedUnmaps: reading.unmatchedUnmaps,
