@@ -42,6 +42,7 @@ const QUERIES: Readonly<Record<string, string>> = {
 };
 /** Of the names in paths, in the session that is tried; `token` is no part of a session. */
 const NAMES: Record<string, string> = {
+  file: 'dmesg',
   tenant: 'host',
   domain: 'shared',
   device: 'nic0',
