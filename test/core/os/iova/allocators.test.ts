@@ -624,7 +624,7 @@ describe('a search that is suspended every few steps ends as the model does', ()
     for (const budget of [1, 3]) {
       test(`${subject.title ?? subject.kind}, ${budget} steps at a time`, () => {
         let suspensions = 0;
-        for (const mix of mixes) suspensions += play(subject, mix, OPERATIONS / 10, budget).suspensions;
+        for (const mix of mixes) suspensions += play(subject, mix, OPERATIONS / 20, budget).suspensions;
         assert.equal(suspensions > 1000, subject.tree, `${suspensions} suspensions`);
       });
     }
