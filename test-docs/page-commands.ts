@@ -19,6 +19,8 @@ export function commandsOf(page: string): Command[] {
   const commands: Command[] = [];
   for (const match of own.matchAll(/^```(\w*)\n([\s\S]*?)^```/gm)) {
     const [, language, body] = match as unknown as [string, string, string];
+    // Where a page cannot be followed here it says so itself.
+    if (/<!-- not run: .+ -->\n\n$/.test(own.slice(0, match.index))) continue;
     const line = own.slice(0, match.index).split('\n').length;
     if (NO_COMMANDS.includes(language)) continue;
     if (language === 'sh') commands.push(...linesOf(body).map((text) => ({ page, line, text })));

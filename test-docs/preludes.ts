@@ -1,6 +1,7 @@
 /** What a page takes for granted before its first command: sessions of earlier pages, files of the reader's own. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
 
 export interface Scene {
   address: string;
@@ -27,7 +28,18 @@ const session =
     await post(`${address}/v1/sessions`, { preset: 'thread-2008', name });
   };
 
+/** A recording of the reader's own, plain and packed. */
+const recording: Prelude = async ({ folder }) => {
+  const line =
+    '  a-1  [000] .....  1.000000: dma_map_phys: 0000:3b:00.0 dir=TO_DEVICE dma_addr=1000 size=64 phys_addr=2000 attrs=\n';
+  writeFileSync(join(folder, 'trace.txt'), line);
+  writeFileSync(join(folder, 'trace.txt.zst'), zstdCompressSync(line));
+  writeFileSync(join(folder, 'trace.txt.gz'), gzipSync(line));
+};
+
 export const PRELUDES: Record<string, Prelude> = {
+  'docs/traces.md': recording,
+  'docs/record.md': recording,
   'docs/determinism.md': session('first'),
   'docs/stream.md': session('first'),
   'docs/observability.md': session('first'),
