@@ -221,6 +221,9 @@ describe('a live session in a browser', () => {
     const log = page.getByRole('log');
     await log.getByText(/DMAR/).first().waitFor();
     await page.getByRole('button', { name: 'Hold' }).click();
+    await page.getByRole('button', { name: 'Let go' }).waitFor();
+    // What was to be drawn when it was pressed may still be.
+    await page.waitForTimeout(300);
     const held = await log.innerText();
     await page.waitForTimeout(1_200);
     assert.equal(await log.innerText(), held);

@@ -51,8 +51,17 @@ describe('the IOVA space in a browser', () => {
     it(`moves while the session runs, and goes back in time (${view})`, async () => {
       const { page, complaints, close } = await openPage(browser, server, '/sessions/lkml/space?rate=10', view);
       await map(page).waitFor();
-      await page.getByRole('button', { name: 'Run 20 ms' }).click();
-      await page.waitForFunction(() => Number((document.querySelector('#space-time') as HTMLInputElement)?.max) >= 3);
+      const looks = async () => Number(await page.locator('#space-time').getAttribute('max'));
+      const idle = async () => {
+        while ((await server.ask<{ state: string }>('GET', '/v1/sessions/lkml')).state !== 'idle')
+          await page.waitForTimeout(50);
+      };
+      // How many looks there are of one run depends on how fast it is.
+      for (let runs = 0; runs < 20 && (await looks()) < 3; runs++) {
+        await idle();
+        await page.getByRole('button', { name: 'Run 20 ms' }).click();
+        await page.waitForTimeout(400);
+      }
       await page.getByRole('button', { name: 'In use' }).click();
       await page.waitForFunction(() =>
         /live/.test(document.querySelector('[role=application]')?.getAttribute('aria-label') ?? ''),
@@ -60,11 +69,10 @@ describe('the IOVA space in a browser', () => {
       assert.ok((await drawn(page)) > 4, 'free cells, used ones and letters');
       const label = (await map(page).getAttribute('aria-label'))!;
       assert.match(label, /pages in \d[\d,]* cells of 4\u202fKiB\. Pages: .*live.* is free\./);
-      while ((await server.ask<{ state: string }>('GET', '/v1/sessions/lkml')).state !== 'idle')
-        await page.waitForTimeout(50);
+      await idle();
       await page.getByRole('button', { name: 'Run 20 ms' }).click();
       await page.waitForTimeout(600);
-      const kept = Number(await page.locator('#space-time').getAttribute('max'));
+      const kept = await looks();
       assert.ok(kept >= 3, `${kept} looks are kept`);
       await page.getByRole('button', { name: 'Pause' }).click();
       await page.locator('#space-time').fill('0');
