@@ -4,10 +4,11 @@
  * An outcome belongs to its key and to no experiment: whoever asks for the same again has it. It is kept as long as an experiment on
  * record has a row of that key; the others go when all together take more than they may, the one that was used longest ago first.
  */
-import { existsSync } from 'node:fs';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
+
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import type { KeyMark } from '../host/retry.ts';
+import { openVersioned } from '../host/versioned-file.ts';
 import type { ExperimentDocument, ExperimentState, ExperimentSummary, JobOutcome, Row } from './experiment.ts';
 
 /** "lab" and a number, so that another file is not taken for one. */
@@ -279,29 +280,9 @@ export class ExperimentStore {
 }
 
 function open(path: string | null): DatabaseSync {
-  const isNew = path === null || !existsSync(path);
-  const database = new DatabaseSync(path ?? ':memory:');
-  try {
-    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;');
-    const of = (pragma: string) => Object.values(database.prepare(`PRAGMA ${pragma}`).get() ?? {})[0] as number;
-    const [application, version] = [of('application_id'), of('user_version')];
-    const tables = Object.values(database.prepare('SELECT count(*) FROM sqlite_schema').get()!)[0] as number;
-    if (isNew || (application === 0 && version === 0 && tables === 0)) {
-      database.exec(
-        `BEGIN; ${SCHEMA} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${VERSION}; COMMIT;`,
-      );
-      return database;
-    }
-    if (application !== APPLICATION_ID) throw new StoreError(`${path} is no file of experiments.`);
-    if (version > VERSION)
-      throw new StoreError(
-        `${path} is of version ${version}, and this server knows up to version ${VERSION}: a later release has written it.`,
-      );
-    return database;
-  } catch (error) {
-    database.close();
-    throw error;
-  }
+  const pragmas = 'PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;';
+  const file = { path, applicationId: APPLICATION_ID, version: VERSION, schema: SCHEMA, pragmas, of: 'experiments' };
+  return openVersioned(file, (message) => new StoreError(message));
 }
 
 function packed(value: unknown): Uint8Array {

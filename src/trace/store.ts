@@ -5,10 +5,11 @@
  * A record is written before its upload is taken, and says `reading` only once all bytes are on the disk. So whatever ends the server in
  * between, the bytes that are in the file are those that were sent, from the first one on, and the sender can go on there.
  */
-import { existsSync } from 'node:fs';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
+
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import type { KeyMark } from '../host/retry.ts';
+import { openVersioned } from '../host/versioned-file.ts';
 import type { TraceInput, TraceProblem, TraceReading, TraceState } from './trace.ts';
 
 /** "trc" and a number, so that another file is not taken for one. */
@@ -151,28 +152,8 @@ export class TraceStore {
 }
 
 function open(path: string | null): DatabaseSync {
-  const isNew = path === null || !existsSync(path);
-  const database = new DatabaseSync(path ?? ':memory:');
-  try {
-    // FULL: what was acknowledged is to be there after the machine, too, has ended without warning.
-    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
-    const of = (pragma: string) => Object.values(database.prepare(`PRAGMA ${pragma}`).get() ?? {})[0] as number;
-    const [application, version] = [of('application_id'), of('user_version')];
-    const tables = Object.values(database.prepare('SELECT count(*) FROM sqlite_schema').get()!)[0] as number;
-    if (isNew || (application === 0 && version === 0 && tables === 0)) {
-      database.exec(
-        `BEGIN; ${SCHEMA} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${VERSION}; COMMIT;`,
-      );
-      return database;
-    }
-    if (application !== APPLICATION_ID) throw new StoreError(`${path} is no file of traces.`);
-    if (version > VERSION)
-      throw new StoreError(
-        `${path} is of version ${version}, and this server knows up to version ${VERSION}: a later release has written it.`,
-      );
-    return database;
-  } catch (error) {
-    database.close();
-    throw error;
-  }
+  // FULL: what was acknowledged is to be there after the machine, too, has ended without warning.
+  const pragmas = 'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;';
+  const file = { path, applicationId: APPLICATION_ID, version: VERSION, schema: SCHEMA, pragmas, of: 'traces' };
+  return openVersioned(file, (message) => new StoreError(message));
 }
