@@ -230,10 +230,12 @@ class Sender {
   private async send(offset: number, killAt: number | null): Promise<'sent' | 'killed'> {
     this.recording = new Recording(this.seed, this.size);
     let killing: Promise<void> | null = null;
-    const body = this.packed(offset, killAt, () => {
+    const packed = this.packed(offset, killAt, () => {
       killing ??= this.server.kill();
     });
     try {
+      // What the server has is made again before it is asked: a connection that says nothing for so long is given up by it.
+      const body = startedWith(await packed.next(), packed);
       const reply = await fetch(`${this.server.address}/v1/traces/${this.id}`, {
         method: 'PATCH',
         headers: {
@@ -281,6 +283,12 @@ class Sender {
     }
     await filling;
   }
+}
+
+async function* startedWith<T>(first: IteratorResult<T>, rest: AsyncGenerator<T>): AsyncGenerator<T> {
+  if (first.done) return;
+  yield first.value;
+  yield* rest;
 }
 
 /** Or closed. */
