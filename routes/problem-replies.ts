@@ -5,6 +5,7 @@ import type {} from '../src/access/origins.ts';
 import { methodsAt } from '../src/api/contract.ts';
 import { isCatalogued } from '../src/api/errors.ts';
 import { PROBLEM_TYPE, ProblemError, problemDocument, type Reason } from '../src/api/problem.ts';
+import { Gone } from '../src/host/gone.ts';
 import { aboutOf } from '../src/host/origin.ts';
 import { pathOf, withoutQuery } from './handlers.ts';
 
@@ -65,6 +66,7 @@ const BROKEN_OFF = new Set(['ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE']);
 /** What an error thrown anywhere means to the client. Of an error of ours it learns nothing but the id of the log entry. */
 export function reasonOf(error: Error & { code?: string; statusCode?: number }): Reason {
   if (error instanceof ProblemError) return error.reason;
+  if (error instanceof Gone) return error.problem;
   if (BROKEN_OFF.has(error.code ?? '')) return { code: 'aborted', detail: 'The request ended before it was whole.' };
   const status = error.statusCode ?? 500;
   const code = FASTIFY_CODES[error.code ?? ''] ?? STATUS_CODES[status] ?? (status < 500 ? 'bad-request' : 'internal');
@@ -82,6 +84,7 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, reason
   else if (problem.status >= 500 && problem.status !== 507)
     request.log.error({ ...about(), err: cause, problem }, problem.title);
   if (reason.quota !== undefined) tellQuota(reply, reason.quota);
+  else if (PASSING.has(reason.code) && !reply.hasHeader('retry-after')) reply.header('retry-after', '1');
   reply.code(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
 }
 

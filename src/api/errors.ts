@@ -79,6 +79,7 @@ export const ERRORS: Readonly<Record<string, CatalogueEntry>> = {
 
   // The state does not allow it.
   'run-active': passing(409, 'A run is active'),
+  'session-reset': passing(409, 'The session was reset meanwhile'),
   'name-taken': refusal(409, 'The name is taken'),
   'in-use': refusal(409, 'It is still in use'),
   'buffer-mapped': refusal(409, 'The buffer is mapped'),

@@ -1,5 +1,7 @@
 /** What was done in a session since it began or was reset, from its journal: what acts on the simulation, and nothing of who asked for it. */
 import type { Operation, RunRequest } from '../core/operations.ts';
+import { Gone, readUnlessGone } from './gone.ts';
+import type { HostProblem } from './host.ts';
 import type { Journal } from './journal/journal.ts';
 import { type JournalRecord, parseRecord, type RunEnd } from './journal/records.ts';
 import type { Stretch } from './journal/rows.ts';
@@ -41,11 +43,23 @@ export class HistoryFilter {
   }
 }
 
-export async function* historyOf(journal: Journal, number: number): AsyncIterable<HistoryRecord[]> {
+/**
+ * @param gone why there is no such session any more, or null
+ * @throws Gone when the session is deleted or reset meanwhile: no part of what comes after a reset is told behind one of before
+ */
+export async function* historyOf(
+  journal: Journal,
+  number: number,
+  gone: () => HostProblem | null,
+): AsyncIterable<HistoryRecord[]> {
   const filter = new HistoryFilter();
   const decoder = new TextDecoder();
+  let base: number | null = null;
   for (let after: number | null = 0; after !== null; ) {
-    const stretch: Stretch = await journal.read({ of: 'stretch', number, after });
+    const stretch: Stretch = await readUnlessGone(journal.read({ of: 'stretch', number, after }), gone);
+    base ??= stretch.base;
+    if (stretch.base !== base)
+      throw new Gone({ code: 'session-reset', detail: 'The session was reset while its history was read.' });
     for (const body of stretch.bodies) {
       const lines = decoder.decode(body).split('\n').slice(0, -1);
       const told = lines.flatMap((line) => filter.take(parseRecord(line)));

@@ -119,7 +119,7 @@ export function rehearse(call: RehearseCall, parts: RehearsalParts, answer: Answ
     keyed: new KeyedReplies(),
     active: null,
     after: 0,
-    read: async () => ({ bodies: [records], inherited: false, after: null }),
+    read: async () => ({ bodies: [records], base: 1, inherited: false, after: null }),
     rehearsal: { mostMs: parts.settings.rehearsalMs, bounded },
   })
     .run()

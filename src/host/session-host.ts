@@ -479,7 +479,8 @@ class WorkerHost implements SessionHost {
     if (entry.failure !== null) return refuse(entry.failure);
     const { name: _name, title: _title, ...spec } = entry.spec;
     const { coreVersion, number } = entry;
-    return { ok: true, value: { spec, coreVersion, records: historyOf(journal, number) } };
+    const gone = () => (this.registry.find(entry.id) === entry ? null : sessionNotFound(session));
+    return { ok: true, value: { spec, coreVersion, records: historyOf(journal, number, gone) } };
   }
 
   findSnapshot(snapshot: string): Promise<SnapshotDocument | null> {

@@ -8,6 +8,7 @@
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import type { Entry } from './entry.ts';
+import { readUnlessGone } from './gone.ts';
 import type { HostProblem, Reply, SnapshotDocument } from './host.ts';
 import { newSnapshotId } from './ids.ts';
 import type { Journal } from './journal/journal.ts';
@@ -152,17 +153,19 @@ export class Snapshots {
 
   private async *textOf(entry: Entry, row: SnapshotRow, withState: boolean): AsyncIterable<Uint8Array> {
     const { journal, seal } = this.parts;
+    const { id } = row;
+    const gone = async () => ((await this.one(entry, id)) === null ? snapshotNotFound(id) : null);
     const { name: _name, title: _title, ...spec } = entry.spec;
     const head: Record<string, unknown> = { format: FORMAT, formatVersion: FORMAT_VERSION, ...documentOf(row), spec };
     if (withState) {
-      const state = await journal.read({ of: 'snapshot-body', id: row.id });
+      const state = await readUnlessGone(journal.read({ of: 'snapshot-body', id }), gone);
       head.state = { seal: seal.of(state), data: (await packed(state)).toString('base64') };
     }
     const encoder = new TextEncoder();
     yield encoder.encode(`${JSON.stringify(head).slice(0, -1)},"records":[`);
     let first = true;
     for (let after: number | null = 0; after !== null; ) {
-      const stretch: Stretch = await journal.read({ of: 'snapshot-stretch', id: row.id, after });
+      const stretch: Stretch = await readUnlessGone(journal.read({ of: 'snapshot-stretch', id, after }), gone);
       for (const body of stretch.bodies) {
         const text = toldOf(body, first);
         first &&= text === '';

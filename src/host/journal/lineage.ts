@@ -79,13 +79,13 @@ export class Lineage {
         );
       bodies.push(entry.body);
       bytes += entry.body.byteLength;
-      if (bytes >= STRETCH_BYTES && seq < last) return { bodies, inherited, after: seq };
+      if (bytes >= STRETCH_BYTES && seq < last) return { bodies, base, inherited, after: seq };
     }
     if (seq < end)
       throw new JournalError(
         `${this.path}: session number ${holder} has ${end} entries, and those after ${seq} are missing.`,
       );
-    return { bodies, inherited, after: seq < last ? seq : null };
+    return { bodies, base, inherited, after: seq < last ? seq : null };
   }
 
   /** Who has entry `seq` of a session, and up to which one, at most `last`. */

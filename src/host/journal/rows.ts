@@ -72,6 +72,8 @@ export interface PlacedSnapshot {
 /** Entries of a session since its last reset, in order. */
 export interface Stretch {
   bodies: Uint8Array[];
+  /** The first entry that counts: of the session's beginning, or its last reset. */
+  base: number;
   /** They are those of the session that this one was forked of. */
   inherited: boolean;
   /** Where the next one goes on; null at the end. */

@@ -56,6 +56,8 @@ export function rubbishComplaintOf(reply: Reply, isHead = false): string | null 
 /** @param listed statuses that the contract lists for the operation */
 function failureOf(reply: Reply, listed: readonly string[]): string | null {
   if (reply.status < 500) return null;
+  // A reply to HEAD has no body, and says only when to come again.
+  if (reply.status === 503 && reply.body === '' && reply.headers['retry-after'] !== undefined) return null;
   const { code } = (parsed(reply.body) ?? {}) as { code?: string };
   if (reply.status === 503 && PASSING.has(code ?? '')) return null;
   if (reply.status === 507 && listed.includes('507') && ERRORS[code ?? '']?.status === 507) return null;
