@@ -39,8 +39,7 @@ import type { AllocatorEntry, AllocatorSetup, IovaAllocator } from './allocator.
 import * as allocatorConstants from './allocator.ts';
 import * as callConstants from './call.ts';
 import { AllocatorCall } from './call.ts';
-import * as magazinesConstants from './magazines.ts';
-import { Magazines } from './magazines.ts';
+import { CpuMagazines, type Magazine, Magazines } from './magazines.ts';
 import { Maple } from './maple.ts';
 import { Rbtree } from './rbtree.ts';
 import { type Cache, SearchBehindCache, type TreeBehindCache } from './search-behind-cache.ts';
@@ -48,17 +47,11 @@ import { type Cache, SearchBehindCache, type TreeBehindCache } from './search-be
 /** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
 const { NO_PFN, RANGE } = allocatorConstants;
 const { NO_LOCK, STEP } = callConstants;
-const { EMPTY } = magazinesConstants;
 
 /** Time from a put of a magazine to the depot to the worker that may trim it. */
 const TRIM_DELAY_PS = 100_000_000_000;
 /** Lock of the tree; that of the depot of a class is 1 + class. */
 const TREE_LOCK = 0;
-// Columns of a loaded magazine; the fourth is spare.
-const LOADED = 4;
-const NEXT = 0;
-const FIRST = 1;
-const END = 2;
 
 export class Rcache implements IovaAllocator, Cache {
   budget = Number.POSITIVE_INFINITY;
@@ -73,28 +66,19 @@ export class Rcache implements IovaAllocator, Cache {
   declare private readonly counters: Counters;
   declare private readonly cpus: number;
   declare private readonly classes: number;
-  /** Requests below this many pages are rounded up. */
-  declare private readonly roundedBelow: number;
   declare private readonly trimmed: boolean;
   declare private readonly depotMax: number;
   private readonly arm: (delayPs: number, token: number) => void;
 
   declare private readonly magazines: Magazines;
-  /** What `magazines` keeps its ranges in: replaced when it grows. */
-  declare private pfn: Float64Array;
-  /**
-   * [(cpu * classes + class) * LOADED + column]: of the loaded magazine, places in `pfn`: the one that the next free takes, the first,
-   * and the one after the last. While a magazine is loaded this says how full it is, not `magazines.fill`.
-   */
-  declare private readonly loaded: Int32Array;
-  /** [(cpu * classes + class) * 2]: the loaded magazine; one further: prev. */
-  declare private readonly held: Int32Array;
-  /** [class]: newest magazine of the depot, EMPTY when it has none; how many it has; 1 while its worker waits. */
-  declare private readonly depotTop: Int32Array;
+  /** [cpu * classes + class] */
+  declare private readonly own: CpuMagazines[];
+  /** [class]: newest magazine of the depot, how many it has; 1 while its worker waits. */
+  declare private readonly depotTop: (Magazine | null)[];
   declare private readonly depotSize: Int32Array;
   declare private readonly armed: Uint8Array;
-  /** [class]: allocations served and not served since the domain began. */
-  declare private readonly hits: Float64Array;
+  /** [class]: allocations served from elsewhere than the loaded magazine, and not served, since the domain began. */
+  declare private readonly laterHits: Float64Array;
   declare private readonly misses: Float64Array;
 
   constructor(setup: AllocatorSetup) {
@@ -104,7 +88,6 @@ export class Rcache implements IovaAllocator, Cache {
     this.counters = call.counters;
     this.cpus = cpus;
     this.classes = classes;
-    this.roundedBelow = 2 ** (classes - 1);
     this.trimmed = parameters.depot === 'trimmed';
     this.depotMax = parameters.depotMax as number;
     this.arm = arm;
@@ -112,13 +95,12 @@ export class Rcache implements IovaAllocator, Cache {
     this.behind = new SearchBehindCache(this.tree, this);
     this.lockNames = ['iova-allocator', ...Array.from({ length: classes }, (_, order) => `iova-depot-${2 ** order}`)];
     this.magazines = new Magazines(parameters.magazineEntries as number);
-    this.pfn = this.magazines.pfn;
-    this.held = new Int32Array(cpus * classes * 2);
-    this.loaded = new Int32Array(cpus * classes * LOADED);
-    this.depotTop = new Int32Array(classes);
+    const { empty } = this.magazines;
+    this.own = Array.from({ length: cpus * classes }, () => new CpuMagazines(empty));
+    this.depotTop = new Array<Magazine | null>(classes).fill(null);
     this.depotSize = new Int32Array(classes);
     this.armed = new Uint8Array(classes);
-    this.hits = new Float64Array(classes);
+    this.laterHits = new Float64Array(classes);
     this.misses = new Float64Array(classes);
   }
 
@@ -154,78 +136,54 @@ export class Rcache implements IovaAllocator, Cache {
 
   /** Ranges of a class in all magazines. */
   private cachedIn(order: number): number {
-    const { held, classes, magazines } = this;
-    this.settle();
-    let ranges = this.depotSize[order] * magazines.capacity;
-    for (let at = order * 2; at < held.length; at += classes * 2)
-      ranges += magazines.fill[held[at]] + magazines.fill[held[at + 1]];
+    let ranges = this.depotSize[order]! * this.magazines.capacity;
+    for (let cpu = 0; cpu < this.cpus; cpu++) {
+      const { loaded, prev } = this.own[cpu * this.classes + order]!;
+      ranges += loaded.fill + prev.fill;
+    }
     return ranges;
   }
 
-  /** Tells `magazines` how full the loaded ones are. */
-  private settle(): void {
-    for (let pair = 0; pair * 2 < this.held.length; pair++) this.settlePair(pair);
-  }
-
-  private settlePair(pair: number): void {
-    const { loaded } = this;
-    const magazine = this.held[pair * 2];
-    if (magazine !== EMPTY)
-      this.magazines.fill[magazine] = loaded[pair * LOADED + NEXT] - loaded[pair * LOADED + FIRST];
-  }
-
-  /** Makes a magazine the loaded one of a pair. */
-  private attach(pair: number, magazine: number): void {
-    const { magazines, loaded } = this;
-    const { capacity } = magazines;
-    this.held[pair * 2] = magazine;
-    this.pfn = magazines.pfn;
-    const first = magazine * capacity;
-    loaded[pair * LOADED + NEXT] = first + magazines.fill[magazine];
-    loaded[pair * LOADED + FIRST] = first;
-    loaded[pair * LOADED + END] = magazine === EMPTY ? first : first + capacity;
+  private hitsOf(order: number): number {
+    let hits = this.laterHits[order]!;
+    for (let cpu = 0; cpu < this.cpus; cpu++) hits += this.own[cpu * this.classes + order]!.hits;
+    return hits;
   }
 
   allocate(pages: number, limitPfn: number): number {
-    const { call, classes } = this;
+    const { call } = this;
     const order = 32 - Math.clz32(pages - 1);
-    if (order >= classes || this.searching) return this.allocateBehind(pages, limitPfn, order);
-    const size = pages < this.roundedBelow ? 1 << order : pages;
-    const { loaded, pfn } = this;
-    const pair = call.cpu * classes + order;
-    const at = pair * LOADED;
+    if (order >= this.classes || this.searching) return this.allocateBehind(pages, limitPfn, order);
+    const own = this.own[call.cpu * this.classes + order]!;
     call.add(STEP.cacheAllocate, NO_LOCK, 1);
-    const newest = loaded[at + NEXT] - 1;
-    if (newest >= loaded[at + FIRST]) {
-      const found = pfn[newest];
+    const { loaded } = own;
+    const newest = loaded.fill - 1;
+    if (newest >= 0) {
+      const found = loaded.pfn[newest]!;
       // The usual case by far; then there is no hole to fill.
-      if (found + size - 1 <= limitPfn) {
-        loaded[at + NEXT] = newest;
-        this.hits[order]++;
+      if (found <= limitPfn + 1 - (1 << order)) {
+        loaded.fill = newest;
+        own.hits++;
         this.counters.cacheHits++;
         this.lastNodesVisited = 0;
         return found;
       }
     }
-    return this.getElsewhere(pages, limitPfn, order, pair);
+    return this.getElsewhere(own, limitPfn, order);
   }
 
   /** The newest range of the loaded magazine does not do, or it has none. */
-  private getElsewhere(pages: number, limitPfn: number, order: number, pair: number): number {
-    const { magazines } = this;
-    const size = pages < this.roundedBelow ? 1 << order : pages;
+  private getElsewhere(own: CpuMagazines, limitPfn: number, order: number): number {
+    const size = 1 << order;
     this.lastNodesVisited = 0;
-    this.settlePair(pair);
-    if (magazines.fill[this.held[pair * 2]] === 0) this.load(pair, order);
-    const magazine = this.held[pair * 2];
-    const pfn = magazines.pop(magazine, limitPfn + 1 - size);
+    if (own.loaded.fill === 0) this.load(own, order);
+    const pfn = own.loaded.pop(limitPfn + 1 - size);
     if (pfn !== NO_PFN) {
-      this.attach(pair, magazine);
-      this.hits[order]++;
+      this.laterHits[order]!++;
       this.counters.cacheHits++;
       return pfn;
     }
-    this.misses[order]++;
+    this.misses[order]!++;
     this.counters.cacheMisses++;
     return this.search(size, limitPfn);
   }
@@ -236,7 +194,7 @@ export class Rcache implements IovaAllocator, Cache {
       this.lastNodesVisited = 0;
       this.counters.cacheBypasses++;
     }
-    return this.search(order < this.classes && pages < this.roundedBelow ? 1 << order : pages, limitPfn);
+    return this.search(order < this.classes ? 1 << order : pages, limitPfn);
   }
 
   /** Whether a search of the tree was suspended. */
@@ -250,74 +208,73 @@ export class Rcache implements IovaAllocator, Cache {
   }
 
   free(pfn: number, pages: number): void {
-    const { call, classes, loaded } = this;
+    const { call } = this;
     const order = 32 - Math.clz32(pages - 1);
-    if (order >= classes) {
+    if (order >= this.classes) {
       this.tree.remove(pfn);
       call.add(this.tree.removeStep, TREE_LOCK, 1);
       return;
     }
     call.add(STEP.cacheFree, NO_LOCK, 1);
-    const pair = call.cpu * classes + order;
-    let place = loaded[pair * LOADED + NEXT];
-    if (place === loaded[pair * LOADED + END]) place = this.makeRoom(pair, order);
-    this.pfn[place] = pfn;
-    loaded[pair * LOADED + NEXT] = place + 1;
+    const own = this.own[call.cpu * this.classes + order]!;
+    let { loaded } = own;
+    if (loaded.fill === loaded.capacity) loaded = this.makeRoom(own, order);
+    const place = loaded.fill;
+    loaded.pfn[place] = pfn;
+    loaded.fill = place + 1;
   }
 
   /** The loaded magazine is empty: puts one with something in its place, if there is one. */
-  private load(pair: number, order: number): void {
-    const { held, magazines } = this;
-    const at = pair * 2;
-    const [loaded, prev] = [held[at], held[at + 1]];
-    if (magazines.fill[prev] > 0) {
-      held[at + 1] = loaded;
-      this.attach(pair, prev);
+  private load(own: CpuMagazines, order: number): void {
+    const { loaded, prev } = own;
+    if (prev.fill > 0) {
+      own.prev = loaded;
+      own.loaded = prev;
       return;
     }
     const full = this.takeFromDepot(order);
-    if (full === EMPTY) return;
+    if (full === null) return;
     this.counters.depotGets++;
-    magazines.drop(loaded);
-    this.attach(pair, full);
+    this.magazines.drop(loaded);
+    own.loaded = full;
   }
 
-  /** The loaded magazine has no room: puts one that has in its place. @returns the place that the next free takes */
-  private makeRoom(pair: number, order: number): number {
-    const { held, magazines } = this;
-    const at = pair * 2;
-    this.settlePair(pair);
-    const [loaded, prev] = [held[at], held[at + 1]];
-    if (loaded === EMPTY || (prev !== EMPTY && magazines.fill[prev] === magazines.capacity)) {
-      if (loaded !== EMPTY) this.putToDepot(order, loaded);
-      this.attach(pair, magazines.make());
+  /** The loaded magazine has no room: puts one that has in its place. @returns it */
+  private makeRoom(own: CpuMagazines, order: number): Magazine {
+    const { magazines } = this;
+    const { loaded, prev } = own;
+    const isEmpty = loaded === magazines.empty;
+    if (isEmpty || (prev !== magazines.empty && prev.fill === prev.capacity)) {
+      if (!isEmpty) this.putToDepot(order, loaded);
+      own.loaded = magazines.make();
     } else {
-      held[at + 1] = loaded;
-      this.attach(pair, prev === EMPTY ? magazines.make() : prev);
+      own.prev = loaded;
+      own.loaded = prev === magazines.empty ? magazines.make() : prev;
     }
-    return this.loaded[pair * LOADED + NEXT];
+    return own.loaded;
   }
 
-  /** Newest magazine of a depot, or EMPTY; the lock is taken to look. */
-  private takeFromDepot(order: number): number {
-    const magazine = this.depotTop[order];
-    this.call.add(STEP.depotMove, 1 + order, magazine === EMPTY ? 0 : 1);
-    if (magazine === EMPTY) return EMPTY;
-    this.depotTop[order] = this.magazines.below[magazine];
-    this.depotSize[order]--;
+  /** Newest magazine of a depot, or null; the lock is taken to look. */
+  private takeFromDepot(order: number): Magazine | null {
+    const magazine = this.depotTop[order] ?? null;
+    this.call.add(STEP.depotMove, 1 + order, magazine === null ? 0 : 1);
+    if (magazine === null) return null;
+    this.depotTop[order] = magazine.below;
+    magazine.below = null;
+    this.depotSize[order]!--;
     return magazine;
   }
 
-  private putToDepot(order: number, magazine: number): void {
+  private putToDepot(order: number, magazine: Magazine): void {
     const { call, counters } = this;
-    if (!this.trimmed && this.depotSize[order] >= this.depotMax) {
+    if (!this.trimmed && this.depotSize[order]! >= this.depotMax) {
       call.add(STEP.depotMove, 1 + order, 0);
       this.freeToTree(magazine);
       return;
     }
-    this.magazines.below[magazine] = this.depotTop[order];
+    magazine.below = this.depotTop[order]!;
     this.depotTop[order] = magazine;
-    this.depotSize[order]++;
+    this.depotSize[order]!++;
     counters.depotPuts++;
     call.add(STEP.depotMove, 1 + order, 1);
     if (this.trimmed) this.armWorker(order);
@@ -335,44 +292,43 @@ export class Rcache implements IovaAllocator, Cache {
       this.call.add(STEP.depotMove, 1 + order, 0);
       return;
     }
-    this.freeToTree(this.takeFromDepot(order));
+    this.freeToTree(this.takeFromDepot(order)!);
     this.armWorker(order);
   }
 
   /** A full magazine's ranges, to the tree under one hold of its lock; the magazine goes. */
-  private freeToTree(magazine: number): void {
+  private freeToTree(magazine: Magazine): void {
     this.counters.depotFrees++;
     this.call.add(this.tree.removeStep, TREE_LOCK, this.empty(magazine));
     this.magazines.drop(magazine);
   }
 
   /** Takes a magazine's ranges out of the tree. @returns how many */
-  private empty(magazine: number): number {
-    const { magazines, tree } = this;
-    const count = magazines.fill[magazine];
-    const base = magazine * magazines.capacity;
-    for (let slot = base; slot < base + count; slot++) tree.remove(magazines.pfn[slot]);
-    return count;
+  private empty({ fill, pfn }: Magazine): number {
+    for (let slot = 0; slot < fill; slot++) this.tree.remove(pfn[slot]!);
+    return fill;
   }
 
   giveBack(): boolean {
-    const { call, held, magazines, classes } = this;
+    const { call, magazines, classes } = this;
     this.counters.cacheFlushes++;
-    this.settle();
     let ranges = 0;
-    for (let at = 0; at < held.length; at++) {
-      ranges += this.empty(held[at]);
-      magazines.drop(held[at]);
-      held[at] = EMPTY;
+    for (const own of this.own) {
+      ranges += this.empty(own.loaded) + this.empty(own.prev);
+      magazines.drop(own.loaded);
+      magazines.drop(own.prev);
+      own.loaded = magazines.empty;
+      own.prev = magazines.empty;
     }
-    for (let pair = 0; pair * 2 < held.length; pair++) this.attach(pair, EMPTY);
     for (let order = 0; order < classes; order++) {
-      let moved = 0;
-      for (let magazine = EMPTY; (magazine = this.depotTop[order]) !== EMPTY; moved++) {
-        this.depotTop[order] = magazines.below[magazine];
+      const moved = this.depotSize[order]!;
+      for (let magazine = this.depotTop[order] ?? null; magazine !== null; ) {
+        const { below } = magazine;
         ranges += this.empty(magazine);
         magazines.drop(magazine);
+        magazine = below;
       }
+      this.depotTop[order] = null;
       this.depotSize[order] = 0;
       this.counters.depotFrees += moved;
       call.add(STEP.depotMove, 1 + order, moved);
@@ -407,15 +363,13 @@ export class Rcache implements IovaAllocator, Cache {
   }
 
   inspect(): Record<string, unknown> {
-    this.settle();
-    const { classes, depotSize, hits, misses, tree } = this;
+    const { classes, depotSize, misses, tree } = this;
     const magazines: Record<string, number>[] = [];
     for (let cpu = 0; cpu < this.cpus; cpu++)
       for (let order = 0; order < classes; order++) {
-        const at = (cpu * classes + order) * 2;
-        const loaded = this.magazines.fill[this.held[at]];
-        const prev = this.magazines.fill[this.held[at + 1]];
-        if (loaded + prev > 0) magazines.push({ cpu, pages: 2 ** order, loaded, prev });
+        const { loaded, prev } = this.own[cpu * classes + order]!;
+        if (loaded.fill + prev.fill > 0)
+          magazines.push({ cpu, pages: 2 ** order, loaded: loaded.fill, prev: prev.fill });
       }
     const behind = tree.inspect();
     return {
@@ -432,7 +386,7 @@ export class Rcache implements IovaAllocator, Cache {
       classes: Array.from({ length: classes }, (_, order) => ({
         pages: 2 ** order,
         depotMagazines: depotSize[order],
-        hits: hits[order],
+        hits: this.hitsOf(order),
         misses: misses[order],
       })),
       magazines,
@@ -451,7 +405,7 @@ export class Rcache implements IovaAllocator, Cache {
       sink.column(pfns, pfns.length);
     });
     sink.column(this.armed, this.classes);
-    sink.column(this.hits, this.classes);
+    sink.column(Float64Array.from(this.misses, (_, order) => this.hitsOf(order)), this.classes);
     sink.column(this.misses, this.classes);
     sink.number(this.liveRanges);
     sink.number(this.livePages);
@@ -459,21 +413,14 @@ export class Rcache implements IovaAllocator, Cache {
 
   /** Every magazine that has something: its class; its CPU, -1 in a depot; 1 when it is prev, in a depot its place from the newest on. */
   private forEachMagazine(visit: (order: number, cpu: number, prev: number, pfns: Float64Array) => void): void {
-    this.settle();
-    const { classes, held, magazines, depotTop } = this;
-    const contents = (magazine: number): Float64Array => {
-      const base = magazine * magazines.capacity;
-      return magazines.pfn.subarray(base, base + magazines.fill[magazine]);
-    };
-    for (let at = 0; at < held.length; at++) {
-      if (magazines.fill[held[at]] === 0) continue;
-      const pair = at >> 1;
-      visit(pair % classes, Math.floor(pair / classes), at & 1, contents(held[at]));
-    }
+    const { classes } = this;
+    for (const [pair, { loaded, prev }] of this.own.entries())
+      for (const [isPrev, { fill, pfn }] of [loaded, prev].entries())
+        if (fill > 0) visit(pair % classes, Math.floor(pair / classes), isPrev, pfn.subarray(0, fill));
     for (let order = 0; order < classes; order++) {
       let place = 0;
-      for (let magazine = depotTop[order]; magazine !== EMPTY; magazine = magazines.below[magazine])
-        visit(order, -1, place++, contents(magazine));
+      for (let magazine = this.depotTop[order] ?? null; magazine !== null; magazine = magazine.below)
+        visit(order, -1, place++, magazine.pfn.subarray(0, magazine.fill));
     }
   }
 }
