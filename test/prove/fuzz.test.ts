@@ -92,6 +92,12 @@ describe('replies are read', () => {
     assert.equal(read(['HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n'])[0]?.cut, true);
   });
 
+  test('up to a length that nobody keeps in memory', () => {
+    const chunk = `100000\r\n${'x'.repeat(0x100000)}\r\n`;
+    const [reply, ...rest] = read(['HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n', ...Array(65).fill(chunk)]);
+    assert.deepEqual([reply?.long, reply?.cut, reply?.body.length, rest.length], [true, false, 65 * 0x100000, 0]);
+  });
+
   test('or are none', () => {
     for (const text of ['HTTP/1.0 200 OK\r\n\r\n', 'hello\r\n\r\n', 'HTTP/1.1 200 OK\r\na b: c\r\n\r\n'])
       assert.throws(() => read([text]));
@@ -117,7 +123,11 @@ describe('complained of is', () => {
     headers: { 'content-type': 'application/problem+json' },
     body: JSON.stringify({ type: `/problems/${code}`, title: 'T', status, detail: 'd', code, retryable: false }),
     cut: false,
+    long: false,
   });
+
+  const endless: Reply = { status: 200, headers: { 'content-type': 'text/plain' }, body: '#', cut: false, long: true };
+  const silent: Reply = { status: 503, headers: { 'retry-after': '1' }, body: '', cut: false, long: false };
 
   for (const [what, operation, reply] of [
     ['a failure', 'advanceTime', problem(500, 'internal')],
@@ -135,8 +145,12 @@ describe('complained of is', () => {
         headers: { 'content-type': 'application/x-ndjson' },
         body: `{"line":1,"op":"advance","ok":false,"problem":${problem(500, 'session-failed').body}}\n`,
         cut: false,
+        long: false,
       },
     ],
+    ['a reply without an end where there may be none', 'getMetrics', { ...endless, status: 200 }],
+    ['a refusal without an end', 'exportHistory', { ...endless, status: 404 }],
+    ['a server that cannot just now and does not say when', 'getMetrics', { ...silent, headers: {} }],
   ] as const)
     test(what, () => {
       assert.notEqual(complaintOf(request(operation), reply), null);
@@ -146,6 +160,9 @@ describe('complained of is', () => {
     assert.equal(complaintOf(request('advanceTime'), problem(507, 'no-frame')), null);
     assert.equal(complaintOf(request('advanceTime'), problem(503, 'session-busy')), null);
     assert.equal(complaintOf(request('getSession'), problem(404, 'unknown-session')), null);
+    assert.equal(complaintOf(request('exportHistory'), endless), null);
+    assert.equal(complaintOf(request('exportHistory'), { ...endless, long: false, cut: true }), null);
+    assert.equal(complaintOf({ ...request('exportHistory'), method: 'HEAD', exact: false }, silent), null);
     assert.equal(rubbishComplaintOf(problem(400, 'bad-request')), null);
   });
 

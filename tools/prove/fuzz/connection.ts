@@ -11,7 +11,12 @@ export interface Reply {
   body: string;
   /** The connection ended in the middle of it. */
   cut: boolean;
+  /** It went on and on, as the history of a long run does, and nobody read its end; `body` is its beginning. */
+  long: boolean;
 }
+
+/** So much of one reply is read. */
+const LONGEST_BYTES = 64 * 2 ** 20;
 
 const HEAD_END = Buffer.from('\r\n\r\n');
 const LINE_END = Buffer.from('\r\n');
@@ -21,6 +26,7 @@ export class ReplyReader {
   private bytes: Buffer = Buffer.alloc(0);
   private head: { status: number; headers: Record<string, string> } | null = null;
   private chunks: Buffer[] = [];
+  private chunkBytes = 0;
   private readonly isHead: () => boolean;
   private readonly take: (reply: Reply) => void;
 
@@ -103,17 +109,23 @@ export class ReplyReader {
     const end = line + 2 + size;
     if (this.bytes.length < end + 2) return false;
     if (size > 0) this.chunks.push(this.bytes.subarray(line + 2, end));
+    this.chunkBytes += size;
     this.bytes = this.bytes.subarray(end + 2);
     if (size === 0) this.finish(false);
+    else if (this.chunkBytes > LONGEST_BYTES) {
+      this.finish(false, true);
+      return false;
+    }
     return true;
   }
 
-  private finish(cut: boolean): void {
+  private finish(cut: boolean, long = false): void {
     const { status, headers } = this.head!;
     const body = Buffer.concat(this.chunks).toString('utf8');
     this.head = null;
     this.chunks = [];
-    this.take({ status, headers, body, cut });
+    this.chunkBytes = 0;
+    this.take({ status, headers, body, cut, long });
   }
 }
 
@@ -141,7 +153,8 @@ export class Connection {
         if (first === undefined)
           this.fail(new Error(`a reply that nobody asked for: ${JSON.stringify(reply).slice(0, 500)}`));
         else first.resolve(reply);
-        if (reply.headers.connection === 'close') this.open = false;
+        if (reply.long) this.destroy();
+        if (reply.headers.connection === 'close' || reply.long) this.open = false;
       },
     );
     socket.on('data', (bytes: Buffer) => {

@@ -10,6 +10,8 @@ import type { FuzzRequest } from './requests.ts';
 /** The server is well and cannot just now. Neither the end of the server nor a disk that is full belongs here. */
 const PASSING = new Set(['overloaded', 'session-busy', 'session-recovering']);
 const PROBLEM = 'application/problem+json';
+/** Made while they are sent: whoever deletes the session meanwhile, or its token, ends them in the middle. */
+const STREAMED = new Set(['applyOperations', 'exportHistory', 'downloadSnapshot']);
 
 const problemFits = new Validators(false).compile(contractSchema('Problem'));
 
@@ -17,7 +19,8 @@ const problemFits = new Validators(false).compile(contractSchema('Problem'));
 export function complaintOf(request: FuzzRequest, reply: Reply): string | null {
   const { operation, method, target, exact } = request;
   const isOps = operation.operationId === 'applyOperations';
-  if (reply.cut) return isOps ? null : 'the reply was cut short';
+  if (reply.cut) return STREAMED.has(operation.operationId) ? null : 'the reply was cut short';
+  if (reply.long) return reply.status === 200 && STREAMED.has(operation.operationId) ? null : 'the reply has no end';
   const failure = failureOf(reply, exact ? Object.keys(operation.definition.responses as object) : []);
   if (failure !== null) return failure;
   if (!exact) return rubbishComplaintOf(reply, method === 'HEAD');
@@ -41,7 +44,7 @@ export function complaintOf(request: FuzzRequest, reply: Reply): string | null {
 export function rubbishComplaintOf(reply: Reply, isHead = false): string | null {
   const failure = failureOf(reply, []);
   if (failure !== null) return failure;
-  if (reply.status < 400 || reply.cut || isHead) return null;
+  if (reply.status < 400 || reply.cut || reply.long || isHead) return null;
   const type = reply.headers['content-type']?.split(';', 1)[0];
   if (type !== PROBLEM) {
     // Of a request to HEAD that was not known to be one.
