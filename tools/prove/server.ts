@@ -59,6 +59,10 @@ export class ServerProcess {
     const child = spawn(process.execPath, args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.child = child;
     this.gone = false;
+    // A proof that breaks off leaves no server behind.
+    const killed = (): unknown => child.kill('SIGKILL');
+    process.once('exit', killed);
+    child.once('exit', () => process.off('exit', killed));
     let out = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.log += text;
