@@ -176,7 +176,8 @@ async function openLaboratory({ data, labWorkers, labResultsMib, redis }: Config
       return createLaboratory({ store, logger, tracing, runner: pool });
     }
     const runner = await createQueueRunner({ redis, name: clientName(data), logger });
-    return createLaboratory({ store, logger, tracing, runner, desk: new ThreadPool({ width: 0 }) });
+    const desk = new ThreadPool({ width: 0, traces: tracesFolder(data) });
+    return createLaboratory({ store, logger, tracing, runner, desk });
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     await host.close();
