@@ -148,13 +148,14 @@ export class MapInProgress {
         : dma.map(device, this.kind, this.direction, this.frame, this.offset, this.bytes);
     if (mapping === MAP_SUSPENDED) return SUSPENDED;
     replay.mapCalls++;
-    replay.offered++;
+    // What is offered to the ring are packets, not its buffers.
+    if (this.ofEvent) replay.offered++;
     const end = replay.finish();
     replay.latency.record(Math.floor((end - this.startedPs) / 1000));
     let slot = NO_SLOT;
     if (mapping < 0) {
       replay.mapFailures++;
-      replay.dropped++;
+      if (this.ofEvent) replay.dropped++;
       tally.skip('withoutAddress');
       this.leaveMemory();
     } else slot = this.keep(mapping, end);
