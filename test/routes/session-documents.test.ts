@@ -240,7 +240,7 @@ describe('kernel files over HTTP', () => {
     });
     assert.deepEqual(
       said,
-      items.map(({ timeNs, access, iova, code }) => [Math.floor(timeNs / 1000), access, BigInt(iova), reason.code]),
+      items.map(({ timeNs, access, iova, code }) => [Math.floor(timeNs / 1000), access, BigInt(iova), code]),
     );
   });
 });
