@@ -62,8 +62,8 @@ export interface RouteServices {
 /** Registers them, and the problem replies of the whole `app`. */
 export async function registerRoutes(app: FastifyInstance, services: RouteServices): Promise<void> {
   const { host, opsOf, access = openAccess(app, host), basePath = '', traceWork = {} } = services;
-  const laboratory = services.laboratory ?? ownLaboratory(app);
   const traces = services.traces ?? ownArchive(app);
+  const laboratory = services.laboratory ?? ownLaboratory(app, traces.folder);
   traces.govern((owner) => access.quotasOf(owner));
   host.listen({ frames() {}, epoch() {}, failed() {}, deleted: (session) => traces.sessionDeleted(session) });
   const exports = new Exports(traces.folder, traceWork.exports);
@@ -123,8 +123,8 @@ function handlersOf(
   return handlers;
 }
 
-function ownLaboratory(app: FastifyInstance): Laboratory {
-  const laboratory = createLaboratory({ runner: new ThreadPool() });
+function ownLaboratory(app: FastifyInstance, traces: string): Laboratory {
+  const laboratory = createLaboratory({ runner: new ThreadPool({ traces }) });
   app.addHook('onClose', () => laboratory.close());
   return laboratory;
 }
