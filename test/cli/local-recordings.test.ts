@@ -82,6 +82,19 @@ describe('an experiment on a file', () => {
     assert.equal(JSON.parse(out).arms.length, 1);
   });
 
+  test('varies files: an arm for each', async () => {
+    const path = experiment('varied.json', { recording: 'recordings/ath12k.txt' });
+    const vary = 'workloads.0.recording=recordings/ath12k.txt,with-fewer.txt';
+    writeFileSync(join(folder, 'with-fewer.txt'), readFileSync(ATH12K, 'utf8').replace(/^.*io_page_fault.*$/m, ''));
+    const { code, out } = await lab(['compare', path, '--vary', vary, '--json', '--no-progress'], { env });
+    assert.equal(code, 0, out);
+    // Under the policy of who says none, which is lazy.
+    assert.deepEqual(late(out), [
+      [1, 1],
+      [0, 0],
+    ]);
+  });
+
   test('says which lines were not understood', async () => {
     const path = join(folder, 'with-rubbish.txt');
     writeFileSync(path, `${readFileSync(ATH12K, 'utf8')}this is no line of a trace\n`);

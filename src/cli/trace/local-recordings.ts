@@ -23,9 +23,13 @@ export async function withLocalRecordings(
   input: ExperimentInput,
   around: Around,
 ): Promise<ExperimentInput> {
-  const { base, workloads } = input;
+  const { base, workloads, vary, arms } = input;
   return {
     ...input,
+    ...(vary !== undefined && { vary: await varied(place, vary, around) }),
+    ...(Array.isArray(arms) && {
+      arms: await inTurn(arms, async (arm) => ({ ...arm, set: await settings(place, arm.set, around) })),
+    }),
     ...(Array.isArray(workloads) && { workloads: await all(place, workloads as Plain[], around) }),
     ...(Array.isArray(base?.workloads) && {
       base: { ...base, workloads: await all(place, base.workloads as Plain[], around) },
@@ -33,11 +37,45 @@ export async function withLocalRecordings(
   };
 }
 
-async function all(place: Place, workloads: readonly Plain[], around: Around): Promise<Plain[]> {
-  const found: Plain[] = [];
-  // One after the other: two of the same file are one tape.
-  for (const workload of workloads) found.push(await one(place, workload, around));
-  return found;
+/** One after the other: two of the same file are one tape. */
+async function inTurn<T, U>(all: readonly T[], each: (one: T) => Promise<U>): Promise<U[]> {
+  const done: U[] = [];
+  for (const one of all) done.push(await each(one));
+  return done;
+}
+
+function all(place: Place, workloads: readonly Plain[], around: Around): Promise<Plain[]> {
+  return inTurn(workloads, (workload) => one(place, workload, around));
+}
+
+/** Paths whose values are recordings: `workloads.rx.recording`. */
+const RECORDING_PATH = /^workloads\.[^.]+\.recording$/;
+
+async function varied(
+  place: Place,
+  vary: Record<string, unknown[]>,
+  around: Around,
+): Promise<Record<string, unknown[]>> {
+  const entries = await inTurn(Object.entries(vary), async ([path, values]): Promise<[string, unknown[]]> => {
+    if (!RECORDING_PATH.test(path) || !Array.isArray(values)) return [path, values];
+    return [path, await inTurn(values, (value) => digestOf(place, value, around))];
+  });
+  return Object.fromEntries(entries);
+}
+
+async function settings(place: Place, set: Plain, around: Around): Promise<Plain> {
+  const entries = await inTurn(
+    Object.entries(set ?? {}),
+    async ([path, value]): Promise<[string, unknown]> => [
+      path,
+      RECORDING_PATH.test(path) ? await digestOf(place, value, around) : value,
+    ],
+  );
+  return Object.fromEntries(entries);
+}
+
+async function digestOf(place: Place, named: unknown, around: Around): Promise<unknown> {
+  return (await one(place, { kind: 'replay', recording: named }, around)).recording;
 }
 
 async function one(place: Place, workload: Plain, { folder, signal, note }: Around): Promise<Plain> {
