@@ -15,6 +15,7 @@ import { ThreadPool } from '../src/lab/pool.ts';
 import { Analyses } from '../src/trace/analyses/analyses.ts';
 import { TraceArchive } from '../src/trace/archive/archive.ts';
 import { Exports } from '../src/trace/export/exports.ts';
+import type { TraceWorkLimits } from '../src/trace/work-limits.ts';
 import { accessHandlers } from './access.ts';
 import { settleBody, takeJson, takeStreams } from './bodies.ts';
 import { bufferHandlers } from './buffers.ts';
@@ -46,6 +47,8 @@ export interface RouteServices {
   laboratory?: Laboratory;
   /** Absent: one that keeps its traces in a folder that ends with the app. */
   traces?: TraceArchive;
+  /** What exports and analyses may take; absent: as much as usual. */
+  traceWork?: TraceWorkLimits;
   /** What the `Idempotency-Key` of a request is kept under; absent: keys are not looked at. */
   markOf?: (request: FastifyRequest) => KeyMark | null;
   /** Stands between the route of `ops` and the host; the host itself when absent. */
@@ -58,26 +61,22 @@ export interface RouteServices {
 
 /** Registers them, and the problem replies of the whole `app`. */
 export async function registerRoutes(app: FastifyInstance, services: RouteServices): Promise<void> {
-  const { host, opsOf, access = openAccess(app, host), basePath = '' } = services;
-  const laboratory = services.laboratory ?? ownLaboratory(app);
+  const { host, opsOf, access = openAccess(app, host), basePath = '', traceWork = {} } = services;
   const traces = services.traces ?? ownArchive(app);
+  const laboratory = services.laboratory ?? ownLaboratory(app, traces.folder);
   traces.govern((owner) => access.quotasOf(owner));
   host.listen({ frames() {}, epoch() {}, failed() {}, deleted: (session) => traces.sessionDeleted(session) });
+  const exports = new Exports(traces.folder, traceWork.exports);
+  const analyses = new Analyses(traceWork.analyses);
   const handlers: Handlers = {
-    ...versionHandlers(basePath, traces.limits),
-    ...handlersOf(
-      host,
-      access,
-      opsOf,
-      (request) => access.tracesOf(whoOf(request), traces),
-      new Exports(traces.folder),
-    ),
+    ...versionHandlers(basePath, traces.limits, exports.limits, analyses.limits),
+    ...handlersOf(host, access, opsOf, (request) => access.tracesOf(whoOf(request), traces), exports),
     ...accessHandlers(access, laboratory, traces),
     ...experimentHandlers(
       (request) => access.experimentsOf(whoOf(request), laboratory),
       (request) => access.tracesOf(whoOf(request), traces),
     ),
-    ...analysisHandlers((request) => access.tracesOf(whoOf(request), traces), new Analyses()),
+    ...analysisHandlers((request) => access.tracesOf(whoOf(request), traces), analyses),
     ...traceHandlers((request) => access.tracesOf(whoOf(request), traces), services.markOf ?? (() => null)),
   };
 
@@ -124,8 +123,8 @@ function handlersOf(
   return handlers;
 }
 
-function ownLaboratory(app: FastifyInstance): Laboratory {
-  const laboratory = createLaboratory({ runner: new ThreadPool() });
+function ownLaboratory(app: FastifyInstance, traces: string): Laboratory {
+  const laboratory = createLaboratory({ runner: new ThreadPool({ traces }) });
   app.addHook('onClose', () => laboratory.close());
   return laboratory;
 }

@@ -32,6 +32,7 @@ import {
 import type { Sync } from './host/journal/rows.ts';
 import { isLoopbackName } from './server/host-names.ts';
 import { readTlsFiles, type TlsFiles, type TlsReading } from './server/tls.ts';
+import { ANALYSIS_LIMITS, EXPORT_LIMITS } from './trace/work-limits.ts';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -99,6 +100,14 @@ export interface Config {
   tracesMib: number;
   /** Recordings that are read at a time, each in a thread of its own. */
   traceReaders: number;
+  /** Histories of sessions that are written at a time; each by a thread with so much of a heap, in so many seconds. */
+  traceExports: number;
+  traceExportHeapMib: number;
+  traceExportSeconds: number;
+  /** The same of recordings that are looked at as a whole: checks, forensics. */
+  traceAnalyses: number;
+  traceAnalysisHeapMib: number;
+  traceAnalysisSeconds: number;
   /** Where the queue of experiments is, with its password; null: experiments are computed here. */
   redis: string | null;
   logLevel: LogLevel;
@@ -122,6 +131,8 @@ interface Setting<T> extends Source {
 
 const LARGEST_WORKERS = 256;
 const LARGEST_QUOTA = 999_999_999;
+/** A thread with less does not get to its first event. */
+const MIN_HEAP_MIB = 64;
 
 /** Of what one principal may take. */
 function quota(flag: string, help: string, usual: string): Setting<number | null> {
@@ -327,6 +338,48 @@ const SETTINGS = {
     help: 'recordings that are read at a time, each in a thread of its own; more wait (default: 2)',
     check: wholeNumber(1, 64),
     fallback: () => 2,
+  } satisfies Setting<number>,
+  traceExports: {
+    flag: 'trace-exports',
+    argument: '<number>',
+    help: 'histories of sessions that are written as a recording at a time; beyond, 503 (default: 2)',
+    check: wholeNumber(1, 64),
+    fallback: () => EXPORT_LIMITS.exports,
+  } satisfies Setting<number>,
+  traceExportHeapMib: {
+    flag: 'trace-export-heap-mib',
+    argument: '<number>',
+    help: 'MiB of the heap of the thread that writes one (default: 1024)',
+    check: wholeNumber(MIN_HEAP_MIB, 1_048_576),
+    fallback: () => EXPORT_LIMITS.heapMib,
+  } satisfies Setting<number>,
+  traceExportSeconds: {
+    flag: 'trace-export-seconds',
+    argument: '<number>',
+    help: 'seconds that one may take from its beginning to its end; then it is cut (default: 3600)',
+    check: wholeNumber(1, 604_800),
+    fallback: () => EXPORT_LIMITS.wholeMs / 1000,
+  } satisfies Setting<number>,
+  traceAnalyses: {
+    flag: 'trace-analyses',
+    argument: '<number>',
+    help: 'recordings that are checked, or whose faults are told, at a time; beyond, 503 (default: 2)',
+    check: wholeNumber(1, 64),
+    fallback: () => ANALYSIS_LIMITS.analyses,
+  } satisfies Setting<number>,
+  traceAnalysisHeapMib: {
+    flag: 'trace-analysis-heap-mib',
+    argument: '<number>',
+    help: 'MiB of the heap of the thread that does it (default: 2048)',
+    check: wholeNumber(MIN_HEAP_MIB, 1_048_576),
+    fallback: () => ANALYSIS_LIMITS.heapMib,
+  } satisfies Setting<number>,
+  traceAnalysisSeconds: {
+    flag: 'trace-analysis-seconds',
+    argument: '<number>',
+    help: 'seconds that it may take; then it is 422 `trace-too-large` (default: 600)',
+    check: wholeNumber(1, 604_800),
+    fallback: () => ANALYSIS_LIMITS.wholeMs / 1000,
   } satisfies Setting<number>,
   redis: {
     flag: 'redis',

@@ -28,6 +28,7 @@ import { createStream } from './stream/hub.ts';
 import { TraceArchive } from './trace/archive/archive.ts';
 import { tracesFolder } from './trace/archive/uses.ts';
 import { TraceStore, StoreError as TraceStoreError } from './trace/store.ts';
+import type { TraceWorkLimits } from './trace/work-limits.ts';
 
 // `npm start -- token ...` works on the data folder, whether or not a server runs there, and starts none.
 if (process.argv[2] === 'token') process.exit(tokenCommand(process.argv.slice(3), process.env));
@@ -56,6 +57,7 @@ const app = await buildApp({
   logger,
   tls,
   telemetry,
+  traceWork: traceWorkOf(config),
 });
 const address = await open(app);
 folder.announce(address);
@@ -176,7 +178,8 @@ async function openLaboratory({ data, labWorkers, labResultsMib, redis }: Config
       return createLaboratory({ store, logger, tracing, runner: pool });
     }
     const runner = await createQueueRunner({ redis, name: clientName(data), logger });
-    return createLaboratory({ store, logger, tracing, runner, desk: new ThreadPool({ width: 0 }) });
+    const desk = new ThreadPool({ width: 0, traces: tracesFolder(data) });
+    return createLaboratory({ store, logger, tracing, runner, desk });
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     await host.close();
@@ -199,6 +202,21 @@ async function openTraces({ data, traceUploadMib, tracesMib, traceReaders }: Con
     folder.release();
     return refuse(`The traces in ${data} cannot be read. ${error.message}`);
   }
+}
+
+function traceWorkOf(settings: Config): TraceWorkLimits {
+  return {
+    exports: {
+      exports: settings.traceExports,
+      heapMib: settings.traceExportHeapMib,
+      wholeMs: settings.traceExportSeconds * 1000,
+    },
+    analyses: {
+      analyses: settings.traceAnalyses,
+      heapMib: settings.traceAnalysisHeapMib,
+      wholeMs: settings.traceAnalysisSeconds * 1000,
+    },
+  };
 }
 
 async function open(server: FastifyInstance): Promise<string> {

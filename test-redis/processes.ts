@@ -70,8 +70,8 @@ export class Process {
   }
 }
 
-export function workerProcess(url: string, width = 1): Process {
-  return new Process('./worker-process.ts', [url, String(width)]);
+export function workerProcess(url: string, width = 1, traces?: string): Process {
+  return new Process('./worker-process.ts', [url, String(width), ...(traces === undefined ? [] : [traces])]);
 }
 
 export function serverProcess(url: string, name: string, jobs: KeyedJob[]): Process {

@@ -29,8 +29,8 @@ export function keep(child: Process): Process {
   return child;
 }
 
-export async function readyWorker(width = 1): Promise<Process> {
-  const worker = keep(workerProcess(redis.url, width));
+export async function readyWorker(width = 1, traces?: string): Promise<Process> {
+  const worker = keep(workerProcess(redis.url, width, traces));
   await worker.until(() => worker.log.includes('takes jobs'));
   return worker;
 }

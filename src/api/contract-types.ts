@@ -3219,6 +3219,10 @@ export interface Catalog {
    * What of a kernel command line is understood, and what it asks for.
    */
   kernelOptions?: CatalogEntry[];
+  /**
+   * Formats of recordings, for `?format` of `POST /v1/traces`. The schema is that of `?options`; beside it stand what the lines become and by what `auto` tells the format, null where it has to be named.
+   */
+  traceFormats?: CatalogEntry[];
   [k: string]: unknown;
 }
 export interface Health {

@@ -8,12 +8,12 @@ import { progress } from './progress.ts';
 
 export async function atPlace<T>(
   options: WhereOptions,
-  then: (place: Place, carryOut: (input: ExperimentInput) => Promise<Ended>) => Promise<T>,
+  then: (place: Place, carryOut: (input: ExperimentInput) => Promise<Ended>, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const signal = interruptible();
   const place = await placeOf(options);
   try {
-    return await then(place, async (input) => {
+    const carryOut = async (input: ExperimentInput) => {
       const shown = await progress('jobs', !options.progress);
       try {
         return await place.run(input, {
@@ -23,7 +23,8 @@ export async function atPlace<T>(
       } finally {
         shown.end();
       }
-    });
+    };
+    return await then(place, carryOut, signal);
   } finally {
     await place.close();
   }

@@ -1,5 +1,6 @@
 /** What `run` and `compare` are asked for, as the document that an experiment is. */
 import { existsSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import type { ExperimentInput, Plain } from '../lab/experiment.ts';
 import { withMembers } from '../lab/spec-path.ts';
 import { isExperiment, looksLikeFile, readDocument, readWorkloads } from './documents.ts';
@@ -8,6 +9,7 @@ import type { Place } from './place.ts';
 import type { ExperimentOptions } from './program.ts';
 import { settingsOf, variationsOf } from './settings.ts';
 import { didYouMean } from './suggestions.ts';
+import { type Around, withLocalRecordings } from './trace/local-recordings.ts';
 
 export interface Asked {
   input: ExperimentInput;
@@ -21,6 +23,7 @@ export async function askedFor(
   what: string,
   options: ExperimentOptions,
   first: 'session' | 'experiment',
+  around: Omit<Around, 'folder'>,
 ): Promise<Asked> {
   const asked = await found(place, what, first);
   const { seeds, until, warmUp, combine, control, workloads } = options;
@@ -37,7 +40,9 @@ export async function askedFor(
     ...(workloads !== undefined && { workloads: await readWorkloads(workloads) }),
   };
   if (varies) delete input.arms;
-  return { ...asked, input: await withSettings(place, input, settingsOf(options.set)) };
+  const whole = await withSettings(place, input, settingsOf(options.set));
+  const folder = looksLikeFile(what) && what !== '-' ? dirname(resolve(what)) : process.cwd();
+  return { ...asked, input: await withLocalRecordings(place, whole, { ...around, folder }) };
 }
 
 async function found(place: Place, what: string, first: 'session' | 'experiment'): Promise<Asked> {

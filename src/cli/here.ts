@@ -1,5 +1,5 @@
 /** Experiments in this process: a laboratory on all cores, which keeps nothing. */
-
+import { basename } from 'node:path';
 import type { Reply } from '../host/host.ts';
 import { LOCAL_OWNER } from '../host/ids.ts';
 import type { ExperimentResults } from '../lab/compare/results.ts';
@@ -10,10 +10,13 @@ import { ThreadPool } from '../lab/pool.ts';
 import { resultsOf } from '../lab/results.ts';
 import { EXIT, Failure, linesOf } from './failure.ts';
 import { localCatalog } from './local-catalog.ts';
-import type { Catalog, Ended, Place, Watch, Written } from './place.ts';
+import type { Catalog, Ended, Place, RecordingHere, Watch, Written } from './place.ts';
+import { progress } from './progress.ts';
+import { TapesHere } from './trace/tapes-here.ts';
 
-export async function here(): Promise<Place> {
-  return new Experiments();
+/** @param quiet says nothing of how far it is */
+export async function here(quiet = false): Promise<Place> {
+  return new Experiments(quiet);
 }
 
 const STANDALONE = 'standalone';
@@ -22,7 +25,23 @@ const STANDALONE = 'standalone';
 const OURS: ReadonlySet<string> = new Set(['internal', 'overloaded', 'storage-unavailable', 'shutting-down']);
 
 class Experiments implements Place {
-  private readonly laboratory: Laboratory = createLaboratory({ runner: new ThreadPool() });
+  readonly readsFiles = true;
+  private readonly tapes = new TapesHere();
+  private readonly laboratory: Laboratory = createLaboratory({ runner: new ThreadPool({ traces: this.tapes.folder }) });
+  private readonly quiet: boolean;
+
+  constructor(quiet: boolean) {
+    this.quiet = quiet;
+  }
+
+  async recording(path: string, signal: AbortSignal): Promise<RecordingHere> {
+    const shown = await progress(`bytes of ${basename(path)}`, this.quiet);
+    try {
+      return await this.tapes.tapeOf(path, (done, total) => shown.at(done, total), signal);
+    } finally {
+      shown.end();
+    }
+  }
 
   catalog(): Promise<Catalog> {
     return localCatalog();
@@ -47,6 +66,7 @@ class Experiments implements Place {
 
   async close(): Promise<void> {
     await this.laboratory.close();
+    this.tapes.close();
   }
 }
 

@@ -28,6 +28,7 @@ export const SECTIONS = [
   'presets',
   'kernelOptions',
   'experiments',
+  'traceFormats',
 ] as const;
 
 export type Section = (typeof SECTIONS)[number];

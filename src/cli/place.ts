@@ -32,7 +32,19 @@ export interface Watch {
   onChange(document: ExperimentDocument): void;
 }
 
+/** A recording in a file of this machine. */
+export interface RecordingHere {
+  /** By which simulations find it. */
+  digest: string;
+  lines: number;
+  skippedLines: number;
+}
+
 export interface Place {
+  /** Whether its simulations can have recordings from files of this machine. */
+  readonly readsFiles: boolean;
+  /** Reads one of them; only where it `readsFiles`. */
+  recording(path: string, signal: AbortSignal): Promise<RecordingHere>;
   catalog(): Promise<Catalog>;
   /** The request without gaps, and its arms; rejects with a `Failure` that says all that is wrong. */
   validate(input: ExperimentInput): Promise<ExperimentDocument>;
@@ -43,7 +55,7 @@ export interface Place {
 /** By the flags, then by the environment. */
 export async function placeOf(options: WhereOptions): Promise<Place> {
   const server = serverOf(options);
-  if (server === null) return (await import('./here.ts')).here();
+  if (server === null) return (await import('./here.ts')).here(!options.progress);
   return (await import('./server.ts')).onServer(server, options.tokenFile);
 }
 

@@ -52,6 +52,7 @@ export interface TraceOptions extends WhereOptions {
 export interface WorkerOptions {
   redis?: string;
   concurrency?: string;
+  traces?: string;
   aliveFile?: string;
   logLevel: string;
 }
@@ -102,6 +103,10 @@ export function program(terminal: Terminal, done: (exitCode: number) => void): C
   command('worker', 'Compute jobs of experiments that servers put into a queue')
     .option('--redis <url>', 'where the queue is, redis:// or rediss:// [IOMMU_LAB_REDIS_URL, which others cannot see]')
     .option('--concurrency <number>', 'jobs at a time (default: one a core)')
+    .option(
+      '--traces <folder>',
+      'tapes of recordings that experiments replay: `traces` below the data folder of the server, or a folder with copies of them [IOMMU_LAB_TRACES]',
+    )
     .option('--alive-file <file>', 'written each second while the worker has its queue, for health checks')
     .addOption(
       new Option('--log-level <level>', 'lines of JSON on stderr')

@@ -144,10 +144,15 @@ function reasonOf(error: unknown): string {
 }
 
 class Experiments implements Place {
+  readonly readsFiles = false;
   private readonly server: Server;
 
   constructor(server: Server) {
     this.server = server;
+  }
+
+  recording(): never {
+    throw new Error('a server reads no files of this machine');
   }
 
   catalog(): Promise<Catalog> {

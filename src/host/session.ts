@@ -636,6 +636,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     this.gone = true;
     this.around.scheduler.forget(this);
     this.around.frameClock.forget(this);
+    this.around.tapes.leave(this.id);
   }
 
   /** Before it is forgotten: ends the run and answers what waits. */

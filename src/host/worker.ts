@@ -191,7 +191,13 @@ function create({ session: id, number, input, memoryBytes }: Call & { kind: 'cre
   const spec = core.resolveSpec(input);
   const tooLarge = refuseLarge(spec, memoryBytes);
   if (tooLarge !== null) throw new Unacceptable(tooLarge);
-  const session = new Session(id, number, nameless(spec), around);
+  let session: Session;
+  try {
+    session = new Session(id, number, nameless(spec), around);
+  } catch (error) {
+    around.tapes.leave(id);
+    throw error;
+  }
   sessions.set(id, session);
   const { coreVersion } = core;
   return { ...session.status(), spec: spec as unknown as Record<string, unknown>, coreVersion };
@@ -215,7 +221,10 @@ function nameless({ name: _name, title: _title, ...spec }: ResolvedSpec): Resolv
 /** Answers once the session is as it was. */
 function wake(message: Call & { kind: 'wake' }, answer: (reply: Reply<unknown>) => void): void {
   const { session: id, number, digest } = message;
-  const lost = (detail: string): void => answer(refuse({ code: 'session-lost', detail }));
+  const lost = (detail: string): void => {
+    around.tapes.leave(id);
+    answer(refuse({ code: 'session-lost', detail }));
+  };
   if (journal === null) throw new Error('no journal to wake from');
   if (message.coreVersion !== core.coreVersion) {
     lost(

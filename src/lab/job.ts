@@ -9,6 +9,7 @@ import { NO_RECORDINGS, type Recordings } from '../core/devices/replay/source.ts
 import { coreVersion, createSimulator, resolveSpec } from '../core/index.ts';
 import type { RunRequest } from '../core/operations.ts';
 import type { SimulatorApi } from '../core/simulator-api.ts';
+import type { ResolvedSpec } from '../core/spec.ts';
 import { messageOf, specProblem } from '../host/problems.ts';
 import { BoundedSession, NO_BOUNDS, type Reached, refuseLarge } from '../host/session-bounds.ts';
 import type { ExperimentRequest, Job, JobOutcome, Plain } from './experiment.ts';
@@ -149,6 +150,16 @@ export async function runJobInTurns(job: Job, control: JobControl = {}): Promise
   }
 }
 
+/** Whoever planned the experiment had it: it is where the job is computed that it is not. */
+function missingRecording({ workloads }: ResolvedSpec, recordings: Recordings): Stop | null {
+  for (const { kind, trace, recording } of workloads as { kind: string; trace?: string; recording?: string }[]) {
+    if (kind !== 'replay' || recording === undefined || recordings.open(recording) !== null) continue;
+    const detail = `The recording ${JSON.stringify(trace)}, digest ${recording}, is not where the job was computed. A worker finds it in the folder of its --traces: that has to be \`traces\` of the server's data folder, or one with a copy of ${recording}.tape from there.`;
+    return { code: 'recording-missing', detail };
+  }
+  return null;
+}
+
 class Stopped extends Error {
   readonly code: string;
 
@@ -184,6 +195,8 @@ export class Meter {
     const resolved = resolveSpec(spec);
     const tooLarge = refuseLarge(resolved, this.bounds.memoryBytes);
     if (tooLarge !== null) throw new Stopped(tooLarge);
+    const missing = missingRecording(resolved, this.recordings);
+    if (missing !== null) throw new Stopped(missing);
     const simulator = createSimulator(resolved, { recordings: this.recordings });
     simulator.searchBudget = SEARCH_BUDGET;
     return simulator;

@@ -275,6 +275,8 @@ class Planner {
     };
     const shape = violations('SessionInput', spec);
     if (shape.length > 0 || !led) return noteAll(shape);
+    const renamed = otherTraces(base, spec);
+    if (renamed.length > 0) return noteAll(renamed);
     try {
       const resolved = resolveSpec(spec);
       if (resolved.workloads.length > 0) return { setting, spec, resolved };
@@ -410,6 +412,22 @@ class Planner {
     const settings = this.settingsOf(request);
     return settings === null ? '/base' : this.placeOf({ path, message: '' }, request, settings[at]!, arm.spec);
   }
+}
+
+/** Who names another trace in an arm, and leaves the digest by which it is found, would have the same one under two names. */
+function otherTraces(base: Plain, spec: Plain): PlanProblem[] {
+  const before = (base.workloads ?? []) as Plain[];
+  return ((spec.workloads ?? []) as Plain[]).flatMap(({ kind, trace, recording }, i) =>
+    kind === 'replay' && recording !== undefined && recording === before[i]?.recording && trace !== before[i]?.trace
+      ? [
+          {
+            path: `/workloads/${i}/trace`,
+            message:
+              'names another trace than the base, and what is replayed is known by `recording`: vary that, with the digests of the traces',
+          },
+        ]
+      : [],
+  );
 }
 
 /** Why a simulation cannot be made of it, or not started. */

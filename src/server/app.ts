@@ -24,6 +24,7 @@ import type { Laboratory } from '../lab/laboratory.ts';
 import type { StreamHub } from '../stream/hub.ts';
 import { websocketOptions } from '../stream/websocket.ts';
 import type { TraceArchive } from '../trace/archive/archive.ts';
+import type { TraceWorkLimits } from '../trace/work-limits.ts';
 import { answerOutside, belowBasePath } from './base-path.ts';
 import { limitBodyTime } from './body-timeout.ts';
 import { answerClientError } from './client-errors.ts';
@@ -62,6 +63,8 @@ export interface AppServices {
   /** Absent: no streams. */
   stream?: StreamHub;
   limits?: Partial<ServerLimits>;
+  /** What exports and analyses may take; absent: as much as usual. */
+  traceWork?: TraceWorkLimits;
   /** Absent: no traces. */
   telemetry?: Telemetry | null;
   /** The folder with the built dashboard; absent: the package's. */
@@ -113,6 +116,7 @@ export async function buildApp(services: AppServices): Promise<FastifyInstance> 
     basePath,
     ...(laboratory === undefined ? {} : { laboratory }),
     ...(traces === undefined ? {} : { traces }),
+    ...(services.traceWork === undefined ? {} : { traceWork: services.traceWork }),
     markOf: uploadMarkOf,
     opsOf: (view) => new KeyedOps(view, keys).apply,
   });

@@ -5,59 +5,11 @@
  * `segment` for each of its ranges, with the same line number. An address is a page number and an offset, since 57-bit addresses do
  * not fit a double.
  */
+import { ABSENT, KERNEL_DIRECTION, RECORDED } from '../core/devices/replay/source.ts';
 
-/** Codes of kinds, as the tape has them; never renumbered, only added to. */
+/** Codes of kinds, as the tape has them; never renumbered, only added to. Those that a replay acts on are the core's. */
 export const EVENT_KINDS = {
-  /** `dma_map_phys`, `dma_map_page`, `dma_map_resource`. */
-  map: 1,
-  /** `dma_unmap_phys`, `dma_unmap_page`, `dma_unmap_resource`. */
-  unmap: 2,
-  /** `dma_map_sg`; its `segment`s follow. */
-  mapSg: 3,
-  /** `dma_unmap_sg`: physical ranges only; its `segment`s follow. */
-  unmapSg: 4,
-  /** One range of the `mapSg`, `unmapSg` or `syncSg` before it. */
-  segment: 5,
-  /** `dma_alloc` and its kin: coherent memory is given to a driver. */
-  alloc: 6,
-  /** `dma_free` and its kin. */
-  free: 7,
-  /** `dma_sync_single_for_cpu`/`_device`. */
-  sync: 8,
-  /** `dma_sync_sg_for_cpu`/`_device`; its `segment`s follow. */
-  syncSg: 9,
-  /** A call of the DMA API that failed: `dma_map_sg_err`, `dma_alloc_sgt_err`, an allocation without an address. */
-  failed: 10,
-  /** `iommu:map`: what was written into the page table. */
-  iommuMap: 11,
-  /** `iommu:unmap`. */
-  iommuUnmap: 12,
-  /** `iommu:io_page_fault`. */
-  fault: 13,
-  /** `attach_device_to_domain`. */
-  attach: 14,
-  /** `detach_device_from_domain`. */
-  detach: 15,
-  /** An invalidation: `qi_submit` of one, `cache_tag_flush_range`, `cache_tag_flush_all`. */
-  invalidate: 16,
-  /** `swiotlb_bounced`. */
-  bounced: 17,
-  /** The kernel says that it dropped events here; what follows may be unmatched for want of them. */
-  lost: 18,
-  /** A device's access. No kernel records it; `iommu_lab:access` of our own exports does. */
-  access: 19,
-  /** Memory given to an owner: `iommu_lab:buffer`, or synthesised for a block trace. */
-  buffer: 20,
-  /** Memory given back: `iommu_lab:free`. */
-  bufferFree: 21,
-  /** `prq_report`: a page request. */
-  pageRequest: 22,
-  /** Block I/O handed to the device and come back, of blkparse and block CSVs; packets, of pcap. */
-  ioStart: 23,
-  ioEnd: 24,
-  packet: 25,
-  /** `iommu_lab:call`: a call begins whose lines follow on the same CPU. */
-  call: 26,
+  ...RECORDED,
   /** What drops translations that a device holds: `qi_submit` of a device TLB, `cache_tag_flush_*` of one. */
   invalidateDevice: 27,
   /** `qi_submit` that drops no translation of an address: context and PASID entries, interrupt entries. */
@@ -74,11 +26,10 @@ export const EVENT_KINDS = {
 
 export type EventKind = (typeof EVENT_KINDS)[keyof typeof EVENT_KINDS];
 
-/** As `enum dma_data_direction` numbers them; -1 where the line has none. */
-export const DIRECTIONS = { bidirectional: 0, toDevice: 1, fromDevice: 2, none: 3, unknown: -1 } as const;
+/** -1 where the line has none. */
+export const DIRECTIONS = { ...KERNEL_DIRECTION, unknown: -1 } as const;
 
-/** None: no device, no address, no partner. */
-export const ABSENT = -1;
+export { ABSENT };
 
 /**
  * One event. Importers hand the same object again and again, filled anew: who keeps one copies it. Every number is always there, ABSENT

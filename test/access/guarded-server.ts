@@ -15,6 +15,7 @@ import type { Laboratory } from '../../src/lab/laboratory.ts';
 import { buildApp } from '../../src/server/app.ts';
 import { createStream } from '../../src/stream/hub.ts';
 import type { TraceArchive } from '../../src/trace/archive/archive.ts';
+import type { TraceWorkLimits } from '../../src/trace/work-limits.ts';
 import { checkReply } from '../contract/conformance.ts';
 
 export interface Answer {
@@ -46,6 +47,7 @@ export interface GuardedOptions {
   folder?: string;
   laboratory?: Laboratory;
   traces?: TraceArchive;
+  traceWork?: TraceWorkLimits;
   /** Time passes by `later` only. */
   clockStands?: boolean;
 }
@@ -91,8 +93,12 @@ export async function startGuarded(context: Ending, options: GuardedOptions = {}
   const access = new AccessControl({ host, store, settings, audit: new AuditLog(folder), nowMs });
   const stream = createStream(host, { limits: { closeMs: 300 } });
   const config = { host: '127.0.0.1', allowedHosts: [] };
-  const { laboratory, traces } = options;
-  const others = { ...(laboratory === undefined ? {} : { laboratory }), ...(traces === undefined ? {} : { traces }) };
+  const { laboratory, traces, traceWork = {} } = options;
+  const others = {
+    ...(laboratory === undefined ? {} : { laboratory }),
+    ...(traces === undefined ? {} : { traces }),
+    traceWork,
+  };
   const app = await buildApp({ config, host, stream, access, lifecycle: { closing: false }, ...others });
   await app.listen({ host: '127.0.0.1', port: 0 });
   context.after(async () => {

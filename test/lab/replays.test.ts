@@ -44,6 +44,21 @@ describe('an experiment on a recording', () => {
     ]);
   });
 
+  test('varies recordings by their digests; another name for the same digest is refused by its place', () => {
+    const text = readFileSync(new URL('../trace/recordings/vfio-guest.txt', import.meta.url), 'utf8');
+    const other = recordingOf(text).recording;
+    const both = { recordings: recordingsOf(recording, other) };
+    const varied = { ...INPUT, vary: { 'workloads.0.recording': [recording.digest, other.digest] } };
+    const planned = planExperiment(varied as never, both);
+    assert.ok(planned.ok, JSON.stringify(planned));
+    assert.equal(new Set(planned.value.jobs.map((job) => JSON.stringify(runJob(job, both)))).size, 2);
+    const named = planExperiment({ ...INPUT, vary: { 'workloads.0.trace': ['ath12k', 'vfio'] } } as never, both);
+    assert.ok(!named.ok);
+    const [problem, ...more] = named.problem.errors!;
+    assert.deepEqual([problem!.path, more], ['/vary/workloads.0.trace/1', []]);
+    assert.match(problem!.message, /names another trace than the base, .* vary that/);
+  });
+
   test('is refused where the recording is not here', () => {
     const planned = planExperiment(INPUT as never);
     assert.equal(planned.ok, false);

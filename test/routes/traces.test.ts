@@ -31,7 +31,8 @@ describe('/v1/traces', () => {
 
   before(async () => {
     archive = openArchive(ending, newFolder(ending), { limits: { uploadBytes: 2_000_000, idleMs: 3_000 } });
-    server = await startGuarded(ending, { traces: archive });
+    const traceWork = { analyses: { analyses: 1, heapMib: 512 } };
+    server = await startGuarded(ending, { traces: archive, traceWork });
   });
 
   const call = (method: 'GET' | 'POST' | 'PATCH' | 'DELETE', url: string, body?: unknown, headers = {}) =>
@@ -290,6 +291,11 @@ describe('/v1/traces', () => {
     assert.ok(lines >= figures.lines);
     const { body } = await call('GET', '/v1');
     assert.deepEqual([body.limits.traceUploadBytes, body.limits.traceIdleMs], [2_000_000, 3_000]);
+    assert.deepEqual(
+      [body.limits.traceExports, body.limits.traceExportMs, body.limits.traceAnalyses],
+      [2, 3_600_000, 1],
+    );
+    assert.deepEqual([body.limits.traceAnalysisMs, body.limits.traceAnalysisHeapMib], [600_000, 512]);
     assert.equal(body.links.traces, '/v1/traces');
   });
 

@@ -103,11 +103,17 @@ export const FIXTURES: readonly Fixture[] = [
     ],
     time: [17_317, 899_230_000],
   },
-  ...['exit', 'entry'].map(
-    (end): Fixture => ({
+  ...(
+    [
+      ['768083', 'exit'],
+      ['768084', 'entry'],
+      ['768165', 'entry'],
+    ] as const
+  ).map(
+    ([micros, end]): Fixture => ({
       format: 'ftrace',
       source: SMMU,
-      line: `<idle>-0     [058] ..s1 125444.768083: issue_cmdlist_${end}: arm-smmu-v3.2.auto cmd number=1 sync=1`,
+      line: `<idle>-0     [058] ..s1 125444.${micros}: issue_cmdlist_${end}: arm-smmu-v3.2.auto cmd number=1 sync=1`,
       becomes: `the event issue_cmdlist_${end} is not understood`,
     }),
   ),

@@ -13,6 +13,7 @@ import { HEADER_BYTES, HEADER_FIELDS, SERVER_LIMITS } from '../../src/server/lim
 import { QUEUE_BOUNDS } from '../../src/server/telemetry-queue.ts';
 import { STREAM_LIMITS } from '../../src/stream/limits.ts';
 import { ARCHIVE_LIMITS } from '../../src/trace/archive/limits.ts';
+import { ANALYSIS_LIMITS, EXPORT_LIMITS } from '../../src/trace/work-limits.ts';
 import { figure, table } from './table.ts';
 
 const code = (text: string): string => `\`${text}\``;
@@ -169,6 +170,35 @@ export function boundTable(): string {
       '',
       '408 `idle-timeout`; what came is kept',
       'routes/traces',
+    ],
+    [
+      'histories that are exported at a time',
+      count(EXPORT_LIMITS.exports),
+      'trace-exports',
+      '503 `overloaded`',
+      'trace/export/exports',
+    ],
+    [
+      'an export: time, heap',
+      `${seconds(EXPORT_LIMITS.wholeMs)}, ${count(EXPORT_LIMITS.heapMib)} MiB`,
+      'trace-export-seconds',
+      cut,
+      'trace/export/exports',
+    ],
+    ['an export that nobody reads', seconds(EXPORT_LIMITS.idleMs), '', cut, 'trace/export/exports'],
+    [
+      'recordings that are checked at a time',
+      count(ANALYSIS_LIMITS.analyses),
+      'trace-analyses',
+      '503 `overloaded`',
+      'trace/analyses/analyses',
+    ],
+    [
+      'checks or forensics of a recording: time, heap',
+      `${seconds(ANALYSIS_LIMITS.wholeMs)}, ${count(ANALYSIS_LIMITS.heapMib)} MiB`,
+      'trace-analysis-seconds',
+      '422 `trace-too-large`',
+      'trace/analyses/analyses',
     ],
     ['streams of one principal', count(streams), 'max-streams', '429 `too-many-streams`', 'access/limits'],
     [

@@ -15,8 +15,11 @@ import { showFailures, showFrontier, showVerdicts } from '../views/frontier.ts';
 
 export async function compare(terminal: Terminal, what: string, options: CompareOptions): Promise<number> {
   await refuseUnwritable(options);
-  return atPlace(options, async (place, carryOut) => {
-    const { input } = await askedFor(place, what, options, 'experiment');
+  return atPlace(options, async (place, carryOut, signal) => {
+    const { input } = await askedFor(place, what, options, 'experiment', {
+      signal,
+      note: (text) => terminal.err(`iommu-lab: ${text}`),
+    });
     const ended = await carryOut(input);
     const { results, document } = ended;
     if (options.json) terminal.json(results);

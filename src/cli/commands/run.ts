@@ -10,8 +10,11 @@ import { showFailures } from '../views/frontier.ts';
 import { showArm } from '../views/one-run.ts';
 
 export function run(terminal: Terminal, what: string, options: ExperimentOptions): Promise<number> {
-  return atPlace(options, async (place, carryOut) => {
-    const { input, session } = await askedFor(place, what, options, 'session');
+  return atPlace(options, async (place, carryOut, signal) => {
+    const { input, session } = await askedFor(place, what, options, 'session', {
+      signal,
+      note: (text) => terminal.err(`iommu-lab: ${text}`),
+    });
     const seed = input.base?.seed;
     const alone = session ? { seeds: typeof seed === 'number' ? [seed] : [1], ...input, control: false } : input;
     const { results } = await carryOut(alone);

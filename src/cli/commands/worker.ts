@@ -1,6 +1,6 @@
 /** `worker`: a process that computes jobs of experiments, which servers put into a queue. SIGINT or SIGTERM end it. */
+import { existsSync, statSync } from 'node:fs';
 import { pino } from 'pino';
-import { ThreadPool } from '../../lab/pool.ts';
 import { redisAddress } from '../../lab/queue/redis.ts';
 import { runWorker } from '../../lab/queue/worker.ts';
 import { EXIT, EXIT_OF_SIGNAL, Failure } from '../failure.ts';
@@ -8,7 +8,7 @@ import type { WorkerOptions } from '../program.ts';
 
 const MOST = 256;
 
-export async function worker({ redis, concurrency, aliveFile, logLevel }: WorkerOptions): Promise<number> {
+export async function worker({ redis, concurrency, traces, aliveFile, logLevel }: WorkerOptions): Promise<number> {
   const url = redis ?? process.env.IOMMU_LAB_REDIS_URL ?? '';
   if (url === '')
     throw new Failure(EXIT.usage, 'Where is the queue? Say --redis redis://<host>:<port>, or set IOMMU_LAB_REDIS_URL.');
@@ -21,6 +21,12 @@ export async function worker({ redis, concurrency, aliveFile, logLevel }: Worker
   const width = concurrency === undefined ? undefined : Number(concurrency);
   if (width !== undefined && !(Number.isInteger(width) && width >= 1 && width <= MOST))
     throw new Failure(EXIT.usage, `--concurrency is "${concurrency}"; allowed is a whole number from 1 to ${MOST}`);
+  const tapes = traces ?? process.env.IOMMU_LAB_TRACES ?? '';
+  if (tapes !== '' && !(existsSync(tapes) && statSync(tapes).isDirectory()))
+    throw new Failure(
+      EXIT.usage,
+      `--traces ${tapes}: there is no such folder; it is \`traces\` below the data folder of the server, or one with copies of its tapes`,
+    );
   const end = new AbortController();
   for (const [signal, exitCode] of Object.entries(EXIT_OF_SIGNAL))
     process.on(signal, () => {
@@ -31,7 +37,7 @@ export async function worker({ redis, concurrency, aliveFile, logLevel }: Worker
     redis: url,
     logger: pino({ level: logLevel }, pino.destination(2)),
     signal: end.signal,
-    runner: new ThreadPool(width === undefined ? {} : { width }),
+    traces: tapes === '' ? null : tapes,
     ...(width !== undefined && { concurrency: width }),
     ...(aliveFile !== undefined && { aliveFile }),
   });

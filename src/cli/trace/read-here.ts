@@ -1,4 +1,4 @@
-/** What a recording says, read here: no server, no tape, no more memory than a block and what the importer keeps. */
+/** What a recording says, read here: no server, no more memory than a block and what the importer keeps. */
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { ARCHIVE_LIMITS } from '../../trace/archive/limits.ts';
@@ -18,15 +18,20 @@ export interface ReadHere extends TraceReading {
 
 const BLOCK_BYTES = 256 * 1024;
 
+function nowhere(): EventSink {
+  let devices = 0;
+  return { event() {}, device: () => devices++ };
+}
+
+/** @param sink where its events go; closed by nobody here */
 export async function readHere(
   path: string,
   { format, strict, options }: { format: string; strict: boolean; options: Record<string, unknown> },
   onBytes: (done: number, total: number) => void,
   signal: AbortSignal,
+  sink: EventSink = nowhere(),
 ): Promise<ReadHere> {
   const { size } = await stat(path);
-  let devices = 0;
-  const sink: EventSink = { event() {}, device: () => devices++ };
   const importer = importerFor();
   let problem: TraceProblem | null = null;
   try {

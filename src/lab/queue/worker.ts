@@ -37,6 +37,8 @@ export interface WorkerSettings {
   aliveFile?: string;
   /** Threads, one for each core, when absent. Is closed at the end. */
   runner?: JobRunner;
+  /** Folder of tapes that those threads may replay; null or absent: none. */
+  traces?: string | null;
 }
 
 const GRACE_MS = 10_000;
@@ -47,8 +49,9 @@ const FAREWELL_MS = 3_000;
 export async function runWorker(settings: WorkerSettings): Promise<void> {
   const address = redisAddress(settings.redis);
   if (address === null) throw new Error('The address of Redis cannot be read.');
-  const { concurrency } = settings;
-  const runner = settings.runner ?? new ThreadPool(concurrency === undefined ? {} : { width: concurrency });
+  const { concurrency, traces = null } = settings;
+  const runner =
+    settings.runner ?? new ThreadPool({ traces, ...(concurrency === undefined ? {} : { width: concurrency }) });
   const client = await connect(address, `${PREFIX}-worker`);
   try {
     await new QueuedWork(client, address.shown, { ...settings, runner }).untilTheEnd();

@@ -2,6 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import type { Reply } from '../../host/host.ts';
 import { refuse } from '../../host/problems.ts';
+import { ANALYSIS_LIMITS, type AnalysisLimits } from '../work-limits.ts';
 
 export type AnalysisKind = 'checks' | 'forensics';
 
@@ -12,20 +13,16 @@ export interface AnalysisSettings {
 
 export type AnalysisSaid = { ok: true; result: Record<string, unknown> } | { ok: false; reason: string };
 
-export interface AnalysisLimits {
-  /** At a time. */
-  analyses: number;
-  heapMib: number;
-  /** Of wall time. */
-  wholeMs: number;
+/** A bound was met. */
+interface TooLarge {
+  ok: false;
+  takes: string;
 }
-
-export const ANALYSIS_LIMITS: AnalysisLimits = { analyses: 2, heapMib: 2048, wholeMs: 600_000 };
 
 const THREAD_URL = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js', import.meta.url);
 
 export class Analyses {
-  private readonly limits: AnalysisLimits;
+  readonly limits: Readonly<AnalysisLimits>;
   private running = 0;
 
   constructor(limits: Partial<AnalysisLimits> = {}) {
@@ -51,16 +48,25 @@ export class Analyses {
     let ending: () => void = () => {};
     const whole = setTimeout(() => ending(), wholeMs);
     try {
-      const said = await new Promise<AnalysisSaid>((resolve) => {
+      const said = await new Promise<AnalysisSaid | TooLarge>((resolve) => {
         const failed = (reason: string) => resolve({ ok: false, reason });
-        ending = () => failed(`it takes more than ${wholeMs / 1000} s`);
+        const tooLarge = (takes: string) => resolve({ ok: false, takes });
+        ending = () => tooLarge(`${wholeMs / 1000} s`);
         worker.once('message', resolve);
-        worker.once('error', (error) => failed(error.message));
+        worker.once('error', (error: NodeJS.ErrnoException) => {
+          if (error.code === 'ERR_WORKER_OUT_OF_MEMORY') tooLarge(`${heapMib} MiB of heap`);
+          else failed(error.message);
+        });
         worker.once('exit', () => failed('the thread that did it ended'));
         signal.addEventListener('abort', () => failed('nobody waits for it'), { once: true });
         if (signal.aborted) failed('nobody waits for it');
       });
       if (said.ok) return { ok: true, value: said.result };
+      if ('takes' in said)
+        return refuse({
+          code: 'trace-too-large',
+          detail: `To look at all of the recording takes more than ${said.takes}, which is the limit of this server.`,
+        });
       return refuse({ code: 'trace-damaged', detail: `The recording cannot be looked at: ${said.reason}.` });
     } finally {
       clearTimeout(whole);

@@ -6,18 +6,7 @@ import { Worker } from 'node:worker_threads';
 import type { HistoryRecord, SessionHistory } from '../../host/history.ts';
 import type { HostProblem, Reply } from '../../host/host.ts';
 import { refuse } from '../../host/problems.ts';
-
-export interface ExportLimits {
-  /** At a time. */
-  exports: number;
-  /** Of the thread's heap. */
-  heapMib: number;
-  /** From its beginning to its end, milliseconds of wall time; and without anybody taking anything. */
-  wholeMs: number;
-  idleMs: number;
-}
-
-export const EXPORT_LIMITS: ExportLimits = { exports: 2, heapMib: 1024, wholeMs: 3_600_000, idleMs: 60_000 };
+import { EXPORT_LIMITS, type ExportLimits } from '../work-limits.ts';
 
 /** What a thread is started with. */
 export interface ExportSettings {
@@ -43,7 +32,7 @@ export type FromExport =
 const THREAD_URL = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js', import.meta.url);
 
 export class Exports {
-  private readonly limits: ExportLimits;
+  readonly limits: Readonly<ExportLimits>;
   private readonly traces: string | null;
   private running = 0;
 
@@ -125,7 +114,9 @@ export class Exports {
       else stop(new Error(`the history cannot be written: ${message.reason}`));
       wake();
     });
-    worker.on('error', stop);
+    worker.on('error', (error: NodeJS.ErrnoException) =>
+      stop(error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? new Error(`it takes more than ${heapMib} MiB of heap`) : error),
+    );
     worker.on('exit', () => {
       if (!ended) stop(new Error('the thread that wrote the history ended'));
     });

@@ -54,11 +54,10 @@ export class TapeReader implements Readonly<RecordedEvent> {
   readonly notes: readonly Note[];
   /** What the importer said of the recording. */
   readonly summary: unknown;
-  private readonly file: number;
+  private readonly file: TapeFile;
   private readonly pages: number;
   private readonly late: readonly LateRun[];
   private readonly cache: PageCache;
-  private closed = false;
   private loaded = ABSENT;
   private ownPartner = ABSENT;
   /** As it stands in the record: how far away, 0 for none. */
@@ -87,13 +86,9 @@ export class TapeReader implements Readonly<RecordedEvent> {
    */
   constructor(path: string, cachePages = CACHE_PAGES) {
     this.path = path;
+    this.file = new TapeFile(path);
     try {
-      this.file = openSync(path, 'r');
-    } catch (error) {
-      throw fileError(path, error, 'opened');
-    }
-    try {
-      const { digest, records, devices, notes, summary, late, pages } = readFacts(path, this.file);
+      const { digest, records, devices, notes, summary, late, pages } = readFacts(this.file);
       this.digest = digest;
       this.count = records;
       this.devices = devices;
@@ -102,10 +97,10 @@ export class TapeReader implements Readonly<RecordedEvent> {
       this.late = late;
       this.pages = pages;
     } catch (error) {
-      closeSync(this.file);
+      this.file.close();
       throw error;
     }
-    this.cache = new PageCache(path, this.file, cachePages);
+    this.cache = new PageCache(this.file, cachePages);
   }
 
   /**
@@ -228,10 +223,64 @@ export class TapeReader implements Readonly<RecordedEvent> {
       );
   }
 
+  /** Keeps no file open from now on: who still reads opens it for each page that is not in memory. */
+  park(): void {
+    this.file.park();
+  }
+
+  /** Nothing is read any more. */
   close(): void {
-    if (this.closed) return;
+    this.file.close();
+  }
+}
+
+/** The file of a tape, which never changes: it may be closed and opened again between two reads. */
+class TapeFile {
+  readonly path: string;
+  private descriptor: number | null;
+  private closed = false;
+
+  constructor(path: string) {
+    this.path = path;
+    this.descriptor = this.open();
+  }
+
+  private open(): number {
+    try {
+      return openSync(this.path, 'r');
+    } catch (error) {
+      throw fileError(this.path, error, 'opened');
+    }
+  }
+
+  get size(): number {
+    return this.with((descriptor) => fstatSync(descriptor).size);
+  }
+
+  /** Fills it. @throws TapeError */
+  read(into: Buffer, offset: number): Buffer {
+    return this.with((descriptor) => readAt(this.path, descriptor, into, offset));
+  }
+
+  private with<T>(use: (descriptor: number) => T): T {
+    if (this.descriptor !== null) return use(this.descriptor);
+    if (this.closed) throw new TypeError(`the tape ${this.path} was closed`);
+    const descriptor = this.open();
+    try {
+      return use(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+  }
+
+  park(): void {
+    if (this.descriptor !== null) closeSync(this.descriptor);
+    this.descriptor = null;
+  }
+
+  close(): void {
+    this.park();
     this.closed = true;
-    closeSync(this.file);
   }
 }
 
@@ -244,8 +293,7 @@ const ELSEWHERE = 'the page there belongs elsewhere.';
 
 /** Pages in memory; the one that was wanted longest ago gives way. */
 class PageCache {
-  private readonly path: string;
-  private readonly file: number;
+  private readonly file: TapeFile;
   private readonly slots: Buffer[] = [];
   private readonly views: DataView[] = [];
   private readonly pages: number[] = [];
@@ -256,8 +304,7 @@ class PageCache {
   private lastPage = -1;
   private lastSlot = -1;
 
-  constructor(path: string, file: number, width: number) {
-    this.path = path;
+  constructor(file: TapeFile, width: number) {
     this.file = file;
     this.width = Math.max(1, width);
   }
@@ -291,7 +338,7 @@ class PageCache {
     this.slotOf.delete(this.pages[slot] as number);
     this.pages[slot] = -1;
     this.lastPage = -1;
-    readAt(this.path, this.file, bytes, HEADER_BYTES + page * PAGE_BYTES);
+    this.file.read(bytes, HEADER_BYTES + page * PAGE_BYTES);
     const stated = bytes.readUInt32LE(PAGE_SUM_AT);
     const sum = sumOf(bytes.subarray(0, PAGE_SUM_AT));
     if (sum !== stated) this.refuse(page, `the page there has the sum ${hex(sum)}, and it was ${hex(stated)}.`);
@@ -302,7 +349,7 @@ class PageCache {
   }
 
   private refuse(page: number, message: string): never {
-    throw new TapeError('damaged', this.path, message, HEADER_BYTES + page * PAGE_BYTES);
+    throw new TapeError('damaged', this.file.path, message, HEADER_BYTES + page * PAGE_BYTES);
   }
 
   private freeSlot(): number {
@@ -326,14 +373,14 @@ interface Facts extends TapeFacts {
   pages: number;
 }
 
-function readFacts(path: string, file: number): Facts {
-  const { size } = fstatSync(file);
+function readFacts(file: TapeFile): Facts {
+  const { path, size } = file;
   if (size < HEADER_BYTES) throw new TapeError('unsealed', path, 'it ends within its header.', size);
-  readHeader(path, file);
+  readHeader(file);
   const unsealed = 'it has no seal: its writer did not come to its end.';
   if (size < HEADER_BYTES + SEAL_BYTES) throw new TapeError('unsealed', path, unsealed, size);
   const sealStart = size - SEAL_BYTES;
-  const seal = readAt(path, file, Buffer.alloc(SEAL_BYTES), sealStart);
+  const seal = file.read(Buffer.alloc(SEAL_BYTES), sealStart);
   if (!seal.subarray(0, SEAL_MAGIC.length).equals(SEAL_MAGIC))
     throw new TapeError('unsealed', path, unsealed, sealStart);
   if (sumOf(seal.subarray(0, SEAL_AT.sum)) !== seal.readUInt32LE(SEAL_AT.sum))
@@ -343,7 +390,7 @@ function readFacts(path: string, file: number): Facts {
   const records = seal.readDoubleLE(SEAL_AT.records);
   const otherLength = new TapeError('damaged', path, 'the seal tells of another length than the file has.', sealStart);
   if (footerBytes > LARGEST_FOOTER_BYTES || footerStart + footerBytes !== sealStart) throw otherLength;
-  const footer = readAt(path, file, Buffer.alloc(footerBytes), footerStart);
+  const footer = file.read(Buffer.alloc(footerBytes), footerStart);
   if (sumOf(footer) !== seal.readUInt32LE(SEAL_AT.footerSum))
     throw new TapeError('damaged', path, 'devices and summary do not fit their sum.', footerStart);
   const { devices, notes, late, summary } = JSON.parse(footer.toString()) as Pick<
@@ -357,8 +404,9 @@ function readFacts(path: string, file: number): Facts {
   return { digest, records, devices, notes, summary, late, pages };
 }
 
-function readHeader(path: string, file: number): void {
-  const header = readAt(path, file, Buffer.alloc(HEADER_BYTES), 0);
+function readHeader(file: TapeFile): void {
+  const { path } = file;
+  const header = file.read(Buffer.alloc(HEADER_BYTES), 0);
   if (!header.subarray(0, HEADER_MAGIC.length).equals(HEADER_MAGIC))
     throw new TapeError('damaged', path, 'this is no tape.', 0);
   if (sumOf(header.subarray(0, HEADER_SUM_AT)) !== header.readUInt32LE(HEADER_SUM_AT))

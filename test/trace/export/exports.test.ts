@@ -69,3 +69,15 @@ test('one whose reader stands still ends, and says why', async () => {
   }, /nobody has read for 0\.2 s/);
   assert.ok(!isFull(exports));
 });
+
+test('one that takes too long, or too much memory, is cut, and says why', async () => {
+  for (const [limits, says] of [
+    [{ wholeMs: 1 }, /it took more than 0\.001 s/],
+    // Each buffer is an object on the thread's heap.
+    [{ heapMib: 24 }, /it takes more than 24 MiB of heap/],
+  ] as const) {
+    const exports = new Exports(null, { exports: 1, ...limits });
+    await assert.rejects(whole(opened(exports, 1_000_000)), says);
+    assert.ok(!isFull(exports));
+  }
+});

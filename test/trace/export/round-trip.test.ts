@@ -1,15 +1,23 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { describe, it } from 'node:test';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
 import { createSimulator, resolveSpec } from '../../../src/core/index.ts';
 import { presets } from '../../../src/core/presets.ts';
 import { historyText } from '../../../src/trace/export/history.ts';
 import { recordingText } from '../../../src/trace/export/recording.ts';
 import type { HistoryRecord } from '../../../src/trace/export/session-notes.ts';
 import { SessionNotes } from '../../../src/trace/export/session-notes.ts';
+import { createImporter } from '../../../src/trace/importer.ts';
 import { type MemoryRecording, recordingOf, recordingsOf } from '../../../src/trace/memory-recording.ts';
 
+import { openTape, TapeWriter } from '../../../src/trace/tape.ts';
+
 type Plain = Record<string, unknown>;
+
+const folder = mkdtempSync(join(tmpdir(), 'iommu-lab-test-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
 
 const MS = 1_000_000;
 /** Longer than the timers of lazy policies take. */
@@ -65,6 +73,23 @@ describe('export, import, export', () => {
         const again = [...recordingText(recording, { labEvents, origin: summary.origin })].join('');
         assertSame(again, withoutNotes(text));
       });
+
+  it('by way of a tape, as a server has it, is the same to the byte', () => {
+    for (const preset of Object.keys(presets)) {
+      const text = textOf(trafficOf(preset), true);
+      const path = join(folder, 'new.tape');
+      const writer = new TapeWriter(path);
+      const importer = createImporter({ format: 'ftrace', strict: true, sink: writer });
+      importer.write(new TextEncoder().encode(text));
+      importer.end();
+      const summary = importer.summary();
+      writer.seal(summary);
+      const tape = openTape(path);
+      const again = [...recordingText(tape, { labEvents: true, origin: summary.origin })].join('');
+      assertSame(again, withoutNotes(text));
+      tape.close();
+    }
+  });
 
   it('of events with device TLBs and of a register interface is the same to the byte', () => {
     const devices = [{ name: 'nic0', kind: 'nic', bdf: '3b:02.1', deviceTlb: { entries: 64 } }];

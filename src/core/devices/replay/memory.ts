@@ -88,6 +88,11 @@ export class ReplayMemory {
     }
   }
 
+  /** Of a list: its stretches as triples, first frame, frames, 1 for a block of its own. */
+  leaveAll(holds: readonly number[]): void {
+    for (let at = 0; at < holds.length; at += 3) this.leave(holds[at]!, holds[at + 1]!, holds[at + 2] === 1);
+  }
+
   /** All of it goes back; nothing is mapped any more. */
   tearDown(): void {
     const { frames } = this.memory;
