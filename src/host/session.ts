@@ -48,7 +48,7 @@ import { epochMs } from './tracing.ts';
  */
 export const SEARCH_BUDGET = 20_000;
 /** `stepRun` is asked for as many events as take about this long, so that the clock is read seldom and in time. */
-const STEP_MS = 0.5;
+const STEP_MS = 0.25;
 const MOST_EVENTS_A_STEP = 1 << 16;
 /** Computing time between two marks of a run in the journal. */
 const MARK_MS = 1000;
