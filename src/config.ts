@@ -87,6 +87,7 @@ export interface Config {
   maxSessionComputeSeconds: number | null;
   maxFrames: number | null;
   maxMappings: number | null;
+  maxRunEvents: number | null;
   /** Not null: a session that grows without end takes its worker along, whoever asks. */
   maxSessionMemoryMib: number;
   /** Threads that compute jobs of experiments; null: as many as there are cores. */
@@ -122,14 +123,15 @@ interface Setting<T> extends Source {
 
 const LARGEST_WORKERS = 256;
 const LARGEST_QUOTA = 999_999_999;
+const LARGEST_EVENTS = 2 ** 50;
 
 /** Of what one principal may take. */
-function quota(flag: string, help: string, usual: string): Setting<number | null> {
+function quota(flag: string, help: string, usual: string, largest = LARGEST_QUOTA): Setting<number | null> {
   return {
     flag,
     argument: '<number>',
     help: `${help} of one principal, 0 for no limit; tokens may have their own (default: ${usual} where tokens are asked for)`,
-    check: wholeNumber(0, LARGEST_QUOTA),
+    check: wholeNumber(0, largest),
     fallback: () => null,
   };
 }
@@ -286,6 +288,7 @@ const SETTINGS = {
   maxSessionComputeSeconds: quota('max-session-compute-seconds', 'computing time an hour, of each session', 'no limit'),
   maxFrames: quota('max-frames', 'page frames in use, of each session', 'no limit'),
   maxMappings: quota('max-mappings', 'live mappings, of each session', 'no limit'),
+  maxRunEvents: quota('max-run-events', 'simulated events a run, of each session', 'no limit', LARGEST_EVENTS),
   maxSessionMemoryMib: {
     flag: 'max-session-memory-mib',
     argument: '<number>',

@@ -382,7 +382,9 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     let ended = false;
     try {
       while (!ended) {
-        ended = this.simulator.stepRun(this.eventsPerStep);
+        const left = this.governor.eventsLeft(this.simulator);
+        if (left <= 0) break;
+        ended = this.simulator.stepRun(Math.min(this.eventsPerStep, left));
         const now = performance.now();
         const took = now - before;
         if (took < STEP_MS / 2) this.eventsPerStep = Math.min(this.eventsPerStep * 2, MOST_EVENTS_A_STEP);
