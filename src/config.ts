@@ -82,6 +82,8 @@ export interface Config {
   failedAuthPerMinute: number;
   /** Connections at a time, streams included. */
   maxConnections: number;
+  /** Of one address that is neither this machine's nor a trusted proxy's; 0: no limit. */
+  maxConnectionsPerAddress: number;
   maxStoredMib: number | null;
   maxComputeSeconds: number | null;
   maxSessionComputeSeconds: number | null;
@@ -282,6 +284,13 @@ const SETTINGS = {
     help: 'connections at a time, streams included (default: 12000)',
     check: wholeNumber(1, 1_000_000),
     fallback: () => 12_000,
+  } satisfies Setting<number>,
+  maxConnectionsPerAddress: {
+    flag: 'max-connections-per-address',
+    argument: '<number>',
+    help: 'connections at a time of one address (IPv6: /64), this machine and trusted proxies excepted; 0 for no limit (default: 4000)',
+    check: wholeNumber(0, 1_000_000),
+    fallback: () => 4_000,
   } satisfies Setting<number>,
   maxStoredMib: quota('max-stored-mib', 'MiB on the disk, of all sessions', 'no limit'),
   maxComputeSeconds: quota('max-compute-seconds', 'computing time an hour, of all sessions', 'no limit'),
