@@ -83,11 +83,14 @@ export interface Config {
   failedAuthPerMinute: number;
   /** Connections at a time, streams included. */
   maxConnections: number;
+  /** Of one address that is neither this machine's nor a trusted proxy's; 0: no limit. */
+  maxConnectionsPerAddress: number;
   maxStoredMib: number | null;
   maxComputeSeconds: number | null;
   maxSessionComputeSeconds: number | null;
   maxFrames: number | null;
   maxMappings: number | null;
+  maxRunEvents: number | null;
   /** Not null: a session that grows without end takes its worker along, whoever asks. */
   maxSessionMemoryMib: number;
   /** Threads that compute jobs of experiments; null: as many as there are cores. */
@@ -133,14 +136,15 @@ const LARGEST_WORKERS = 256;
 const LARGEST_QUOTA = 999_999_999;
 /** A thread with less does not get to its first event. */
 const MIN_HEAP_MIB = 64;
+const LARGEST_EVENTS = 2 ** 50;
 
 /** Of what one principal may take. */
-function quota(flag: string, help: string, usual: string): Setting<number | null> {
+function quota(flag: string, help: string, usual: string, largest = LARGEST_QUOTA): Setting<number | null> {
   return {
     flag,
     argument: '<number>',
     help: `${help} of one principal, 0 for no limit; tokens may have their own (default: ${usual} where tokens are asked for)`,
-    check: wholeNumber(0, LARGEST_QUOTA),
+    check: wholeNumber(0, largest),
     fallback: () => null,
   };
 }
@@ -292,11 +296,19 @@ const SETTINGS = {
     check: wholeNumber(1, 1_000_000),
     fallback: () => 12_000,
   } satisfies Setting<number>,
+  maxConnectionsPerAddress: {
+    flag: 'max-connections-per-address',
+    argument: '<number>',
+    help: 'connections at a time of one address (IPv6: /64), this machine and trusted proxies excepted; 0 for no limit (default: 4000)',
+    check: wholeNumber(0, 1_000_000),
+    fallback: () => 4_000,
+  } satisfies Setting<number>,
   maxStoredMib: quota('max-stored-mib', 'MiB on the disk, of all sessions', 'no limit'),
   maxComputeSeconds: quota('max-compute-seconds', 'computing time an hour, of all sessions', 'no limit'),
   maxSessionComputeSeconds: quota('max-session-compute-seconds', 'computing time an hour, of each session', 'no limit'),
   maxFrames: quota('max-frames', 'page frames in use, of each session', 'no limit'),
   maxMappings: quota('max-mappings', 'live mappings, of each session', 'no limit'),
+  maxRunEvents: quota('max-run-events', 'simulated events a run, of each session', 'no limit', LARGEST_EVENTS),
   maxSessionMemoryMib: {
     flag: 'max-session-memory-mib',
     argument: '<number>',

@@ -103,7 +103,7 @@ function accessSettings(settings: Config): AccessSettings {
   const { auth, requestsPerSecond, opsPerSecond, maxOpsRequests, maxSessions, maxStreams, maxRuns } = settings;
   const { maxExperiments: experiments, maxTraces: traces, maxTraceMib } = settings;
   const { failedAuthPerMinute } = settings;
-  const { maxStoredMib, maxComputeSeconds, maxSessionComputeSeconds, maxFrames, maxMappings } = settings;
+  const { maxStoredMib, maxComputeSeconds, maxSessionComputeSeconds, maxFrames, maxMappings, maxRunEvents } = settings;
   const counts = {
     opsRequests: maxOpsRequests,
     sessions: maxSessions,
@@ -119,6 +119,7 @@ function accessSettings(settings: Config): AccessSettings {
     frames: maxFrames,
     mappings: maxMappings,
     sessionMemoryMib: settings.maxSessionMemoryMib,
+    runEvents: maxRunEvents,
   };
   const traceBytes = maxTraceMib === null ? null : maxTraceMib * 1024 * 1024;
   const given = { requestsPerSecond, opsPerSecond, ...counts, ...quotas, traceBytes };

@@ -34,6 +34,8 @@ export interface AccessLimits {
   frames: number;
   mappings: number;
   sessionMemoryMib: number;
+  /** Events of each run, of each session. */
+  runEvents: number;
 }
 
 export type LimitName = keyof AccessLimits;
@@ -67,10 +69,14 @@ export const DEFAULT_LIMITS: Readonly<AccessLimits> = {
 
 /** Largest value of each, in the contract and for settings. */
 export const LARGEST_LIMIT = 1_000_000_000;
-const LARGEST_STORED_BYTES = 2 ** 50;
+const LARGEST_BY_NAME: Partial<Record<LimitName, number>> = {
+  storedBytes: 2 ** 50,
+  traceBytes: 2 ** 50,
+  runEvents: 2 ** 50,
+};
 
 export function largestLimit(name: LimitName): number {
-  return name === 'storedBytes' || name === 'traceBytes' ? LARGEST_STORED_BYTES : LARGEST_LIMIT;
+  return LARGEST_BY_NAME[name] ?? LARGEST_LIMIT;
 }
 
 /** Kept by the host, for the owner of a session, whoever uses it, or by the archive, for the owner of a trace; the others are kept for who asks. */

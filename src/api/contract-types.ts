@@ -1229,10 +1229,10 @@ export interface Session {
  */
 export interface SessionPause {
   /**
-   * Which one. `session-compute-seconds`, `compute-seconds`: computing time an hour, of the session, of all of its owner's. `frames`, `mappings`, `session-memory-bytes`: what its run has come to.
+   * Which one. `session-compute-seconds`, `compute-seconds`: computing time an hour, of the session, of all of its owner's. `frames`, `mappings`, `session-memory-bytes`, `run-events`: what its run has come to.
    */
   quota: {
-    name: 'session-compute-seconds' | 'compute-seconds' | 'frames' | 'mappings' | 'session-memory-bytes';
+    name: 'session-compute-seconds' | 'compute-seconds' | 'frames' | 'mappings' | 'session-memory-bytes' | 'run-events';
     limit: Quantity;
     used: Quantity;
   };
@@ -2978,6 +2978,10 @@ export interface AccessLimits {
    * The server's memory, of each session owned. 0 is no limit.
    */
   sessionMemoryMib?: AccessLimit;
+  /**
+   * Simulated events of each run, of each session owned. 0 is no limit.
+   */
+  runEvents?: number;
 }
 export interface TokenInput {
   name: TokenName;

@@ -21,6 +21,8 @@ export interface CrewParts {
 
 const MIB = 1024 * 1024;
 const DEFAULT_SLICE_MS = 5;
+/** The main thread and the journal's. */
+const SERVING_THREADS = 2;
 /** A worker that dies before it ever took a call is not replaced at once: its successor would die of the same. */
 const REPLACE_AFTER_MS = 1000;
 
@@ -34,8 +36,8 @@ export class Crew {
 
   constructor(parts: CrewParts) {
     this.parts = parts;
-    this.settings = settingsOf(parts);
     const workers = Math.max(1, parts.workers ?? availableParallelism() - 1);
+    this.settings = settingsOf(parts, workers);
     // Half of the memory for all heaps together; typed arrays lie outside them.
     const heapMb = Math.floor(memoryBytes() / 2 / workers / MIB);
     this.heap = { maxOldGenerationSizeMb: Math.min(Math.max(heapMb, 256), 4096), maxYoungGenerationSizeMb: 64 };
@@ -107,12 +109,17 @@ export class Crew {
   }
 }
 
-function settingsOf({ simulatorModule, sliceMs, traces, limits }: CrewParts): Omit<WorkerSettings, 'journal'> {
+function settingsOf(
+  { simulatorModule, sliceMs, traces, limits, store }: CrewParts,
+  workers: number,
+): Omit<WorkerSettings, 'journal'> {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   const { opsOutputBytes, opsLabelBytes, runRecords, queuedWrites, frameEveryMs, rehearsalMs, replayMs } = limits;
   return {
     simulatorModule: simulatorModule ?? new URL(`../core/index.${extension}`, import.meta.url).href,
     sliceMs: sliceMs ?? DEFAULT_SLICE_MS,
+    bustle: store.bustle,
+    coresScarce: availableParallelism() < workers + SERVING_THREADS,
     traces: traces ?? null,
     opsOutputBytes,
     opsLabelBytes,

@@ -1,7 +1,7 @@
 /** Why the host did not do what was asked. Status and title of each `code` are the edge's (`src/api/errors.ts`). */
 import type { OperationProblem, Outcome } from '../core/operations.ts';
 import type { HostProblem, Pause, Reply } from './host.ts';
-import type { BoundName, Reached } from './session-bounds.ts';
+import type { BoundName, HeldName, Reached } from './session-bounds.ts';
 
 export function refuse(problem: HostProblem): { ok: false; problem: HostProblem } {
   return { ok: false, problem };
@@ -78,8 +78,16 @@ const BOUND_CODES = {
   'session-memory-bytes': ['too-much-memory', "bytes of the server's memory"],
 } as const;
 
+/** What a run came to. */
+const BOUND_WORDS: Record<BoundName, string> = {
+  frames: BOUND_CODES.frames[1],
+  mappings: BOUND_CODES.mappings[1],
+  'session-memory-bytes': BOUND_CODES['session-memory-bytes'][1],
+  'run-events': 'events',
+};
+
 /** An operation that would take a session beyond a bound of its own. */
-export function overBound({ name, limit, used }: Reached): HostProblem {
+export function overBound({ name, limit, used }: Reached<HeldName>): HostProblem {
   const [code, what] = BOUND_CODES[name];
   return {
     code,
@@ -91,7 +99,7 @@ export function overBound({ name, limit, used }: Reached): HostProblem {
 
 /** A session that has computed as much as it may for now, or whose run has gone beyond a bound. */
 export function sessionPaused({ name, limit, used, resumesAtMs }: Pause, nowMs: number): HostProblem {
-  const bound = name in BOUND_CODES ? BOUND_CODES[name as BoundName][1] : null;
+  const bound = name in BOUND_WORDS ? BOUND_WORDS[name as BoundName] : null;
   const whose = name === 'compute-seconds' ? 'The sessions of its owner have' : 'It has';
   const reason =
     bound === null

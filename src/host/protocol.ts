@@ -10,6 +10,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Operation, RunRequest } from '../core/operations.ts';
 import type { Reading } from '../core/reading.ts';
+import type { SharedBustle } from './bustle.ts';
 import type { HostProblem, OpsResume, Pause, Reply, RunDocument, SessionFrame, SessionState } from './host.ts';
 import type { SnapshotRow } from './journal/rows.ts';
 import type { Origin } from './origin.ts';
@@ -22,6 +23,9 @@ export interface WorkerSettings {
   simulatorModule: string;
   /** How long one session computes before the message queue and the other sessions get their turn. */
   sliceMs: number;
+  bustle: SharedBustle;
+  /** There are fewer cores than threads that may want one at a time. */
+  coresScarce: boolean;
   /** Replies of one `ops` request that may lie between worker and client. */
   opsOutputBytes: number;
   /** Memory for the results behind the labels of one `ops` request. */

@@ -26,6 +26,8 @@ export interface OwnerQuotas {
   mappings: number;
   /** Memory of the server for what is simulated. */
   sessionMemoryMib: number;
+  /** Events of each of its runs. */
+  runEvents: number;
 }
 
 export const NO_QUOTAS: Readonly<OwnerQuotas> = {
@@ -35,6 +37,7 @@ export const NO_QUOTAS: Readonly<OwnerQuotas> = {
   frames: 0,
   mappings: 0,
   sessionMemoryMib: 0,
+  runEvents: 0,
 };
 
 /** Why a session may not go on, or not be changed. */
@@ -237,7 +240,7 @@ export class Quotas {
   /** Tells the session's worker what it does not know yet. To be called when it has come to one. */
   tell(entry: Entry): void {
     const quotas = this.quotasOf(entry.owner);
-    const { computeSeconds, sessionComputeSeconds, frames, mappings, sessionMemoryMib } = quotas;
+    const { computeSeconds, sessionComputeSeconds, frames, mappings, sessionMemoryMib, runEvents } = quotas;
     const before = entry.hold;
     const hold = this.holdOf(entry, quotas);
     // The same one, with numbers that go with the time: it was told with those of its beginning.
@@ -245,7 +248,7 @@ export class Quotas {
     const { handle } = entry;
     if (handle === null || entry.moving !== null) return;
     const governed: Governed = {
-      bounds: { frames, mappings, memoryBytes: sessionMemoryMib * MIB },
+      bounds: { frames, mappings, memoryBytes: sessionMemoryMib * MIB, runEvents },
       metered: computeSeconds > 0 || sessionComputeSeconds > 0,
       hold: entry.hold,
     };

@@ -1,7 +1,9 @@
 /**
  * Turns of the sessions of one worker. A turn computes for a slice of a few milliseconds; then the event loop goes round once, so
  * that messages (reads, cancel, other sessions) are served between any two turns, and the next session has its turn.
+ * While the server is asked anything slices are short: `bustle.ts`.
  */
+import type { Bustle } from './bustle.ts';
 
 export interface TurnTaker {
   /**
@@ -14,6 +16,7 @@ export interface TurnTaker {
 
 export class Scheduler {
   private readonly sliceMs: number;
+  private readonly bustle: Bustle;
   /** A `Set` keeps the order of insertion: the first has waited longest. */
   private readonly waiting = new Set<TurnTaker>();
   private readonly beforeTurn: () => void;
@@ -21,8 +24,9 @@ export class Scheduler {
   private readonly next = (): void => this.turn();
 
   /** @param beforeTurn posts what was answered since the last turn, which must not wait for the next one to end */
-  constructor(sliceMs: number, beforeTurn: () => void) {
+  constructor(sliceMs: number, beforeTurn: () => void, bustle: Bustle) {
     this.sliceMs = sliceMs;
+    this.bustle = bustle;
     this.beforeTurn = beforeTurn;
   }
 
@@ -47,7 +51,11 @@ export class Scheduler {
     this.beforeTurn();
     for (const taker of this.waiting) {
       this.waiting.delete(taker);
-      if (taker.takeTurn(performance.now() + this.sliceMs)) this.waiting.add(taker);
+      const begin = performance.now();
+      if (taker.takeTurn(begin + this.bustle.sliceMs(begin, this.sliceMs))) {
+        this.waiting.add(taker);
+        this.bustle.makeWay();
+      }
       break;
     }
     this.arm();

@@ -1,5 +1,5 @@
 /**
- * What a session may hold at a time: page frames, live mappings, memory of the server. An operation that would take it beyond is refused
+ * What a session may hold at a time: page frames, live mappings, memory of the server; and how many events one run of it may take. An operation that would take it beyond is refused
  * and changes nothing; a run that goes beyond stops where it stands. None of it is part of the simulation: what a journal holds was
  * carried out, and is done again whatever the bounds are by then.
  *
@@ -18,18 +18,23 @@ export interface SessionBounds {
   frames: number;
   mappings: number;
   memoryBytes: number;
+  /** Of one run. */
+  runEvents: number;
 }
 
-export type BoundName = 'frames' | 'mappings' | 'session-memory-bytes';
+/** What an operation may take it beyond. */
+export type HeldName = 'frames' | 'mappings' | 'session-memory-bytes';
+/** What a run may take it beyond. */
+export type BoundName = HeldName | 'run-events';
 
 /** A bound that is reached. */
-export interface Reached {
-  name: BoundName;
+export interface Reached<N extends BoundName = BoundName> {
+  name: N;
   limit: number;
   used: number;
 }
 
-export const NO_BOUNDS: SessionBounds = { frames: 0, mappings: 0, memoryBytes: 0 };
+export const NO_BOUNDS: SessionBounds = { frames: 0, mappings: 0, memoryBytes: 0, runEvents: 0 };
 
 /** Objects that are looked at in one turn: some 2 ms. */
 const OBJECTS_A_STEP = 8192;
@@ -119,7 +124,7 @@ function framesOf(operation: Operation): number {
   return 0;
 }
 
-type Measured = Pick<SimulatorApi, 'framesInUse' | 'liveMappings' | 'measure'>;
+type Measured = Pick<SimulatorApi, 'framesInUse' | 'liveMappings' | 'runEvents' | 'measure'>;
 
 export class BoundedSession {
   private bounds = NO_BOUNDS;
@@ -138,7 +143,7 @@ export class BoundedSession {
 
   set(bounds: SessionBounds): void {
     this.bounds = bounds;
-    this.bounded = bounds.frames > 0 || bounds.mappings > 0 || bounds.memoryBytes > 0;
+    this.bounded = Object.values(bounds).some((bound) => bound > 0);
     if (this.measuredBytes === null) this.bytes = bounds.memoryBytes;
   }
 
@@ -211,6 +216,12 @@ export class BoundedSession {
     this.bytes = bytes + this.meanwhileBytes;
   }
 
+  /** How many more events the active run may take. */
+  eventsLeft({ runEvents }: Measured): number {
+    const { runEvents: most } = this.bounds;
+    return most === 0 ? Number.POSITIVE_INFINITY : most - runEvents;
+  }
+
   /** A run has computed. @returns the bound that it has gone beyond, or null */
   ran(ms: number, simulator: Measured): Reached | null {
     if (!this.bounded) return null;
@@ -222,13 +233,14 @@ export class BoundedSession {
   }
 
   /** The bound that the session is beyond, or null. */
-  beyond({ framesInUse, liveMappings }: Measured): Reached | null {
-    const { frames, mappings, memoryBytes } = this.bounds;
+  beyond({ framesInUse, liveMappings, runEvents }: Measured): Reached | null {
+    const { frames, mappings, memoryBytes, runEvents: events } = this.bounds;
     const { measuredBytes } = this;
     if (frames > 0 && framesInUse > frames) return { name: 'frames', limit: frames, used: framesInUse };
     if (mappings > 0 && liveMappings > mappings) return { name: 'mappings', limit: mappings, used: liveMappings };
     if (memoryBytes > 0 && measuredBytes !== null && measuredBytes > memoryBytes)
       return { name: 'session-memory-bytes', limit: memoryBytes, used: measuredBytes };
+    if (events > 0 && runEvents >= events) return { name: 'run-events', limit: events, used: runEvents };
     return null;
   }
 }

@@ -79,6 +79,10 @@ export class SessionGovernor {
     return this.beyond !== null;
   }
 
+  eventsLeft(simulator: SimulatorApi): number {
+    return this.bounded.eventsLeft(simulator);
+  }
+
   /** A run has computed. @returns whether it has gone too far; if it has not ended, it stands still from now on */
   ran(ms: number, simulator: SimulatorApi, ended: boolean): boolean {
     const beyond = this.bounded.ran(ms, simulator);

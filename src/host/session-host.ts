@@ -1,15 +1,19 @@
 /**
  * The sessions of this server and the workers they live in. The main thread keeps what is in the registry (id, name, spec, epoch);
  * all else is asked of the session's worker. Nothing computes here and no call waits for a run.
+ *
+ * Here the parts are put together, and who asks is passed on to the one that answers: `creation.ts`, `session-changes.ts` and
+ * `session-documents.ts` for a session as a whole, `session-calls.ts` for what its worker knows; `worker-news.ts` hears what workers
+ * tell by themselves. What is left is life and death: of workers, and of the host.
  */
 import { dirname, join } from 'node:path';
 import type { Operation, RunRequest } from '../core/operations.ts';
 import type { Reading } from '../core/reading.ts';
 import { Audience } from './audience.ts';
-import { Creation, keptInstant } from './creation.ts';
+import { Creation } from './creation.ts';
 import { Crew } from './crew.ts';
-import { documentOf, type Entry, pauseOf, rowOf, storedEntry } from './entry.ts';
-import { Expiry, refuseExpiry } from './expiry.ts';
+import { type Entry, pauseOf, storedEntry } from './entry.ts';
+import { Expiry } from './expiry.ts';
 import { historyOf, type SessionHistory } from './history.ts';
 import type {
   AnsweredLines,
@@ -17,16 +21,13 @@ import type {
   HostProblem,
   HostStatus,
   OpsOptions,
-  Pause,
   Reply,
   RunDocument,
   Scraped,
   SessionChange,
   SessionDocument,
-  SessionFrame,
   SessionHost,
   SessionInput,
-  SessionState,
   SnapshotDocument,
 } from './host.ts';
 import { LOCAL_OWNER, newEpoch } from './ids.ts';
@@ -34,13 +35,15 @@ import type { Journal } from './journal/journal.ts';
 import { DEFAULT_LIMITS, type HostLimits } from './limits.ts';
 import { type HostLogger, SILENT } from './logger.ts';
 import { OpsRequests } from './ops-requests.ts';
-import { currentOrigin, fieldsOf, underNoOrigin, withOrigin } from './origin.ts';
-import { decodeCursor, encodeCursor, pageLimit } from './paging.ts';
-import { invalidCursor, messageOf, refuse, sessionFailed, sessionNotFound, shuttingDown } from './problems.ts';
-import type { CallBody, CalledBy, RestedSession, SessionStatus, Told } from './protocol.ts';
+import { underNoOrigin, withOrigin } from './origin.ts';
+import { messageOf, refuse, sessionFailed, shuttingDown } from './problems.ts';
+import type { RestedSession } from './protocol.ts';
 import { type OwnerQuotas, Quotas } from './quotas.ts';
 import { Registry } from './registry.ts';
-import { currentRetry, type KeyMark, markOf, type Retry } from './retry.ts';
+import { currentRetry } from './retry.ts';
+import { SessionCalls } from './session-calls.ts';
+import { SessionChanges } from './session-changes.ts';
+import { SessionDocuments } from './session-documents.ts';
 import { matcherOf, type SessionFilter } from './session-filter.ts';
 import { SnapshotSeal } from './snapshot-seal.ts';
 import { nothingKept, Snapshots } from './snapshots.ts';
@@ -49,6 +52,7 @@ import { type Tracing, UNTRACED } from './tracing.ts';
 import { Waker } from './waker.ts';
 import { within } from './within.ts';
 import type { WorkerEvents, WorkerHandle } from './worker-handle.ts';
+import { WorkerNews } from './worker-news.ts';
 
 export interface HostOptions {
   /** Worker threads; one less than the machine has cores, at least one. */
@@ -70,8 +74,6 @@ export interface HostOptions {
 }
 
 const SWEEP_MS = 1000;
-/** What is refused while nothing can be written. */
-const CHANGING: ReadonlySet<CallBody['kind']> = new Set(['apply', 'run-start', 'run-delete', 'snapshot']);
 
 /**
  * Resolves when every worker takes calls; rejects when one cannot start, and with a `JournalError` when the journal cannot be used.
@@ -84,10 +86,12 @@ export async function createHost(options: HostOptions = {}): Promise<SessionHost
 
 class WorkerHost implements SessionHost {
   private readonly limits: HostLimits;
-  private readonly nowMs: () => number;
   private readonly store: Store;
   private readonly crew: Crew;
   private readonly audience: Audience;
+  private readonly calls: SessionCalls;
+  private readonly documents: SessionDocuments;
+  private readonly changes: SessionChanges;
   private readonly creation: Creation;
   /** Null without a journal. */
   private readonly waker: Waker | null;
@@ -95,55 +99,51 @@ class WorkerHost implements SessionHost {
   private readonly expiry: Expiry;
   private readonly quotas: Quotas;
   private readonly logger: HostLogger;
-  private readonly tracing: Tracing;
   private readonly registry = new Registry();
   private readonly sweep: NodeJS.Timeout;
   private readonly opsRequests: OpsRequests;
   private closing: Promise<void> | null = null;
 
   constructor(options: HostOptions, store: Store) {
-    this.limits = { ...DEFAULT_LIMITS, ...options.limits };
-    this.opsRequests = new OpsRequests(this.limits);
-    this.logger = withOrigin(options.logger ?? SILENT);
-    this.tracing = options.tracing ?? UNTRACED;
-    this.audience = new Audience(this.logger);
-    this.store = store;
-    const nowMs = options.nowMs ?? Date.now;
-    this.nowMs = nowMs;
-    this.expiry = new Expiry({ expire: (entry) => underNoOrigin(() => this.expireSession(entry)), nowMs });
-    this.quotas = new Quotas({ entries: () => this.registry.values(), nowMs });
-    store.listen(options.logger ?? SILENT, (sizes) => this.quotas.noteSizes(sizes), this.tracing);
+    const { nowMs = Date.now, tracing = UNTRACED, workers, sliceMs, simulatorModule, traces } = options;
+    const limits = { ...DEFAULT_LIMITS, ...options.limits };
+    const logger = withOrigin(options.logger ?? SILENT);
+    const { registry } = this;
     const { journal } = store;
-    this.waker = journal === null ? null : this.takeUp(journal);
+    this.limits = limits;
+    this.logger = logger;
+    this.store = store;
+    this.opsRequests = new OpsRequests(limits);
+    const audience = new Audience(logger);
+    const expiry = new Expiry({ expire: (entry) => underNoOrigin(() => this.changes.expire(entry)), nowMs });
+    const quotas = new Quotas({ entries: () => registry.values(), nowMs });
+    store.listen(options.logger ?? SILENT, (sizes) => quotas.noteSizes(sizes), tracing);
+    this.audience = audience;
+    this.expiry = expiry;
+    this.quotas = quotas;
+    const waker = journal === null ? null : this.takeUp(journal);
+    const calls = new SessionCalls(registry, store, waker);
+    const documents = new SessionDocuments(registry, calls, waker);
+    this.waker = waker;
+    this.calls = calls;
+    this.documents = documents;
     this.snapshots = journal === null ? null : this.keepSnapshots(journal, options.journal!.path);
-    const { limits } = this;
-    const { workers, sliceMs, simulatorModule, traces } = options;
-    this.crew = new Crew({ workers, sliceMs, simulatorModule, traces, limits, store, events: this.eventsOfWorkers() });
-    this.creation = this.beginCreation();
-    this.sweep = setInterval(() => this.expire(), SWEEP_MS);
-    this.sweep.unref();
-  }
-
-  private eventsOfWorkers(): WorkerEvents {
-    return {
-      frames: (session, frames) => this.passFrames(session, frames),
-      state: (session, state, problem, paused) => this.noteState(session, state, problem, paused),
-      computed: (session, ms) => this.noteComputed(session, ms),
-      told: (session, told, from) => this.noteTold(session, told, from),
-      tracing: this.tracing,
-      died: (handle, reason) => this.bury(handle, reason),
-    };
-  }
-
-  private beginCreation(): Creation {
-    const { registry, store, crew, audience, expiry, quotas, limits, waker, snapshots, nowMs } = this;
-    const known = { registry, store, crew, audience, expiry, quotas, limits, waker, snapshots, nowMs };
-    return new Creation({
+    const died: WorkerEvents['died'] = (handle, reason) => this.bury(handle, reason);
+    const events = new WorkerNews({ registry, audience, quotas, logger, tracing, died });
+    this.crew = new Crew({ workers, sliceMs, simulatorModule, traces, limits, store, events });
+    const known = { registry, store, audience, expiry, quotas, waker, nowMs };
+    this.changes = new SessionChanges({ ...known, calls, documents, logger });
+    this.creation = new Creation({
       ...known,
+      crew: this.crew,
+      limits,
+      snapshots: this.snapshots,
       closing: () => this.closing !== null,
-      document: (entry) => this.documentNow(entry),
+      document: (entry) => documents.of(entry),
       delete: (session) => this.delete(session),
     });
+    this.sweep = setInterval(() => this.expire(), SWEEP_MS);
+    this.sweep.unref();
   }
 
   /** The sessions of the journal, resting. */
@@ -179,7 +179,7 @@ class WorkerHost implements SessionHost {
       journal,
       seal: new SnapshotSeal(join(dirname(path), 'snapshot.key')),
       limits: this.limits,
-      ask: (entry, body) => this.ask(entry, body),
+      ask: (entry, body) => this.calls.ask(entry, body),
       askAny: (body) => this.crew.ask(body),
       entryOf: (session) => entries.get(session),
     });
@@ -206,13 +206,6 @@ class WorkerHost implements SessionHost {
     this.quotas.sweep();
   }
 
-  /** As `askBy`, with the key of the request that asks. */
-  private changeBy<T>(session: string, body: (id: string, retry: KeyMark | null) => CallBody): Promise<Reply<T>> {
-    const retry = currentRetry();
-    const reply = this.askBy<T>(session, (id) => body(id, markOf(retry)));
-    return retry === null ? reply : reply.then((told) => noteReplay(retry, told));
-  }
-
   // Registry
 
   validate(input: SessionInput, owner: string = LOCAL_OWNER): Promise<Reply> {
@@ -237,217 +230,64 @@ class WorkerHost implements SessionHost {
     return reply;
   }
 
-  async list(
+  list(
     page: { limit?: number; cursor?: string; filter?: SessionFilter },
     shows: (session: string) => boolean = () => true,
   ): Promise<Reply<{ items: SessionDocument[]; nextCursor?: string }>> {
-    const after = decodeCursor(page.cursor);
-    if (after === null) return refuse(invalidCursor(page.cursor!));
-    const matches = matcherOf(page.filter ?? {});
-    const isShown = (entry: Entry): boolean => matches(entry) && shows(entry.id);
-    const { entries, more } = this.registry.page(after, pageLimit(page.limit), isShown);
-    const state = page.filter?.state;
-    // It may have become another one while its worker was asked.
-    const items = (await this.documents(entries)).filter((document) => state === undefined || document.state === state);
-    return { ok: true, value: more ? { items, nextCursor: encodeCursor(entries.at(-1)!.number) } : { items } };
+    return this.documents.list(page, shows);
   }
 
-  /** A session that does not answer is shown as last heard of: one of them does not spoil the list. */
-  private async documents(entries: Entry[]): Promise<SessionDocument[]> {
-    const replies = await Promise.all(entries.map((entry) => this.documentOfAny(entry)));
-    const documents: SessionDocument[] = [];
-    for (const [i, entry] of entries.entries()) {
-      // Deleted meanwhile.
-      if (this.registry.entries.get(entry.id) !== entry) continue;
-      const reply = replies[i]!;
-      documents.push(reply.ok ? reply.value : { ...documentOf(entry), digest: null });
-    }
-    return documents;
+  get(session: string): Promise<Reply<SessionDocument>> {
+    return this.calls.with(session, (entry) => this.documents.of(entry));
   }
 
-  /** For a list, which wakes nobody. */
-  private async documentOfAny(entry: Entry): Promise<Reply<SessionDocument>> {
-    return entry.handle === null || entry.moving !== null
-      ? { ok: true, value: documentOf(entry) }
-      : this.documentNow(entry);
+  rename(session: string, change: SessionChange): Promise<Reply<SessionDocument>> {
+    return this.calls.with(session, (entry) => this.changes.rename(entry, change));
   }
 
-  private async documentNow(entry: Entry): Promise<Reply<SessionDocument>> {
-    const resting = this.waker?.restingDocument(entry) ?? null;
-    if (resting !== null) return resting;
-    const reply = await this.ask<SessionStatus>(entry, { kind: 'status', session: entry.id });
-    if (!reply.ok) return entry.failure === null ? reply : { ok: true, value: documentOf(entry) };
-    // Replies come in batches, and this one may be heard of after that of a rest which followed it: then it is as it was left there.
-    if (entry.handle !== null && entry.moving === null) entry.status = reply.value;
-    return { ok: true, value: documentOf({ ...entry, status: reply.value }) };
+  delete(session: string): Promise<Reply<{ id: string }>> {
+    return this.calls.with(session, (entry) => this.changes.delete(entry));
   }
 
-  /** Asks the session's worker, once it is in one. */
-  private async ask<T>(entry: Entry, body: CallBody): Promise<Reply<T>> {
-    if (entry.handle === null || entry.moving !== null) {
-      const problem = (await this.waker?.wake(entry)) ?? null;
-      if (problem !== null) return refuse(problem);
-    }
-    entry.touchedMs = performance.now();
-    const refusal = CHANGING.has(body.kind) ? this.store.refusal() : null;
-    return refusal === null ? entry.handle!.ask(body) : refuse(refusal);
-  }
-
-  /** In a worker, and with a journal that can be written. @returns why it is not, or null */
-  private async readyToChange(entry: Entry): Promise<HostProblem | null> {
-    const refusal = this.store.refusal();
-    if (refusal !== null) return refusal;
-    entry.touchedMs = performance.now();
-    return entry.handle !== null && entry.moving === null ? null : ((await this.waker?.wake(entry)) ?? null);
-  }
-
-  private askBy<T>(session: string, body: (id: string) => CallBody): Promise<Reply<T>> {
-    const entry = this.registry.find(session);
-    return entry === undefined ? Promise.resolve(refuse(sessionNotFound(session))) : this.ask(entry, body(entry.id));
-  }
-
-  async get(session: string): Promise<Reply<SessionDocument>> {
-    const entry = this.registry.find(session);
-    return entry === undefined ? refuse(sessionNotFound(session)) : this.documentNow(entry);
-  }
-
-  async rename(session: string, change: SessionChange): Promise<Reply<SessionDocument>> {
-    const entry = this.registry.find(session);
-    if (entry === undefined) return refuse(sessionNotFound(session));
-    const { name = entry.name, title = entry.title } = change;
-    const expiresAt = change.expiresAt === undefined ? entry.expiresAt : keptInstant(change.expiresAt);
-    const refusal =
-      this.registry.refuseName(change.name, entry.id, entry.owner) ?? refuseExpiry(change.expiresAt, this.nowMs());
-    if (refusal !== null) return refuse(refusal);
-    const before = entry.name;
-    // At once, so that nobody else takes it meanwhile.
-    this.registry.takeName(entry.owner, name, entry.id);
-    const spec = { ...entry.spec, ...(name === undefined ? {} : { name }), ...(title === undefined ? {} : { title }) };
-    const renamed: Entry = { ...entry, name, title, spec, expiresAt };
-    const problem = await this.store.write({ do: 'change', session: rowOf(renamed) });
-    if (problem !== null) {
-      if (name !== before) this.registry.releaseName(entry.owner, name);
-      return refuse(problem);
-    }
-    if (before !== name) this.registry.releaseName(entry.owner, before);
-    Object.assign(entry, { name, title, spec, expiresAt });
-    if (this.registry.entries.get(entry.id) === entry) this.expiry.note(entry);
-    return this.documentNow(entry);
-  }
-
-  async delete(session: string): Promise<Reply<{ id: string }>> {
-    const entry = this.registry.find(session);
-    if (entry === undefined) return refuse(sessionNotFound(session));
-    const { id, name, number } = entry;
-    // At once, so that nobody finds it meanwhile.
-    this.registry.remove(id);
-    const problem = await this.store.write({ do: 'remove', number });
-    if (problem !== null) {
-      this.registry.add(entry);
-      return refuse(problem);
-    }
-    this.registry.releaseName(entry.owner, name);
-    this.expiry.forget(entry);
-    this.quotas.forget(entry);
-    this.waker?.forget(entry);
-    if (entry.moving !== null) await entry.moving;
-    const { handle } = entry;
-    handle?.sessions.delete(id);
-    await handle?.ask({ kind: 'delete', session: id });
-    this.logger.info({ session: id, ...(handle !== null && { worker: handle.index }) }, 'session deleted');
-    this.audience.tell((listener) => listener.deleted(id));
-    return { ok: true, value: { id } };
-  }
-
-  /** @returns why it is still there, or null */
-  private async expireSession({ id, expiresAt }: Entry): Promise<HostProblem | null> {
-    const reply = await this.delete(id);
-    if (!reply.ok && reply.problem.code !== 'unknown-session') return reply.problem;
-    if (reply.ok) this.logger.info({ session: id, expiresAt }, 'session expired');
-    return null;
-  }
-
-  async reset(session: string): Promise<Reply<SessionDocument>> {
-    const entry = this.registry.find(session);
-    if (entry === undefined) return refuse(sessionNotFound(session));
-    const problem = await this.readyToChange(entry);
-    if (problem !== null) return refuse(problem);
-    const retry = currentRetry();
-    // The reply comes by itself, and belongs to no request.
-    const by = fieldsOf(currentOrigin());
-    return new Promise((resolve) => {
-      entry.handle!.call<SessionStatus>({ kind: 'reset', session: entry.id, retry: markOf(retry) }, (reply) => {
-        if (retry !== null) noteReplay(retry, reply);
-        if (!reply.ok || reply.replayed === true) {
-          resolve(reply.ok ? { ok: true, value: documentOf({ ...entry, status: reply.value }) } : reply);
-          return;
-        }
-        entry.status = reply.value;
-        // Before any frame of what comes after it.
-        entry.epoch = newEpoch();
-        this.audience.tell((listener) => listener.epoch(entry.id, entry.epoch));
-        this.logger.info({ ...by, session: entry.id, worker: entry.handle!.index }, 'session reset');
-        resolve({ ok: true, value: documentOf(entry) });
-      });
-    });
+  reset(session: string): Promise<Reply<SessionDocument>> {
+    return this.calls.with(session, (entry) => this.changes.reset(entry));
   }
 
   // What a session is asked
 
   apply(session: string, operation: Operation): Promise<Reply> {
-    return this.changeBy(session, (id, retry) => ({ kind: 'apply', session: id, operation, retry }));
+    return this.calls.changeBy(session, (id, retry) => ({ kind: 'apply', session: id, operation, retry }));
   }
 
   read(session: string, reading: Reading): Promise<Reply> {
-    return this.askBy(session, (id) => ({ kind: 'read', session: id, reading }));
+    return this.calls.askBy(session, (id) => ({ kind: 'read', session: id, reading }));
   }
 
-  async scrape(session: string, wake: boolean): Promise<Reply<Scraped>> {
-    const entry = this.registry.find(session);
-    if (entry === undefined) return refuse(sessionNotFound(session));
-    const { id, name = null, spec, handle, moving } = entry;
-    const body: CallBody = { kind: 'read', session: id, reading: { read: 'meters' } };
-    if (wake) return scraped(await this.ask<Record<string, unknown>>(entry, body));
-    // Not `ask`: that it is watched does not keep it awake.
-    if (handle === null || moving !== null) return scraped({ ok: true, value: null });
-    return scraped(await handle.ask<Record<string, unknown>>(body));
-
-    function scraped(reply: Reply<Record<string, unknown> | null>): Reply<Scraped> {
-      return reply.ok ? { ok: true, value: { id, name, spec, meters: reply.value } } : reply;
-    }
+  scrape(session: string, wake: boolean): Promise<Reply<Scraped>> {
+    return this.calls.with(session, async (entry) => {
+      const { id, name = null, spec } = entry;
+      const meters = await this.calls.meters(entry, wake);
+      return meters.ok ? { ok: true, value: { id, name, spec, meters: meters.value } } : meters;
+    });
   }
 
   startRun(session: string, request: RunRequest, refusal: HostProblem | null = null): Promise<Reply<RunDocument>> {
-    return this.changeBy(session, (id, retry) => ({ kind: 'run-start', session: id, request, retry, refusal }));
+    return this.calls.changeBy(session, (id, retry) => ({ kind: 'run-start', session: id, request, retry, refusal }));
   }
 
-  async listRuns(
+  listRuns(
     session: string,
     page: { limit?: number; cursor?: string; state?: RunDocument['state'] },
   ): Promise<Reply<{ items: RunDocument[]; nextCursor?: string }>> {
-    const entry = this.registry.find(session);
-    if (entry === undefined) return refuse(sessionNotFound(session));
-    const after = decodeCursor(page.cursor);
-    if (after === null) return refuse(invalidCursor(page.cursor!));
-    const limit = pageLimit(page.limit);
-    const reply = await this.ask<{ items: RunDocument[]; last: number | null }>(entry, {
-      kind: 'run-list',
-      session: entry.id,
-      limit,
-      after,
-      state: page.state ?? null,
-    });
-    if (!reply.ok) return reply;
-    const { items, last } = reply.value;
-    return { ok: true, value: last === null ? { items } : { items, nextCursor: encodeCursor(last) } };
+    return this.calls.with(session, (entry) => this.calls.runs(entry, page));
   }
 
   getRun(session: string, run: string): Promise<Reply<RunDocument>> {
-    return this.askBy(session, (id) => ({ kind: 'run-get', session: id, run }));
+    return this.calls.askBy(session, (id) => ({ kind: 'run-get', session: id, run }));
   }
 
   deleteRun(session: string, run: string): Promise<Reply<RunDocument>> {
-    return this.askBy(session, (id) => ({ kind: 'run-delete', session: id, run }));
+    return this.calls.askBy(session, (id) => ({ kind: 'run-delete', session: id, run }));
   }
 
   // Snapshots
@@ -471,52 +311,53 @@ class WorkerHost implements SessionHost {
     return this.ofSnapshots(session, (snapshots, entry) => snapshots.delete(entry, snapshot));
   }
 
-  async history(session: string): Promise<Reply<SessionHistory>> {
-    const entry = this.registry.find(session);
-    if (entry === undefined) return refuse(sessionNotFound(session));
-    const { journal } = this.store;
-    if (journal === null) return refuse(nothingKept());
-    if (entry.failure !== null) return refuse(entry.failure);
-    const { name: _name, title: _title, ...spec } = entry.spec;
-    const { coreVersion, number } = entry;
-    const gone = () => (this.registry.find(entry.id) === entry ? null : sessionNotFound(session));
-    return { ok: true, value: { spec, coreVersion, records: historyOf(journal, number, gone) } };
+  history(session: string): Promise<Reply<SessionHistory>> {
+    return this.calls.with<SessionHistory>(session, (entry) => {
+      const { journal } = this.store;
+      if (journal === null) return refuse(nothingKept());
+      if (entry.failure !== null) return refuse(entry.failure);
+      const { name: _name, title: _title, ...spec } = entry.spec;
+      const { coreVersion, number } = entry;
+      const gone = () => (this.registry.find(entry.id) === entry ? null : sessionNotFound(session));
+      return { ok: true, value: { spec, coreVersion, records: historyOf(journal, number, gone) } };
+    });
   }
 
   findSnapshot(snapshot: string): Promise<SnapshotDocument | null> {
     return this.snapshots?.find(snapshot) ?? Promise.resolve(null);
   }
 
-  private async ofSnapshots<T>(
+  private ofSnapshots<T>(
     session: string,
     then: (snapshots: Snapshots, entry: Entry) => Promise<Reply<T>>,
   ): Promise<Reply<T>> {
-    const entry = this.registry.find(session);
-    if (entry === undefined) return refuse(sessionNotFound(session));
-    if (this.snapshots === null) return refuse(nothingKept());
-    try {
-      return await then(this.snapshots, entry);
-    } catch (error) {
-      // What the journal holds of it is not as it was written.
-      return refuse({ code: 'session-lost', detail: messageOf(error) });
-    }
+    return this.calls.with<T>(session, async (entry) => {
+      if (this.snapshots === null) return refuse(nothingKept());
+      try {
+        return await then(this.snapshots, entry);
+      } catch (error) {
+        // What the journal holds of it is not as it was written.
+        return refuse({ code: 'session-lost', detail: messageOf(error) });
+      }
+    });
   }
 
   // Many operations
 
-  async ops(
+  ops(
     session: string,
     body: AsyncIterable<Uint8Array>,
     options: OpsOptions,
   ): Promise<Reply<AsyncIterable<Uint8Array>>> {
-    const entry = this.registry.find(session);
-    if (entry === undefined) return refuse(sessionNotFound(session));
-    if (this.closing !== null) return refuse(shuttingDown());
-    return this.opsRequests.open(entry, () => this.readyToChange(entry), body, options);
+    return this.calls.with(session, (entry) =>
+      this.closing === null
+        ? this.opsRequests.open(entry, () => this.calls.readyToChange(entry), body, options)
+        : refuse(shuttingDown()),
+    );
   }
 
   answered(session: string, key: string): Promise<Reply<AnsweredLines>> {
-    return this.askBy(session, (id) => ({ kind: 'ops-answered', session: id, key }));
+    return this.calls.askBy(session, (id) => ({ kind: 'ops-answered', session: id, key }));
   }
 
   // The stream
@@ -562,72 +403,6 @@ class WorkerHost implements SessionHost {
     this.audience.add(listener);
   }
 
-  private passFrames(session: string, frames: SessionFrame[]): void {
-    const entry = this.registry.entryOf(session);
-    if (entry !== undefined) this.audience.tell((listener) => listener.frames(session, entry.epoch, frames));
-  }
-
-  private noteComputed(session: string, ms: number): void {
-    const entry = this.registry.entryOf(session);
-    if (entry !== undefined) this.quotas.noteComputed(entry, ms);
-  }
-
-  /** Of a run: in the log, and as something by itself that came out of a request. */
-  private noteTold(session: string, told: Told, from: CalledBy | null): void {
-    const { what, run, timeNs } = told;
-    const worker = this.registry.entryOf(session)?.handle?.index;
-    const by =
-      from === null
-        ? {}
-        : {
-            requestId: from.requestId,
-            ...(from.principal !== null && { principal: from.principal }),
-            ...(from.traceId !== null && { traceId: from.traceId }),
-          };
-    const fields = { ...by, session, ...(worker !== undefined && { worker }), run, timeNs };
-    if (what === 'run-started') {
-      this.logger.info(fields, 'run started');
-      return;
-    }
-    const { state, computedMs, worked, problem } = told;
-    const ms = Math.round(computedMs * 1000) / 1000;
-    this.logger.info({ ...fields, state, ms, ...(problem !== null && { reason: problem.detail }) }, 'run ended');
-    if (worked === null) return;
-    this.tracing.past({
-      name: 'run',
-      link: from?.context ?? null,
-      attributes: {
-        'iommu_lab.session': session,
-        'iommu_lab.run': run,
-        'iommu_lab.run.state': state,
-        'iommu_lab.run.computed_ms': ms,
-        ...(worker !== undefined && { 'iommu_lab.worker': worker }),
-      },
-      ...worked,
-      code: problem?.code ?? null,
-    });
-  }
-
-  private noteState(session: string, state: SessionState, problem: HostProblem | null, paused: Pause | null): void {
-    const entry = this.registry.entryOf(session);
-    if (entry === undefined) return;
-    entry.state = state;
-    entry.status = { ...entry.status, paused };
-    entry.failure = problem;
-    if (problem === null) return;
-    const worker = entry.handle?.index;
-    this.logger.error({ session, reason: problem.detail, ...(worker !== undefined && { worker }) }, 'session failed');
-    this.audience.tell((listener) => listener.failed(session));
-  }
-
-  /** The session cannot be had from its journal. */
-  private lose(entry: Entry, problem: HostProblem): void {
-    this.logger.error({ session: entry.id, reason: problem.detail }, 'session lost');
-    entry.state = 'failed';
-    entry.failure = problem;
-    this.audience.tell((listener) => listener.failed(entry.id));
-  }
-
   // Life and death
 
   private bury(handle: WorkerHandle, reason: string): void {
@@ -640,6 +415,14 @@ class WorkerHost implements SessionHost {
       else this.setAside(entry, this.waker);
     }
     this.crew.replace(handle, () => this.waker?.workerUp());
+  }
+
+  /** The session cannot be had from its journal. */
+  private lose(entry: Entry, problem: HostProblem): void {
+    this.logger.error({ session: entry.id, reason: problem.detail }, 'session lost');
+    entry.state = 'failed';
+    entry.failure = problem;
+    this.audience.tell((listener) => listener.failed(entry.id));
   }
 
   /** It comes back as its journal has it, which may be a little less than its subscribers have heard of. */
@@ -702,10 +485,4 @@ class WorkerHost implements SessionHost {
     }
     await Promise.all(rested);
   }
-}
-
-/** Tells the request whether it was told what an earlier one was told. */
-function noteReplay<T>(retry: Retry, reply: Reply<T>): Reply<T> {
-  if (reply.replayed === true) retry.replayed = true;
-  return reply;
 }

@@ -48,7 +48,7 @@ import { epochMs } from './tracing.ts';
  */
 export const SEARCH_BUDGET = 20_000;
 /** `stepRun` is asked for as many events as take about this long, so that the clock is read seldom and in time. */
-const STEP_MS = 0.5;
+const STEP_MS = 0.25;
 const MOST_EVENTS_A_STEP = 1 << 16;
 /** Computing time between two marks of a run in the journal. */
 const MARK_MS = 1000;
@@ -382,7 +382,9 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     let ended = false;
     try {
       while (!ended) {
-        ended = this.simulator.stepRun(this.eventsPerStep);
+        const left = this.governor.eventsLeft(this.simulator);
+        if (left <= 0) break;
+        ended = this.simulator.stepRun(Math.min(this.eventsPerStep, left));
         const now = performance.now();
         const took = now - before;
         if (took < STEP_MS / 2) this.eventsPerStep = Math.min(this.eventsPerStep * 2, MOST_EVENTS_A_STEP);

@@ -1,5 +1,6 @@
 /** Where sessions are kept: a journal, or nothing at all, and whether it can be written. */
 import type { MessagePort } from 'node:worker_threads';
+import { type SharedBustle, sharedBustle } from './bustle.ts';
 import type { HostProblem } from './host.ts';
 import { Journal, type Settled } from './journal/journal.ts';
 import type { Sizes } from './journal/protocol.ts';
@@ -16,18 +17,21 @@ export interface StorePlace {
 export class Store {
   /** Null: sessions end with the server. */
   readonly journal: Journal | null;
+  readonly bustle: SharedBustle;
   private readonly voice: Voice;
   private tracing: Tracing = UNTRACED;
 
-  private constructor(journal: Journal | null, voice: Voice) {
+  private constructor(journal: Journal | null, bustle: SharedBustle, voice: Voice) {
     this.journal = journal;
+    this.bustle = bustle;
     this.voice = voice;
   }
 
   /** @throws JournalError when the journal cannot be used */
   static async open(place: StorePlace | undefined): Promise<Store> {
     const voice = new Voice();
-    return new Store(place === undefined ? null : await openJournal(place, voice), voice);
+    const bustle = sharedBustle();
+    return new Store(place === undefined ? null : await openJournal(place, bustle, voice), bustle, voice);
   }
 
   /** @param sizes told of which sessions more or less is kept */
@@ -75,8 +79,8 @@ class Voice {
   sizes: (sizes: Sizes) => void = () => {};
 }
 
-function openJournal({ path, sync }: StorePlace, voice: Voice): Promise<Journal> {
-  return Journal.open(path, sync, {
+function openJournal({ path, sync }: StorePlace, bustle: SharedBustle, voice: Voice): Promise<Journal> {
+  return Journal.open(path, sync, bustle, {
     trouble: (reason) => {
       voice.trouble = reason;
       if (reason === null) voice.logger.info({}, 'the journal can be written again');

@@ -1,5 +1,6 @@
 /** One session worker as the main thread sees it: calls with numbers and a time limit, byte streams, and its death. */
 import { Worker } from 'node:worker_threads';
+import { noteCall, type SharedBustle } from './bustle.ts';
 import type { HostProblem, Pause, Reply, SessionFrame, SessionState } from './host.ts';
 import { Inbox } from './inbox.ts';
 import type { OpsExchange } from './ops-exchange.ts';
@@ -54,6 +55,7 @@ export class WorkerHandle {
   private readonly inbox = new Inbox<FromWorker>((message) => this.take(message));
   private readonly events: WorkerEvents;
   private readonly callTimeoutMs: number;
+  private readonly bustle: SharedBustle;
   /** Whether its sessions outlive it. */
   private readonly durable: boolean;
   /** In order of their numbers and, with one time limit for all that have one, of their deadlines. */
@@ -67,6 +69,7 @@ export class WorkerHandle {
     this.index = index;
     this.events = events;
     this.callTimeoutMs = callTimeoutMs;
+    this.bustle = settings.bustle;
     this.durable = settings.journal !== null;
     this.ready = new Promise((resolve) => {
       this.settleReady = resolve;
@@ -124,6 +127,7 @@ export class WorkerHandle {
       'iommu_lab.worker': this.index,
       ...(session !== null && { 'iommu_lab.session': session }),
     });
+    noteCall(this.bustle);
     this.pending.set(call, { session, mutates: MUTATING.has(body.kind), deadlineMs, span, settle });
     this.outbox.push(this.addressed(body, call, span), bytes);
   }

@@ -7,6 +7,7 @@ import { createLineValidator } from '../api/line-validator.ts';
 import type { Recordings } from '../core/devices/replay/source.ts';
 import type { SimulatorApi } from '../core/simulator-api.ts';
 import type { ResolvedSpec } from '../core/spec.ts';
+import { Bustle } from './bustle.ts';
 import { FrameClock } from './frames.ts';
 import type { HostProblem, Reply } from './host.ts';
 import { SessionJournal } from './journal/session-journal.ts';
@@ -49,7 +50,7 @@ const sessions = new Map<string, Session>();
 const streams = new Map<number, OpsStream>();
 const around: Surroundings = {
   settings,
-  scheduler: new Scheduler(settings.sliceMs, () => outbox.flush()),
+  scheduler: new Scheduler(settings.sliceMs, () => outbox.flush(), new Bustle(settings.bustle, settings.coresScarce)),
   frameClock: new FrameClock(),
   createSimulator: core.createSimulator,
   tapes: new Tapes(settings.traces),

@@ -31,6 +31,7 @@ import { answerClientError } from './client-errors.ts';
 import { compressReplies } from './compression.ts';
 import { limitConnections } from './connections.ts';
 import { allowOrigins } from './cors.ts';
+import { Crowding, exemptFrom } from './crowding.ts';
 import { serveDashboard } from './dashboard.ts';
 import { serveDocuments } from './documents.ts';
 import { serveGuide } from './guide.ts';
@@ -47,7 +48,8 @@ import type { Telemetry } from './telemetry-port.ts';
 import type { TlsCertificate } from './tls.ts';
 
 export interface AppServices {
-  config: HostSettings & Partial<Pick<Config, 'trustProxy' | 'basePath' | 'maxConnections'>>;
+  config: HostSettings &
+    Partial<Pick<Config, 'trustProxy' | 'basePath' | 'maxConnections' | 'maxConnectionsPerAddress'>>;
   host: SessionHost;
   /** Absent: experiments are kept in memory. */
   laboratory?: Laboratory;
@@ -80,10 +82,12 @@ export async function buildApp(services: AppServices): Promise<FastifyInstance> 
   const { config, host, laboratory, traces, lifecycle, stream, tls = null, telemetry = null } = services;
   const { access = new AccessControl({ host }) } = services;
   const { basePath = '', corsOrigins = [], maxConnections = Number.POSITIVE_INFINITY } = config;
+  const { maxConnectionsPerAddress = 0, trustProxy = [] } = config;
   const { dashboard } = services;
   const limits = { ...SERVER_LIMITS, ...services.limits };
   const app = createServer(services, limits);
-  const connections = limitConnections(app, { connections: maxConnections, stallMs: limits.stallMs });
+  const crowding = new Crowding(maxConnectionsPerAddress, exemptFrom(trustProxy));
+  const connections = limitConnections(app, { connections: maxConnections, crowding, stallMs: limits.stallMs });
   const metrics = createMetrics(host, stream, laboratory, traces);
   addConnectionFigures(metrics, connections, tls);
   if (telemetry !== null) addSpanFigures(metrics, telemetry);

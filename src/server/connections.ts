@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { ProblemError } from '../api/problem.ts';
+import type { Crowding } from './crowding.ts';
 import { HEADER_FIELDS } from './limits.ts';
 
 /** When there are too many connections, those that wait for a next request are closed, this often at most. */
@@ -10,13 +11,15 @@ const MAKE_ROOM_MS = 1_000;
 
 export interface ConnectionLimits {
   connections: number;
+  /** Of one address; absent: as many as there may be. */
+  crowding?: Crowding;
   /** Without a byte taken by a client for whom bytes wait. */
   stallMs: number;
 }
 
 export interface ConnectionFigures {
   open: number;
-  /** Not taken, because there were as many as there may be. */
+  /** Not taken, because there were as many as there may be, or as many of the same address. */
   refused: number;
   /** Ended, because the client did not read. */
   stalled: number;
@@ -30,8 +33,17 @@ export function limitConnections(app: FastifyInstance, limits: ConnectionLimits)
   // Node would drop the rest in silence; they are counted below.
   server.maxHeadersCount = 0;
   server.on('connection', (socket: Socket) => {
+    const left = limits.crowding?.enter(socket.remoteAddress ?? '');
+    if (left === null) {
+      figures.refused++;
+      socket.destroy();
+      return;
+    }
     figures.open++;
-    socket.once('close', () => figures.open--);
+    socket.once('close', () => {
+      figures.open--;
+      left?.();
+    });
   });
   let madeRoomMs = Number.NEGATIVE_INFINITY;
   server.on('drop', () => {

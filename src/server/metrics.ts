@@ -136,7 +136,7 @@ export function addConnectionFigures(
   counter(
     registry,
     'iommu_lab_connections_refused_total',
-    'Connections that were not taken, because there were as many as there may be.',
+    'Connections that were not taken, because there were as many as there may be, of all or of their address.',
     () => connections.refused,
   );
   counter(

@@ -102,6 +102,32 @@ test('a run that goes beyond is paused where it stands, says at what, and can be
   await accepted(host.apply('s', { op: 'advance', ns: 1 }));
 });
 
+test('events: a run that takes more than one may is paused at that, and ends as it would have when the number is raised', async (t) => {
+  const host = await governed(t, { runEvents: 2_000 });
+  const workloads = [{ kind: 'nic-rx', device: 'nic0', ringSize: 64 }];
+  for (const name of ['s', 'other']) await accepted(host.create({ ...SPEC, name, workloads }));
+  await accepted(host.startRun('s', { operations: 20_000 }));
+  await until('it is paused', () => host.status().paused === 1);
+  const { paused, state } = await accepted(host.get('s'));
+  assert.deepEqual(
+    [state, paused!.quota.name, paused!.quota.limit, paused!.resumesAt],
+    ['running', 'run-events', 2_000, null],
+  );
+  assert.equal(paused!.quota.used, 2_000);
+  const problem = await problemOf(host.apply('s', { op: 'advance', ns: 1 }));
+  assert.deepEqual([problem.code, problem.quota!.name], ['session-paused', 'run-events']);
+  assert.match(problem.detail, /2000 events, and 2000 is the limit/);
+  await accepted(host.startRun('other', { operations: 10 }));
+  assert.equal((await runEnd(host, 'other', 'run_1')).state, 'finished', 'each run counts by itself');
+  host.govern(() => NO_QUOTAS);
+  assert.equal((await runEnd(host, 's', 'run_1')).state, 'finished');
+  await accepted(host.reset('other'));
+  await accepted(host.startRun('other', { operations: 20_000 }));
+  await runEnd(host, 'other', 'run_1');
+  const [one, other] = [await accepted(host.get('s')), await accepted(host.get('other'))];
+  assert.equal(one.digest, other.digest, 'that it was paused is no part of the simulation');
+});
+
 test('a run that was paused goes on when the number is raised', async (t) => {
   const host = await governed(t, { mappings: 10 });
   await accepted(host.create({ ...SPEC, workloads: [{ kind: 'nic-rx', device: 'nic0', ringSize: 64 }] }));
@@ -172,7 +198,7 @@ test('a session that maps and unmaps at the brink is not refused for what it has
   const walk = simulator.measure();
   let now: number | null = null;
   while (now === null) now = walk.step(1_000_000);
-  bounded.set({ frames: 0, mappings: 0, memoryBytes: now + 200_000 });
+  bounded.set({ frames: 0, mappings: 0, memoryBytes: now + 200_000, runEvents: 0 });
   for (let i = 0; i < 5000; i++) {
     const mapping = map(300 + (i % 7));
     assert.equal(bounded.refuse(mapping, simulator), null, `pair ${i}`);

@@ -88,6 +88,7 @@ test('a variable that is no setting is warned of, since others set such variable
 
 test('what stands at the edge is off unless it is asked for', () => {
   const { tlsCert, tlsKey, trustProxy, basePath, corsOrigins, failedAuthPerMinute, maxConnections } = config([]);
+  assert.equal(config([]).maxConnectionsPerAddress, 4_000);
   assert.deepEqual([tlsCert, tlsKey, trustProxy, basePath, corsOrigins], [null, null, [], '', []]);
   assert.deepEqual([failedAuthPerMinute, maxConnections], [60, 12_000]);
 });

@@ -40,7 +40,7 @@ function largerBodies(): string {
 export function boundTable(): string {
   const reading = readConfig([], {});
   if (reading.kind !== 'config') throw new Error('the defaults are no settings');
-  const { maxConnections, failedAuthPerMinute, maxSessionsTotal } = reading.config;
+  const { maxConnections, maxConnectionsPerAddress, failedAuthPerMinute, maxSessionsTotal } = reading.config;
   const { requestsPerSecond, opsRequests, sessions, streams, runs, experiments, traces, traceBytes } = OF_PRINCIPALS;
   const cut = 'the connection ends';
   const bounds: Bound[] = [
@@ -50,6 +50,13 @@ export function boundTable(): string {
       'max-connections',
       'not accepted; those that wait for a next request are ended to make room',
       'server/connections',
+    ],
+    [
+      'connections of one address (IPv6: /64), but not of this machine or a trusted proxy',
+      count(maxConnectionsPerAddress),
+      'max-connections-per-address',
+      'the connection ends',
+      'server/crowding',
     ],
     ['TLS handshake', seconds(SERVER_LIMITS.headersMs), '', cut, 'server/tls'],
     ['request line and headers: bytes', bytes(HEADER_BYTES), '', '431 `header-too-large`', 'server/connections'],

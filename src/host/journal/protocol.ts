@@ -1,5 +1,6 @@
 /** The words between the journal's thread and those who write: the main thread and each session worker, over a port each. */
 import type { MessagePort } from 'node:worker_threads';
+import type { SharedBustle } from '../bustle.ts';
 import type { Change, PlacedSnapshot, SnapshotRow, StoredImage, StoredSession, Stretch, Sync } from './rows.ts';
 
 /** What the thread is started with. */
@@ -7,6 +8,7 @@ export interface JournalSettings {
   /** The file. */
   path: string;
   sync: Sync;
+  bustle: SharedBustle;
 }
 
 export type ToJournal =

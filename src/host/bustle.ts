@@ -1,0 +1,77 @@
+/**
+ * Whether the server is asked anything now, in memory that all of its threads share, so that a worker in the middle of a long run knows
+ * of requests that are not its own. The main thread counts what it asks of any worker; the journal's thread says when it waits for the
+ * disk.
+ *
+ * A run makes way in two steps, and neither is part of the simulation. Its slices are short while somebody asks. And at the end of one
+ * it sleeps for a moment if a commit is under way and there are more threads than cores: on Linux the thread of the kernel that sends
+ * a flush to the disk is bound to the core on which the journal's thread waits, and where a run computes on that core, it gets its turn
+ * with the next tick of the timer, up to 4 ms later, once or twice a commit.
+ */
+
+/** A slice while somebody asks; else the scheduler's own. */
+const SHORT_SLICE_MS = 1;
+/** How long after the last request somebody still asks: who sends one after the other is not done between two. */
+const LINGER_MS = 50;
+/** The shortest that sleeps at all: some 0.08 ms, of which Linux rounds up 0.05. */
+const PAUSE_MS = 0.001;
+
+const CALLS = 0;
+const COMMITS = 1;
+const NEVER = 2;
+const WORDS = 3;
+
+/** Calls of workers so far; commits under way; a word that nobody changes, to sleep on. */
+export type SharedBustle = Int32Array<SharedArrayBuffer>;
+
+export function sharedBustle(): SharedBustle {
+  return new Int32Array(new SharedArrayBuffer(WORDS * Int32Array.BYTES_PER_ELEMENT));
+}
+
+/** In the main thread. */
+export function noteCall(shared: SharedBustle): void {
+  Atomics.add(shared, CALLS, 1);
+}
+
+/** In the journal's thread. */
+export function duringCommit<T>(shared: SharedBustle, commit: () => T): T {
+  Atomics.add(shared, COMMITS, 1);
+  try {
+    return commit();
+  } finally {
+    Atomics.sub(shared, COMMITS, 1);
+  }
+}
+
+/** In a worker. */
+export class Bustle {
+  private readonly shared: SharedBustle;
+  /** Whether threads may have to wait for a core. */
+  private readonly scarce: boolean;
+  private calls = 0;
+  private untilMs = Number.NEGATIVE_INFINITY;
+  private asked = false;
+
+  constructor(shared: SharedBustle, scarce: boolean) {
+    this.shared = shared;
+    this.scarce = scarce;
+  }
+
+  /** How long a slice may be that begins now. @param usualMs when nobody asks */
+  sliceMs(nowMs: number, usualMs: number): number {
+    const calls = Atomics.load(this.shared, CALLS);
+    if (calls !== this.calls) {
+      this.calls = calls;
+      this.untilMs = nowMs + LINGER_MS;
+    }
+    this.asked = nowMs < this.untilMs;
+    return this.asked ? Math.min(SHORT_SLICE_MS, usualMs) : usualMs;
+  }
+
+  /** Between two slices of what would compute on. @returns whether it has slept */
+  makeWay(): boolean {
+    if (!this.scarce || !this.asked || Atomics.load(this.shared, COMMITS) === 0) return false;
+    Atomics.wait(this.shared, NEVER, 0, PAUSE_MS);
+    return true;
+  }
+}
