@@ -2,12 +2,30 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Browser, chromium } from 'playwright-core';
+import { type Browser, chromium, type Page } from 'playwright-core';
 
 const PROGRAM = process.env.IOMMU_LAB_CHROMIUM ?? '/usr/bin/chromium';
 
 /** Pictures and the files that they are of; for who wants to look at them. */
 export const CACHE = join(fileURLToPath(new URL('..', import.meta.url)), '.cache', 'test-browser');
+
+/** JPEG has no more lines than 65,535, and to draw what nobody scrolls to takes seconds. */
+const HIGHEST = 30_000;
+
+/** All of a page, a point of CSS a dot: a PNG of a phone's four dots a point takes ten times as long to make as to look at. */
+export async function keepPicture(page: Page, name: string): Promise<void> {
+  const { width, height } = await page.evaluate(() => {
+    const { scrollWidth, scrollHeight } = document.documentElement;
+    return { width: scrollWidth, height: scrollHeight };
+  });
+  await page.screenshot({
+    path: join(CACHE, `${name}.jpg`),
+    type: 'jpeg',
+    scale: 'css',
+    fullPage: true,
+    clip: { x: 0, y: 0, width, height: Math.min(height, HIGHEST) },
+  });
+}
 
 export async function openBrowser(): Promise<Browser> {
   if (!existsSync(PROGRAM))

@@ -5,7 +5,7 @@
  *     const { page, complaints, close } = await openPage(browser, server, '/sessions', 'phone');
  *     await assertAccessible(page);            // axe: nothing serious
  *     await assertFits(page);                  // nothing beyond the right edge
- *     await picture(page, 'sessions-phone');   // .cache/test-browser/dashboard-sessions-phone.png
+ *     await picture(page, 'sessions-phone');   // .cache/test-browser/dashboard-sessions-phone.jpg
  */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -25,7 +25,7 @@ import { ThreadPool } from '../src/lab/pool.ts';
 import { ExperimentStore } from '../src/lab/store.ts';
 import { buildApp } from '../src/server/app.ts';
 import { createStream } from '../src/stream/hub.ts';
-import { CACHE } from './browser.ts';
+import { CACHE, keepPicture } from './browser.ts';
 
 export const VIEWS = {
   desk: { viewport: { width: 1360, height: 900 } },
@@ -178,6 +178,6 @@ export async function picture(page: Page, name: string): Promise<void> {
   const height = await page.evaluate(() => document.documentElement.scrollHeight);
   await page.setViewportSize({ width: size.width, height: Math.min(Math.max(height, size.height), 12_000) });
   await page.waitForTimeout(250);
-  await page.screenshot({ path: join(CACHE, `dashboard-${name}.png`), fullPage: true });
+  await keepPicture(page, `dashboard-${name}`);
   await page.setViewportSize(size);
 }
