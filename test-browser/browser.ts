@@ -9,10 +9,10 @@ const PROGRAM = process.env.IOMMU_LAB_CHROMIUM ?? '/usr/bin/chromium';
 /** Pictures and the files that they are of; for who wants to look at them. */
 export const CACHE = join(fileURLToPath(new URL('..', import.meta.url)), '.cache', 'test-browser');
 
-/** JPEG has no more lines than 65,535, and to draw what nobody scrolls to takes seconds. */
-const HIGHEST = 30_000;
+/** Points of CSS. To draw all that is below takes a second a picture; whoever wants to see it has the page itself. */
+export const HIGHEST_PICTURE = 6_000;
 
-/** All of a page, a point of CSS a dot: a PNG of a phone's four dots a point takes ten times as long to make as to look at. */
+/** A page from its top, a point of CSS a dot: a PNG of four dots a point, as a phone has them, takes ten times as long to make. */
 export async function keepPicture(page: Page, name: string): Promise<void> {
   const { width, height } = await page.evaluate(() => {
     const { scrollWidth, scrollHeight } = document.documentElement;
@@ -23,7 +23,7 @@ export async function keepPicture(page: Page, name: string): Promise<void> {
     type: 'jpeg',
     scale: 'css',
     fullPage: true,
-    clip: { x: 0, y: 0, width, height: Math.min(height, HIGHEST) },
+    clip: { x: 0, y: 0, width, height: Math.min(height, HIGHEST_PICTURE) },
   });
 }
 

@@ -25,7 +25,7 @@ import { ThreadPool } from '../src/lab/pool.ts';
 import { ExperimentStore } from '../src/lab/store.ts';
 import { buildApp } from '../src/server/app.ts';
 import { createStream } from '../src/stream/hub.ts';
-import { CACHE, keepPicture } from './browser.ts';
+import { CACHE, HIGHEST_PICTURE, keepPicture } from './browser.ts';
 
 export const VIEWS = {
   desk: { viewport: { width: 1360, height: 900 } },
@@ -176,7 +176,7 @@ export async function assertFits(page: Page): Promise<void> {
 export async function picture(page: Page, name: string): Promise<void> {
   const size = page.viewportSize()!;
   const height = await page.evaluate(() => document.documentElement.scrollHeight);
-  await page.setViewportSize({ width: size.width, height: Math.min(Math.max(height, size.height), 12_000) });
+  await page.setViewportSize({ width: size.width, height: Math.min(Math.max(height, size.height), HIGHEST_PICTURE) });
   await page.waitForTimeout(250);
   await keepPicture(page, `dashboard-${name}`);
   await page.setViewportSize(size);
