@@ -26,7 +26,11 @@ const map = (page: Page) => page.getByRole('application');
 const drawn = (page: Page) =>
   page.evaluate(() => {
     const canvas = document.querySelector('.space-map canvas') as HTMLCanvasElement;
-    const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
+    // The browser warns of a canvas that is read more than once: a copy is.
+    const copy = Object.assign(document.createElement('canvas'), { width: canvas.width, height: canvas.height });
+    const to = copy.getContext('2d')!;
+    to.drawImage(canvas, 0, 0);
+    const { data } = to.getImageData(0, 0, copy.width, copy.height);
     const colours = new Set<number>();
     for (let at = 0; at < data.length; at += 4) colours.add((data[at]! << 16) | (data[at + 1]! << 8) | data[at + 2]!);
     return colours.size;
