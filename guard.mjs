@@ -9,5 +9,10 @@ if (major < 24) {
 
 // Compiled modules are kept. It saves more than time at the start: what strips types detaches a buffer of its own, and in an isolate where
 // that has happened V8 asks at each access to a typed array whether its buffer is still there: 10 per cent of a packet.
-const { enableCompileCache } = await import('node:module');
+// Threads have the flags of the command that started the process, but not what it imported later, as the command line does: they find
+// it in the environment.
+const { enableCompileCache, getCompileCacheDir } = await import('node:module');
+const { dirname } = await import('node:path');
 enableCompileCache();
+const folder = getCompileCacheDir();
+if (folder !== undefined) process.env.NODE_COMPILE_CACHE ??= dirname(folder);

@@ -1,11 +1,10 @@
 /**
- * Turns operations of the contract into Fastify routes: fastify-openapi-glue finds a handler by `operationId`, the rest of this file
- * makes the checks strict. Bodies are never coerced and keep unknown members until these are refused by name; the query and the
- * path are text, so they are.
+ * Turns operations of the contract into Fastify routes: the handler is that of the `operationId`, the checks are made of the
+ * operation's schemas. They are strict: bodies are never coerced and keep unknown members until these are refused by name; the query
+ * and the path are text, so they are.
  */
-import type { FastifyInstance, RouteOptions } from 'fastify';
-import { fastifyOpenapiGlue } from 'fastify-openapi-glue';
-import { type ContractOperation, contractDocument, type Schema } from '../src/api/contract.ts';
+import type { FastifyInstance } from 'fastify';
+import { type ContractOperation, resolved, type Schema } from '../src/api/contract.ts';
 import { ProblemError, type Violation } from '../src/api/problem.ts';
 import { type Validator, Validators } from '../src/api/validator.ts';
 import type { Handlers } from './handlers.ts';
@@ -21,57 +20,37 @@ interface Parameter {
 type RequestSchemas = Partial<Record<'params' | 'querystring' | 'body', Schema>>;
 
 /** Registers `operations`; every one must have its handler. `app` is a scope of its own, hooks and parsers already in place. */
-export async function registerContractRoutes(
+export function registerContractRoutes(
   app: FastifyInstance,
   operations: readonly ContractOperation[],
   handlers: Handlers,
-): Promise<void> {
-  const schemas = new Map(operations.map((operation) => [operation.operationId, requestSchemas(operation)]));
-  const largestBodies = new Map(
-    operations.map(({ operationId, definition }) => [
-      operationId,
-      definition['x-max-body-bytes'] as number | undefined,
-    ]),
-  );
+): void {
   app.setValidatorCompiler(compilerOf());
   // Replies are what the handlers say. A serializer made from a schema would silently leave out what the schema does not know; that
   // replies fit the contract is checked by the tests instead.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
-  app.addHook('onRoute', (route: RouteOptions) => {
-    const id = (route.schema as { operationId?: string } | undefined)?.operationId;
-    const own = id === undefined ? undefined : schemas.get(id);
-    if (own !== undefined) route.schema = own;
-    const largest = id === undefined ? undefined : largestBodies.get(id);
-    if (largest !== undefined) route.bodyLimit = largest;
-  });
-  await app.register(fastifyOpenapiGlue, {
-    specification: bareDocument(operations),
-    operationResolver: (operationId: string) => {
-      const handler = handlers[operationId];
-      if (handler === undefined) throw new Error(`no handler for the operation ${operationId} of the contract`);
-      return handler;
-    },
-  });
-}
-
-/** The contract with these operations and without what is taken care of here: all schemas. */
-function bareDocument(operations: readonly ContractOperation[]): Record<string, unknown> {
-  const paths: Record<string, Record<string, unknown>> = {};
-  for (const { path, method, operationId, definition } of operations) {
-    const parameters = (definition.parameters as Parameter[]).filter((parameter) => parameter.in === 'path');
-    paths[path] ??= {};
-    paths[path][method] = { operationId, parameters, responses: { default: { description: 'see the contract' } } };
+  for (const operation of operations) {
+    const { operationId, method, path, written } = operation;
+    const handler = handlers[operationId];
+    if (handler === undefined) throw new Error(`no handler for the operation ${operationId} of the contract`);
+    const largest = written['x-max-body-bytes'] as number | undefined;
+    app.route({
+      method,
+      url: path.replaceAll(/\{(\w+)\}/g, ':$1'),
+      schema: requestSchemas(operation),
+      handler,
+      ...(largest === undefined ? {} : { bodyLimit: largest }),
+    });
   }
-  return { openapi: contractDocument.openapi, info: contractDocument.info, paths };
 }
 
-function requestSchemas({ definition }: ContractOperation): RequestSchemas {
-  const parameters = definition.parameters as Parameter[];
+function requestSchemas({ written }: ContractOperation): RequestSchemas {
+  const parameters = resolved(written.parameters) as Parameter[];
   const schemas: RequestSchemas = {
     querystring: objectOf(parameters, 'query', false),
   };
   if (parameters.some((parameter) => parameter.in === 'path')) schemas.params = objectOf(parameters, 'path', true);
-  const content = (definition.requestBody as { content?: Record<string, { schema?: Schema }> } | undefined)?.content;
+  const { content } = resolved(written.requestBody ?? {}) as { content?: Record<string, { schema?: Schema }> };
   const body = content?.['application/json']?.schema;
   if (body !== undefined) schemas.body = body;
   return schemas;
@@ -102,7 +81,7 @@ function compilerOf() {
   const coercing = new Validators(true);
   return ({ schema, httpPart }: { schema: unknown; httpPart?: string }) => {
     const place = httpPart as Place;
-    const validate: Validator = (place === 'body' ? strict : coercing).compile(schema as Schema);
+    const validate: Validator = (place === 'body' ? strict : coercing).compileLater(() => schema as Schema);
     return (data: unknown) => {
       const violations = validate(data);
       return violations === null ? { value: data } : { error: refusal(place, violations) };

@@ -6,7 +6,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { AccessControl } from '../src/access/control.ts';
 import { guard, whoOf } from '../src/access/guard.ts';
 import type { TraceView } from '../src/access/traces.ts';
-import { type ContractOperation, contractOperations } from '../src/api/contract.ts';
+import { type ContractOperation, contractOperations, resolved } from '../src/api/contract.ts';
 import type { SessionHost } from '../src/host/host.ts';
 import type { KeyMark } from '../src/host/retry.ts';
 import type { Laboratory } from '../src/lab/laboratory.ts';
@@ -83,22 +83,22 @@ export async function registerRoutes(app: FastifyInstance, services: RouteServic
   const operations = contractOperations.filter((operation) => operation.routed);
   refuseOrphans(operations, handlers);
   const streamed = operations.filter(isStreamed);
-  const recordings = operations.filter(({ definition }) => definition['x-raw-body'] === true);
+  const recordings = operations.filter(({ written }) => written['x-raw-body'] === true);
   const plain = operations.filter((operation) => !isStreamed(operation) && !recordings.includes(operation));
 
   answerProblems(app);
   await app.register(async (scope) => {
     takeJson(scope);
     scope.addHook('preValidation', settleBody);
-    await registerContractRoutes(scope, plain, handlers);
+    registerContractRoutes(scope, plain, handlers);
   });
   await app.register(async (scope) => {
     takeStreams(scope);
-    await registerContractRoutes(scope, streamed, handlers);
+    registerContractRoutes(scope, streamed, handlers);
   });
   await app.register(async (scope) => {
     takeRecordings(scope);
-    await registerContractRoutes(scope, recordings, handlers);
+    registerContractRoutes(scope, recordings, handlers);
   });
 }
 
@@ -173,8 +173,8 @@ function sessionsOf(
 }
 
 /** Bodies that are read line by line have an `x-line-schema` in the contract in the place of a schema. */
-function isStreamed({ definition }: ContractOperation): boolean {
-  const content = (definition.requestBody as { content?: Record<string, object> } | undefined)?.content ?? {};
+function isStreamed({ written }: ContractOperation): boolean {
+  const { content = {} } = resolved(written.requestBody ?? {}) as { content?: Record<string, object> };
   return Object.values(content).some((type) => 'x-line-schema' in type);
 }
 

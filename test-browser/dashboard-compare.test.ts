@@ -9,6 +9,7 @@ import {
   type DashboardServer,
   openPage,
   picture,
+  settled,
   startDashboard,
   type View,
 } from './dashboard-place.ts';
@@ -51,11 +52,15 @@ describe('two sessions side by side in a browser', () => {
       assert.equal(left, right);
       assert.equal(left % 1_000_000, 0);
       const row = page.getByRole('row', { name: /^unmapped and not flushed/ });
-      assert.match(await row.innerText(), /0\s*pages[\s\S]*only B/);
-      assert.equal(await row.locator('td.better').count(), 1);
-      assert.ok(await page.getByRole('cell', { name: 'flush-queue', exact: true }).isVisible());
-      const { items } = await server.ask<{ items: unknown[] }>('GET', `/v1/sessions/${a}/runs`);
-      assert.ok(items.length <= 1, 'records of turns do not pile up');
+      await settled(async () => {
+        assert.match(await row.innerText(), /0\s*pages[\s\S]*only B/);
+        assert.equal(await row.locator('td.better').count(), 1);
+      });
+      await page.getByRole('cell', { name: 'flush-queue', exact: true }).waitFor();
+      await settled(async () => {
+        const { items } = await server.ask<{ items: unknown[] }>('GET', `/v1/sessions/${a}/runs`);
+        assert.ok(items.length <= 1, 'records of turns do not pile up');
+      });
       await assertFits(page);
       await assertAccessible(page);
       await picture(page, `compare-${view}`);
@@ -77,7 +82,7 @@ describe('two sessions side by side in a browser', () => {
     await page.getByRole('button', { name: 'One turn' }).click();
     await page.getByText('1 turn', { exact: true }).waitFor();
     assert.deepEqual([await timeOf('ahead'), await timeOf('behind')], [1_700_000, 1_700_000]);
-    assert.match(page.url(), /a=ahead&b=behind&step=1000000/);
+    await settled(() => assert.match(page.url(), /a=ahead&b=behind&step=1000000/));
     assert.deepEqual(complaints, []);
     await close();
   });
@@ -88,9 +93,11 @@ describe('two sessions side by side in a browser', () => {
     await page.getByLabel('B has').selectOption('wrap');
     await page.getByRole('button', { name: 'Make both' }).click();
     await page.getByRole('alert').waitFor();
-    const { items } = await server.ask<{ items: { name?: string }[] }>('GET', '/v1/sessions?limit=200');
-    const strict = items.filter(({ name }) => name?.startsWith('strict-'));
-    assert.ok(strict.length === 3, 'those of the three tests above alone');
+    await settled(async () => {
+      const { items } = await server.ask<{ items: { name?: string }[] }>('GET', '/v1/sessions?limit=200');
+      const strict = items.filter(({ name }) => name?.startsWith('strict-'));
+      assert.ok(strict.length === 3, 'those of the three tests above alone');
+    });
     assert.equal(complaints.filter((each) => !each.includes('400')).length, 0, complaints.join());
     await close();
   });

@@ -9,6 +9,7 @@ import {
   type DashboardServer,
   openPage,
   picture,
+  settled,
   startDashboard,
   type View,
 } from './dashboard-place.ts';
@@ -45,23 +46,26 @@ describe('experiments in a browser', () => {
         .first()
         .waitFor();
       const points = page.locator('.frontier-plot a');
-      assert.equal(await points.count(), 7);
+      await settled(async () => assert.equal(await points.count(), 7));
       assert.match((await points.first().getAttribute('aria-label'))!, /^\d, .*(frontier|dominated|control)/);
-      assert.equal((await page.locator('tbody tr').count()) >= 7, true);
+      await settled(async () => assert.equal((await page.locator('tbody tr').count()) >= 7, true));
       await points.nth(2).focus();
       await page.keyboard.press('Enter');
       await page.getByRole('button', { name: 'Open as a session' }).waitFor();
-      assert.match(page.url(), /arm=/);
+      await settled(() => assert.match(page.url(), /arm=/));
       await page.getByText('All figures').click();
       await page.getByText('Its request', { exact: true }).click();
       await assertFits(page);
       await assertAccessible(page);
       await picture(page, `experiment-${view}`);
 
-      const at = await page.evaluate(() =>
-        [...document.querySelectorAll('.experiment-links a')].map((each) => (each as HTMLAnchorElement).href),
-      );
-      assert.equal(at.length, 5);
+      let at: string[] = [];
+      await settled(async () => {
+        at = await page.evaluate(() =>
+          [...document.querySelectorAll('.experiment-links a')].map((each) => (each as HTMLAnchorElement).href),
+        );
+        assert.equal(at.length, 5);
+      });
       for (const href of at) {
         const reply = await fetch(href);
         assert.equal(reply.status, 200, href);
@@ -80,7 +84,7 @@ describe('experiments in a browser', () => {
       .getByRole('heading', { name: /session/i })
       .first()
       .waitFor();
-    assert.match(decodeURIComponent(page.url()), /"kind":"bitmap"/);
+    await settled(() => assert.match(decodeURIComponent(page.url()), /"kind":"bitmap"/));
     await page.goBack();
     await page.getByRole('button', { name: 'Run this arm alone' }).click();
     await page.waitForFunction(() => /experiments\/exp_/.test(location.hash));
@@ -127,7 +131,7 @@ describe('experiments in a browser', () => {
     await page.getByRole('button', { name: 'Remove long' }).click();
     await page.getByRole('button', { name: 'Remove it' }).click();
     await page.getByText('None yet').waitFor();
-    assert.match(page.url(), /state=cancelled/);
+    await settled(() => assert.match(page.url(), /state=cancelled/));
     assert.equal(complaints.filter((each) => !each.includes('400')).length, 0, complaints.join());
     await close();
   });

@@ -3,9 +3,10 @@
  *
  *     const server = await startDashboard();
  *     const { page, complaints, close } = await openPage(browser, server, '/sessions', 'phone');
+ *     await settled(() => assert.match(page.url(), /sessions/));
  *     await assertAccessible(page);            // axe: nothing serious
  *     await assertFits(page);                  // nothing beyond the right edge
- *     await picture(page, 'sessions-phone');   // .cache/test-browser/dashboard-sessions-phone.png
+ *     await picture(page, 'sessions-phone');   // .cache/test-browser/dashboard-sessions-phone.jpg
  */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -25,7 +26,7 @@ import { ThreadPool } from '../src/lab/pool.ts';
 import { ExperimentStore } from '../src/lab/store.ts';
 import { buildApp } from '../src/server/app.ts';
 import { createStream } from '../src/stream/hub.ts';
-import { CACHE } from './browser.ts';
+import { CACHE, HIGHEST_PICTURE, keepPicture } from './browser.ts';
 
 export const VIEWS = {
   desk: { viewport: { width: 1360, height: 900 } },
@@ -138,15 +139,35 @@ const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/
 
 interface AxeWindow {
   axe: {
-    run(): Promise<{ violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[] }>;
+    run(options: {
+      resultTypes: string[];
+    }): Promise<{ violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[] }>;
   };
+}
+
+const SETTLED_MS = 15_000;
+
+/**
+ * Until `check` holds, or its failure after 15 s. A page shows what was done in tasks of its own, which come late on a busy machine:
+ * what stands there right behind a click may be of before.
+ */
+export async function settled(check: () => void | Promise<void>): Promise<void> {
+  for (const until = performance.now() + SETTLED_MS; ; await new Promise((resolve) => setTimeout(resolve, 20)))
+    try {
+      await check();
+      return;
+    } catch (error) {
+      if (performance.now() > until) throw error;
+    }
 }
 
 /** Nothing that axe calls serious or critical. */
 export async function assertAccessible(page: Page): Promise<void> {
   // By the debugger: the page's own policy forbids it a script from elsewhere.
   await page.evaluate(axeSource);
-  const { violations } = await page.evaluate(() => (window as unknown as AxeWindow).axe.run());
+  const { violations } = await page.evaluate(() =>
+    (window as unknown as AxeWindow).axe.run({ resultTypes: ['violations'] }),
+  );
   const grave = violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
     .map(
@@ -176,8 +197,8 @@ export async function assertFits(page: Page): Promise<void> {
 export async function picture(page: Page, name: string): Promise<void> {
   const size = page.viewportSize()!;
   const height = await page.evaluate(() => document.documentElement.scrollHeight);
-  await page.setViewportSize({ width: size.width, height: Math.min(Math.max(height, size.height), 12_000) });
+  await page.setViewportSize({ width: size.width, height: Math.min(Math.max(height, size.height), HIGHEST_PICTURE) });
   await page.waitForTimeout(250);
-  await page.screenshot({ path: join(CACHE, `dashboard-${name}.png`), fullPage: true });
+  await keepPicture(page, `dashboard-${name}`);
   await page.setViewportSize(size);
 }

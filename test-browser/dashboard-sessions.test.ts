@@ -10,6 +10,7 @@ import {
   type DashboardServer,
   openPage,
   picture,
+  settled,
   startDashboard,
   type View,
 } from './dashboard-place.ts';
@@ -34,7 +35,7 @@ describe('sessions in a browser', () => {
     it(`lists them with what is asked for and what is in force (${view})`, async () => {
       const { page, complaints, close } = await openPage(browser, server, '/sessions', view);
       await page.getByRole('link', { name: 'lkml' }).waitFor();
-      assert.equal(await page.title(), 'Sessions · iommu-lab');
+      await settled(async () => assert.equal(await page.title(), 'Sessions · iommu-lab'));
       const row = page.getByRole('row', { name: /guest/ });
       assert.match(await row.innerText(), /rbtree-2008 \+ strict[\s\S]*requested rbtree-2008 \+ flush-queue/);
       await assertFits(page);
@@ -65,22 +66,23 @@ describe('sessions in a browser', () => {
       await assertAccessible(page);
       await picture(page, `new-${view}`);
       await page.getByRole('link', { name: 'JSON' }).click();
-      const text = await page.getByRole('textbox', { name: 'Spec' }).inputValue();
-      const spec = JSON.parse(text);
-      assert.deepEqual(spec.policy, {
-        mode: 'bounce',
-        bounce: { poolBytes: 33_554_432 },
-        allocator: { kind: 'rcache', depotMax: 16 },
-        invalidation: { kind: 'flush-queue' },
+      await settled(async () => {
+        const spec = JSON.parse(await page.getByRole('textbox', { name: 'Spec' }).inputValue());
+        assert.deepEqual(spec.policy, {
+          mode: 'bounce',
+          bounce: { poolBytes: 33_554_432 },
+          allocator: { kind: 'rcache', depotMax: 16 },
+          invalidation: { kind: 'flush-queue' },
+        });
+        assert.equal(spec.workloads[0].gbps, 'line-rate');
+        assert.equal(spec.workloads[0].recycle, 'page-pool');
+        assert.equal(spec.workloads.length, 4);
       });
-      assert.equal(spec.workloads[0].gbps, 'line-rate');
-      assert.equal(spec.workloads[0].recycle, 'page-pool');
-      assert.equal(spec.workloads.length, 4);
       await page.getByRole('textbox', { name: 'Spec' }).fill('{"preset": "thread-2008", "machine": {"cpus": 4}}');
       await assertFits(page);
       await assertAccessible(page);
       await page.getByRole('link', { name: 'Form' }).click();
-      assert.equal(await page.getByLabel('cpus', { exact: true }).first().inputValue(), '4');
+      await settled(async () => assert.equal(await page.getByLabel('cpus', { exact: true }).first().inputValue(), '4'));
       assert.deepEqual(complaints, []);
       await close();
     });
@@ -91,7 +93,7 @@ describe('sessions in a browser', () => {
     await page.getByRole('link', { name: 'lkml' }).waitFor();
     await page.getByLabel('Invalidation').selectOption('strict');
     await page.getByRole('link', { name: 'lkml' }).waitFor({ state: 'detached' });
-    assert.match(page.url(), /#\/sessions\?invalidation=strict$/);
+    await settled(() => assert.match(page.url(), /#\/sessions\?invalidation=strict$/));
     await page.reload();
     await page.getByRole('link', { name: 'strict-nic' }).waitFor();
     assert.equal(await page.getByRole('link', { name: 'lkml' }).count(), 0);
@@ -99,7 +101,7 @@ describe('sessions in a browser', () => {
     await page.getByLabel('Name', { exact: true }).fill('gue*');
     await page.getByLabel('Name', { exact: true }).press('Enter');
     await page.getByRole('link', { name: 'strict-nic' }).waitFor({ state: 'detached' });
-    assert.equal(await page.getByRole('row').count(), 2);
+    await settled(async () => assert.equal(await page.getByRole('row').count(), 2));
     await page.getByLabel('Name', { exact: true }).fill('nobody');
     await page.getByLabel('Name', { exact: true }).press('Enter');
     await page.getByText('None that fits the filters.').waitFor();
@@ -113,7 +115,7 @@ describe('sessions in a browser', () => {
     await page.getByRole('link', { name: 'lkml' }).waitFor();
     await page.getByRole('link', { name: 'Next 50' }).click();
     await page.getByRole('link', { name: 'many-49', exact: true }).waitFor();
-    assert.equal(await page.getByRole('row').count(), 4);
+    await settled(async () => assert.equal(await page.getByRole('row').count(), 4));
     await page.getByRole('button', { name: 'Back' }).click();
     await page.getByRole('link', { name: 'lkml' }).waitFor();
     for (let i = 0; i < 50; i++) await server.ask('DELETE', `/v1/sessions/many-${i}`);
@@ -128,7 +130,7 @@ describe('sessions in a browser', () => {
     await page.getByLabel('maxOrder').blur();
     const field = page.locator('.field', { has: page.getByLabel('maxOrder') });
     await field.getByText('must be <= 10').waitFor();
-    assert.equal(await page.getByLabel('maxOrder').getAttribute('aria-invalid'), 'true');
+    await settled(async () => assert.equal(await page.getByLabel('maxOrder').getAttribute('aria-invalid'), 'true'));
     await picture(page, 'new-problem');
     await page.getByLabel('maxOrder').fill('six');
     await page.getByLabel('maxOrder').blur();
@@ -170,7 +172,11 @@ describe('sessions in a browser', () => {
     await page.getByRole('button', { name: 'Add a workload' }).click();
     await page.getByText('In force as requested.').waitFor();
     await page.getByRole('link', { name: 'JSON' }).click();
-    assert.deepEqual(JSON.parse(await page.getByRole('textbox', { name: 'Spec' }).inputValue()), {
+    const saysSpec = (expected: object) =>
+      settled(async () =>
+        assert.deepEqual(JSON.parse(await page.getByRole('textbox', { name: 'Spec' }).inputValue()), expected),
+      );
+    await saysSpec({
       devices: [{ name: 'device0', kind: 'nic' }],
       workloads: [{ name: 'workload0', kind: 'nic-rx', device: 'device0' }],
     });
@@ -179,7 +185,7 @@ describe('sessions in a browser', () => {
     await page.getByLabel('accessesPerUs').fill('2');
     await page.getByRole('button', { name: 'Remove device0' }).click();
     await page.getByRole('link', { name: 'JSON' }).click();
-    assert.deepEqual(JSON.parse(await page.getByRole('textbox', { name: 'Spec' }).inputValue()), {
+    await saysSpec({
       devices: [],
       workloads: [{ name: 'workload0', kind: 'hostile', device: 'device0', accessesPerUs: 2 }],
     });
@@ -217,9 +223,11 @@ describe('sessions in a browser', () => {
     assert.equal(download.suggestedFilename(), 'made.snapshot.json');
     const file = await download.path();
     assert.equal(JSON.parse(readFileSync(file, 'utf8')).format, 'iommu-lab/snapshot');
-    const kept = await server.ask<{ items: unknown[] }>('GET', '/v1/sessions/made/snapshots');
-    // The one that was asked for and that of the fork; not that of the file.
-    assert.equal(kept.items.length, 2);
+    // The one that was asked for and that of the fork; not that of the file, which is deleted once it is there.
+    await settled(async () => {
+      const kept = await server.ask<{ items: unknown[] }>('GET', '/v1/sessions/made/snapshots');
+      assert.equal(kept.items.length, 2);
+    });
 
     const before = (await server.ask<{ items: unknown[] }>('GET', '/v1/sessions')).items.length;
     await page.getByLabel('A snapshot file').setInputFiles(file);

@@ -10,6 +10,7 @@ import {
   type DashboardServer,
   openPage,
   picture,
+  settled,
   startDashboard,
   type View,
 } from './dashboard-place.ts';
@@ -86,7 +87,8 @@ describe('single steps in a browser', () => {
       assert.match(await doIt(page), /map_0_0 at 0x[0-9a-f]+, [\d,]+ cycles/);
       await page.getByLabel('Cost in cycles').waitFor();
       assert.match(await doIt(page), /ok: allowed/);
-      assert.ok((await page.locator('.slot.change-new').count()) > 0, 'a new entry of the IOTLB is marked');
+      // A new entry of the IOTLB is marked.
+      await page.locator('.slot.change-new').first().waitFor();
       await page.getByRole('button', { name: 'Invalidate', exact: true }).click();
       await page.getByLabel('Scope').selectOption('range');
       await page.getByLabel('From').fill((await page.getByLabel('From').inputValue()) || '0xfffff000');
@@ -105,17 +107,19 @@ describe('single steps in a browser', () => {
       await page.getByLabel('Access').selectOption('read');
       assert.match(await doIt(page), /fault: blocked/);
 
+      const copied = () => page.evaluate(() => navigator.clipboard.readText());
       await page.getByRole('button', { name: 'Copy as ops' }).click();
-      const lines = (await page.evaluate(() => navigator.clipboard.readText())).trim().split('\n');
-      assert.deepEqual(
-        lines.map((line) => JSON.parse(line).op),
-        ['buffer', 'map', 'dma', 'invalidate', 'unmap', 'advance', 'free', 'dma'],
-      );
+      let lines: string[] = [];
+      await settled(async () => {
+        lines = (await copied()).trim().split('\n');
+        assert.deepEqual(
+          lines.map((line) => JSON.parse(line).op),
+          ['buffer', 'map', 'dma', 'invalidate', 'unmap', 'advance', 'free', 'dma'],
+        );
+      });
       await page.getByRole('button', { name: 'Copy curl' }).first().click();
-      assert.match(
-        await page.evaluate(() => navigator.clipboard.readText()),
-        new RegExp(`^curl -s '${server.address}/v1/sessions/${name}/devices/nic0/dma' `),
-      );
+      const command = new RegExp(`^curl -s '${server.address}/v1/sessions/${name}/devices/nic0/dma' `);
+      await settled(async () => assert.match(await copied(), command));
       await page.getByRole('button', { name: 'Show' }).nth(4).click();
       await page.getByRole('heading', { name: /^Invalidate 4/ }).waitFor();
       await assertFits(page);

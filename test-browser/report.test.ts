@@ -13,7 +13,7 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { compareExperiment } from '../src/lab/compare/compare.ts';
 import { toHtml } from '../src/lab/report/html.ts';
 import { hostileText, manyArms, policies, reproduction, scaling, workingSet } from '../test/lab/report/experiments.ts';
-import { CACHE, openBrowser } from './browser.ts';
+import { CACHE, keepPicture, openBrowser } from './browser.ts';
 
 const VIEWS: Record<string, BrowserContextOptions & { print?: boolean }> = {
   desk: { viewport: { width: 1280, height: 900 } },
@@ -85,7 +85,7 @@ describe('the report in a browser', () => {
       it(`shows ${name} (${view})`, async () => {
         const { page, complaints, requests, close } = await open(name, view);
         try {
-          await page.screenshot({ path: join(CACHE, `${name}-${view}.png`), fullPage: true });
+          await keepPicture(page, `${name}-${view}`);
           assert.deepEqual(complaints, []);
           assert.deepEqual(requests, [pathToFileURL(files[name]!).href]);
           const { scrollWidth, clientWidth } = await page.evaluate(() => {

@@ -32,9 +32,9 @@ export interface OperationRule {
 
 /** `GET /v1/sessions/:session` -> what it needs. */
 export const RULES: ReadonlyMap<string, OperationRule> = new Map(
-  contractOperations.map(({ operationId, method, path, definition }) => {
+  contractOperations.map(({ operationId, method, path, written }) => {
     const route = `${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, ':$1')}`;
-    return [route, { operationId, scope: scopeOf(method, definition.security) }];
+    return [route, { operationId, scope: scopeOf(method, written.security) }];
   }),
 );
 

@@ -22,8 +22,10 @@ export interface ContractOperation {
   path: string;
   /** False for what the server answers by itself (`x-no-fastify-config`): health, documents, the stream. */
   routed: boolean;
-  /** As in the contract, references replaced. */
-  definition: Record<string, unknown>;
+  /** As in the contract, references and all. */
+  written: Readonly<Record<string, unknown>>;
+  /** With references replaced and the parameters of its path. Made when it is first asked for: all of them take 30 ms. */
+  readonly definition: Record<string, unknown>;
 }
 
 /** The package's root: above `src` in a checkout, above `dist` in a package; the nearest folder upwards that has the contract. */
@@ -48,7 +50,7 @@ export function contractAt(basePath: string): string {
 }
 
 /** The document as written, references and all. */
-export const contractDocument = parsedContract(packageRoot, contractText);
+export const contractDocument = parsedContract(packageRoot, 'openapi.yaml', contractText);
 
 /**
  * A deep copy of a part of the contract with every `$ref` replaced by what it names. Also drops the `mapping` of discriminators:
@@ -97,15 +99,18 @@ export const contractOperations: readonly ContractOperation[] = Object.entries(
   contractDocument.paths as Record<string, Record<string, unknown>>,
 ).flatMap(([path, item]) =>
   METHODS.filter((method) => method in item).map((method) => {
-    const own = resolved(item[method]) as Record<string, unknown>;
-    const shared = resolved((item.parameters as unknown[] | undefined) ?? []);
-    const definition = { ...own, parameters: [...shared, ...((own.parameters as unknown[] | undefined) ?? [])] };
+    const own = item[method] as Record<string, unknown>;
+    const written = { ...own, parameters: [item.parameters ?? [], own.parameters ?? []].flat() };
+    let definition: Record<string, unknown> | null = null;
     return {
       operationId: String(own.operationId),
       method,
       path,
       routed: own['x-no-fastify-config'] !== true,
-      definition,
+      written,
+      get definition() {
+        return (definition ??= resolved(written));
+      },
     };
   }),
 );

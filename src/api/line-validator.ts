@@ -14,7 +14,10 @@ export function createLineValidator(): LineValidator {
   const byOperation = new Map<string, Validator>();
   for (const branch of contractSchema('OperationLine').oneOf as Schema[]) {
     const op = (branch.properties as { op: { const: string } }).op.const;
-    byOperation.set(op, validators.compile(branch));
+    byOperation.set(
+      op,
+      validators.compileLater(() => branch),
+    );
   }
   const names = [...byOperation.keys()];
   const choice = `one of ${names.map((name) => `\`${name}\``).join(', ')}`;

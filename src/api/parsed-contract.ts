@@ -1,37 +1,42 @@
 /**
- * The contract as a document. To parse its YAML takes 0.4 s, of every process and thread that checks something by it, so
- * `npm run build:contract` (`npm ci` does so by itself) keeps what comes of it as JSON in `dist/contract.json`, with the hash of the text
- * that it came from: what is missing or stale is not used.
+ * The contract, and that of the stream, as documents. To parse the YAML of both takes half a second, of every process and thread that
+ * checks something by them, so `npm run build:contract` (`npm ci` does so by itself) keeps what comes of it as JSON in `dist`, with the
+ * hash of the text that it came from: what is missing or stale is not used.
  */
 import { hash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parse } from 'yaml';
 
+const FILES = { 'openapi.yaml': 'contract.json', 'asyncapi.yaml': 'stream-contract.json' } as const;
+export type ContractFile = keyof typeof FILES;
+
 interface Kept {
   sha256: string;
   document: Record<string, unknown>;
 }
 
-const keptIn = (root: string): string => join(root, 'dist', 'contract.json');
+const keptIn = (root: string, file: ContractFile): string => join(root, 'dist', FILES[file]);
 
-/** @param root the package's; @param text of its `openapi.yaml` */
-export function parsedContract(root: string, text: string): Record<string, unknown> {
-  const kept = readKept(root);
+/** @param root the package's; @param text of its `file` */
+export function parsedContract(root: string, file: ContractFile, text: string): Record<string, unknown> {
+  const kept = readKept(root, file);
   return kept?.sha256 === hash('sha256', text) ? kept.document : (parse(text) as Record<string, unknown>);
 }
 
-function readKept(root: string): Kept | null {
+function readKept(root: string, file: ContractFile): Kept | null {
   try {
-    return JSON.parse(readFileSync(keptIn(root), 'utf8')) as Kept;
+    return JSON.parse(readFileSync(keptIn(root, file), 'utf8')) as Kept;
   } catch {
     return null;
   }
 }
 
 export function keepParsed(root: string): void {
-  const text = readFileSync(join(root, 'openapi.yaml'), 'utf8');
-  const kept: Kept = { sha256: hash('sha256', text), document: parse(text) as Record<string, unknown> };
-  mkdirSync(dirname(keptIn(root)), { recursive: true });
-  writeFileSync(keptIn(root), JSON.stringify(kept));
+  for (const file of Object.keys(FILES) as ContractFile[]) {
+    const text = readFileSync(join(root, file), 'utf8');
+    const kept: Kept = { sha256: hash('sha256', text), document: parse(text) as Record<string, unknown> };
+    mkdirSync(dirname(keptIn(root, file)), { recursive: true });
+    writeFileSync(keptIn(root, file), JSON.stringify(kept));
+  }
 }

@@ -1,8 +1,8 @@
 /** `asyncapi.yaml`, read once: what it says of the clients' messages is what they are checked against. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parse } from 'yaml';
 import { contractSchema, packageRoot, type Schema } from '../api/contract.ts';
+import { parsedContract } from '../api/parsed-contract.ts';
 
 interface StreamContract {
   channels: Record<string, unknown>;
@@ -12,7 +12,12 @@ interface StreamContract {
   };
 }
 
-export const streamContract = parse(readFileSync(join(packageRoot, 'asyncapi.yaml'), 'utf8')) as StreamContract;
+const FILE = 'asyncapi.yaml';
+export const streamContract = parsedContract(
+  packageRoot,
+  FILE,
+  readFileSync(join(packageRoot, FILE), 'utf8'),
+) as unknown as StreamContract;
 
 /** A schema of `components.schemas` with every reference replaced, in this document or in `openapi.yaml`; there is no recursion. */
 export function streamSchema(name: string): Schema {

@@ -21,7 +21,7 @@ export function wantsEvents(accept: string | undefined): boolean {
 
 type Query = Pick<Subscribe, 'everyMs' | 'epoch' | 'fromSequence'> & { topics?: Subscribe['topics'] };
 
-const validate = new Validators(true).compile(querySchema());
+const validate = new Validators(true).compileLater(querySchema);
 
 /** The query of the contract's operation, the ticket left out. */
 function querySchema(): Schema {

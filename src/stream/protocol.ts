@@ -26,11 +26,11 @@ export type Parsed = { ok: true; message: ClientMessage } | { ok: false; reason:
 /** In milliseconds, when the client does not say: as often as metrics are recorded. */
 export const DEFAULT_EVERY_MS = 100;
 
-const validate = new Validators(false).compile({
+const validate = new Validators(false).compileLater(() => ({
   type: 'object',
   discriminator: { propertyName: 'type' },
   oneOf: ['Subscribe', 'Unsubscribe', 'Ping'].map(streamSchema),
-});
+}));
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** @param data one whole message, already known to be UTF-8 when it is text */

@@ -81,7 +81,8 @@ export function digestOf(allocator: IovaAllocator): string {
   const parts: string[] = [];
   const sink: DigestSink = {
     number: (value) => void parts.push(`n${Object.is(value, -0) ? '-0' : value}`),
-    column: (values, count) => void parts.push(`c${Array.from(values.subarray(0, count)).join(',')}`),
+    column: ({ buffer, byteOffset, BYTES_PER_ELEMENT: bytes }, count) =>
+      void parts.push(`c${count}:${Buffer.from(buffer, byteOffset, count * bytes).toString('latin1')}`),
     text: (value) => void parts.push(JSON.stringify(value)),
   };
   allocator.digest(sink);

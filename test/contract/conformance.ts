@@ -30,15 +30,20 @@ interface ResponseObject {
   headers?: Record<string, { required?: boolean }>;
 }
 
-const ajv = addFormats(new Ajv2020({ strict: false, allErrors: true, discriminator: true, logger: false }));
-const compiled = new WeakMap<object, ValidateFunction>();
+const ajv = addFormats(
+  new Ajv2020({ strict: false, allErrors: true, discriminator: true, logger: false, code: { optimize: false } }),
+);
+const known = new WeakMap<object, ValidateFunction>();
+/** By their text: with the references replaced, each operation has copies of its own of what many answer with. */
+const compiled = new Map<string, ValidateFunction>();
 
 function validatorOf(schema: Record<string, unknown>): ValidateFunction {
-  let validate = compiled.get(schema);
-  if (validate === undefined) {
-    validate = ajv.compile(schema);
-    compiled.set(schema, validate);
-  }
+  let validate = known.get(schema);
+  if (validate !== undefined) return validate;
+  const text = JSON.stringify(schema);
+  validate = compiled.get(text);
+  if (validate === undefined) compiled.set(text, (validate = ajv.compile(schema)));
+  known.set(schema, validate);
   return validate;
 }
 

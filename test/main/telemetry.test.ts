@@ -128,24 +128,26 @@ test('a request is a trace, from its traceparent through the worker to the journ
         [attributeOf(advance, 'iommu_lab.session'), attributeOf(advance, 'iommu_lab.request_id')],
         [id, 'mine'],
       );
-      const below = (parent: SentSpan, name: string): SentSpan => {
-        const found = spans.find((span) => span.parentSpanId === parent.spanId && span.name === name);
-        assert.ok(found !== undefined, `no ${name} below ${parent.name}`);
+      // A batch of spans may have one and the next what belongs below it.
+      const below = async (parent: SentSpan, name: string): Promise<SentSpan> => {
+        const find = (all: SentSpan[]) => all.find((span) => span.parentSpanId === parent.spanId && span.name === name);
+        await until(`${name} below ${parent.name}`, (all) => find(all) !== undefined);
+        const found = find(spans)!;
         assert.equal(found.traceId, parent.traceId);
         return found;
       };
-      const call = below(advance, 'session apply');
-      const inWorker = below(call, 'worker');
-      const commit = below(call, 'journal commit');
+      const call = await below(advance, 'session apply');
+      const inWorker = await below(call, 'worker');
+      const commit = await below(call, 'journal commit');
       assert.equal(attributeOf(call, 'iommu_lab.session'), id);
       assert.ok(BigInt(inWorker.startTimeUnixNano) >= BigInt(advance.startTimeUnixNano) - 1_000_000n);
       for (const span of spans) assert.ok(BigInt(span.endTimeUnixNano) >= BigInt(span.startTimeUnixNano), span.name);
       assert.ok(BigInt(commit.endTimeUnixNano) <= BigInt(call.endTimeUnixNano) + 1_000_000n);
-      below(creation, 'session create');
-      below(creation, 'journal write');
+      await below(creation, 'session create');
+      await below(creation, 'journal write');
 
       const [run] = named('run') as [SentSpan];
-      const start_ = below(named('POST /v1/sessions/:session/runs')[0]!, 'session run-start');
+      const start_ = await below(named('POST /v1/sessions/:session/runs')[0]!, 'session run-start');
       assert.equal(run.parentSpanId ?? '', '');
       assert.notEqual(run.traceId, start_.traceId);
       assert.deepEqual(

@@ -68,6 +68,8 @@ export default function NewPage({ place }: PageProps) {
 
   async function create(): Promise<void> {
     busy.value = true;
+    // A check that came behind would find the name taken, by what is being made.
+    clearTimeout(timer.current);
     try {
       const { id, name = id } = await api.post<Session>('/v1/sessions', spec.value);
       tell(`${name} is there.`);

@@ -367,9 +367,8 @@ interface Played {
   failures: number;
   steps: number;
   suspensions: number;
-  /** Most ranges live at once, most freed and kept in a cache. */
+  /** Most ranges live at once. */
   peak: number;
-  cachedPeak: number;
   timers: number;
   counters: Counters;
 }
@@ -438,7 +437,6 @@ function play(subject: Subject, mix: Mix, operations: number, budget: number): P
     steps: 0,
     suspensions: 0,
     peak: 0,
-    cachedPeak: 0,
     timers: 0,
     counters: real.call.counters,
   };
@@ -569,7 +567,6 @@ function play(subject: Subject, mix: Mix, operations: number, budget: number): P
     if (live.length === 0 || pick(0, 99) < wantsMore) request();
     else release();
     played.peak = Math.max(played.peak, live.length);
-    if (subject.cacheOf !== undefined) played.cachedPeak = Math.max(played.cachedPeak, real.cachedRanges ?? 0);
     if (real.liveRanges !== live.length) assert.equal(real.liveRanges, live.length, `${where()}, liveRanges`);
     if (real.livePages !== livePages) assert.equal(real.livePages, livePages, `${where()}, livePages`);
     if (step % 2000 === 0) {
