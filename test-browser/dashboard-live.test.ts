@@ -36,7 +36,11 @@ async function coloursOf(page: Page, title: string): Promise<number> {
     .locator('canvas')
     .first()
     .evaluate((canvas: HTMLCanvasElement) => {
-      const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
+      // It is a worker's to draw on: what it shows is read from a copy.
+      const copy = Object.assign(document.createElement('canvas'), { width: canvas.width, height: canvas.height });
+      const to = copy.getContext('2d')!;
+      to.drawImage(canvas, 0, 0);
+      const { data } = to.getImageData(0, 0, copy.width, copy.height);
       const strong = new Set<number>();
       for (let i = 0; i < data.length; i += 4) {
         const [r, g, b, a] = [data[i]!, data[i + 1]!, data[i + 2]!, data[i + 3]!];

@@ -83,7 +83,7 @@ export function Histogram({ title, kinds, about }: { title: string; kinds: reado
                 </th>
                 {counts.map((each, i) => (
                   <td key={kinds[i]?.name} class="number">
-                    {count(each)}
+                    <span class="steady">{count(each)}</span>
                   </td>
                 ))}
               </tr>
