@@ -3,7 +3,7 @@
  *
  *     <Histogram title="Windows" kinds={[{ name: 'potential', buckets }, { name: 'actual', buckets }]} />
  *
- * On a canvas, as uPlot has no logarithmic bars; the table beside it has the same in ten-to-the-n steps.
+ * The table beside it has the same in ten-to-the-n steps.
  */
 import { effect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';

@@ -114,7 +114,14 @@ export function drawPlot(
   function linesOf(column: Float64Array): Path2D {
     const path = new Path2D();
     let open = false;
+    let isAlone = false;
     let last = 0;
+    let lastY = 0;
+    // A point with none beside it makes no line: it is as wide as a dash.
+    const widen = () => {
+      last += DASH[1] as number;
+      path.lineTo(last, lastY);
+    };
     eachDrawn(
       xs,
       column,
@@ -122,18 +129,22 @@ export function drawPlot(
       (i) => {
         const value = column[i] as number;
         if (Number.isNaN(value)) {
-          open = false;
+          if (isAlone) widen();
+          open = isAlone = false;
           return;
         }
         last = x(xs[i] as number);
-        if (open) path.lineTo(last, y(value));
+        lastY = y(value);
+        isAlone = !open;
+        if (open) path.lineTo(last, lastY);
         else if (shape.stacked) {
           path.moveTo(last, bottom);
-          path.lineTo(last, y(value));
-        } else path.moveTo(last, y(value));
+          path.lineTo(last, lastY);
+        } else path.moveTo(last, lastY);
         open = true;
       },
     );
+    if (isAlone) widen();
     if (shape.stacked && open) {
       path.lineTo(last, bottom);
       path.closePath();
