@@ -53,7 +53,7 @@ export function Create({ preset, onMade }: { preset: string | undefined; onMade(
   const wrongAt = (at: string) => problemsAt(problem.value?.errors ?? [], at);
   return (
     <Card
-      title="Run a preset"
+      title="From the catalog"
       end={
         <a class="button" href={hashOf('/new-experiment', { request: packSpec(now) })}>
           Change more of it

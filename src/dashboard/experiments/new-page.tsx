@@ -139,7 +139,6 @@ function Outlook({ experiment: { arms, jobs } }: { experiment: Experiment }) {
       <p>
         {count(arms.length)} {arms.length === 1 ? 'arm' : 'arms'}, {count(jobs.total)}{' '}
         {jobs.total === 1 ? 'job' : 'jobs'}
-        {jobs.cached > 0 && `, ${count(jobs.cached)} of them known before`}
       </p>
       <ul class="experiment-words small">
         {arms.slice(0, SHOWN).map(({ id, label, control }) => (

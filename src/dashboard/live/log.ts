@@ -35,16 +35,20 @@ interface Batch {
   made: readonly LogLine[] | null;
 }
 
+const NONE = (): readonly Line[] => [];
+
 export class EventLog {
   /** What the simulation was too fast to tell, in all. */
   dropped = 0;
   /** Rises with everything that came. */
   serial = 0;
+  private newestRun = '';
   /** Newest first. */
   private readonly kinds = new Map<LineKind, Batch[]>();
 
   clear(): void {
     this.kinds.clear();
+    this.newestRun = '';
     this.dropped = 0;
     this.serial++;
   }
@@ -72,9 +76,9 @@ export class EventLog {
   }
 
   private takeRun({ id, state, problem }: Run, timeNs: number): void {
-    const newest = this.kinds.get('run')?.[0]?.lines()[0];
     // Progress has its own place.
-    if (newest?.what === state && newest.text.startsWith(`${id} `)) return;
+    if (this.newestRun === `${id} ${state}`) return;
+    this.newestRun = `${id} ${state}`;
     const lines: Line[] = [{ kind: 'run', timeNs, what: state, text: `${id} ${state}`, more: problem?.detail ?? '' }];
     this.push('run', () => lines);
   }
@@ -96,6 +100,8 @@ export class EventLog {
         .lines()
         .map((line, i) => ({ ...line, serial: batch.order * MOST_OF_A_FRAME + i }))
         .reverse();
+      // What it was made of is not needed any more.
+      batch.lines = NONE;
       found.push(...batch.made);
     }
     batches.length = read;

@@ -13,7 +13,7 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { type Unit, withUnit } from '../format.ts';
-import { drawer } from '../frames.ts';
+import { type Drawer, drawer } from '../frames.ts';
 import { seriesVariable } from '../palette.ts';
 import { Card } from './bits.tsx';
 import { type ChartSeries, Plot } from './plot.ts';
@@ -71,6 +71,18 @@ export interface ChartProps {
 /** Who reads numbers does not read ten a second. */
 const NUMBERS_MS = 500;
 
+/** Tables whose numbers are old: those of all charts by one timer. */
+const due = new Set<Drawer>();
+
+function askLater(numbers: Drawer): void {
+  if (due.size === 0)
+    setTimeout(() => {
+      for (const each of due) each.ask();
+      due.clear();
+    }, NUMBERS_MS);
+  due.add(numbers);
+}
+
 export function Chart(props: ChartProps) {
   const { title, unit, series, feed, stacked = false, about, wide, end } = props;
   const place = useRef<HTMLDivElement>(null);
@@ -79,18 +91,12 @@ export function Chart(props: ChartProps) {
   useEffect(() => {
     const plot = new Plot(place.current as HTMLElement, { ...props, stacked });
     const numbers = drawer(() => writeNumbers(card.current, props));
-    let waiting: ReturnType<typeof setTimeout> | undefined;
-    const follow = () => {
-      waiting ??= setTimeout(() => {
-        waiting = undefined;
-        numbers.ask();
-      }, NUMBERS_MS);
-    };
+    const follow = () => askLater(numbers);
     const stop = feed.listen({ add: follow, clear: follow });
     numbers.ask();
     return () => {
       stop();
-      clearTimeout(waiting);
+      due.delete(numbers);
       numbers.end();
       plot.end();
     };
