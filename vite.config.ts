@@ -6,6 +6,7 @@ export default defineConfig({
   publicDir: 'public',
   // Relative: the page is the same whatever the server's base path.
   base: './',
+  worker: { format: 'es' },
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   build: {
     outDir: '../../dist/dashboard',

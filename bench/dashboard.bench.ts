@@ -70,6 +70,9 @@ async function measure(
   console.log(`   ${work.perSecond.toFixed(1)} frames a second shown`);
   console.log(`   main thread a frame, processor   ${inWords(work.cpuMs)}`);
   console.log(`   main thread a frame, wall        ${inWords(work.wallMs)}`);
+  console.log('   the twentieth of frames with the most work, and all, mean ms of processor a frame');
+  for (const { kind, worstMs, allMs } of work.kinds)
+    console.log(`     ${kind.padEnd(30)} ${worstMs.toFixed(2).padStart(6)} ${allMs.toFixed(2).padStart(6)}`);
   console.log(`   frames over ${AIM_MS} ms of processor: ${work.overAim} of ${work.frames}`);
 }
 

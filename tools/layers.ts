@@ -110,7 +110,7 @@ const RULES: Rule[] = [
   },
   {
     files: /^src\/dashboard\//,
-    may: /^(src\/dashboard\/|preact$|preact\/hooks$|@preact\/signals$|uplot($|\/))/,
+    may: /^(src\/dashboard\/|preact$|preact\/hooks$|@preact\/signals$)/,
     typesToo: false,
     reason: 'the page knows the server by its contract, whose types alone it may have',
   },

@@ -3,7 +3,8 @@
  *
  * A frame begins where the renderer's main thread is told to make one (`BeginMainThreadFrame`) and ends where the next begins. Its work is
  * all that the thread ran in between (`RunTask`): messages of the stream, timers, drawing, style, layout, garbage collection. Time on the
- * wall, and time of the processor (`tdur`), which a busy machine does not stretch.
+ * wall, and time of the processor (`tdur`), which a busy machine does not stretch. What the frames with the most work consist of is told
+ * by kind: each event's own time, without that of the events inside it, belongs to the innermost event around it that names a kind.
  */
 
 interface TraceEvent {
@@ -15,8 +16,21 @@ interface TraceEvent {
   ts: number;
   dur?: number;
   tdur?: number;
-  args?: { name?: string };
+  args?: { name?: string; data?: { functionName?: string } };
 }
+
+const KINDS = [
+  'messages of the stream',
+  'numbers, and messages put off',
+  'elements made anew',
+  'timers',
+  'style and layout',
+  'paint and layers',
+  'canvases of this thread',
+  'garbage collection',
+  "the browser's own",
+] as const;
+export type Kind = (typeof KINDS)[number];
 
 export interface FrameWork {
   frames: number;
@@ -25,6 +39,8 @@ export interface FrameWork {
   cpuMs: Spread;
   /** Of frames with work of more than 8 ms on the processor. */
   overAim: number;
+  /** Processor time of a frame by kind, in ms, most first: mean of the twentieth of all frames with the most work, and of all. */
+  kinds: { kind: Kind; worstMs: number; allMs: number }[];
 }
 
 export interface Spread {
@@ -49,8 +65,10 @@ export function frameWork(trace: Buffer): FrameWork {
     throw new Error(`the trace has ${begins.length} frames and ${tasks.length} tasks`);
   const wall = new Float64Array(begins.length - 1);
   const cpu = new Float64Array(begins.length - 1);
+  /** [task]: the frame that it belongs to, -1 for none. */
+  const frameOf = new Int32Array(tasks.length).fill(-1);
   let frame = 0;
-  for (const { ts, dur = 0, tdur = dur } of tasks) {
+  for (const [task, { ts, dur = 0, tdur = dur }] of tasks.entries()) {
     // The task that begins a frame begins a little before its mark.
     const middle = ts + dur / 2;
     while (frame < wall.length && middle >= (begins[frame + 1] as number)) frame++;
@@ -58,6 +76,7 @@ export function frameWork(trace: Buffer): FrameWork {
     if (middle < (begins[frame] as number)) continue;
     wall[frame]! += dur / 1000;
     cpu[frame]! += tdur / 1000;
+    frameOf[task] = frame;
   }
   const seconds = ((begins.at(-1) as number) - (begins[0] as number)) / 1e6;
   return {
@@ -66,7 +85,71 @@ export function frameWork(trace: Buffer): FrameWork {
     wallMs: spreadOf(wall),
     cpuMs: spreadOf(cpu),
     overAim: cpu.filter((ms) => ms > AIM_MS).length,
+    kinds: kindsOf(own, tasks, frameOf, cpu),
   };
+}
+
+/** The share of frames that are looked at closely. */
+const WORST = 0.05;
+
+function kindsOf(
+  own: readonly TraceEvent[],
+  tasks: readonly TraceEvent[],
+  frameOf: Int32Array,
+  cpu: Float64Array,
+): FrameWork['kinds'] {
+  const bound = cpu.toSorted().at(-Math.ceil(cpu.length * WORST)) as number;
+  const worst = { frames: cpu.filter((ms) => ms >= bound).length, ms: new Map<Kind, number>() };
+  const all = { frames: cpu.length, ms: new Map<Kind, number>() };
+  const events = own.filter(({ ph }) => ph === 'X').sort((a, b) => a.ts - b.ts || (b.dur ?? 0) - (a.dur ?? 0));
+  const around: { end: number; kind: Kind; name: string }[] = [];
+  let task = 0;
+  for (const event of events) {
+    const { ts, dur = 0, tdur = dur } = event;
+    while (around.length > 0 && (around.at(-1) as { end: number }).end <= ts) around.pop();
+    const { kind: outer, name: outerName } = around.at(-1) ?? { kind: "the browser's own" as const, name: '' };
+    const kind = kindOf(event, outer, outerName);
+    around.push({ end: ts + dur, kind, name: event.name });
+    while (task + 1 < tasks.length && (tasks[task + 1] as TraceEvent).ts <= ts) task++;
+    const frame = frameOf[task] as number;
+    const within = tasks[task] as TraceEvent;
+    if (frame === -1 || ts < within.ts || ts >= within.ts + (within.dur ?? 0)) continue;
+    for (const { ms } of (cpu[frame] as number) >= bound ? [worst, all] : [all]) {
+      ms.set(kind, (ms.get(kind) ?? 0) + tdur / 1000);
+      // What it is inside of has been counted with it.
+      if (event !== within) ms.set(outer, (ms.get(outer) ?? 0) - tdur / 1000);
+    }
+  }
+  const mean = (of: typeof all, kind: Kind) => (of.ms.get(kind) ?? 0) / of.frames;
+  return KINDS.map((kind) => ({ kind, worstMs: mean(worst, kind), allMs: mean(all, kind) })).sort(
+    (a, b) => b.worstMs - a.worstMs,
+  );
+}
+
+const BY_NAME: Readonly<Record<string, Kind>> = {
+  'Receive mojo message': 'messages of the stream',
+  FireAnimationFrame: 'numbers, and messages put off',
+  TimerFire: 'timers',
+  UpdateLayoutTree: 'style and layout',
+  Layout: 'style and layout',
+  PrePaint: 'paint and layers',
+  Paint: 'paint and layers',
+  Layerize: 'paint and layers',
+  Commit: 'paint and layers',
+  'LayerTreeHost::DoUpdateLayers': 'canvases of this thread',
+  'Canvas2DResourceProvider::ProduceCanvasResource': 'canvases of this thread',
+};
+
+function kindOf({ name, args }: TraceEvent, outer: Kind, outerName: string): Kind {
+  const known = BY_NAME[name];
+  if (known !== undefined) return known;
+  if (/^(?:V8\.GC|CppGC|BlinkGC|M(?:inor|ajor)GC)/.test(name)) return 'garbage collection';
+  const functionName = args?.data?.functionName ?? '';
+  if (name === 'FunctionCall' && functionName.endsWith('onmessage') && !functionName.endsWith('port1.onmessage'))
+    return 'messages of the stream';
+  // What runs at the end of a call, before anything else does: the renderer of elements.
+  if (name === 'v8.callFunction' && outerName === name) return 'elements made anew';
+  return outer;
 }
 
 /** Of the renderer that has drawn the most: the page's. */

@@ -1,6 +1,7 @@
 /**
  * When things are drawn: what has changed is drawn at the next frame, once, as much as fits into the budget; the rest at the frame after.
- * So twenty charts that change ten times a second never hold up a frame: see bench/dashboard.bench.ts.
+ * So the numbers beside twenty charts never hold up a frame: see bench/dashboard.bench.ts. The charts themselves are drawn by a worker
+ * (`parts/plotter.ts`), and a stream is read a little at a time (`inbox.ts`).
  *
  *     const draw = drawer(() => plot.setData(...));   // made once
  *     draw.ask();                                      // as often as one likes
@@ -12,8 +13,8 @@ import { signal } from '@preact/signals';
 
 /** For all that a frame does, layout and painting included, which grow with what was drawn; of the 16.7 ms that it has. */
 const AIM_MS = 8;
-/** Drawn in one frame at most. Ten times a second there are six frames: enough for twenty-four. */
-const MOST = 4;
+/** Weight of what is done in one frame at most. Twice a second there are thirty frames: enough for sixty tables. */
+const MOST = 2;
 
 export interface Drawer {
   ask(): void;
@@ -28,12 +29,19 @@ export interface FrameFigures {
 /** Of the last second; null while nobody counts. */
 export const frameFigures = signal<FrameFigures | null>(null);
 
-const waiting = new Set<() => void>();
+interface Waiting {
+  draw(): void;
+  weight: number;
+}
+
+const waiting = new Set<Waiting>();
 let asked = false;
 let longestMs = 0;
-/** Drawn in one frame now: fewer where frames take long, so that a slow machine shows fewer points and not fewer frames. */
+/** Done in one frame now: less where frames take long, so that a slow machine shows fewer numbers and not fewer frames. */
 let atOnce = MOST;
 let begun = 0;
+/** What else this frame has done already. */
+let done = 0;
 
 /** Comes behind the frame in which it was posted, style, layout and paint included. */
 const behind = new MessageChannel();
@@ -44,16 +52,23 @@ behind.port1.onmessage = () => {
   else if (tookMs < AIM_MS / 2) atOnce = Math.min(MOST, atOnce + 1);
 };
 
-export function drawer(draw: () => void): Drawer {
+/** @param weight 1: the numbers of a table; 2: what builds elements */
+export function drawer(draw: () => void, weight = 1): Drawer {
+  const own: Waiting = { draw, weight };
   return {
     ask() {
-      waiting.add(draw);
+      waiting.add(own);
       wake();
     },
     end() {
-      waiting.delete(draw);
+      waiting.delete(own);
     },
   };
+}
+
+/** Work of this frame that is not drawing, such as messages that were read: so much less is drawn in it. */
+export function worked(weight: number): void {
+  done += weight;
 }
 
 function wake(): void {
@@ -66,12 +81,16 @@ function drawFrame(): void {
   asked = false;
   begun = performance.now();
   behind.port2.postMessage(null);
-  let drawn = 0;
-  for (const draw of waiting) {
-    waiting.delete(draw);
-    draw();
-    if (++drawn >= atOnce || performance.now() - begun > AIM_MS / 2) break;
+  let drawn = false;
+  for (const own of waiting) {
+    // Something is drawn in each frame, so that all has its turn.
+    if (drawn && (done + own.weight > atOnce || performance.now() - begun > AIM_MS / 2)) break;
+    waiting.delete(own);
+    own.draw();
+    done += own.weight;
+    drawn = true;
   }
+  done = 0;
   if (waiting.size > 0) wake();
 }
 

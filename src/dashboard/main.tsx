@@ -1,6 +1,5 @@
 /** The dashboard's first file: style, then the frame with the page that the address names. */
 import './style/all.css';
-import 'uplot/dist/uPlot.min.css';
 import { render } from 'preact';
 import { App } from './app.tsx';
 

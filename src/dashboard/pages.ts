@@ -49,5 +49,6 @@ export const PAGES: readonly PageEntry[] = [
   },
   { path: '/compare', title: 'Side by side', nav: 'Compare', load: () => import('./compare/page.tsx') },
   { path: '/experiments', title: 'Experiments', nav: 'Experiments', load: () => import('./experiments/page.tsx') },
+  { path: '/new-experiment', title: 'New experiment', load: () => import('./experiments/new-page.tsx') },
   { path: '/experiments/:experiment', title: ':experiment', load: () => import('./experiments/one-page.tsx') },
 ];

@@ -43,6 +43,38 @@ export type Message =
   | Hello
   | { type: 'subscribed' | 'unsubscribed' | 'pong' | 'error' | 'shutdown' };
 
+/** How a message with much in it begins; one that is written in another way is read whole. */
+const LONG = /^\{"type":"(faults|verdicts)","epoch":("[^"\\]*"),"sequence":(\d+),"timeNs":(\d+),"data":/;
+
+/** A frame whose data is read when somebody asks for it: of most, the log shows nothing any more by then. */
+class LateFrame implements Frame {
+  readonly type: Topic;
+  readonly epoch: string;
+  readonly sequence: number;
+  readonly timeNs: number;
+  private text: string;
+  private read: unknown;
+
+  constructor(text: string, [, type, epoch, sequence, timeNs]: RegExpExecArray) {
+    this.type = type as Topic;
+    this.epoch = JSON.parse(epoch as string) as string;
+    this.sequence = Number(sequence);
+    this.timeNs = Number(timeNs);
+    this.text = text;
+  }
+
+  get data(): unknown {
+    if (this.text !== '') this.read = (JSON.parse(this.text) as Frame).data;
+    this.text = '';
+    return this.read;
+  }
+}
+
+export function messageOf(text: string): Message {
+  const head = LONG.exec(text);
+  return head === null ? (JSON.parse(text) as Message) : new LateFrame(text, head);
+}
+
 export function isFrame(message: { type: string }): message is Frame {
   return 'data' in message;
 }

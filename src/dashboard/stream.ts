@@ -11,12 +11,14 @@
  *     stream.value                     // { state: 'connecting' | 'live' | 'waiting' | 'ended', detail }
  *
  * Cut off, it comes back where it was (`resume.ts`), at once when the browser is online or the page is looked at again. A page that
- * nobody looks at goes on reading, as the history of a session is short.
+ * nobody looks at goes on reading, as the history of a session is short. What is read is spread over frames (`inbox.ts`).
  */
 import { type Signal, signal, useSignalEffect } from '@preact/signals';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import type { Session, Ticket } from '../api/contract-types.ts';
 import { api, problemOf, root, sessionPath } from './api.ts';
+import { worked } from './frames.ts';
+import { type FrameClock, Inbox } from './inbox.ts';
 import {
   delayMs,
   type EpochChange,
@@ -28,6 +30,7 @@ import {
   isFinal,
   isFrame,
   type Message,
+  messageOf,
   Resume,
   type Topic,
 } from './resume.ts';
@@ -49,11 +52,18 @@ export interface StreamListener {
   onEpoch?(change: EpochChange): void;
 }
 
+const FRAMES: FrameClock = {
+  next: (work) => requestAnimationFrame(work),
+  isHidden: () => document.hidden,
+  worked: () => worked(1),
+};
+
 export class SessionStream {
   readonly state: Signal<StreamState> = signal({ state: 'connecting', detail: '' });
   private readonly session: string;
   private readonly listener: StreamListener;
   private readonly resume = new Resume();
+  private readonly inbox = new Inbox((text) => this.take(messageOf(text)), FRAMES);
   private socket: WebSocket | null = null;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private attempt = 0;
@@ -72,6 +82,7 @@ export class SessionStream {
 
   close(): void {
     this.closed = true;
+    this.inbox.clear();
     clearTimeout(this.timer);
     window.removeEventListener('online', this.hurry);
     document.removeEventListener('visibilitychange', this.hurry);
@@ -87,6 +98,7 @@ export class SessionStream {
   }
 
   private readonly hurry = (): void => {
+    if (document.hidden) this.inbox.drain();
     if (this.state.peek().state === 'waiting' && !document.hidden) this.retry();
   };
 
@@ -97,7 +109,7 @@ export class SessionStream {
       const socket = new WebSocket(await this.address(), 'iommu-lab.v1');
       if (this.closed) return socket.close();
       this.socket = socket;
-      socket.onmessage = ({ data }) => this.take(JSON.parse(data as string) as Message);
+      socket.onmessage = ({ data }) => this.inbox.push(data as string);
       socket.onclose = ({ code, reason }) => void this.ended(code, reason);
     } catch (error) {
       this.wait(problemOf(error).detail);
@@ -140,6 +152,7 @@ export class SessionStream {
   private async ended(code: number, reason: string): Promise<void> {
     this.socket = null;
     if (this.closed) return;
+    this.inbox.drain();
     const words = endInWords(code, reason);
     if (isFinal(code)) return this.end(words);
     // A browser does not say why an upgrade was refused; a request for the same session does.

@@ -1,59 +1,40 @@
-/** A new experiment: a preset with a few members changed, or the request as a document. */
+/** A new experiment in one card: a preset with a few members changed. What more can be changed is on a page of its own, `new-page.tsx`. */
 import { useSignal } from '@preact/signals';
+import { useEffect } from 'preact/hooks';
 import type { Catalog, CatalogEntry, Experiment, Problem } from '../../api/contract-types.ts';
 import { api, problemOf } from '../api.ts';
+import { type JsonObject, problemsAt, readField, textOf } from '../form/schema.ts';
 import { count } from '../format.ts';
 import { go, setQuery } from '../location.ts';
 import { Card, ProblemNote } from '../parts/bits.tsx';
+import { hashOf } from '../router.ts';
+import { change, objectAt, packSpec } from '../sessions/spec.ts';
 import { tell } from '../tell.ts';
 import { useLoad } from '../use-load.ts';
 
-type Request = Record<string, unknown>;
-
-/** Where there is no preset: the shape of a request, to be changed. */
-const EXAMPLE: Request = {
-  base: { preset: 'thread-2008' },
-  vary: { 'policy.invalidation.kind': ['strict', 'deferred-2008', 'flush-queue'] },
-  until: { operations: 5000 },
-  seeds: [1, 2, 3],
-  control: true,
-};
-const OWN = 'own';
+const FIRST = 'thread-2008';
 
 export function Create({ preset, onMade }: { preset: string | undefined; onMade(): void }) {
   const catalog = useLoad(() => api.get<Catalog>('/v1/catalog'), '');
-  const chosen = preset ?? 'thread-2008';
-  const text = useSignal(JSON.stringify(requestOf(chosen), null, 2));
+  const chosen = preset ?? FIRST;
+  const request = useSignal<JsonObject>({ preset: chosen });
   const problem = useSignal<Problem | null>(null);
   const checked = useSignal<Experiment | null>(null);
   const busy = useSignal(false);
   const presets = (catalog.data.value?.experiments ?? []) as (CatalogEntry & { title?: string })[];
   const entry = presets.find(({ kind }) => kind === chosen);
+  const now = request.value;
 
-  const read = (): Request | null => {
-    try {
-      return JSON.parse(text.value) as Request;
-    } catch (error) {
-      problem.value = { ...problemOf(error), title: 'That is no JSON' };
-      return null;
-    }
-  };
-  const write = (change: Request) => {
-    const request = read();
-    if (request === null) return;
-    const next = { ...request, ...change };
-    for (const [name, value] of Object.entries(next)) if (value === undefined) delete next[name];
-    text.value = JSON.stringify(next, null, 2);
+  const write = (next: JsonObject) => {
+    request.value = next;
     checked.value = null;
     problem.value = null;
   };
   const send = async (validateOnly: boolean) => {
-    const request = read();
-    if (request === null) return;
     busy.value = true;
     problem.value = null;
     try {
-      const reply = await api.post<Experiment>('/v1/experiments', request, validateOnly ? { validateOnly } : {});
+      const reply = await api.post<Experiment>('/v1/experiments', request.peek(), validateOnly ? { validateOnly } : {});
       if (validateOnly) checked.value = reply;
       else {
         tell(`Started: ${count(reply.jobs.total)} jobs.`);
@@ -65,11 +46,23 @@ export function Create({ preset, onMade }: { preset: string | undefined; onMade(
     }
     busy.value = false;
   };
-  const now = parsed(text.value);
+  // By a link, or on the way back.
+  useEffect(() => {
+    if (request.peek().preset !== chosen) write({ preset: chosen });
+  }, [chosen]);
+  const wrongAt = (at: string) => problemsAt(problem.value?.errors ?? [], at);
   return (
-    <Card title="A new experiment">
+    <Card
+      title="From the catalog"
+      end={
+        <a class="button" href={hashOf('/new-experiment', { request: packSpec(now) })}>
+          Change more of it
+        </a>
+      }
+    >
       <form
         class="stack"
+        noValidate
         onSubmit={(event) => {
           event.preventDefault();
           void send(false);
@@ -84,12 +77,9 @@ export function Create({ preset, onMade }: { preset: string | undefined; onMade(
               onChange={(event) => {
                 const kind = event.currentTarget.value;
                 setQuery({ preset: kind });
-                text.value = JSON.stringify(requestOf(kind), null, 2);
-                checked.value = null;
-                problem.value = null;
+                write({ preset: kind });
               }}
             >
-              <option value={OWN}>none: a request of my own</option>
               {presets.map(({ kind }) => (
                 <option key={kind} value={kind}>
                   {kind}
@@ -98,67 +88,36 @@ export function Create({ preset, onMade }: { preset: string | undefined; onMade(
             </select>
             {entry !== undefined && <span class="about">{entry.title}</span>}
           </div>
-          <div class="field">
-            <label for="experiment-name">Name</label>
-            <input
-              id="experiment-name"
-              type="text"
-              autocomplete="off"
-              placeholder="none"
-              value={String(now?.name ?? '')}
-              onInput={(event) => write({ name: event.currentTarget.value || undefined })}
-            />
-          </div>
-          <div class="field">
-            <label for="experiment-operations">Operations an arm</label>
-            <input
-              id="experiment-operations"
-              type="number"
-              min={1}
-              placeholder="as the preset says"
-              value={String((now?.until as { operations?: number } | undefined)?.operations ?? '')}
-              onInput={(event) => {
-                const { value } = event.currentTarget;
-                write({ until: value === '' ? undefined : { operations: Number(value) } });
-              }}
-            />
-          </div>
-          <div class="field">
-            <label for="experiment-seeds">Seeds</label>
-            <input
-              id="experiment-seeds"
-              type="text"
-              inputMode="numeric"
-              placeholder="as the preset says"
-              value={((now?.seeds as number[] | undefined) ?? []).join(', ')}
-              onChange={(event) => {
-                const seeds = event.currentTarget.value
-                  .split(/[\s,]+/)
-                  .filter((each) => /^\d+$/.test(each))
-                  .map(Number);
-                write({ seeds: seeds.length === 0 ? undefined : seeds });
-              }}
-            />
-          </div>
+          <Field
+            id="experiment-name"
+            label="Name"
+            placeholder="none"
+            text={textOf(now.name, 'text')}
+            wrong={wrongAt('/name')}
+            onText={(text) => write(change(now, ['name'], text === '' ? undefined : text))}
+          />
+          <Field
+            id="experiment-operations"
+            label="Operations an arm"
+            numeric
+            placeholder="as the preset says"
+            text={textOf(objectAt(now, 'until')?.operations, 'number')}
+            wrong={wrongAt('/until')}
+            onText={(text) => write(change(now, ['until', 'operations'], text === '' ? undefined : Number(text)))}
+          />
+          <Field
+            id="experiment-seeds"
+            label="Seeds"
+            numeric
+            placeholder="as the preset says"
+            text={textOf(now.seeds, 'numbers')}
+            wrong={wrongAt('/seeds')}
+            onText={(text) => {
+              const read = readField(text, 'numbers', {});
+              if (read.ok) write(change(now, ['seeds'], read.value));
+            }}
+          />
         </div>
-        <details open={chosen === OWN}>
-          <summary>The request</summary>
-          <div class="field">
-            <label for="experiment-request" class="hidden-text">
-              The request, in JSON
-            </label>
-            <textarea
-              id="experiment-request"
-              class="experiment-editor"
-              spellcheck={false}
-              value={text.value}
-              onInput={(event) => {
-                text.value = event.currentTarget.value;
-                checked.value = null;
-              }}
-            />
-          </div>
-        </details>
         <div class="row">
           <button type="submit" class="primary" disabled={busy.value}>
             Run it
@@ -183,15 +142,40 @@ export function Create({ preset, onMade }: { preset: string | undefined; onMade(
   );
 }
 
-function requestOf(preset: string): Request {
-  return preset === OWN ? EXAMPLE : { preset };
+interface FieldProps {
+  id: string;
+  label: string;
+  placeholder: string;
+  text: string;
+  numeric?: boolean;
+  /** In the server's words. */
+  wrong: readonly string[];
+  /** When it was written. */
+  onText(text: string): void;
 }
 
-function parsed(text: string): Request | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Request) : null;
-  } catch {
-    return null;
-  }
+function Field({ id, label, placeholder, text, numeric = false, wrong, onText }: FieldProps) {
+  return (
+    <div class="field">
+      <label for={id}>{label}</label>
+      <input
+        id={id}
+        type="text"
+        inputMode={numeric ? 'numeric' : 'text'}
+        autocomplete="off"
+        placeholder={placeholder}
+        value={text}
+        aria-invalid={wrong.length > 0}
+        aria-describedby={`${id}-about`}
+        onChange={({ currentTarget }) => onText(currentTarget.value.trim())}
+      />
+      <div id={`${id}-about`}>
+        {wrong.map((message) => (
+          <p key={message} class="problem">
+            {message}
+          </p>
+        ))}
+      </div>
+    </div>
+  );
 }

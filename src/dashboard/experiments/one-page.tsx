@@ -3,6 +3,7 @@ import './experiments.css';
 import { useEffect } from 'preact/hooks';
 import type { Experiment, ExperimentArmResult, ExperimentResults, Session } from '../../api/contract-types.ts';
 import { api, download, problemOf, root } from '../api.ts';
+import type { JsonObject } from '../form/schema.ts';
 import { count, instant } from '../format.ts';
 import { go, setQuery } from '../location.ts';
 import type { PageProps } from '../pages.ts';
@@ -15,6 +16,7 @@ import { useLoad } from '../use-load.ts';
 import { frontierPlot, scenesOf, standingOf } from './frontier.ts';
 import { FrontierView } from './frontier-view.tsx';
 import { endExperiment, experimentPath, isActive, nameOf, Progress } from './page.tsx';
+import { againOf } from './request.ts';
 import {
   figureAt,
   figureText,
@@ -55,6 +57,7 @@ export default function ExperimentPage({ parameters, place }: PageProps) {
     }, EVERY_MS);
     return () => clearInterval(again);
   }, [active]);
+  const changed = experiment === null ? undefined : packSpec(againOf(experiment.request as unknown as JsonObject));
   const linkOf = (arm: string) => hashOf(place.path, { ...place.query, arm });
   const chosen = results?.arms.find(({ id }) => id === place.query.arm);
   return (
@@ -66,6 +69,11 @@ export default function ExperimentPage({ parameters, place }: PageProps) {
             <StateMark state={experiment.state} />
             <Progress experiment={experiment} />
             <div class="end">
+              {changed !== undefined && (
+                <a class="button" href={hashOf('/new-experiment', { request: changed })}>
+                  Change it and run again
+                </a>
+              )}
               <button
                 type="button"
                 onClick={async () => {

@@ -85,6 +85,9 @@ export default function ExperimentsPage({ place }: PageProps) {
               </option>
             ))}
           </select>
+          <a class="button primary" href={hashOf('/new-experiment')}>
+            New experiment
+          </a>
         </div>
       </div>
       <ProblemNote problem={list.problem.value} />

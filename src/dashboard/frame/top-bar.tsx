@@ -54,9 +54,16 @@ export function TopBar() {
   );
 }
 
+/** Where what is made belongs. */
+const NEW: Readonly<Record<string, string>> = {
+  '/': '/sessions',
+  '/new': '/sessions',
+  '/new-experiment': '/experiments',
+};
+
 /** A session is one of the sessions. */
 function isWithin(path: string): boolean {
   const at = current.value?.entry.path;
   if (at === undefined) return false;
-  return at === path || at.startsWith(`${path}/`) || (path === '/sessions' && (at === '/' || at === '/new'));
+  return at === path || at.startsWith(`${path}/`) || NEW[at] === path;
 }

@@ -3,6 +3,7 @@ import type { Session } from '../../api/contract-types.ts';
 import { Chart } from '../parts/chart.tsx';
 import type { Bucket } from '../parts/decades.ts';
 import { Histogram } from '../parts/histogram.tsx';
+import { useDrawn } from '../use-drawn.ts';
 import { CounterCharts } from './counter-charts.tsx';
 import { ROW_NAMES, ROWS } from './rates.ts';
 import type { LiveStore } from './store.ts';
@@ -10,8 +11,7 @@ import { VerdictTable } from './verdict-table.tsx';
 
 /** Fixed at the first metrics; a session with other workloads is loaded anew. */
 export function Charts({ store, session }: { store: LiveStore; session: Session }) {
-  const metrics = store.metrics.value ?? {};
-  const { feeds } = store;
+  const { feeds, first: metrics } = store;
   const workloads = (metrics.workloads ?? []).map(({ id, name, kind }) => ({ name: name ?? id ?? '', kind }));
   const named = workloads.map(({ name }, i) => ({ name, dashed: i % 2 === 1 }));
   const carriers = store.carriers.map((i) => ({ name: workloads[i]?.name ?? '', colour: i, dashed: i % 2 === 1 }));
@@ -19,7 +19,6 @@ export function Charts({ store, session }: { store: LiveStore; session: Session 
     .slice(2)
     .map((name, i) => ({ name, colour: i, dashed: i % 2 === 1 }));
   const locks = (metrics.locks ?? []).map(({ name }, i) => ({ name, dashed: i % 2 === 1 }));
-  const buckets = (kind: 'potential' | 'actual') => (metrics.exposure?.[kind]?.histogram ?? []) as Bucket[];
   return (
     <div class="grid">
       {store.carriers.length > 0 && <Chart title="Throughput" unit="Gb/s" series={carriers} feed={feeds.throughput} />}
@@ -72,14 +71,7 @@ export function Charts({ store, session }: { store: LiveStore; session: Session 
         ]}
         feed={feeds.exposed}
       />
-      <Histogram
-        title="Exposure windows"
-        kinds={[
-          { name: 'potential', buckets: buckets('potential') },
-          { name: 'actual', buckets: buckets('actual') },
-        ]}
-        about="How long an unmapped page stayed reachable."
-      />
+      <Windows store={store} />
       {locks.length > 0 && (
         <Chart title="Waiting for locks" unit="%" series={locks} feed={feeds.locks} about="Of the time of one CPU." />
       )}
@@ -95,5 +87,20 @@ export function Charts({ store, session }: { store: LiveStore; session: Session 
       <VerdictTable store={store} />
       <CounterCharts store={store} />
     </div>
+  );
+}
+
+function Windows({ store }: { store: LiveStore }) {
+  const { exposure } = useDrawn(store.metrics) ?? {};
+  const buckets = (kind: 'potential' | 'actual') => (exposure?.[kind]?.histogram ?? []) as Bucket[];
+  return (
+    <Histogram
+      title="Exposure windows"
+      kinds={[
+        { name: 'potential', buckets: buckets('potential') },
+        { name: 'actual', buckets: buckets('actual') },
+      ]}
+      about="How long an unmapped page stayed reachable."
+    />
   );
 }

@@ -8,7 +8,7 @@ import type { LiveStore } from './store.ts';
 
 export function CounterCharts({ store }: { store: LiveStore }) {
   const field = useId();
-  const metrics = store.metrics.value ?? {};
+  const metrics = store.first;
   const names = Object.keys(metrics.counters ?? {});
   const chosen = chartsOf(place.value.query).filter((name) => names.length === 0 || names.includes(name));
   const set = (next: readonly string[]) => setQuery({ charts: next.join(',') });

@@ -1,10 +1,11 @@
 /** The numbers that are asked for first. */
 import { count, duration, figure, share, withUnit } from '../format.ts';
 import { Figures } from '../parts/bits.tsx';
+import { useDrawn } from '../use-drawn.ts';
 import type { LiveStore } from './store.ts';
 
 export function HeadFigures({ store }: { store: LiveStore }) {
-  const metrics = store.metrics.value ?? {};
+  const metrics = useDrawn(store.metrics) ?? {};
   const { throughputGbps = 0, iops = 0, cyclesPerOperation, iotlb, exposure, operations = 0 } = metrics;
   const { potential, actual } = exposure ?? {};
   const hits = iotlb?.lookups ? (iotlb.hits ?? 0) / iotlb.lookups : null;

@@ -28,7 +28,7 @@ export function Head({ name, session, stream, store }: HeadProps) {
   const { title, id } = session.value;
   const { state, detail } = stream.value;
   const [mark, text] = WORDS[state];
-  const active = store.runs.value.some((run) => run.state === 'running' || run.state === 'queued');
+  const active = store.isActive.value;
   const shown = session.value.state === 'idle' && active ? 'running' : session.value.state;
   const isSeen = useSignal(true);
   useEffect(() => {

@@ -1,10 +1,13 @@
 /** The log of what happened, newest first; kinds can be left out, and it can be held to be read. */
 import { useSignal } from '@preact/signals';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { count, duration } from '../format.ts';
+import { drawer } from '../frames.ts';
 import { verdictVariable } from '../palette.ts';
 import { Card, Empty } from '../parts/bits.tsx';
 import { useShortcut } from '../shortcuts.ts';
-import type { LineKind, LogLine } from './log.ts';
+import { useDrawn } from '../use-drawn.ts';
+import { KEPT, type LineKind, type LogLine, towards } from './log.ts';
 import { memo } from './memo.ts';
 import type { LiveStore } from './store.ts';
 
@@ -15,7 +18,10 @@ const KINDS: [kind: LineKind, name: string][] = [
   ['run', 'runs'],
   ['gap', 'gaps'],
 ];
-const SHOWN = 60;
+/** While it runs on: what is seen of it. To hold it or to scroll in it shows more. */
+const SHOWN = 20;
+/** New lines in a frame. */
+const AT_ONCE = 4;
 
 export function LogView({ store }: { store: LiveStore }) {
   const shown = useSignal<ReadonlySet<LineKind>>(new Set(KINDS.map(([kind]) => kind)));
@@ -24,8 +30,11 @@ export function LogView({ store }: { store: LiveStore }) {
     held.value = held.value === null ? store.lines.peek() : null;
   };
   useShortcut('h', 'hold the log, or let it go', hold);
-  const lines = (held.value ?? store.lines.value).filter(({ kind }) => shown.value.has(kind)).slice(0, SHOWN);
-  const dropped = store.dropped.value;
+  const isScrolled = useSignal(false);
+  const most = held.value === null && !isScrolled.value ? SHOWN : KEPT;
+  const wanted = (from: readonly LogLine[]) => from.filter(({ kind }) => shown.peek().has(kind)).slice(0, most);
+  const following = useFollowed(store, wanted, `${most} ${[...shown.value].join()}`);
+  const lines = held.value === null ? following : wanted(held.value);
   const gaps = store.gaps.value;
   return (
     <Card
@@ -57,12 +66,7 @@ export function LogView({ store }: { store: LiveStore }) {
           {gaps.length > 1 && ` ${gaps.length - 1} more before.`}
         </p>
       )}
-      {dropped > 0 && (
-        <p class="faint small">
-          The simulation was faster than can be told: {count(dropped)} lines were left out. The counters above miss
-          nothing.
-        </p>
-      )}
+      <Dropped store={store} />
       {lines.length === 0 ? (
         <Empty>Nothing yet. Start a run.</Empty>
       ) : (
@@ -73,6 +77,9 @@ export function LogView({ store }: { store: LiveStore }) {
           aria-label="Faults, verdicts, events, runs and gaps, newest first"
           // biome-ignore lint/a11y/noNoninteractiveTabindex: whoever has no mouse scrolls it by keys
           tabIndex={0}
+          onScroll={({ currentTarget }) => {
+            isScrolled.value = currentTarget.scrollTop > 0;
+          }}
         >
           {lines.map((line) => (
             <Line key={line.serial} line={line} />
@@ -81,6 +88,43 @@ export function LogView({ store }: { store: LiveStore }) {
       )}
     </Card>
   );
+}
+
+function Dropped({ store }: { store: LiveStore }) {
+  const dropped = useDrawn(store.dropped);
+  if (dropped === 0) return null;
+  return (
+    <p class="faint small">
+      The simulation was faster than can be told: {count(dropped)} lines were left out. The counters above miss nothing.
+    </p>
+  );
+}
+
+/** The newest lines, new ones a few in each frame. What is `wanted` of them is another when `key` is. */
+function useFollowed(
+  store: LiveStore,
+  wanted: (from: readonly LogLine[]) => readonly LogLine[],
+  key: string,
+): readonly LogLine[] {
+  const newest = useRef(wanted);
+  newest.current = wanted;
+  const [lines, setLines] = useState(() => wanted(store.lines.peek()));
+  useEffect(() => {
+    let shown = newest.current(store.lines.peek());
+    setLines(shown);
+    const drawing = drawer(() => {
+      const all = newest.current(store.lines.peek());
+      shown = towards(shown, all, AT_ONCE);
+      setLines(shown);
+      if (shown[0] !== all[0]) drawing.ask();
+    }, 2);
+    const stop = store.lines.subscribe(() => drawing.ask());
+    return () => {
+      stop();
+      drawing.end();
+    };
+  }, [store, key]);
+  return lines;
 }
 
 /** A line never changes. */

@@ -23,65 +23,108 @@ interface Items {
 }
 
 /** Of each kind, so that a flood of one leaves the others; more than anybody reads, kept in memory only. */
-const KEPT = 150;
+export const KEPT = 60;
+/** Of one frame, at most; tells the lines of one from those of the next. */
+const MOST_OF_A_FRAME = 2 ** 20;
+
+/** What came at once: a frame, not read before its lines are wanted. */
+interface Batch {
+  order: number;
+  /** Oldest first. */
+  lines(): readonly Line[];
+  made: readonly LogLine[] | null;
+}
+
+const NONE = (): readonly Line[] => [];
 
 export class EventLog {
   /** What the simulation was too fast to tell, in all. */
   dropped = 0;
-  /** Rises with every line. */
+  /** Rises with everything that came. */
   serial = 0;
+  private newestRun = '';
   /** Newest first. */
-  private readonly kinds = new Map<LineKind, LogLine[]>();
+  private readonly kinds = new Map<LineKind, Batch[]>();
 
   clear(): void {
     this.kinds.clear();
+    this.newestRun = '';
     this.dropped = 0;
     this.serial++;
   }
 
   /** Of all kinds, newest first. */
   lines(): LogLine[] {
-    return [...this.kinds.values()].flat().sort((a, b) => b.serial - a.serial);
+    return [...this.kinds.keys()].flatMap((kind) => this.newestOf(kind)).sort((a, b) => b.serial - a.serial);
   }
 
   /** Of any topic but metrics. */
-  take({ type, data, timeNs }: Frame): void {
-    if (type === 'runs') {
-      this.takeRun(data as Run, timeNs);
-      return;
+  take(frame: Frame): void {
+    const { type, timeNs } = frame;
+    if (type === 'runs') this.takeRun(frame.data as Run, timeNs);
+    // Much at once: what comes after it may make it not worth reading.
+    else if (type === 'faults') this.push('fault', () => itemsOf(frame).slice(-KEPT).map(faultLine));
+    else if (type === 'verdicts') this.push('verdict', () => verdictsIn(frame).slice(-KEPT).map(verdictLine));
+    else {
+      this.dropped += (frame.data as Items).dropped ?? 0;
+      this.push('event', () => itemsOf(frame).slice(-KEPT).map(eventLine));
     }
-    const { items = [], dropped = 0 } = data as Items;
-    this.dropped += dropped;
-    if (type === 'faults') this.push('fault', items.slice(-KEPT).map(faultLine));
-    // A verdict `fault` is told by its fault.
-    else if (type === 'verdicts')
-      this.push(
-        'verdict',
-        items
-          .filter(({ verdict }) => verdict !== 'fault')
-          .slice(-KEPT)
-          .map(verdictLine),
-      );
-    else this.push('event', items.slice(-KEPT).map(eventLine));
   }
 
   gap(words: string): void {
-    this.push('gap', [{ kind: 'gap', timeNs: null, what: 'gap', text: words, more: '' }]);
+    this.push('gap', () => [{ kind: 'gap', timeNs: null, what: 'gap', text: words, more: '' }]);
   }
 
   private takeRun({ id, state, problem }: Run, timeNs: number): void {
-    const newest = this.kinds.get('run')?.[0];
     // Progress has its own place.
-    if (newest?.what === state && newest.text.startsWith(`${id} `)) return;
-    this.push('run', [{ kind: 'run', timeNs, what: state, text: `${id} ${state}`, more: problem?.detail ?? '' }]);
+    if (this.newestRun === `${id} ${state}`) return;
+    this.newestRun = `${id} ${state}`;
+    const lines: Line[] = [{ kind: 'run', timeNs, what: state, text: `${id} ${state}`, more: problem?.detail ?? '' }];
+    this.push('run', () => lines);
   }
 
-  private push(kind: LineKind, lines: readonly Line[]): void {
-    if (lines.length === 0) return;
-    const made = lines.map((line) => ({ ...line, serial: ++this.serial })).reverse();
-    const before = this.kinds.get(kind) ?? [];
-    this.kinds.set(kind, made.length >= KEPT ? made : [...made, ...before.slice(0, KEPT - made.length)]);
+  private push(kind: LineKind, lines: Batch['lines']): void {
+    const batches = this.kinds.get(kind) ?? [];
+    batches.unshift({ order: ++this.serial, lines, made: null });
+    this.kinds.set(kind, batches);
   }
+
+  /** Reads as much as there is to show, and forgets the rest. */
+  private newestOf(kind: LineKind): LogLine[] {
+    const batches = this.kinds.get(kind) ?? [];
+    const found: LogLine[] = [];
+    let read = 0;
+    for (; read < batches.length && found.length < KEPT; read++) {
+      const batch = batches[read] as Batch;
+      batch.made ??= batch
+        .lines()
+        .map((line, i) => ({ ...line, serial: batch.order * MOST_OF_A_FRAME + i }))
+        .reverse();
+      // What it was made of is not needed any more.
+      batch.lines = NONE;
+      found.push(...batch.made);
+    }
+    batches.length = read;
+    return found.slice(0, KEPT);
+  }
+}
+
+function itemsOf({ data }: Frame): readonly Record<string, unknown>[] {
+  return (data as Items).items ?? [];
+}
+
+/** A verdict `fault` is told by its fault. */
+function verdictsIn(frame: Frame): readonly Record<string, unknown>[] {
+  return itemsOf(frame).filter(({ verdict }) => verdict !== 'fault');
+}
+
+/**
+ * What a list shows next on its way from `shown` to `wanted`: `most` more of the new ones, the oldest of them first. Both newest first.
+ */
+export function towards(shown: readonly LogLine[], wanted: readonly LogLine[], most: number): readonly LogLine[] {
+  const newest = shown[0]?.serial ?? 0;
+  const fresh = wanted.filter(({ serial }) => serial > newest);
+  return fresh.length <= most ? wanted : [...fresh.slice(-most), ...shown].slice(0, wanted.length);
 }
 
 type Line = Omit<LogLine, 'serial'>;

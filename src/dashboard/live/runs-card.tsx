@@ -3,7 +3,7 @@ import { useSignal } from '@preact/signals';
 import { useId } from 'preact/hooks';
 import type { AdvanceResult, Run, RunRequest, Session } from '../../api/contract-types.ts';
 import { api, problemOf, sessionPath } from '../api.ts';
-import { count, duration, withUnit } from '../format.ts';
+import { count, duration, figure } from '../format.ts';
 import { Card, StateMark } from '../parts/bits.tsx';
 import { confirm } from '../parts/confirmation.tsx';
 import { Table } from '../parts/table.tsx';
@@ -145,7 +145,7 @@ export function RunsCard({ session: { id }, store }: { session: Session; store: 
             { name: 'run', head: true, cell: (run) => run.id },
             { name: 'state', cell: (run) => <StateMark state={run.state} /> },
             { name: 'until', number: true, cell: (run) => duration(run.timeNs) },
-            { name: 'throughput', number: true, cell: (run) => withUnit(run.result?.throughputGbps, 'Gb/s') },
+            { name: 'Gb/s', number: true, cell: (run) => figure(run.result?.throughputGbps) },
             { name: 'operations', number: true, cell: (run) => count(run.result?.operations) },
           ]}
         />

@@ -1,5 +1,5 @@
 /** What a live page knows: feeds of its charts, the newest metrics, the runs, the log. Frames go in; signals and feeds come out. */
-import { signal } from '@preact/signals';
+import { computed, signal } from '@preact/signals';
 import type { Metrics, Run, Session } from '../../api/contract-types.ts';
 import { type ChartFeed, chartFeed } from '../parts/chart.tsx';
 import { SeriesBuffer } from '../parts/series-buffer.ts';
@@ -31,9 +31,13 @@ export interface LiveFeeds {
 }
 
 export class LiveStore {
+  /** Those that the page came with: which workloads, locks, verdicts and counters there are does not change. */
+  readonly first: Metrics;
   /** The newest, some times a second. */
   readonly metrics = signal<Metrics | null>(null);
+  /** At once when one begins or ends; how far one is follows with the metrics. */
   readonly runs = signal<readonly Run[]>([]);
+  readonly isActive = computed(() => this.runs.value.some(({ state }) => state === 'running' || state === 'queued'));
   readonly lines = signal<readonly LogLine[]>([]);
   readonly dropped = signal(0);
   /** In words, the newest last; a line in the log is soon gone. */
@@ -45,6 +49,7 @@ export class LiveStore {
   private readonly rates: Rates;
   private readonly log = new EventLog();
   private newest: Metrics | null = null;
+  private known: readonly Run[] = [];
   private shownSerial = 0;
   private runStartNs: number | null = null;
   /** Simulated time between two frames, about. */
@@ -72,12 +77,14 @@ export class LiveStore {
       bad: feed(Math.max(0, verdicts - 2)),
       invalidations: feed(INVALIDATIONS.length),
     };
+    this.first = metrics;
     this.newest = metrics;
     this.metrics.value = metrics;
   }
 
   takeRuns(runs: readonly Run[]): void {
     for (const run of runs) this.noteRun(run);
+    this.wake();
   }
 
   take(frame: Frame): void {
@@ -96,7 +103,8 @@ export class LiveStore {
   }
 
   forgetRun(id: string): void {
-    this.runs.value = this.runs.value.filter((run) => run.id !== id);
+    this.known = this.known.filter((run) => run.id !== id);
+    this.runs.value = this.known;
   }
 
   /** After a reset: simulated time begins again. */
@@ -107,6 +115,7 @@ export class LiveStore {
     this.usualNs = 0;
     this.log.clear();
     this.runStartNs = null;
+    this.known = [];
     this.runs.value = [];
     this.gaps.value = [];
     this.newest = null;
@@ -149,23 +158,23 @@ export class LiveStore {
   }
 
   private noteRun(run: Run): void {
-    const known = this.runs.value.find(({ id }) => id === run.id);
+    const known = this.known.find(({ id }) => id === run.id);
     // The reply to its start may come behind the frame of its end.
     if (known !== undefined && hasEnded(known) && !hasEnded(run)) return;
     if (run.state === 'running' || run.state === 'finished' || run.state === 'cancelled')
       this.runStartNs = runStartOf(run) ?? this.runStartNs;
     // A frame in between has no result.
     const newest = { ...run, result: run.result ?? known?.result ?? null };
-    this.runs.value =
-      known === undefined
-        ? [newest, ...this.runs.value]
-        : this.runs.value.map((each) => (each === known ? newest : each));
+    this.known =
+      known === undefined ? [newest, ...this.known] : this.known.map((each) => (each === known ? newest : each));
+    if (known?.state !== run.state) this.runs.value = this.known;
   }
 
   private wake(): void {
     this.waiting ??= setTimeout(() => {
       this.waiting = undefined;
       if (this.newest !== null) this.metrics.value = this.newest;
+      this.runs.value = this.known;
       this.after ??= setTimeout(() => {
         this.after = undefined;
         if (this.shownSerial !== this.log.serial) this.lines.value = this.log.lines();

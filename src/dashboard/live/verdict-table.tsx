@@ -3,6 +3,7 @@ import { count, figure } from '../format.ts';
 import { verdictVariable } from '../palette.ts';
 import { Card } from '../parts/bits.tsx';
 import { summaryOf } from '../parts/series-buffer.ts';
+import { useDrawn } from '../use-drawn.ts';
 import type { LiveStore } from './store.ts';
 
 const MEANING: Record<string, string> = {
@@ -17,11 +18,11 @@ const MEANING: Record<string, string> = {
 };
 
 export function VerdictTable({ store }: { store: LiveStore }) {
-  const entries = Object.entries((store.metrics.value?.verdicts ?? {}) as Record<string, number>);
+  const entries = Object.entries((useDrawn(store.metrics)?.verdicts ?? {}) as Record<string, number>);
   const { buffer } = store.feeds.verdicts;
   return (
     <Card title="Verdicts on accesses">
-      <table class="tight">
+      <table class="tight verdicts">
         <caption class="hidden-text">Accesses by verdict</caption>
         <thead>
           <tr>
@@ -41,8 +42,12 @@ export function VerdictTable({ store }: { store: LiveStore }) {
                 <span class="swatch area" style={{ '--colour': verdictVariable(verdict) }} aria-hidden="true" />
                 {verdict} <span class="faint">{MEANING[verdict] ?? ''}</span>
               </th>
-              <td class="number">{count(total)}</td>
-              <td class="number">{figure(i < buffer.series ? summaryOf(buffer, i).now : Number.NaN)}</td>
+              <td class="number">
+                <span class="steady">{count(total)}</span>
+              </td>
+              <td class="number">
+                <span class="steady">{figure(i < buffer.series ? summaryOf(buffer, i).now : Number.NaN)}</span>
+              </td>
             </tr>
           ))}
         </tbody>

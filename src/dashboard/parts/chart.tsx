@@ -1,18 +1,19 @@
 /**
- * A chart over simulated time, with its numbers: lines or stacked areas by uPlot, and a table of now, mean and highest of each series, which
- * is its legend as well as what a screen reader reads.
+ * A chart over simulated time, with its numbers: lines or stacked areas, and a table of now, mean and highest of each series, which is its
+ * legend as well as what a screen reader reads.
  *
  *     const buffer = new SeriesBuffer(2);               // parts/series-buffer.ts; x in seconds of simulated time
  *     const feed = chartFeed(buffer);                    // made once, with useMemo or at the top of a store
  *     feed.add(timeNs / 1e9, [8.7, 0.96]);               // as often as one likes
  *     <Chart title="Throughput" unit="Gb/s" series={[{ name: 'rx' }, { name: 'tx', dashed: true }]} feed={feed} />
  *
- * Drawn at most once a frame (`frames.ts`), and not at all while it is not on the screen; the table follows twice a second.
+ * Drawn by a worker (`plotter.ts`), and not at all while it is not on the screen; the table follows twice a second, one or a few tables in
+ * a frame (`frames.ts`).
  */
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { type Unit, withUnit } from '../format.ts';
-import { drawer } from '../frames.ts';
+import { type Drawer, drawer } from '../frames.ts';
 import { seriesVariable } from '../palette.ts';
 import { Card } from './bits.tsx';
 import { type ChartSeries, Plot } from './plot.ts';
@@ -20,32 +21,33 @@ import { type SeriesBuffer, summaryOf } from './series-buffer.ts';
 
 export type { ChartSeries } from './plot.ts';
 
-/** Points, and who wants to know of new ones. */
-export interface ChartFeed {
-  readonly buffer: SeriesBuffer;
+/** What is told of points. */
+export interface ChartListener {
   add(x: number, values: ArrayLike<number>): void;
   clear(): void;
-  listen(heard: () => void): () => void;
+}
+
+/** Points, and who wants to know of new ones. */
+export interface ChartFeed extends ChartListener {
+  readonly buffer: SeriesBuffer;
+  listen(listener: ChartListener): () => void;
 }
 
 export function chartFeed(buffer: SeriesBuffer): ChartFeed {
-  const heard = new Set<() => void>();
-  const tellAll = () => {
-    for (const each of heard) each();
-  };
+  const listeners = new Set<ChartListener>();
   return {
     buffer,
     add(x, values) {
       buffer.add(x, values);
-      tellAll();
+      for (const each of listeners) each.add(x, values);
     },
     clear() {
       buffer.clear();
-      tellAll();
+      for (const each of listeners) each.clear();
     },
-    listen(each) {
-      heard.add(each);
-      return () => heard.delete(each);
+    listen(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
     },
   };
 }
@@ -69,6 +71,18 @@ export interface ChartProps {
 /** Who reads numbers does not read ten a second. */
 const NUMBERS_MS = 500;
 
+/** Tables whose numbers are old: those of all charts by one timer. */
+const due = new Set<Drawer>();
+
+function askLater(numbers: Drawer): void {
+  if (due.size === 0)
+    setTimeout(() => {
+      for (const each of due) each.ask();
+      due.clear();
+    }, NUMBERS_MS);
+  due.add(numbers);
+}
+
 export function Chart(props: ChartProps) {
   const { title, unit, series, feed, stacked = false, about, wide, end } = props;
   const place = useRef<HTMLDivElement>(null);
@@ -77,18 +91,12 @@ export function Chart(props: ChartProps) {
   useEffect(() => {
     const plot = new Plot(place.current as HTMLElement, { ...props, stacked });
     const numbers = drawer(() => writeNumbers(card.current, props));
-    let waiting: ReturnType<typeof setTimeout> | undefined;
-    const stop = feed.listen(() => {
-      plot.ask();
-      waiting ??= setTimeout(() => {
-        waiting = undefined;
-        numbers.ask();
-      }, NUMBERS_MS);
-    });
+    const follow = () => askLater(numbers);
+    const stop = feed.listen({ add: follow, clear: follow });
     numbers.ask();
     return () => {
       stop();
-      clearTimeout(waiting);
+      due.delete(numbers);
       numbers.end();
       plot.end();
     };
@@ -125,9 +133,11 @@ export function Chart(props: ChartProps) {
                   <Swatch index={colour ?? i} area={stacked} dashed={dashed} />
                   {name}
                 </th>
-                <td class="number">–</td>
-                <td class="number">–</td>
-                <td class="number">–</td>
+                {['now', 'mean', 'highest'].map((column) => (
+                  <td key={column} class="number">
+                    <span class="steady">–</span>
+                  </td>
+                ))}
               </tr>
             ))}
           </tbody>
@@ -141,7 +151,7 @@ export function Chart(props: ChartProps) {
 function writeNumbers(card: HTMLElement | null, { title, unit, series, feed }: ChartProps): void {
   if (card === null) return;
   const { buffer } = feed;
-  const cells = card.querySelectorAll('td');
+  const cells = card.querySelectorAll('.steady');
   const words: string[] = [];
   for (const [i, { name }] of series.entries()) {
     const { now, mean, max } = summaryOf(buffer, i);
@@ -149,7 +159,8 @@ function writeNumbers(card: HTMLElement | null, { title, unit, series, feed }: C
     for (const [place, value] of [now, mean, max].entries()) {
       const cell = cells[3 * i + place];
       const text = inTable(value, unit);
-      if (cell !== undefined && cell.textContent !== text) cell.textContent = text;
+      const shown = cell?.firstChild as Text | null | undefined;
+      if (shown && shown.data !== text) shown.data = text;
     }
   }
   const isEmpty = buffer.length === 0;

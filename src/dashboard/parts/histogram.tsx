@@ -3,7 +3,7 @@
  *
  *     <Histogram title="Windows" kinds={[{ name: 'potential', buckets }, { name: 'actual', buckets }]} />
  *
- * On a canvas, as uPlot has no logarithmic bars; the table beside it has the same in ten-to-the-n steps.
+ * The table beside it has the same in ten-to-the-n steps.
  */
 import { effect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
@@ -83,7 +83,7 @@ export function Histogram({ title, kinds, about }: { title: string; kinds: reado
                 </th>
                 {counts.map((each, i) => (
                   <td key={kinds[i]?.name} class="number">
-                    {count(each)}
+                    <span class="steady">{count(each)}</span>
                   </td>
                 ))}
               </tr>

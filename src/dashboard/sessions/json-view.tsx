@@ -1,10 +1,19 @@
-/** The spec as JSON: what is written becomes the document when it is an object. */
+/** A spec, or a request, as JSON: what is written becomes the document when it is an object. */
 import { type Signal, useSignal } from '@preact/signals';
+import type { ComponentChildren } from 'preact';
 import { useEffect, useId } from 'preact/hooks';
 import type { PathProblem } from '../form/schema-form.tsx';
 import { readSpec, type Spec } from './spec.ts';
 
-export function JsonView({ spec, problems }: { spec: Signal<Spec>; problems: readonly PathProblem[] }) {
+export interface JsonViewProps {
+  spec: Signal<Spec>;
+  problems: readonly PathProblem[];
+  label: string;
+  /** What it is the body of. */
+  children: ComponentChildren;
+}
+
+export function JsonView({ spec, problems, label, children }: JsonViewProps) {
   const id = useId();
   const text = useSignal(JSON.stringify(spec.peek(), null, 2));
   const problem = useSignal<string | null>(null);
@@ -13,7 +22,7 @@ export function JsonView({ spec, problems }: { spec: Signal<Spec>; problems: rea
   }, []);
   return (
     <div class="field">
-      <label for={id}>Spec</label>
+      <label for={id}>{label}</label>
       <textarea
         id={id}
         rows={28}
@@ -36,10 +45,7 @@ export function JsonView({ spec, problems }: { spec: Signal<Spec>; problems: rea
               <code>{path || '/'}</code> {message}
             </p>
           ))}
-        <p class="about">
-          The body of <code>POST /v1/sessions</code>. All of it is optional: objects merge into the preset, lists
-          replace.
-        </p>
+        <p class="about">{children}</p>
       </div>
     </div>
   );

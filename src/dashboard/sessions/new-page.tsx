@@ -121,7 +121,10 @@ export default function NewPage({ place }: PageProps) {
         <div class="stack">
           <ProblemNote problem={catalog.problem.value} />
           {view === 'json' ? (
-            <JsonView spec={spec} problems={errors} />
+            <JsonView spec={spec} problems={errors} label="Spec">
+              The body of <code>POST /v1/sessions</code>. All of it is optional: objects merge into the preset, lists
+              replace.
+            </JsonView>
           ) : catalog.data.value === null ? (
             <p class="faint">Loading the catalog …</p>
           ) : (

@@ -10,14 +10,21 @@ import { INVALIDATION, IOMMU, IOTLB, MACHINE } from './machine-schema.ts';
 import { change, listAt, objectAt, type Spec } from './spec.ts';
 
 export interface SpecFormProps {
-  spec: Signal<Spec>;
+  spec: Pick<Signal<Spec>, 'value' | 'peek'>;
   catalog: Catalog;
   /** The newest spec that could be simulated, resolved: what holds where nothing is given. */
   checked: CheckedSpec | null;
   problems: readonly PathProblem[];
+  /** What several sessions have in common: it has no name of its own, and most of it is as the preset has it. */
+  shared?: boolean;
 }
 
-export function SpecForm({ spec, catalog, checked, problems }: SpecFormProps) {
+const NAMES: Readonly<Record<string, Schema>> = {
+  name: { type: 'string', description: 'in addresses; letters, digits, . _ -' },
+  title: { type: 'string' },
+};
+
+export function SpecForm({ spec, catalog, checked, problems, shared = false }: SpecFormProps) {
   const now = spec.value;
   const resolved = (checked ?? {}) as unknown as JsonObject;
   const set = (path: readonly string[], value: Json | undefined) => {
@@ -41,36 +48,16 @@ export function SpecForm({ spec, catalog, checked, problems }: SpecFormProps) {
   const devices = listAt(now, 'devices') ?? listAt(resolved, 'devices') ?? [];
   const domains = listAt(now, 'domains') ?? listAt(resolved, 'domains') ?? [];
   const names = (list: readonly JsonObject[]) => list.flatMap(({ name }) => (typeof name === 'string' ? [name] : []));
-  const basics: Schema = {
+  const basics = {
     properties: {
-      name: { type: 'string', description: 'in addresses; letters, digits, . _ -' },
-      title: { type: 'string' },
+      ...(shared ? {} : NAMES),
       preset: { enum: catalog.presets.map(({ kind }) => kind), description: 'what all else is merged into' },
       seed: { type: 'integer', description: 'of all that is random' },
     },
   };
 
-  return (
+  const rest = (
     <>
-      <Card title="Session">
-        <div class="form">
-          <SchemaForm
-            schema={basics}
-            value={now}
-            defaults={resolved}
-            at=""
-            problems={problems}
-            onChange={(value) => {
-              spec.value = value ?? {};
-            }}
-          />
-        </div>
-        {preset !== undefined && (
-          <p class="faint small">
-            {String(preset.title)}. Source: {preset.source}
-          </p>
-        )}
-      </Card>
       <Card title="Policy">
         <div class="form">
           <SchemaForm
@@ -170,6 +157,40 @@ export function SpecForm({ spec, catalog, checked, problems }: SpecFormProps) {
         <h3>Invalidation interface</h3>
         <div class="form">{part(INVALIDATION, 'iommu', 'invalidation')}</div>
       </Card>
+    </>
+  );
+  return (
+    <>
+      <Card title={shared ? 'Base: what all arms have in common' : 'Session'}>
+        <div class="form">
+          <SchemaForm
+            schema={basics satisfies Schema}
+            value={now}
+            defaults={resolved}
+            at=""
+            problems={problems}
+            onChange={(value) => {
+              spec.value = value ?? {};
+            }}
+          />
+        </div>
+        {preset !== undefined && (
+          <p class="faint small">
+            {String(preset.title)}. Source: {preset.source}
+          </p>
+        )}
+      </Card>
+      {shared ? (
+        <details
+          class="rest"
+          open={problems.length > 0 || Object.keys(now).some((name) => !(name in basics.properties))}
+        >
+          <summary>The rest of the base: policy, devices, workloads, machine</summary>
+          <div class="stack">{rest}</div>
+        </details>
+      ) : (
+        rest
+      )}
     </>
   );
 }

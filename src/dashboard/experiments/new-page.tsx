@@ -1,0 +1,300 @@
+/**
+ * A new experiment: a form and the same as JSON, both of one document, the body of `POST /v1/experiments`. The server checks it while it is
+ * written, says what is wrong by its place, and which arms it comes to.
+ */
+import './experiments.css';
+import { type Signal, useSignal, useSignalEffect } from '@preact/signals';
+import { useEffect, useMemo, useRef } from 'preact/hooks';
+import type { Catalog, CatalogEntry, CheckedSpec, Experiment, Problem } from '../../api/contract-types.ts';
+import { api, problemOf } from '../api.ts';
+import type { Json, JsonObject } from '../form/schema.ts';
+import { SchemaForm } from '../form/schema-form.tsx';
+import { count } from '../format.ts';
+import { go, setQuery } from '../location.ts';
+import type { PageProps } from '../pages.ts';
+import { Card, ProblemNote } from '../parts/bits.tsx';
+import { hashOf } from '../router.ts';
+import { JsonView } from '../sessions/json-view.tsx';
+import { change, objectAt, packSpec, readSpec, type Spec } from '../sessions/spec.ts';
+import { SpecForm } from '../sessions/spec-form.tsx';
+import { tell } from '../tell.ts';
+import { token } from '../token.ts';
+import { useLoad } from '../use-load.ts';
+import { LengthField } from './length-field.tsx';
+import { EXAMPLE, lengthText, merged } from './request.ts';
+import { specPaths } from './spec-paths.ts';
+import { VariationCard } from './variation-card.tsx';
+
+const CHECK_MS = 400;
+const SHOWN = 12;
+
+export default function NewExperimentPage({ place }: PageProps) {
+  const catalog = useLoad(() => api.get<Catalog>('/v1/catalog'), '');
+  const given = place.query.request === undefined ? null : readSpec(place.query.request);
+  const request = useSignal<Spec>(given !== null && 'spec' in given ? given.spec : EXAMPLE);
+  const checked = useSignal<Experiment | null>(null);
+  const problem = useSignal<Problem | null>(null);
+  const busy = useSignal(false);
+  const newest = useRef(0);
+  const view = place.query.view === 'json' ? 'json' : 'form';
+
+  useSignalEffect(() => {
+    const asked = request.value;
+    void token.value;
+    const timer = setTimeout(() => void check(asked), newest.current === 0 ? 0 : CHECK_MS);
+    return () => clearTimeout(timer);
+  });
+
+  async function check(asked: Spec): Promise<void> {
+    const mine = ++newest.current;
+    setQuery({ request: packSpec(asked) ?? place.query.request });
+    try {
+      const reply = await api.post<Experiment>('/v1/experiments', asked, { validateOnly: true });
+      if (mine !== newest.current) return;
+      checked.value = reply;
+      problem.value = null;
+    } catch (error) {
+      if (mine === newest.current) problem.value = problemOf(error);
+    }
+  }
+
+  async function run(): Promise<void> {
+    busy.value = true;
+    try {
+      const { id, name = id, jobs } = await api.post<Experiment>('/v1/experiments', request.value);
+      tell(`Started: ${count(jobs.total)} jobs.`);
+      go(`/experiments/${encodeURIComponent(name)}`);
+    } catch (error) {
+      problem.value = problemOf(error);
+    } finally {
+      busy.value = false;
+    }
+  }
+
+  const errors = problem.value?.errors ?? [];
+  return (
+    <form
+      class="stack"
+      noValidate
+      onSubmit={(event) => {
+        event.preventDefault();
+        void run();
+      }}
+    >
+      <div class="head">
+        <h1 tabIndex={-1}>New experiment</h1>
+        <div class="end">
+          <a class="button" href={hashOf('/experiments')}>
+            Cancel
+          </a>
+          <button type="submit" class="primary" disabled={busy.value}>
+            Run it
+          </button>
+        </div>
+      </div>
+      <nav class="tabs" aria-label="Views of the request">
+        {(['form', 'json'] as const).map((each) => (
+          <a
+            key={each}
+            href={hashOf('/new-experiment', {
+              ...place.query,
+              request: packSpec(request.value),
+              view: each === 'form' ? undefined : each,
+            })}
+            aria-current={each === view ? 'page' : undefined}
+          >
+            {each === 'form' ? 'Form' : 'JSON'}
+          </a>
+        ))}
+      </nav>
+      <div class="beside">
+        <div class="stack">
+          <ProblemNote problem={catalog.problem.value} />
+          {view === 'json' ? (
+            <JsonView spec={request} problems={errors} label="Request">
+              The body of <code>POST /v1/experiments</code>. With a <code>preset</code>, what stands beside it changes
+              it.
+            </JsonView>
+          ) : catalog.data.value === null ? (
+            <p class="faint">Loading the catalog …</p>
+          ) : (
+            <RequestForm request={request} catalog={catalog.data.value} checked={checked.value} problems={errors} />
+          )}
+        </div>
+        <div class="stack aside">
+          <Card title="What it would be">
+            <ProblemNote problem={problem.value} />
+            {problem.value === null && checked.value !== null && <Outlook experiment={checked.value} />}
+            {problem.value === null && checked.value === null && <p class="faint">Being checked …</p>}
+          </Card>
+        </div>
+      </div>
+    </form>
+  );
+}
+
+function Outlook({ experiment: { arms, jobs } }: { experiment: Experiment }) {
+  return (
+    <div role="status" class="stack">
+      <p>
+        {count(arms.length)} {arms.length === 1 ? 'arm' : 'arms'}, {count(jobs.total)}{' '}
+        {jobs.total === 1 ? 'job' : 'jobs'}
+      </p>
+      <ul class="experiment-words small">
+        {arms.slice(0, SHOWN).map(({ id, label, control }) => (
+          <li key={id}>
+            {label}
+            {control && <span class="faint"> (control)</span>}
+          </li>
+        ))}
+      </ul>
+      {arms.length > SHOWN && <p class="faint small">and {count(arms.length - SHOWN)} more.</p>}
+    </div>
+  );
+}
+
+interface RequestFormProps {
+  request: Signal<Spec>;
+  catalog: Catalog;
+  checked: Experiment | null;
+  problems: readonly { path: string; message: string }[];
+}
+
+function RequestForm({ request, catalog, checked, problems }: RequestFormProps) {
+  const now = request.value;
+  const set = (next: JsonObject | undefined) => {
+    request.value = next ?? {};
+  };
+  const member = (name: string, value: Json | undefined) => set(change(request.peek(), [name], value));
+  const presets = (catalog.experiments ?? []) as (CatalogEntry & { title?: string })[];
+  const entry = presets.find(({ kind }) => kind === now.preset);
+  const preset = entry?.defaults as JsonObject | undefined;
+  const base = useBase(request, objectAt(preset ?? {}, 'base'));
+  const arms = (checked?.arms ?? [])
+    .filter(({ control }) => !control)
+    .map(({ label, varied }) => ({ label, set: varied as JsonObject }));
+  const above = problems.filter(({ path }) => !path.startsWith('/base'));
+  const below = problems.flatMap(({ path, message }) =>
+    path.startsWith('/base/') ? [{ path: path.slice('/base'.length), message }] : [],
+  );
+  const basics = {
+    properties: {
+      name: { type: 'string', description: 'in addresses; letters, digits, . _ -' },
+      title: { type: 'string' },
+      preset: { enum: presets.map(({ kind }) => kind), description: 'of the catalog; what is given below changes it' },
+    },
+  };
+  const usual = (what: string) => (entry === undefined ? what : 'as the preset');
+  const lengthOfPreset = (name: string) => {
+    const found = lengthText(preset?.[name]);
+    return found === null ? undefined : found.unit === 'ns' ? found.text : `${found.text} operations`;
+  };
+  return (
+    <>
+      <Card title="Experiment">
+        <div class="form">
+          <SchemaForm schema={basics} value={now} defaults={{ preset: 'none' }} at="" problems={above} onChange={set} />
+        </div>
+        {entry !== undefined && (
+          <p class="faint small">
+            {entry.title}. Source: {entry.source}
+          </p>
+        )}
+      </Card>
+      <VariationCard
+        request={now}
+        inherited={preset}
+        arms={arms}
+        paths={base.resolved === null ? [] : specPaths(base.resolved, catalog)}
+        problems={above}
+        onChange={set}
+      />
+      <Card title="Runs">
+        <div class="form">
+          <LengthField
+            label="Until"
+            value={now.until}
+            fallback={lengthOfPreset('until') ?? usual('20,000 operations')}
+            about="where an arm stops"
+            at="/until"
+            problems={above}
+            onChange={(value) => member('until', value)}
+          />
+          <LengthField
+            label="Warm-up"
+            value={now.warmUp}
+            fallback={lengthOfPreset('warmUp') ?? usual('none')}
+            about="before that, unmeasured"
+            at="/warmUp"
+            problems={above}
+            onChange={(value) => member('warmUp', value)}
+          />
+          <SchemaForm
+            schema={{
+              properties: {
+                seeds: { type: 'array', items: { type: 'integer' }, description: 'each arm runs once with each' },
+                control: { type: 'boolean', description: 'whether an arm without protection runs beside the others' },
+              },
+            }}
+            value={now}
+            defaults={{ seeds: [1, 2, 3], control: true, ...preset }}
+            at=""
+            problems={above}
+            onChange={set}
+          />
+        </div>
+      </Card>
+      <SpecForm
+        spec={base.spec}
+        catalog={catalog}
+        checked={base.resolved as CheckedSpec | null}
+        problems={below}
+        shared
+      />
+    </>
+  );
+}
+
+/** What all arms have in common, as a document of its own, and what it comes to. */
+function useBase(request: Signal<Spec>, preset: JsonObject | undefined) {
+  const resolved = useSignal<JsonObject | null>(null);
+  const spec = useMemo(
+    () => ({
+      get value(): Spec {
+        return objectAt(request.value, 'base') ?? {};
+      },
+      set value(next: Spec) {
+        request.value = change(request.peek(), ['base'], Object.keys(next).length === 0 ? undefined : next);
+      },
+      peek: (): Spec => objectAt(request.peek(), 'base') ?? {},
+    }),
+    [request],
+  );
+  const both = (merged(preset, spec.value) ?? {}) as JsonObject;
+  const whole = JSON.stringify(both);
+  useEffect(() => {
+    let isNewest = true;
+    const resolve = async (asked: Json) => {
+      const reply = await api.post<CheckedSpec>('/v1/sessions', asked, { validateOnly: true });
+      if (isNewest) resolved.value = reply as unknown as JsonObject;
+    };
+    const timer = setTimeout(
+      async () => {
+        try {
+          await resolve(both);
+        } catch {
+          // What is wrong with it is said of the request; the fields show at least what holds without it.
+          const only: JsonObject = both.preset === undefined ? {} : { preset: both.preset };
+          if (isNewest && resolved.peek() === null) await resolve(only).catch(() => undefined);
+        }
+      },
+      resolved.peek() === null ? 0 : CHECK_MS,
+    );
+    return () => {
+      isNewest = false;
+      clearTimeout(timer);
+    };
+  }, [whole]);
+  const shown = resolved.value === null ? null : { preset: preset?.preset ?? 'none', ...resolved.value };
+  return { spec, resolved: shown };
+}
