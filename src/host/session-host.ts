@@ -36,7 +36,7 @@ import { DEFAULT_LIMITS, type HostLimits } from './limits.ts';
 import { type HostLogger, SILENT } from './logger.ts';
 import { OpsRequests } from './ops-requests.ts';
 import { underNoOrigin, withOrigin } from './origin.ts';
-import { messageOf, refuse, sessionFailed, shuttingDown } from './problems.ts';
+import { messageOf, refuse, sessionFailed, sessionNotFound, shuttingDown } from './problems.ts';
 import type { RestedSession } from './protocol.ts';
 import { type OwnerQuotas, Quotas } from './quotas.ts';
 import { Registry } from './registry.ts';
