@@ -9,9 +9,11 @@ import { runJob } from '../src/lab/job.ts';
 import { tapePath } from '../src/trace/archive/uses.ts';
 import { createImporter } from '../src/trace/importer.ts';
 import { TapeWriter } from '../src/trace/tape.ts';
+import { withServers } from '../test/main/server-process.ts';
 import { keyed, outcomesOf } from './jobs.ts';
-import { readyWorker, server } from './stage.ts';
+import { readyWorker, redis, server } from './stage.ts';
 
+const ATH12K = new URL('../test/trace/recordings/ath12k.txt', import.meta.url);
 const data = mkdtempSync(join(tmpdir(), 'iommu-lab-redis-'));
 after(() => rmSync(data, { recursive: true, force: true }));
 
@@ -21,7 +23,7 @@ function tapeIn(folder: string): string {
   const unnamed = join(folder, 'unnamed');
   const tape = new TapeWriter(unnamed);
   const importer = createImporter({ format: 'ftrace', sink: tape });
-  importer.write(readFileSync(new URL('../test/trace/recordings/ath12k.txt', import.meta.url)));
+  importer.write(readFileSync(ATH12K));
   importer.end();
   const { digest } = tape.seal(importer.summary());
   copyFileSync(unnamed, tapePath(folder, digest));
@@ -57,4 +59,47 @@ describe('jobs on a recording through a queue', { timeout: 300_000 }, () => {
     assert.equal(outcome!.code, 'recording-missing');
     assert.match(outcome!.detail, new RegExp(`"wifi", digest ${recording}, .*--traces.*${recording}\\.tape`));
   });
+
+  it('are planned by a server that has the recording, and computed by a worker that shares its folder', () =>
+    withServers(async (start, place) => {
+      const flags = ['--data', join(place, 'data'), '--port', '0', '--workers', '1', '--redis', redis.url];
+      const address = await start(flags).address();
+      const ask = async (path: string, body?: string, type = 'application/json') => {
+        const init = body === undefined ? {} : { method: 'POST', body, headers: { 'content-type': type } };
+        const reply = await fetch(`${address}${path}`, init);
+        const answer = (await reply.json()) as Record<string, unknown>;
+        assert.ok(reply.ok, JSON.stringify(answer));
+        return answer;
+      };
+      const ended = async (path: string) => {
+        for (;;) {
+          const document = await ask(path);
+          if (document.endedAt !== null) return document;
+          await new Promise((resolve) => setTimeout(resolve, 50));
+        }
+      };
+      await ask('/v1/traces?name=wifi', readFileSync(ATH12K, 'utf8'), 'text/plain');
+      assert.equal((await ended('/v1/traces/wifi')).state, 'ready');
+      await readyWorker(0, join(place, 'data', 'traces'));
+      const { id } = await ask(
+        '/v1/experiments',
+        JSON.stringify({
+          base: {
+            policy: { allocator: { kind: 'rcache' } },
+            devices: [{ name: 'wifi', kind: 'replay' }],
+            workloads: [{ kind: 'replay', device: 'wifi', trace: 'wifi' }],
+          },
+          vary: { 'policy.invalidation.kind': ['strict', 'flush-queue'] },
+          until: { ns: 400e9 },
+          seeds: [1],
+          control: false,
+        }),
+      );
+      await ended(`/v1/experiments/${id}`);
+      const { failures, arms } = (await ask(`/v1/experiments/${id}/results`)) as {
+        failures: unknown[];
+        arms: unknown[];
+      };
+      assert.deepEqual([failures, arms.length], [[], 2]);
+    }));
 });
