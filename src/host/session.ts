@@ -1,6 +1,7 @@
 /**
- * One session in its worker: the simulator, its one writer, its runs. Operations apply in order of arrival. A long one (`apply`
- * answered null) goes on in slices while reads are served, and later mutations wait behind it; an active run refuses them.
+ * One session in its worker: the simulator and its one writer; `session-runs.ts` has its runs. Operations apply in order of arrival. A
+ * long one (`apply` answered null) goes on in slices while reads are served, and later mutations wait behind it; an active run refuses
+ * them.
  *
  *     write ──> idle? ── yes ──> apply ──> outcome ──> answer
  *                 │                └─ null ──> suspended ──(turns: resume)──> outcome ──> answer, then the waiting writes
@@ -8,7 +9,6 @@
  *
  * An exception out of the simulator is a bug of ours: this session is set aside as `failed`, the others go on.
  */
-import { problemDocument } from '../api/problem.ts';
 import type { Recordings } from '../core/devices/replay/source.ts';
 import type { Operation, Outcome, RunRequest } from '../core/operations.ts';
 import type { Reading } from '../core/reading.ts';
@@ -21,12 +21,10 @@ import type { SessionJournal } from './journal/session-journal.ts';
 import type { LineWriter, OpsStream } from './ops.ts';
 import {
   type Answer,
-  fromOperation,
   messageOf,
   refuse,
   replyOf,
   runActive,
-  runNotFound,
   sessionBusy,
   sessionFailed,
   sessionNotFound,
@@ -36,23 +34,17 @@ import type { Governed } from './quotas.ts';
 import type { Tapes } from './recordings.ts';
 import type { Revived } from './replay.ts';
 import type { KeyMark } from './retry.ts';
-import { endRun, type RunRecord, RunRecords, resultOf, runId, startRun } from './run-records.ts';
+import { runId } from './run-records.ts';
 import type { Scheduler, TurnTaker } from './scheduler.ts';
 import { SessionGovernor } from './session-governor.ts';
 import { type Present, SessionMemory } from './session-memory.ts';
-import { epochMs } from './tracing.ts';
+import { SessionRuns, type Simulated } from './session-runs.ts';
 
 /**
  * Steps of a linear search before the core yields. A step to a node that is not in the cache costs up to 100 ns, so one call
  * takes 2 ms at most.
  */
 export const SEARCH_BUDGET = 20_000;
-/** `stepRun` is asked for as many events as take about this long, so that the clock is read seldom and in time. */
-const STEP_MS = 0.25;
-const MOST_EVENTS_A_STEP = 1 << 16;
-/** Computing time between two marks of a run in the journal. */
-const MARK_MS = 1000;
-
 /** What the sessions of a worker share. */
 export interface Surroundings {
   settings: WorkerSettings;
@@ -86,8 +78,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   private readonly around: Surroundings;
   private simulator: SimulatorApi;
   private recorder: FrameRecorder;
-  private runs: RunRecords;
-  private active: RunRecord | null = null;
+  private readonly runs: SessionRuns;
   private failure: HostProblem | null = null;
   private gone = false;
   /** Takes the outcome of the operation that the simulator is in the middle of. */
@@ -97,13 +88,8 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   private readonly readyStreams = new Set<OpsStream>();
   /** Whether the run has the next turn, when both it and an `ops` request want one. */
   private runIsNext = true;
-  private eventsPerStep = 64;
   private digestVersion = -1;
   private digestText = '';
-  /** Computing time of the active run at its last mark. */
-  private markedMs = 0;
-  /** Who asked for the active run, and when; null: it is from the journal. */
-  private startedBy: { from: CalledBy | null; fromMs: number } | null = null;
   private readonly memory: SessionMemory;
   private readonly governor: SessionGovernor;
 
@@ -118,17 +104,30 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     this.around = around;
     this.simulator = revived?.simulator ?? this.build();
     this.recorder = new FrameRecorder(this.simulator);
-    this.runs = revived?.runs ?? new RunRecords(around.settings.runRecords);
     this.memory = new SessionMemory(around.journal, number, around.settings.replayMs, revived?.keyed);
     this.governor = new SessionGovernor((ms) => around.post({ kind: 'computed', session: id, ms }));
+    const parts = {
+      memory: this.memory,
+      governor: this.governor,
+      kept: around.settings.runRecords,
+      tell: (told: Told, from: CalledBy | null) => around.post({ kind: 'told', session: id, told, from }),
+      stateChanged: () => this.stateChanged(),
+      settled: () => this.settled(),
+      failed: (error: unknown) => this.fail(error),
+    };
+    this.runs = new SessionRuns(parts, this.simulated(), revived?.runs);
     if (revived !== null) this.takeUp(revived);
     this.changed();
   }
 
+  private simulated(): Simulated {
+    const { simulator, recorder } = this;
+    return { simulator, recorder };
+  }
+
   private takeUp({ active, added }: Revived): void {
     if (added !== null) this.memory.note(added);
-    this.active = active;
-    this.markedMs = active?.computedMs ?? 0;
+    this.runs.takeUp(active);
     if (active !== null) this.around.scheduler.request(this);
   }
 
@@ -138,12 +137,13 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   }
 
   private now(): Present {
-    const { simulator, runs, active } = this;
-    return { simulator, runs, active };
+    const { simulator, runs } = this;
+    return { simulator, runs: runs.records, active: runs.active };
   }
 
   private takeSnapshot(facts: SnapshotBegun): Reply<SnapshotRow> {
-    if (this.active !== null) this.mark(this.active);
+    const { active } = this.runs;
+    if (active !== null) this.runs.mark(active);
     try {
       return { ok: true, value: this.memory.takeSnapshot(facts, this.now()) };
     } catch (error) {
@@ -160,7 +160,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   // What is asked of it
 
   state(): SessionState {
-    return this.failure !== null ? 'failed' : this.active !== null ? 'running' : 'idle';
+    return this.failure !== null ? 'failed' : this.running ? 'running' : 'idle';
   }
 
   status(): SessionStatus {
@@ -172,14 +172,14 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
       digest: this.digest(),
       operations: simulator.operations,
       policy: simulator.policyReport(),
-      activeRun: this.active === null ? null : runId(this.active.number),
+      activeRun: this.runs.activeId,
       paused: this.governor.paused,
     };
   }
 
   /** Null while a run or a long operation is under way, when it would be another one at every read, and after a failure. */
   private digest(): string | null {
-    if (this.failure !== null || this.active !== null || this.suspended !== null) return null;
+    if (this.failure !== null || this.running || this.suspended !== null) return null;
     const { version } = this.simulator;
     if (version !== this.digestVersion) {
       this.digestText = this.simulator.digest();
@@ -275,9 +275,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     if (told === 'status') return { ok: true, value: this.status(), replayed: true };
     if ('code' in told) return refuse(told);
     if ('reply' in told) return { ...told.reply, replayed: true };
-    const record = this.runs.find(runId(told.run));
-    if (record === undefined) return { ...refuse(runNotFound(runId(told.run))), replayed: true };
-    return { ok: true, value: this.runDocument(record, true), replayed: true };
+    return { ...this.runs.get(runId(told.run)), replayed: true };
   }
 
   noteLine(key: string, told: ToldLine, carriedOut: boolean): void {
@@ -294,7 +292,8 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     if (this.gone) return sessionNotFound(this.id);
     const refusal = this.governor.refusal(givesBack);
     if (refusal !== null) return refusal;
-    if (this.active !== null) return runActive(runId(this.active.number));
+    const { activeId } = this.runs;
+    if (activeId !== null) return runActive(activeId);
     return null;
   }
 
@@ -346,7 +345,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
       return refuse(this.fail(error));
     }
     this.recorder = new FrameRecorder(this.simulator);
-    this.runs = new RunRecords(this.around.settings.runRecords);
+    this.runs.restart(this.simulated());
     this.governor.restart();
     this.digestVersion = -1;
     this.memory.note({ reset: true });
@@ -357,129 +356,25 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   // Runs
 
   private beginRun(request: RunRequest, retry: KeyMark | null, from: CalledBy | null): Reply<RunDocument> {
-    let outcome: Outcome;
-    try {
-      outcome = startRun(this.simulator, request);
-    } catch (error) {
-      return refuse(this.fail(error));
-    }
-    if (outcome.status !== 'ok') return refuse(fromOperation(outcome.problem));
-    this.active = this.runs.begin(request, this.simulator.timeNs);
-    this.markedMs = 0;
-    this.memory.note({ run: request });
-    if (retry !== null) this.memory.noteKey(retry, { run: this.active.number });
-    this.startedBy = { from, fromMs: epochMs() };
-    this.tell({ what: 'run-started', run: runId(this.active.number), timeNs: this.simulator.timeNs }, from);
-    this.recorder.runChanged(this.runDocument(this.active, false));
-    this.tellState();
-    this.around.scheduler.request(this);
-    return { ok: true, value: this.runDocument(this.active, true) };
+    const reply = this.runs.begin(request, retry, from);
+    if (reply.ok) this.around.scheduler.request(this);
+    return reply;
   }
 
-  private stepRun(record: RunRecord, deadline: number): void {
-    const begin = performance.now();
-    let before = begin;
-    let ended = false;
-    try {
-      while (!ended) {
-        const left = this.governor.eventsLeft(this.simulator);
-        if (left <= 0) break;
-        ended = this.simulator.stepRun(Math.min(this.eventsPerStep, left));
-        const now = performance.now();
-        const took = now - before;
-        if (took < STEP_MS / 2) this.eventsPerStep = Math.min(this.eventsPerStep * 2, MOST_EVENTS_A_STEP);
-        else if (took > STEP_MS * 2) this.eventsPerStep = Math.max(this.eventsPerStep >>> 1, 1);
-        before = now;
-        if (now >= deadline) break;
-      }
-    } catch (error) {
-      record.computedMs += performance.now() - begin;
-      this.fail(error);
-      return;
-    }
-    record.computedMs += before - begin;
-    const tooFar = this.governor.ran(before - begin, this.simulator, ended);
-    if (ended) this.endRun(record, 'finished');
-    else if (tooFar) this.standStill();
-    else if (record.computedMs - this.markedMs >= MARK_MS) this.mark(record);
-  }
-
-  /** Where the run stands, so that a server that ends now knows how far it had come. */
-  private mark(record: RunRecord): void {
-    const ms = record.computedMs - this.markedMs;
-    this.markedMs = record.computedMs;
-    this.memory.note({ mark: this.simulator.runEvents }, ms);
-    this.settled();
-  }
-
-  private endRun(record: RunRecord, end: 'finished' | 'cancelled'): void {
-    endRun(record, end, this.simulator);
-    const { computedMs } = record;
-    this.memory.note({ end, events: this.simulator.runEvents, computedMs }, computedMs - this.markedMs);
-    this.active = null;
-    this.governor.runEnded();
-    this.tellRunEnd(record);
-    this.recorder.runChanged(this.runDocument(record, true));
-    this.tellState();
-    this.changed();
-  }
-
-  /** @param partial whether an active run's result so far is in it */
-  private runDocument(record: RunRecord, partial: boolean): RunDocument {
-    const active = record === this.active;
-    const document: RunDocument = {
-      id: runId(record.number),
-      state: record.state,
-      timeNs: active ? this.simulator.timeNs : record.timeNs,
-      progress: active ? this.simulator.runProgress() : record.progress,
-      request: record.request,
-      result: active && partial ? resultOf(this.simulator, record.computedMs) : record.result,
-    };
-    if (record.problem !== null) document.problem = problemDocument(record.problem);
-    return document;
-  }
-
-  listRuns({
-    after,
-    limit,
-    state,
-  }: {
-    after: number;
-    limit: number;
-    state: RunDocument['state'] | null;
-  }): Reply<unknown> {
-    const page = this.runs.page(after, limit + 1, state);
-    const last = page.length > limit ? page[limit - 1]!.number : null;
-    return { ok: true, value: { items: page.slice(0, limit).map((record) => this.runDocument(record, true)), last } };
+  listRuns(page: Parameters<SessionRuns['list']>[0]): Reply<unknown> {
+    return this.runs.list(page);
   }
 
   getRun(id: string): Reply<unknown> {
-    const record = this.runs.find(id);
-    return record === undefined ? refuse(runNotFound(id)) : { ok: true, value: this.runDocument(record, true) };
+    return this.runs.get(id);
   }
 
-  /** Messages are served between slices, so an active run stands at a slice boundary here. */
   deleteRun(id: string): Reply<unknown> {
-    const record = this.runs.find(id);
-    if (record === undefined) return refuse(runNotFound(id));
-    if (record === this.active) this.cancelRun();
-    else {
-      this.runs.remove(record);
-      this.memory.note({ forget: record.number });
-    }
-    return { ok: true, value: this.runDocument(record, true) };
+    return this.runs.delete(id);
   }
 
-  /** Ends the active run where it stands, if there is one. */
   cancelRun(): void {
-    const { active } = this;
-    if (active === null) return;
-    try {
-      this.simulator.cancelRun();
-      this.endRun(active, 'cancelled');
-    } catch (error) {
-      this.fail(error);
-    }
+    this.runs.cancel();
   }
 
   // Turns
@@ -494,21 +389,21 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
 
   private compute(deadline: number): boolean {
     this.changed();
-    const { governor } = this;
-    if (governor.measuring && governor.measure(this.simulator, this.active !== null)) this.standStill();
+    const { governor, runs } = this;
+    if (governor.measuring && governor.measure(this.simulator, this.running)) this.stateChanged();
     do {
       if (this.suspended !== null) this.resume();
       else if (this.waiting.length > 0) this.carryOut(this.waiting.shift()!);
-      else if (this.active !== null && governor.mayRun && (this.runIsNext || this.readyStreams.size === 0)) {
+      else if (runs.active !== null && governor.mayRun && (this.runIsNext || this.readyStreams.size === 0)) {
         this.runIsNext = false;
-        this.stepRun(this.active, deadline);
+        runs.step(runs.active, deadline);
       } else if (this.readyStreams.size > 0) {
         this.runIsNext = true;
         this.pumpStream(deadline);
       } else return governor.measuring;
     } while (performance.now() < deadline);
     if (this.suspended !== null || this.waiting.length > 0 || this.readyStreams.size > 0) return true;
-    return governor.measuring || (this.active !== null && governor.mayRun);
+    return governor.measuring || (this.running && governor.mayRun);
   }
 
   // Quotas
@@ -517,13 +412,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   govern(governed: Governed): void {
     if (this.governor.govern(governed, this.simulator)) this.tellState();
     // A run goes on, lines that wait are refused.
-    if (!this.gone && (this.active !== null || this.readyStreams.size > 0)) this.around.scheduler.request(this);
-  }
-
-  /** The run has gone beyond a bound. */
-  private standStill(): void {
-    this.tellState();
-    this.changed();
+    if (!this.gone && (this.running || this.readyStreams.size > 0)) this.around.scheduler.request(this);
   }
 
   private pumpStream(deadline: number): void {
@@ -551,15 +440,10 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     this.around.frameClock.mark(this);
   }
 
-  private tell(told: Told, from: CalledBy | null): void {
-    this.around.post({ kind: 'told', session: this.id, told, from });
-  }
-
-  private tellRunEnd({ number, state, timeNs, computedMs, problem }: RunRecord): void {
-    const { from = null, fromMs = null } = this.startedBy ?? {};
-    this.startedBy = null;
-    const worked = fromMs === null ? null : { fromMs, toMs: epochMs() };
-    this.tell({ what: 'run-ended', run: runId(number), state, timeNs, computedMs, worked, problem }, from);
+  /** A run has begun or ended, or has gone beyond a bound. */
+  private stateChanged(): void {
+    this.tellState();
+    this.changed();
   }
 
   private tellState(): void {
@@ -576,11 +460,11 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
       return false;
     }
     if (!this.recorder.due(nowMs, this.around.settings.frameEveryMs)) return true;
-    const { active } = this;
     try {
-      const { frames, more } = this.recorder.batch(nowMs, active === null ? null : this.runDocument(active, false));
+      const progress = this.runs.progress();
+      const { frames, more } = this.recorder.batch(nowMs, progress);
       this.tellFrames(frames);
-      return more || active !== null;
+      return more || progress !== null;
     } catch (error) {
       this.fail(error);
       return true;
@@ -600,16 +484,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
     );
     this.failure = problem;
     this.governor.runEnded();
-    const { active } = this;
-    if (active !== null) {
-      this.active = null;
-      active.state = 'failed';
-      active.problem = problem;
-      active.timeNs = this.simulator.timeNs;
-      active.progress = null;
-      this.tellRunEnd(active);
-      this.recorder.runChanged(this.runDocument(active, false));
-    }
+    this.runs.fail(problem);
     this.tellState();
     this.changed();
     return problem;
@@ -622,7 +497,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
    */
   rest(): SessionStatus | null {
     if (this.suspended !== null || this.waiting.length > 0 || this.readyStreams.size > 0) return null;
-    if (this.active !== null) this.mark(this.active);
+    if (this.runs.active !== null) this.runs.mark(this.runs.active);
     if (this.memory.worthAnImage && this.failure === null) this.memory.takeImage(this.now());
     const status = this.status();
     this.governor.tellComputed();
@@ -631,7 +506,7 @@ export class Session implements TurnTaker, FrameSource, LineWriter {
   }
 
   get running(): boolean {
-    return this.active !== null;
+    return this.runs.active !== null;
   }
 
   private leave(): void {

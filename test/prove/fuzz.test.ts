@@ -166,6 +166,14 @@ describe('complained of is', () => {
     assert.equal(rubbishComplaintOf(problem(400, 'bad-request')), null);
   });
 
+  test('a reply to HEAD cannot say why it is 503, and any other can', () => {
+    const head = { ...request('getMetrics'), method: 'HEAD' };
+    const bare = (status: number) => ({ ...problem(status, ''), body: '' });
+    assert.equal(complaintOf(head, bare(503)), null);
+    assert.notEqual(complaintOf(head, bare(500)), null);
+    assert.notEqual(complaintOf(request('getMetrics'), bare(503)), null);
+  });
+
   test('a refusal of rubbish that is no problem document', () => {
     assert.notEqual(
       rubbishComplaintOf({ ...problem(400, 'bad-request'), headers: { 'content-type': 'text/html' } }),

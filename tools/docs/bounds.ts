@@ -133,7 +133,7 @@ export function boundTable(): string {
     ],
     ['operations a second of one principal, in `ops`', 'none', 'ops-per-second', 'they wait', 'access/limits'],
     ['sessions of one principal', count(sessions), 'max-sessions', '429 `too-many-sessions`', 'access/limits'],
-    ['sessions of all', count(maxSessionsTotal), 'max-sessions-total', '429 `too-many-sessions`', 'access/limits'],
+    ['sessions of all', count(maxSessionsTotal), 'max-sessions-total', '429 `too-many-sessions`', 'host/registry'],
     ['unfinished runs of one principal', count(runs), 'max-runs', '429 `too-many-runs`', 'access/limits'],
     [
       'unfinished experiments of one principal',
@@ -207,7 +207,7 @@ export function boundTable(): string {
       '422 `trace-too-large`',
       'trace/analyses/analyses',
     ],
-    ['streams of one principal', count(streams), 'max-streams', '429 `too-many-streams`', 'access/limits'],
+    ['streams of one principal', count(streams), 'max-streams', '429 `too-many-streams`', 'access/streams'],
     [
       'streams of all, of one session',
       `${count(STREAM_LIMITS.sockets)}, ${count(STREAM_LIMITS.socketsPerSession)}`,
