@@ -217,12 +217,10 @@ describe('what is wrong is named, all of it, and ends with 2', () => {
 
 describe('Ctrl-C', () => {
   const LONG = ['compare', 'thread-2008', '--until', 'ns=3600000000000', '--seeds', '1'];
-  /** Nothing is said before a job has ended, and a process that has not begun yet would end without a word, too. */
-  const begun = () => new Promise((resolve) => setTimeout(resolve, 6000));
 
   test('once ends what is under way, without figures, with 130', async () => {
     const command = new Command(LONG);
-    await begun();
+    await command.hasComputed();
     command.child.kill('SIGINT');
     const { code, out, err } = await command.ended();
     assert.deepEqual([code, out], [130, '']);
@@ -232,7 +230,7 @@ describe('Ctrl-C', () => {
 
   test('SIGTERM does, too, with 143', async () => {
     const command = new Command(LONG);
-    await begun();
+    await command.hasComputed();
     command.child.kill('SIGTERM');
     assert.equal((await command.ended()).code, 143);
   });
