@@ -155,6 +155,8 @@ interface FieldProps {
 }
 
 function Field({ id, label, placeholder, text, numeric = false, wrong, onText }: FieldProps) {
+  /** While it is being written: the card may be drawn again meanwhile. */
+  const draft = useSignal<string | null>(null);
   return (
     <div class="field">
       <label for={id}>{label}</label>
@@ -164,10 +166,14 @@ function Field({ id, label, placeholder, text, numeric = false, wrong, onText }:
         inputMode={numeric ? 'numeric' : 'text'}
         autocomplete="off"
         placeholder={placeholder}
-        value={text}
+        value={draft.value ?? text}
         aria-invalid={wrong.length > 0}
         aria-describedby={`${id}-about`}
-        onChange={({ currentTarget }) => onText(currentTarget.value.trim())}
+        onInput={({ currentTarget }) => (draft.value = currentTarget.value)}
+        onChange={({ currentTarget }) => {
+          draft.value = null;
+          onText(currentTarget.value.trim());
+        }}
       />
       <div id={`${id}-about`}>
         {wrong.map((message) => (

@@ -225,6 +225,8 @@ function VaryRow({
   const field = useId();
   const at = `/vary${pointer(path)}`;
   const clash = useSignal<string | null>(null);
+  /** While it is being written: what comes from the server meanwhile draws the row again. */
+  const renaming = useSignal<string | null>(null);
   const draft = useDraft(valuesText(values), valuesOf, onValues);
   const ofPath = [
     ...(clash.value === null ? [] : [clash.value]),
@@ -252,12 +254,14 @@ function VaryRow({
           autocomplete="off"
           spellcheck={false}
           list={LIST}
-          value={path}
+          value={renaming.value ?? path}
           aria-invalid={ofPath.length > 0}
           aria-describedby={`${field}-path-about`}
+          onInput={({ currentTarget }) => (renaming.value = currentTarget.value)}
           onChange={({ currentTarget }) => {
             const next = currentTarget.value.trim();
             clash.value = next === '' ? 'Say which member of the spec.' : onRename(next);
+            if (clash.value === null) renaming.value = null;
           }}
         />
         <div id={`${field}-path-about`}>

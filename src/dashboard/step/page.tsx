@@ -242,8 +242,8 @@ export default function StepPage({ parameters, place }: PageProps) {
           {current === undefined ? (
             <Card title="Nothing done yet">
               <p>
-                Do a step on the left, or take a scene. Below is what chip and kernel have now; after a step, what it
-                has changed: <span class="change-new">+ new</span>, <span class="change-changed">~ changed</span>,{' '}
+                Do a step, or take a scene. Below is what chip and kernel have now; after a step, what it has changed:{' '}
+                <span class="change-new">+ new</span>, <span class="change-changed">~ changed</span>,{' '}
                 <span class="change-gone">− gone</span>.
               </p>
             </Card>
