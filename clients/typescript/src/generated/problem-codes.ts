@@ -81,6 +81,7 @@ export type ProblemCode =
   | 'session-lost'
   | 'session-paused'
   | 'session-recovering'
+  | 'session-reset'
   | 'shadow-pool-full'
   | 'shutting-down'
   | 'storage-full'

@@ -405,7 +405,10 @@ export class Rcache implements IovaAllocator, Cache {
       sink.column(pfns, pfns.length);
     });
     sink.column(this.armed, this.classes);
-    sink.column(Float64Array.from(this.misses, (_, order) => this.hitsOf(order)), this.classes);
+    sink.column(
+      Float64Array.from(this.misses, (_, order) => this.hitsOf(order)),
+      this.classes,
+    );
     sink.column(this.misses, this.classes);
     sink.number(this.liveRanges);
     sink.number(this.livePages);
