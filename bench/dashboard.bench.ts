@@ -27,9 +27,11 @@ const CATEGORIES = [
   'devtools.timeline',
   'disabled-by-default-devtools.timeline',
   'disabled-by-default-devtools.timeline.frame',
+  // Which call was made behind another: what draws elements is.
+  'v8',
 ];
 /** Everything on the screen at once, as on a large display: what is not seen is not drawn. */
-const VIEWPORT = { width: 2560, height: 2600 };
+const VIEWPORT = { width: 2560, height: 3200 };
 
 export async function run({ smoke }: { smoke: boolean }): Promise<void> {
   const server = await startDashboard();
