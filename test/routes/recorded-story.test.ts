@@ -56,6 +56,15 @@ async function ended(url: string) {
   }
 }
 
+/** A run that has not ended has a result as well: the part so far. */
+async function finished(url: string) {
+  for (;;) {
+    const run = await call('GET', url);
+    if (run.state !== 'running') return run;
+    await sleep(10);
+  }
+}
+
 const specOf = (invalidation: string, order: string) => ({
   policy: { allocator: { kind: 'rcache' }, invalidation: { kind: invalidation } },
   devices: [{ name: 'wifi', kind: 'replay' }],
@@ -72,7 +81,7 @@ interface Fault {
 async function story(invalidation: string, order: string) {
   const { id } = await call('POST', '/v1/sessions', specOf(invalidation, order));
   const { id: run } = await call('POST', `/v1/sessions/${id}/runs`, { forNs: 400e9 });
-  const { result } = await ended(`/v1/sessions/${id}/runs/${run}`);
+  const { result } = await finished(`/v1/sessions/${id}/runs/${run}`);
   const { replay, verdicts } = result.workloads[0];
   assert.deepEqual(replay.accesses, { recorded: 0, faults: 1, synthesised: 128 });
   assert.ok(replay.finished);

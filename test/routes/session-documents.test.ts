@@ -33,7 +33,7 @@ before(async () => {
     ],
   });
   const { id } = await call('POST', `${at}/runs`, { forNs: 3_000_000 });
-  while ((await call('GET', `${at}/runs/${id}`)).endedAt === null) await sleep(5);
+  while ((await call('GET', `${at}/runs/${id}`)).state === 'running') await sleep(5);
   for (const access of ['write', 'read'])
     await call('POST', `${at}/devices/dev/dma`, { iova: '0x123456000', lengthBytes: 8, access });
 });

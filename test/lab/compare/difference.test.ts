@@ -118,7 +118,8 @@ describe('the difference of two arms', () => {
         const [a, b] = [bySeed(pairs.map(([x]) => x)), bySeed(pairs.map(([, y]) => y))];
         const [there, back] = [differenceOf(a, b)!, differenceOf(b, a)!];
         assert.equal(opposite[there.verdict], back.verdict);
-        if (there.low !== null) close(there.low * back.high!, 1);
+        // Two pairs that have little in common have an interval that no double holds.
+        if (there.low !== null && there.low > 1e-300 && back.high! < 1e300) close(there.low * back.high!, 1);
       }),
     );
   });
