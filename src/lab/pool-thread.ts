@@ -28,6 +28,7 @@ function giveWay(): void {
 const recordings = new Tapes((workerData as PoolThreadSettings).traces).of(null);
 
 giveWay();
+port.postMessage({ task: 0, begun: true } satisfies FromPoolThread);
 port.on('message', async (message: ToPoolThread) => {
   let said: FromPoolThread;
   try {

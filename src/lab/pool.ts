@@ -40,6 +40,8 @@ export type ToPoolThread =
   | { kind: 'plan'; task: number; input: ExperimentInput }
   | { kind: 'render'; task: number; data: ExperimentData; form: RenderForm; options: RenderOptions };
 export type FromPoolThread =
+  /** It has its modules: the first that it says. */
+  | { task: 0; begun: true }
   | { task: number; outcome: JobOutcome }
   | { task: number; planned: Planned }
   | { task: number; rendered: string | Uint8Array }
@@ -206,6 +208,8 @@ class Lane {
   private timer: NodeJS.Timeout | null = null;
   private reason = 'ended';
   private readonly exited: Promise<void>;
+  /** It has said something, or is gone. */
+  private readonly begun: Promise<unknown>;
 
   constructor(
     { thread, heapMib, idleMs, traces }: Required<Omit<PoolSettings, 'width'>>,
@@ -229,6 +233,7 @@ class Lane {
         resolve();
       });
     });
+    this.begun = Promise.race([new Promise((resolve) => this.worker.once('message', resolve)), this.exited]);
   }
 
   take(task: Task): void {
@@ -262,7 +267,9 @@ class Lane {
     this.timer = null;
   }
 
+  /** A thread that is ended while it loads its modules runs on for a moment, and warns in the log of some that are half there. */
   async close(): Promise<void> {
+    await this.begun;
     await this.worker.terminate();
     await this.exited;
   }

@@ -1,6 +1,6 @@
 /** Threads that compute jobs: what they come to, how they are stopped, and what becomes of one that dies. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -75,6 +75,28 @@ test('a thread that dies fails the job that it had, and another one does the nex
   assert.match(said.detail, /memory/);
   assert.deepEqual(await next, { ok: true, result: {}, digest: '1', timeNs: 0 });
   await pool.close();
+  rmSync(folder, { recursive: true });
+});
+
+test('a thread is not ended while it loads its modules', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'pool-'));
+  const thread = join(folder, 'thread.mjs');
+  const loaded = join(folder, 'loaded');
+  writeFileSync(
+    thread,
+    `import { writeFileSync } from 'node:fs';
+     import { parentPort } from 'node:worker_threads';
+     for (const end = Date.now() + 300; Date.now() < end; );
+     writeFileSync(${JSON.stringify(loaded)}, '');
+     parentPort.postMessage({ task: 0, begun: true });
+     parentPort.on('message', () => { for (;;); });`,
+  );
+  const pool = new ThreadPool({ width: 1, thread: pathToFileURL(thread) });
+  const job = pool.run('a', { kind: 'run', spec: {}, before: [], run: {} }, never);
+  const closed = pool.close();
+  await assert.rejects(job, /the pool is closed/);
+  await closed;
+  assert.ok(existsSync(loaded));
   rmSync(folder, { recursive: true });
 });
 
