@@ -31,7 +31,7 @@ export function VerdictTable({ store }: { store: LiveStore }) {
               in all
             </th>
             <th scope="col" class="number">
-              a second now
+              a second
             </th>
           </tr>
         </thead>

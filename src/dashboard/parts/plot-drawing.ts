@@ -30,7 +30,7 @@ export interface PlotSize {
 }
 
 const FONT = '11px system-ui, sans-serif';
-const PADDING = { top: 8, right: 18, bottom: 24, left: 52 };
+const PADDING = { top: 8, right: 26, bottom: 24, left: 52 };
 const GAP = 4;
 /** Room of what is written. */
 const ROOM = { x: 70, y: 30 };
