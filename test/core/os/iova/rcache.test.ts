@@ -92,6 +92,23 @@ describe('size classes', () => {
 });
 
 describe('get and put', () => {
+  test('hits and misses are counted by class: at once, from elsewhere, on every CPU', () => {
+    const { allocator, call } = create({}, 2);
+    const counts = () => (allocator.inspect().classes as { hits: number; misses: number }[])[0]!;
+    const [high, low] = singles(allocator, 2) as [number, number];
+    assert.deepEqual([counts().hits, counts().misses], [0, 2]);
+    allocator.free(low, 1);
+    allocator.free(high, 1);
+    // The newest is beyond the limit, so the one below it comes by the scan; the other comes at once.
+    assert.equal(allocator.allocate(1, high - 1), low);
+    assert.equal(allocator.allocate(1, LAST_32BIT), high);
+    assert.deepEqual([counts().hits, counts().misses], [2, 2]);
+    call.cpu = 1;
+    allocator.free(high, 1);
+    assert.equal(allocator.allocate(1, LAST_32BIT), high);
+    assert.deepEqual([counts().hits, counts().misses, call.counters.cacheHits], [3, 2, 3]);
+  });
+
   test('the newest range first', () => {
     const { allocator } = create();
     const [a, b, c] = singles(allocator, 3) as [number, number, number];
