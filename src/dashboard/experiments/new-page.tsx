@@ -13,7 +13,7 @@ import { count } from '../format.ts';
 import { go, setQuery } from '../location.ts';
 import type { PageProps } from '../pages.ts';
 import { Card, ProblemNote } from '../parts/bits.tsx';
-import { hashOf } from '../router.ts';
+import { RequestHead } from '../parts/request-head.tsx';
 import { JsonView } from '../sessions/json-view.tsx';
 import { change, objectAt, packSpec, readSpec, type Spec } from '../sessions/spec.ts';
 import { SpecForm } from '../sessions/spec-form.tsx';
@@ -35,14 +35,15 @@ export default function NewExperimentPage({ place }: PageProps) {
   const checked = useSignal<Experiment | null>(null);
   const problem = useSignal<Problem | null>(null);
   const busy = useSignal(false);
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const newest = useRef(0);
   const view = place.query.view === 'json' ? 'json' : 'form';
 
   useSignalEffect(() => {
     const asked = request.value;
     void token.value;
-    const timer = setTimeout(() => void check(asked), newest.current === 0 ? 0 : CHECK_MS);
-    return () => clearTimeout(timer);
+    timer.current = setTimeout(() => void check(asked), newest.current === 0 ? 0 : CHECK_MS);
+    return () => clearTimeout(timer.current);
   });
 
   async function check(asked: Spec): Promise<void> {
@@ -60,6 +61,8 @@ export default function NewExperimentPage({ place }: PageProps) {
 
   async function run(): Promise<void> {
     busy.value = true;
+    // A check that came behind would find the name taken, by what is being made.
+    clearTimeout(timer.current);
     try {
       const { id, name = id, jobs } = await api.post<Experiment>('/v1/experiments', request.value);
       tell(`Started: ${count(jobs.total)} jobs.`);
@@ -81,32 +84,16 @@ export default function NewExperimentPage({ place }: PageProps) {
         void run();
       }}
     >
-      <div class="head">
-        <h1 tabIndex={-1}>New experiment</h1>
-        <div class="end">
-          <a class="button" href={hashOf('/experiments')}>
-            Cancel
-          </a>
-          <button type="submit" class="primary" disabled={busy.value}>
-            Run it
-          </button>
-        </div>
-      </div>
-      <nav class="tabs" aria-label="Views of the request">
-        {(['form', 'json'] as const).map((each) => (
-          <a
-            key={each}
-            href={hashOf('/new-experiment', {
-              ...place.query,
-              request: packSpec(request.value),
-              view: each === 'form' ? undefined : each,
-            })}
-            aria-current={each === view ? 'page' : undefined}
-          >
-            {each === 'form' ? 'Form' : 'JSON'}
-          </a>
-        ))}
-      </nav>
+      <RequestHead
+        title="New experiment"
+        act="Run it"
+        back="/experiments"
+        busy={busy.value}
+        of="request"
+        path="/new-experiment"
+        query={{ ...place.query, request: packSpec(request.value) }}
+        view={view}
+      />
       <div class="beside">
         <div class="stack">
           <ProblemNote problem={catalog.problem.value} />

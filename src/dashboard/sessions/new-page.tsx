@@ -9,7 +9,7 @@ import { api, problemOf } from '../api.ts';
 import { go, setQuery } from '../location.ts';
 import type { PageProps } from '../pages.ts';
 import { Card, ProblemNote } from '../parts/bits.tsx';
-import { hashOf } from '../router.ts';
+import { RequestHead } from '../parts/request-head.tsx';
 import { tell } from '../tell.ts';
 import { token } from '../token.ts';
 import { useLoad } from '../use-load.ts';
@@ -91,32 +91,16 @@ export default function NewPage({ place }: PageProps) {
         void create();
       }}
     >
-      <div class="head">
-        <h1 tabIndex={-1}>New session</h1>
-        <div class="end">
-          <a class="button" href={hashOf('/sessions')}>
-            Cancel
-          </a>
-          <button type="submit" class="primary" disabled={busy.value}>
-            Create
-          </button>
-        </div>
-      </div>
-      <nav class="tabs" aria-label="Views of the spec">
-        {(['form', 'json'] as const).map((each) => (
-          <a
-            key={each}
-            href={hashOf('/new', {
-              ...place.query,
-              spec: packSpec(spec.value),
-              view: each === 'form' ? undefined : each,
-            })}
-            aria-current={each === view ? 'page' : undefined}
-          >
-            {each === 'form' ? 'Form' : 'JSON'}
-          </a>
-        ))}
-      </nav>
+      <RequestHead
+        title="New session"
+        act="Create"
+        back="/sessions"
+        busy={busy.value}
+        of="spec"
+        path="/new"
+        query={{ ...place.query, spec: packSpec(spec.value) }}
+        view={view}
+      />
       <div class="beside">
         <div class="stack">
           <ProblemNote problem={catalog.problem.value} />
