@@ -1,12 +1,10 @@
 /**
  * Whether the server is asked anything now, in memory that all of its threads share, so that a worker in the middle of a long run knows
- * of requests that are not its own. The main thread counts what it asks of any worker; the journal's thread says when it waits for the
- * disk.
+ * of requests that are not its own. The main thread counts what it asks of any worker.
  *
  * A run makes way in two steps, and neither is part of the simulation. Its slices are short while somebody asks. And at the end of one
- * it sleeps for a moment if a commit is under way and there are more threads than cores: on Linux the thread of the kernel that sends
- * a flush to the disk is bound to the core on which the journal's thread waits, and where a run computes on that core, it gets its turn
- * with the next tick of the timer, up to 4 ms later, once or twice a commit.
+ * it sleeps for a moment if there are more threads than cores: what has to run for a reply on the run's core, be it the main thread, the
+ * journal's or the one of the kernel that sends a flush to the disk, would else get its turn with a tick of the timer, up to 4 ms later.
  */
 
 /** A slice while somebody asks; else the scheduler's own. */
@@ -17,11 +15,10 @@ const LINGER_MS = 50;
 const PAUSE_MS = 0.001;
 
 const CALLS = 0;
-const COMMITS = 1;
-const NEVER = 2;
-const WORDS = 3;
+const NEVER = 1;
+const WORDS = 2;
 
-/** Calls of workers so far; commits under way; a word that nobody changes, to sleep on. */
+/** Calls of workers so far; a word that nobody changes, to sleep on. */
 export type SharedBustle = Int32Array<SharedArrayBuffer>;
 
 export function sharedBustle(): SharedBustle {
@@ -31,16 +28,6 @@ export function sharedBustle(): SharedBustle {
 /** In the main thread. */
 export function noteCall(shared: SharedBustle): void {
   Atomics.add(shared, CALLS, 1);
-}
-
-/** In the journal's thread. */
-export function duringCommit<T>(shared: SharedBustle, commit: () => T): T {
-  Atomics.add(shared, COMMITS, 1);
-  try {
-    return commit();
-  } finally {
-    Atomics.sub(shared, COMMITS, 1);
-  }
 }
 
 /** In a worker. */
@@ -70,7 +57,7 @@ export class Bustle {
 
   /** Between two slices of what would compute on. @returns whether it has slept */
   makeWay(): boolean {
-    if (!this.scarce || !this.asked || Atomics.load(this.shared, COMMITS) === 0) return false;
+    if (!this.scarce || !this.asked) return false;
     Atomics.wait(this.shared, NEVER, 0, PAUSE_MS);
     return true;
   }

@@ -1,5 +1,6 @@
 /** The workers of a host: as many as it was told, each replaced when it dies. */
 import { availableParallelism, totalmem } from 'node:os';
+import { sharedBustle } from './bustle.ts';
 import { tuneCompiler } from './compiler.ts';
 import type { Reply } from './host.ts';
 import type { HostLimits } from './limits.ts';
@@ -110,7 +111,7 @@ export class Crew {
 }
 
 function settingsOf(
-  { simulatorModule, sliceMs, traces, limits, store }: CrewParts,
+  { simulatorModule, sliceMs, traces, limits }: CrewParts,
   workers: number,
 ): Omit<WorkerSettings, 'journal'> {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
@@ -118,7 +119,7 @@ function settingsOf(
   return {
     simulatorModule: simulatorModule ?? new URL(`../core/index.${extension}`, import.meta.url).href,
     sliceMs: sliceMs ?? DEFAULT_SLICE_MS,
-    bustle: store.bustle,
+    bustle: sharedBustle(),
     coresScarce: availableParallelism() < workers + SERVING_THREADS,
     traces: traces ?? null,
     opsOutputBytes,

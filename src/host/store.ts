@@ -1,6 +1,5 @@
 /** Where sessions are kept: a journal, or nothing at all, and whether it can be written. */
 import type { MessagePort } from 'node:worker_threads';
-import { type SharedBustle, sharedBustle } from './bustle.ts';
 import type { HostProblem } from './host.ts';
 import { Journal, type Settled } from './journal/journal.ts';
 import type { Sizes } from './journal/protocol.ts';
@@ -17,21 +16,18 @@ export interface StorePlace {
 export class Store {
   /** Null: sessions end with the server. */
   readonly journal: Journal | null;
-  readonly bustle: SharedBustle;
   private readonly voice: Voice;
   private tracing: Tracing = UNTRACED;
 
-  private constructor(journal: Journal | null, bustle: SharedBustle, voice: Voice) {
+  private constructor(journal: Journal | null, voice: Voice) {
     this.journal = journal;
-    this.bustle = bustle;
     this.voice = voice;
   }
 
   /** @throws JournalError when the journal cannot be used */
   static async open(place: StorePlace | undefined): Promise<Store> {
     const voice = new Voice();
-    const bustle = sharedBustle();
-    return new Store(place === undefined ? null : await openJournal(place, bustle, voice), bustle, voice);
+    return new Store(place === undefined ? null : await openJournal(place, voice), voice);
   }
 
   /** @param sizes told of which sessions more or less is kept */
@@ -79,8 +75,8 @@ class Voice {
   sizes: (sizes: Sizes) => void = () => {};
 }
 
-function openJournal({ path, sync }: StorePlace, bustle: SharedBustle, voice: Voice): Promise<Journal> {
-  return Journal.open(path, sync, bustle, {
+function openJournal({ path, sync }: StorePlace, voice: Voice): Promise<Journal> {
+  return Journal.open(path, sync, {
     trouble: (reason) => {
       voice.trouble = reason;
       if (reason === null) voice.logger.info({}, 'the journal can be written again');

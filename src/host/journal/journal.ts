@@ -3,7 +3,6 @@
  * port of its own, and says when the disk cannot be written.
  */
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import type { SharedBustle } from '../bustle.ts';
 import { JournalClient } from './client.ts';
 import { JournalError } from './journal-error.ts';
 import type { Answers, Ask, FromThread, JournalSettings, Sizes, ToThread } from './protocol.ts';
@@ -39,10 +38,10 @@ export class Journal {
   private closing = false;
 
   /** @throws JournalError when the file cannot be used */
-  static async open(path: string, sync: Sync, bustle: SharedBustle, events: JournalEvents): Promise<Journal> {
+  static async open(path: string, sync: Sync, events: JournalEvents): Promise<Journal> {
     const thread = new Worker(THREAD_URL, {
       name: 'journal',
-      workerData: { path, sync, bustle } satisfies JournalSettings,
+      workerData: { path, sync } satisfies JournalSettings,
       execArgv: [],
     });
     const first = await new Promise<FromThread>((resolve, reject) => {

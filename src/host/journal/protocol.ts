@@ -1,6 +1,5 @@
 /** The words between the journal's thread and those who write: the main thread and each session worker, over a port each. */
 import type { MessagePort } from 'node:worker_threads';
-import type { SharedBustle } from '../bustle.ts';
 import type { Change, PlacedSnapshot, SnapshotRow, StoredImage, StoredSession, Stretch, Sync } from './rows.ts';
 
 /** What the thread is started with. */
@@ -8,7 +7,6 @@ export interface JournalSettings {
   /** The file. */
   path: string;
   sync: Sync;
-  bustle: SharedBustle;
 }
 
 export type ToJournal =

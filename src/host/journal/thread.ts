@@ -3,7 +3,6 @@
  * busy server pays for few commits and a quiet one waits for none.
  */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { duringCommit } from '../bustle.ts';
 import { JournalDatabase } from './database.ts';
 import { JournalError, messageOf } from './journal-error.ts';
 import type { Answers, Ask, FromJournal, FromThread, JournalSettings, Sizes, ToJournal, ToThread } from './protocol.ts';
@@ -12,7 +11,7 @@ import type { Change } from './rows.ts';
 if (parentPort === null) throw new Error('thread.ts runs as a worker thread of journal.ts');
 const parent = parentPort;
 const tell = (message: FromThread): void => parent.postMessage(message);
-const { path, sync, bustle } = workerData as JournalSettings;
+const { path, sync } = workerData as JournalSettings;
 
 interface Waiting {
   port: MessagePort;
@@ -105,8 +104,7 @@ function commit(): void {
   let sizes = new Map<number, number>();
   try {
     if (database === null) throw new JournalError('the journal is closed');
-    const file = database;
-    sizes = duringCommit(bustle, () => file.commit(told.flatMap(({ changes }) => changes)));
+    sizes = database.commit(told.flatMap(({ changes }) => changes));
   } catch (error) {
     failure = messageOf(error);
   }

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { sharedBustle } from '../../../src/host/bustle.ts';
 import { JournalClient } from '../../../src/host/journal/client.ts';
 import { JournalDatabase } from '../../../src/host/journal/database.ts';
 import { Journal } from '../../../src/host/journal/journal.ts';
@@ -28,7 +27,7 @@ const append = (number: number, text: string): Change => ({
 test('after a write that failed none of the same writer is kept, and another writer goes on', async (t) => {
   const path = join(folderFor(t), 'sessions.sqlite');
   const troubles: (string | null)[] = [];
-  const journal = await Journal.open(path, 'never', sharedBustle(), {
+  const journal = await Journal.open(path, 'never', {
     trouble: (reason) => troubles.push(reason),
     died: assert.fail,
     sizes() {},
