@@ -31,7 +31,8 @@ export interface Round extends Workload {
 
 /** What is given back and taken next, in one word, so that the list costs the loop that plays it as little as can be. */
 export const SLOT_BITS = 16;
-export const SLOT_MASK = 2 ** SLOT_BITS - 1;
+/** Written out, since a power that is computed is a double for V8. */
+export const SLOT_MASK = 0xffff;
 
 /**
  * [i]: slot, and above its 16 bits the pages of its new allocation. The first `live` fill the slots in order, each of the others gives

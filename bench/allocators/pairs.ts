@@ -1,10 +1,16 @@
 /** Plays a list of operations on an allocator and takes the time of a pair. */
 
-import { type IovaAllocator, NO_PFN } from '../../src/core/os/iova/allocator.ts';
+import type { IovaAllocator } from '../../src/core/os/iova/allocator.ts';
+import * as allocatorConstants from '../../src/core/os/iova/allocator.ts';
 import { AllocatorCall } from '../../src/core/os/iova/call.ts';
 import { allocators } from '../../src/core/os/iova/index.ts';
 import { processNs } from '../processor-time.ts';
-import { type Operations, operationsOf, type Round, SLOT_BITS, SLOT_MASK } from './operations.ts';
+import * as operationsConstants from './operations.ts';
+import { type Operations, operationsOf, type Round } from './operations.ts';
+
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time: the loop is to cost little beside what it measures. */
+const { NO_PFN } = allocatorConstants;
+const { SLOT_BITS, SLOT_MASK } = operationsConstants;
 
 const PFN_BITS = 20;
 /** The highest page, and the bits of one. */
@@ -60,30 +66,23 @@ class Run {
 
   play(allocator: IovaAllocator, operations: Operations, from: number, to: number): void {
     const { held } = this;
-    // Loaded once, and not in each turn: the loop is to cost little beside what it measures.
-    const steps = call;
-    const limit = LIMIT_PFN;
-    const none = NO_PFN;
-    const slots = SLOT_MASK;
-    const slotBits = SLOT_BITS;
-    const pfnBits = PFN_BITS;
     let checksum = this.checksum;
     let failures = 0;
-    for (let i = from; i < to; i++) {
+    for (let i = from | 0, end = to | 0; i < end; i++) {
       const operation = operations[i]!;
-      const slot = operation & slots;
+      const slot = operation & SLOT_MASK;
       const given = held[slot]!;
-      steps.count = 0;
-      if (given !== 0) allocator.free(given & limit, given >> pfnBits);
-      const pages = operation >> slotBits;
-      steps.count = 0;
+      call.count = 0;
+      if (given !== 0) allocator.free(given & LIMIT_PFN, given >> PFN_BITS);
+      const pages = operation >> SLOT_BITS;
+      call.count = 0;
       // A whole number below 2^20, which need not become a double on its way.
-      const pfn = allocator.allocate(pages, limit) | 0;
+      const pfn = allocator.allocate(pages, LIMIT_PFN) | 0;
       checksum = Math.imul(checksum ^ pfn, 0x01000193);
-      if (pfn === none) {
+      if (pfn === NO_PFN) {
         held[slot] = 0;
         failures++;
-      } else held[slot] = pfn | (pages << pfnBits);
+      } else held[slot] = pfn | (pages << PFN_BITS);
     }
     this.checksum = checksum;
     this.failures += failures;

@@ -46,8 +46,8 @@ export class Magazine {
 
 /** What a CPU has of one class. */
 export class CpuMagazines {
-  loaded: Magazine;
-  prev: Magazine;
+  declare loaded: Magazine;
+  declare prev: Magazine;
   /** Allocations that the loaded one served at once. */
   hits = 0;
 

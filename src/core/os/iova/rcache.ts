@@ -50,6 +50,9 @@ const { NO_LOCK, STEP } = callConstants;
 
 /** Time from a put of a magazine to the depot to the worker that may trim it. */
 const TRIM_DELAY_PS = 100_000_000_000;
+/** Room for 16 classes, so that where a CPU's begin is a shift away; there are `MAX_ORDER` at most. */
+const CPU_SHIFT = 4;
+const MAX_ORDER = 10;
 /** Lock of the tree; that of the depot of a class is 1 + class. */
 const TREE_LOCK = 0;
 
@@ -71,7 +74,7 @@ export class Rcache implements IovaAllocator, Cache {
   private readonly arm: (delayPs: number, token: number) => void;
 
   declare private readonly magazines: Magazines;
-  /** [cpu * classes + class] */
+  /** [cpu << CPU_SHIFT | class] */
   declare private readonly own: CpuMagazines[];
   /** [class]: newest magazine of the depot, how many it has; 1 while its worker waits. */
   declare private readonly depotTop: (Magazine | null)[];
@@ -96,7 +99,7 @@ export class Rcache implements IovaAllocator, Cache {
     this.lockNames = ['iova-allocator', ...Array.from({ length: classes }, (_, order) => `iova-depot-${2 ** order}`)];
     this.magazines = new Magazines(parameters.magazineEntries as number);
     const { empty } = this.magazines;
-    this.own = Array.from({ length: cpus * classes }, () => new CpuMagazines(empty));
+    this.own = Array.from({ length: cpus << CPU_SHIFT }, () => new CpuMagazines(empty));
     this.depotTop = new Array<Magazine | null>(classes).fill(null);
     this.depotSize = new Int32Array(classes);
     this.armed = new Uint8Array(classes);
@@ -138,7 +141,7 @@ export class Rcache implements IovaAllocator, Cache {
   private cachedIn(order: number): number {
     let ranges = this.depotSize[order]! * this.magazines.capacity;
     for (let cpu = 0; cpu < this.cpus; cpu++) {
-      const { loaded, prev } = this.own[cpu * this.classes + order]!;
+      const { loaded, prev } = this.own[(cpu << CPU_SHIFT) | order]!;
       ranges += loaded.fill + prev.fill;
     }
     return ranges;
@@ -146,16 +149,16 @@ export class Rcache implements IovaAllocator, Cache {
 
   private hitsOf(order: number): number {
     let hits = this.laterHits[order]!;
-    for (let cpu = 0; cpu < this.cpus; cpu++) hits += this.own[cpu * this.classes + order]!.hits;
+    for (let cpu = 0; cpu < this.cpus; cpu++) hits += this.own[(cpu << CPU_SHIFT) | order]!.hits;
     return hits;
   }
 
   allocate(pages: number, limitPfn: number): number {
     const { call } = this;
     const order = 32 - Math.clz32(pages - 1);
-    if (order >= this.classes || this.searching) return this.allocateBehind(pages, limitPfn, order);
-    const own = this.own[call.cpu * this.classes + order]!;
-    call.add(STEP.cacheAllocate, NO_LOCK, 1);
+    if (order >= this.classes || this.searching === true) return this.allocateBehind(pages, limitPfn, order);
+    const own = this.own[(call.cpu << CPU_SHIFT) | order]!;
+    call.begin(STEP.cacheAllocate, NO_LOCK, 1);
     const { loaded } = own;
     const newest = loaded.fill - 1;
     if (newest >= 0) {
@@ -215,8 +218,8 @@ export class Rcache implements IovaAllocator, Cache {
       call.add(this.tree.removeStep, TREE_LOCK, 1);
       return;
     }
-    call.add(STEP.cacheFree, NO_LOCK, 1);
-    const own = this.own[call.cpu * this.classes + order]!;
+    call.begin(STEP.cacheFree, NO_LOCK, 1);
+    const own = this.own[(call.cpu << CPU_SHIFT) | order]!;
     let { loaded } = own;
     if (loaded.fill === loaded.capacity) loaded = this.makeRoom(own, order);
     const place = loaded.fill;
@@ -367,7 +370,7 @@ export class Rcache implements IovaAllocator, Cache {
     const magazines: Record<string, number>[] = [];
     for (let cpu = 0; cpu < this.cpus; cpu++)
       for (let order = 0; order < classes; order++) {
-        const { loaded, prev } = this.own[cpu * classes + order]!;
+        const { loaded, prev } = this.own[(cpu << CPU_SHIFT) | order]!;
         if (loaded.fill + prev.fill > 0)
           magazines.push({ cpu, pages: 2 ** order, loaded: loaded.fill, prev: prev.fill });
       }
@@ -438,7 +441,7 @@ export const rcache: AllocatorEntry = {
       maxOrder: {
         type: 'integer',
         minimum: 1,
-        maximum: 10,
+        maximum: MAX_ORDER,
         default: 6,
         description: 'classes of sizes that are cached: 1, 2, 4 ... 2^(maxOrder - 1) pages',
       },
