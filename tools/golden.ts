@@ -1,10 +1,11 @@
 /**
- * The golden scenarios of `test/scenarios/`. `npm run golden` compares what they answer now with what is written down, and fails where
+ * The golden scenarios of `test/scenarios/` and the digests of `test/conformance/`. `npm run golden` compares what they answer now with what is written down, and fails where
  * they differ; `npm run golden -- --update` writes it anew, to be reviewed as a diff. The operations of recorded scenarios are
  * converted from their recordings on the way.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DIGESTS_FILE, digestsText } from '../test/conformance/digests.ts';
 import { playDirectly } from '../test/scenarios/drivers.ts';
 import { opsText, recordedNames, replayOf } from '../test/scenarios/recorded.ts';
 import { expectedFile, expectedText, FOLDER, readScenario, scenarioNames } from '../test/scenarios/scenarios.ts';
@@ -13,6 +14,8 @@ const update = process.argv.includes('--update');
 const files = new Map<string, string>();
 for (const name of recordedNames) check(join(FOLDER, `${name}.ops.ndjson`), opsText(replayOf(name)));
 for (const name of scenarioNames()) check(expectedFile(name), expectedText(playDirectly(readScenario(name))));
+
+check(DIGESTS_FILE, digestsText());
 
 /** Of recorded scenarios the operations are written before they are played. */
 function check(file: string, text: string): void {

@@ -1,6 +1,6 @@
 /**
  * Allocator x policy x mode x CPUs: a covering set, each pair of values together once. The full matrix is `npm run prove -- conformance`.
- * Broken policies and allocators are put into the registries for a moment: they must be complained of.
+ * Digests are those of `digests.json`. Broken policies and allocators are put into the registries for a moment: they must be complained of.
  */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -11,14 +11,16 @@ import type { AllocatorEntry, IovaAllocator } from '../../src/core/os/iova/alloc
 import { allocators } from '../../src/core/os/iova/index.ts';
 import { allCombinations, coveringSet, impossible, nameOf } from '../../tools/prove/conformance/combinations.ts';
 import { conform } from '../../tools/prove/conformance/conform.ts';
+import { knownDigests, OPERATIONS, SEED } from './digests.ts';
 
-const OPERATIONS = 150;
+const digests = knownDigests();
 
 describe('what can be combined keeps every invariant', () => {
   for (const combination of coveringSet())
     test(nameOf(combination), () => {
-      const found = conform(combination, 1, OPERATIONS);
+      const found = conform(combination, SEED, OPERATIONS);
       assert.deepEqual(found.complaints, []);
+      assert.equal(found.digest, digests[nameOf(combination)], 'the digest that it has always had');
       assert.ok(!found.refused && found.maps > 50 && found.misuse > 5 && found.packets > 0, JSON.stringify(found));
     });
 });

@@ -7,6 +7,8 @@ import { type History, play } from './history.ts';
 
 export interface Conformed {
   refused: boolean;
+  /** Of the plain history; empty where it is refused. */
+  digest: string;
   complaints: string[];
   maps: number;
   failures: number;
@@ -37,7 +39,7 @@ function renewing(complain: (line: string) => void): (simulator: Simulator) => S
  * @param restores whether it is also played by simulations that are restored one from the other
  */
 export function conform(combination: Combination, seed: number, operations: number, restores = false): Conformed {
-  const found: Conformed = { refused: false, complaints: [], maps: 0, failures: 0, misuse: 0, packets: 0 };
+  const found: Conformed = { refused: false, digest: '', complaints: [], maps: 0, failures: 0, misuse: 0, packets: 0 };
   const complain = (what: string) => (line: string) =>
     found.complaints.push(`${nameOf(combination)}, ${what}: ${line}`);
   const reason = impossible(combination);
@@ -53,6 +55,7 @@ export function conform(combination: Combination, seed: number, operations: numb
   try {
     const whole = attempt('plain', {});
     if (reason !== null) complain('plain')('it was not refused');
+    found.digest = whole.digest;
     const sliced = attempt('in slices', { searchBudget: 3 }, 1);
     if (whole.digest !== sliced.digest) complain('in slices')('another digest');
     if (restores) {

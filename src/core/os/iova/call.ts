@@ -54,14 +54,6 @@ export class AllocatorCall {
     this.counters = counters;
   }
 
-  /** As `add`, of what is always the first step of a call. */
-  begin(step: number, lock: number, times: number): void {
-    this.count = 1;
-    this.firstStep = step;
-    this.firstLock = lock;
-    this.firstTimes = times;
-  }
-
   add(step: number, lock: number, times: number): void {
     const { count } = this;
     this.count = count + 1;

@@ -52,6 +52,7 @@ const { NO_LOCK, STEP } = callConstants;
 const TRIM_DELAY_PS = 100_000_000_000;
 /** Room for 16 classes, so that where a CPU's begin is a shift away; there are `MAX_ORDER` at most. */
 const CPU_SHIFT = 4;
+const CLASS_MASK = 0xf;
 const MAX_ORDER = 10;
 /** Lock of the tree; that of the depot of a class is 1 + class. */
 const TREE_LOCK = 0;
@@ -158,7 +159,7 @@ export class Rcache implements IovaAllocator, Cache {
     const order = 32 - Math.clz32(pages - 1);
     if (order >= this.classes || this.searching === true) return this.allocateBehind(pages, limitPfn, order);
     const own = this.own[(call.cpu << CPU_SHIFT) | order]!;
-    call.begin(STEP.cacheAllocate, NO_LOCK, 1);
+    call.add(STEP.cacheAllocate, NO_LOCK, 1);
     const { loaded } = own;
     const newest = loaded.fill - 1;
     if (newest >= 0) {
@@ -218,7 +219,7 @@ export class Rcache implements IovaAllocator, Cache {
       call.add(this.tree.removeStep, TREE_LOCK, 1);
       return;
     }
-    call.begin(STEP.cacheFree, NO_LOCK, 1);
+    call.add(STEP.cacheFree, NO_LOCK, 1);
     const own = this.own[(call.cpu << CPU_SHIFT) | order]!;
     let { loaded } = own;
     if (loaded.fill === loaded.capacity) loaded = this.makeRoom(own, order);
@@ -422,7 +423,7 @@ export class Rcache implements IovaAllocator, Cache {
     const { classes } = this;
     for (const [pair, { loaded, prev }] of this.own.entries())
       for (const [isPrev, { fill, pfn }] of [loaded, prev].entries())
-        if (fill > 0) visit(pair % classes, Math.floor(pair / classes), isPrev, pfn.subarray(0, fill));
+        if (fill > 0) visit(pair & CLASS_MASK, pair >> CPU_SHIFT, isPrev, pfn.subarray(0, fill));
     for (let order = 0; order < classes; order++) {
       let place = 0;
       for (let magazine = this.depotTop[order] ?? null; magazine !== null; magazine = magazine.below)
