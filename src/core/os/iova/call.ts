@@ -55,14 +55,18 @@ export class AllocatorCall {
   }
 
   add(step: number, lock: number, times: number): void {
-    const { count } = this;
-    this.count = count + 1;
-    if (count === 0) {
+    if (this.count === 0) {
+      this.count = 1;
       this.firstStep = step;
       this.firstLock = lock;
       this.firstTimes = times;
-      return;
-    }
+    } else this.addFurther(step, lock, times);
+  }
+
+  /** By itself, so that the usual case is short where it is compiled into its callers. */
+  private addFurther(step: number, lock: number, times: number): void {
+    const { count } = this;
+    this.count = count + 1;
     this.step[count] = step;
     this.lock[count] = lock;
     this.times[count] = times;
