@@ -1,4 +1,4 @@
-/** A run of `nic-rx` at 1,500 bytes, truth and meters on, and what it took. */
+/** A run of `nic-rx`, truth and meters on, and what it took. */
 import { allocators } from '../src/core/os/iova/index.ts';
 import { resolveSpec } from '../src/core/resolve-spec.ts';
 import { Simulator } from '../src/core/simulator.ts';
@@ -10,6 +10,7 @@ export interface Arm {
   gbps: number;
   cpus: number;
   ringSize?: number;
+  frameBytes?: number;
 }
 
 /** Space for a million mappings, where an allocator does not have it by itself. */
@@ -18,7 +19,14 @@ function spaceOf(kind: string): Record<string, number> {
   return 'entries' in allocators[kind]!.defaults ? { entries: 2 ** 21 } : {};
 }
 
-export function specOf({ allocator, invalidation, gbps, cpus, ringSize = 512 }: Arm): Record<string, unknown> {
+export function specOf({
+  allocator,
+  invalidation,
+  gbps,
+  cpus,
+  ringSize = 512,
+  frameBytes = 1500,
+}: Arm): Record<string, unknown> {
   return {
     machine: { cpus },
     policy: {
@@ -31,6 +39,7 @@ export function specOf({ allocator, invalidation, gbps, cpus, ringSize = 512 }: 
         kind: 'nic-rx',
         device: 'nic0',
         gbps,
+        frameBytes,
         queues: cpus,
         ringSize: Math.ceil(ringSize / cpus),
         cpus: Array.from({ length: cpus }, (_, cpu) => cpu),
@@ -40,11 +49,16 @@ export function specOf({ allocator, invalidation, gbps, cpus, ringSize = 512 }: 
   };
 }
 
+/** Ethernet's preamble, header, checksum and gap come on top of a frame. */
+export function wireNsOf(frameBytes: number, gbps: number): number {
+  return ((frameBytes + 38) * 8) / gbps;
+}
+
 /** Seconds on the wall and of this thread's processor time, packets and the rest of one run of so many packets offered. */
 export function simulate(arm: Arm, packets: number) {
-  const { gbps } = arm;
+  const { gbps, frameBytes = 1500 } = arm;
   const simulator = new Simulator(resolveSpec(specOf(arm)));
-  const wireNs = (1538 * 8) / gbps;
+  const wireNs = wireNsOf(frameBytes, gbps);
   // The ring is filled first, outside the measured part.
   simulator.startRun({ forNs: 1 });
   while (!simulator.stepRun(1000));
