@@ -36,7 +36,7 @@ import { Register } from './register.ts';
 import { type OwnerBounds, Room } from './room.ts';
 import { documentOf, summaryOf } from './told.ts';
 import { type AppendRequest, Uploads } from './uploads.ts';
-import { forgetUses, removeTapeTakenAway, takeTapeAway, tapePath } from './uses.ts';
+import { forgetUses, putTapeBack, removeTapeTakenAway, takeTapeAway, tapePath } from './uses.ts';
 
 export interface ArchiveParts {
   /** Folder of the bytes; made when it is not there. */
@@ -301,6 +301,7 @@ export class TraceArchive {
     try {
       this.register.remove(entry);
     } catch (error) {
+      if (digest !== null) putTapeBack(this.folder, digest);
       return refuse(storageUnavailable(messageOf(error)));
     }
     entry.active?.stop.abort();

@@ -82,6 +82,8 @@ export class Reading {
   /** More bytes are there, or all. */
   more(entry: Entry): void {
     const { bytes, state } = entry.facts;
+    // It may have failed, or be deleted, while the bytes were written.
+    if (entry.gone || state === 'failed') return;
     if (entry.reader === null) this.start(entry);
     else entry.reader.more(bytes, state === 'reading');
   }

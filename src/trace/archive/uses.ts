@@ -48,7 +48,7 @@ export function usesOf(folder: string, digest: string): string[] {
 /**
  * Puts a tape out of the way, and back where sessions replay it: who wants it is found only once nobody can open it any more.
  *
- * @returns ids of those sessions; with none of them, `removeTapeTakenAway` remains to be called
+ * @returns ids of those sessions; with none of them, `removeTapeTakenAway` or `putTapeBack` remains to be called
  */
 export function takeTapeAway(folder: string, digest: string, hasSession: (session: string) => boolean): string[] {
   const path = tapePath(folder, digest);
@@ -59,8 +59,13 @@ export function takeTapeAway(folder: string, digest: string, hasSession: (sessio
     unmarkUse(folder, digest, session);
     return false;
   });
-  if (users.length > 0) renameSync(`${path}.going`, path);
+  if (users.length > 0) putTapeBack(folder, digest);
   return users;
+}
+
+export function putTapeBack(folder: string, digest: string): void {
+  const path = tapePath(folder, digest);
+  if (existsSync(`${path}.going`)) renameSync(`${path}.going`, path);
 }
 
 export function removeTapeTakenAway(folder: string, digest: string): void {
