@@ -10,8 +10,10 @@
  * is also on record. An array is treated as its elements, a line each.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { LIMITS } from '../api/limits.ts';
 import { problemDocument, type Reason } from '../api/problem.ts';
 import type { OpsOptions, OpsResume, Reply, SessionHost } from '../host/host.ts';
+import { DEFAULT_LIMITS } from '../host/limits.ts';
 import { keptKey, keyOf, markReplayed, subjectOf } from './idempotency.ts';
 import { fingerprintOf, type IdempotencyKeys, type KeyRecord, mismatch, replyDropped } from './idempotency-keys.ts';
 import { type ArrayLimits, asArray, elementsOf } from './ops-array.ts';
@@ -24,7 +26,12 @@ export interface OpsLimits extends ArrayLimits {
   idleMs: number;
 }
 
-const LIMITS: OpsLimits = { idleMs: 60_000, arrayBytes: 64 * 1_048_576, arrayOperations: 10_000 };
+/** As the host has them for a request without a key. */
+const USUAL: OpsLimits = {
+  idleMs: DEFAULT_LIMITS.opsIdleMs,
+  arrayBytes: DEFAULT_LIMITS.opsArrayBytes,
+  arrayOperations: LIMITS.opsArrayOperations,
+};
 
 export class KeyedOps {
   private readonly host: Pick<SessionHost, 'ops' | 'answered'>;
@@ -34,7 +41,7 @@ export class KeyedOps {
   constructor(host: Pick<SessionHost, 'ops' | 'answered'>, keys: IdempotencyKeys, limits: Partial<OpsLimits> = {}) {
     this.host = host;
     this.keys = keys;
-    this.limits = { ...LIMITS, ...limits };
+    this.limits = { ...USUAL, ...limits };
   }
 
   /** `host.ops` for a request that may have a key. */

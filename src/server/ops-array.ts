@@ -18,7 +18,7 @@ export async function elementsOf(body: Lines, { arrayBytes, arrayOperations }: A
     if (bytes > arrayBytes) {
       throw new ProblemError({
         code: 'body-too-large',
-        detail: `An array of operations has at most ${arrayBytes} bytes.`,
+        detail: `An array may have ${arrayBytes} bytes; send lines instead, which may be of any total length.`,
       });
     }
     chunks.push(chunk.slice());
@@ -35,7 +35,7 @@ export async function elementsOf(body: Lines, { arrayBytes, arrayOperations }: A
   if (operations.length > arrayOperations) {
     throw new ProblemError({
       code: 'too-many-operations',
-      detail: `The array has ${operations.length} operations; at most ${arrayOperations} are possible.`,
+      detail: `The array has ${operations.length} operations, and ${arrayOperations} is the limit; send lines instead.`,
     });
   }
   const texts = operations.map(lineOf);
