@@ -19,16 +19,8 @@ import { SealedCursors } from './cursor.ts';
 import { ExperimentView } from './experiments.ts';
 import { FailedAttempts } from './failed-attempts.ts';
 import { type EndCause, type Lease, Leases } from './leases.ts';
-import {
-  type AccessLimits,
-  BURST_SECONDS,
-  DEFAULT_LIMITS,
-  type LimitName,
-  limitsOver,
-  moreGenerous,
-  NO_LIMITS,
-  QUOTA_NAMES,
-} from './limits.ts';
+import { type AccessLimits, BURST_SECONDS, DEFAULT_LIMITS, type LimitName, limitsOver, NO_LIMITS } from './limits.ts';
+import { QuotasOfOwners } from './owner-quotas.ts';
 import { type Rate, Rates } from './rates.ts';
 import { RunSlots } from './run-slots.ts';
 import { includes, type Scope } from './scopes.ts';
@@ -73,8 +65,6 @@ export type Reached = { id: string; problem: null } | { id: null; problem: HostP
 
 /** Limits that a view keeps; without them there need be none. */
 const VIEW_LIMITS: readonly LimitName[] = ['opsPerSecond', 'opsRequests', 'sessions', 'runs'];
-/** A token that expires is noticed after so long. */
-const QUOTAS_KEPT_MS = 1000;
 
 /** A stream or an `ops` request outlives its right by this at most, and by what a look takes. */
 const SWEEP_MS = 1_000;
@@ -105,9 +95,7 @@ export class AccessControl {
   private readonly local: Who;
   private readonly tending: NodeJS.Timeout;
   private savedMs: number;
-  private quotas = new Map<string, OwnerQuotas & OwnerBounds>();
-  private quotaRevision = -1;
-  private quotasMs = 0;
+  private readonly quotas: QuotasOfOwners;
   private refreshFailed = false;
   private closed = false;
 
@@ -138,6 +126,11 @@ export class AccessControl {
       limits,
       rateSubject: LOCAL_OWNER,
     };
+    this.quotas = new QuotasOfOwners({
+      store: this.store,
+      base: this.limitsOfAll(),
+      isGood: (token) => this.endOf(token) === null,
+    });
     // As if this folder were not there.
     if (unlimited) this.views.set(this.local, host);
     host.govern((owner) => this.quotasOf(owner));
@@ -247,30 +240,9 @@ export class AccessControl {
     return limitsOver(DEFAULT_LIMITS, this.settings.limits);
   }
 
-  /** What the sessions and traces of an owner may take. Asked often, and for many: the tokens are gone through once a second. */
+  /** What the sessions and traces of an owner may take. */
   quotasOf(owner: string): OwnerQuotas & OwnerBounds {
-    if (!this.required) return this.local.limits;
-    const now = performance.now();
-    if (this.quotaRevision !== this.store.revision || now - this.quotasMs >= QUOTAS_KEPT_MS) {
-      this.quotas = this.quotasOfAll();
-      this.quotaRevision = this.store.revision;
-      this.quotasMs = now;
-    }
-    return this.quotas.get(owner) ?? this.limitsOfAll();
-  }
-
-  /** By principal, of those with a token that is good. */
-  private quotasOfAll(): Map<string, OwnerQuotas & OwnerBounds> {
-    const quotas = new Map<string, OwnerQuotas & OwnerBounds>();
-    const base = this.limitsOfAll();
-    for (const token of this.store.tokens()) {
-      if (this.endOf(token) !== null) continue;
-      const own = limitsOver(base, token.limits);
-      const known = quotas.get(token.principal);
-      if (known === undefined) quotas.set(token.principal, own);
-      else for (const name of QUOTA_NAMES) known[name] = moreGenerous(known[name], own[name]);
-    }
-    return quotas;
+    return this.required ? this.quotas.of(owner) : this.local.limits;
   }
 
   /** Whether what let someone in still would. */
