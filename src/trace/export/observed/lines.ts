@@ -8,7 +8,7 @@
  */
 import { EVENT } from '../../../core/event-kinds.ts';
 import type { Simulator } from '../../../core/simulator.ts';
-import { ABSENT, EVENT_KINDS, type EventKind, type RecordedEvent } from '../../event.ts';
+import { ABSENT, type EventKind, emptyEvent, type RecordedEvent } from '../../event.ts';
 
 /** A replay has moments in whole nanoseconds, so that its timers may be due one earlier. */
 const BEFORE_TIMER_PS = 2000;
@@ -30,26 +30,7 @@ export interface Stretch {
 export class ObservedLines {
   private readonly simulator: Simulator;
   private readonly sink: ObservedSink;
-  private readonly line: RecordedEvent = {
-    kind: EVENT_KINDS.map,
-    timeNs: 0,
-    timePs: 0,
-    cpu: 0,
-    pid: OPERATIONS_PID,
-    device: ABSENT,
-    domain: ABSENT,
-    iovaPage: ABSENT,
-    iovaOffset: ABSENT,
-    lengthBytes: ABSENT,
-    physicalPage: ABSENT,
-    physicalOffset: ABSENT,
-    direction: ABSENT,
-    write: ABSENT,
-    detail: ABSENT,
-    line: 0,
-    partner: ABSENT,
-    call: ABSENT,
-  };
+  private readonly line = emptyEvent();
   // The newest stamp.
   private timeNs = 0;
   private timePs = 0;
