@@ -1,10 +1,11 @@
 /** Tokens, who one is, sharing a session, tickets for WebSockets, and the audit log. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { AuditPosition } from '../src/access/audit.ts';
-import { type AccessControl, type Act, TICKET_SECONDS } from '../src/access/control.ts';
+import type { AccessControl, Act } from '../src/access/control.ts';
 import { whoOf } from '../src/access/guard.ts';
 import { newCredential, newId } from '../src/access/secrets.ts';
 import type { GrantRecord, LinkRecord, TokenRecord } from '../src/access/store.ts';
+import { TICKET_SECONDS } from '../src/access/tickets.ts';
 import {
   isoTime,
   type MadeToken,

@@ -12,27 +12,21 @@ import { LOCAL_OWNER } from '../host/ids.ts';
 import { QUOTA_RETRY_SECONDS, sessionNotFound } from '../host/problems.ts';
 import type { OwnerQuotas } from '../host/quotas.ts';
 import type { Laboratory } from '../lab/laboratory.ts';
-import type { OwnerBounds, TraceArchive } from '../trace/archive/archive.ts';
+import type { TraceArchive } from '../trace/archive/archive.ts';
+import type { OwnerBounds } from '../trace/archive/room.ts';
 import type { AuditEntry, AuditLog } from './audit.ts';
 import { SealedCursors } from './cursor.ts';
 import { ExperimentView } from './experiments.ts';
 import { FailedAttempts } from './failed-attempts.ts';
 import { type EndCause, type Lease, Leases } from './leases.ts';
-import {
-  type AccessLimits,
-  BURST_SECONDS,
-  DEFAULT_LIMITS,
-  type LimitName,
-  limitsOver,
-  moreGenerous,
-  NO_LIMITS,
-  QUOTA_NAMES,
-} from './limits.ts';
+import { type AccessLimits, BURST_SECONDS, DEFAULT_LIMITS, type LimitName, limitsOver, NO_LIMITS } from './limits.ts';
+import { QuotasOfOwners } from './owner-quotas.ts';
 import { type Rate, Rates } from './rates.ts';
 import { RunSlots } from './run-slots.ts';
 import { includes, type Scope } from './scopes.ts';
-import { NO_HASH, newCredential, type PresentedCredential, parseCredential, sameHash } from './secrets.ts';
+import { NO_HASH, type PresentedCredential, parseCredential, sameHash } from './secrets.ts';
 import { AccessStore, type LinkRecord, type TokenRecord } from './store.ts';
+import { TICKET_SECONDS, Tickets } from './tickets.ts';
 import { stateOf } from './tokens.ts';
 import { TraceView } from './traces.ts';
 import { SessionView } from './view.ts';
@@ -71,23 +65,11 @@ export type Reached = { id: string; problem: null } | { id: null; problem: HostP
 
 /** Limits that a view keeps; without them there need be none. */
 const VIEW_LIMITS: readonly LimitName[] = ['opsPerSecond', 'opsRequests', 'sessions', 'runs'];
-/** A token that expires is noticed after so long. */
-const QUOTAS_KEPT_MS = 1000;
 
-/** How long a ticket for a WebSocket is good. */
-export const TICKET_SECONDS = 30;
-/** Tickets that one may have unused; the oldest goes when there is another. */
-const MOST_TICKETS = 100;
 /** A stream or an `ops` request outlives its right by this at most, and by what a look takes. */
 const SWEEP_MS = 1_000;
 /** Uses of tokens are written down this often. */
 const SAVE_USES_MS = 60_000;
-
-interface Ticket {
-  hash: Uint8Array;
-  who: Who;
-  expiresMs: number;
-}
 
 export class AccessControl {
   readonly host: SessionHost;
@@ -105,7 +87,7 @@ export class AccessControl {
   private readonly logger: AccessLogger | undefined;
   private readonly requestRates = new Rates(BURST_SECONDS);
   private readonly opsRates = new Rates(1);
-  private readonly tickets = new Map<string, Ticket>();
+  private readonly tickets = new Tickets();
   private readonly whoOfRecord = new WeakMap<TokenRecord | LinkRecord, Who>();
   private readonly views = new WeakMap<Who, SessionHost>();
   private readonly experimentViews = new WeakMap<Who, ExperimentView>();
@@ -113,9 +95,7 @@ export class AccessControl {
   private readonly local: Who;
   private readonly tending: NodeJS.Timeout;
   private savedMs: number;
-  private quotas = new Map<string, OwnerQuotas & OwnerBounds>();
-  private quotaRevision = -1;
-  private quotasMs = 0;
+  private readonly quotas: QuotasOfOwners;
   private refreshFailed = false;
   private closed = false;
 
@@ -146,6 +126,11 @@ export class AccessControl {
       limits,
       rateSubject: LOCAL_OWNER,
     };
+    this.quotas = new QuotasOfOwners({
+      store: this.store,
+      base: this.limitsOfAll(),
+      isGood: (token) => this.endOf(token) === null,
+    });
     // As if this folder were not there.
     if (unlimited) this.views.set(this.local, host);
     host.govern((owner) => this.quotasOf(owner));
@@ -175,7 +160,7 @@ export class AccessControl {
     const presented = parseCredential(text);
     if (presented === null)
       throw unauthenticated('What the request carries is no token of this server.', 'invalid_token');
-    const who = presented.kind === 'ticket' ? this.redeem(presented, ofUpgrade) : this.holderOf(presented);
+    const who = presented.kind === 'ticket' ? this.holderOfTicket(presented, ofUpgrade) : this.holderOf(presented);
     if (who.kind === 'token') this.store.noteUse(who.credential as string, this.nowMs());
     return who;
   }
@@ -188,6 +173,18 @@ export class AccessControl {
     const why = this.endOf(record);
     if (why !== null) throw unauthenticated(`The ${kind} ${why}.`, 'invalid_token');
     return this.whoOf(record);
+  }
+
+  private holderOfTicket(presented: PresentedCredential, ofUpgrade: boolean): Who {
+    const who = this.tickets.redeem(presented, ofUpgrade, this.nowMs());
+    if (who !== null && this.stillIn(who)) return who;
+    const detail = `A ticket opens one WebSocket, once, within ${TICKET_SECONDS} s.`;
+    throw unauthenticated(detail, 'invalid_token');
+  }
+
+  /** For one upgrade, where neither a header nor a subprotocol can carry a token. */
+  issueTicket(who: Who): { text: string; expiresMs: number } {
+    return this.tickets.issue(who, this.nowMs());
   }
 
   /** Why a record is good no more, or null. */
@@ -243,30 +240,9 @@ export class AccessControl {
     return limitsOver(DEFAULT_LIMITS, this.settings.limits);
   }
 
-  /** What the sessions and traces of an owner may take. Asked often, and for many: the tokens are gone through once a second. */
+  /** What the sessions and traces of an owner may take. */
   quotasOf(owner: string): OwnerQuotas & OwnerBounds {
-    if (!this.required) return this.local.limits;
-    const now = performance.now();
-    if (this.quotaRevision !== this.store.revision || now - this.quotasMs >= QUOTAS_KEPT_MS) {
-      this.quotas = this.quotasOfAll();
-      this.quotaRevision = this.store.revision;
-      this.quotasMs = now;
-    }
-    return this.quotas.get(owner) ?? this.limitsOfAll();
-  }
-
-  /** By principal, of those with a token that is good. */
-  private quotasOfAll(): Map<string, OwnerQuotas & OwnerBounds> {
-    const quotas = new Map<string, OwnerQuotas & OwnerBounds>();
-    const base = this.limitsOfAll();
-    for (const token of this.store.tokens()) {
-      if (this.endOf(token) !== null) continue;
-      const own = limitsOver(base, token.limits);
-      const known = quotas.get(token.principal);
-      if (known === undefined) quotas.set(token.principal, own);
-      else for (const name of QUOTA_NAMES) known[name] = moreGenerous(known[name], own[name]);
-    }
-    return quotas;
+    return this.required ? this.quotas.of(owner) : this.local.limits;
   }
 
   /** Whether what let someone in still would. */
@@ -274,29 +250,6 @@ export class AccessControl {
     if (kind === 'local') return !this.required;
     const record = kind === 'token' ? this.store.token(credential as string) : this.store.link(credential as string);
     return record !== undefined && this.endOf(record) === null;
-  }
-
-  // ------------------------------------------------------------------------------------------------ tickets
-
-  /** For one upgrade, where neither a header nor a subprotocol can carry a token. */
-  issueTicket(who: Who): { text: string; expiresMs: number } {
-    const { id, text, hash } = newCredential('ticket');
-    const own = [...this.tickets].filter(([, ticket]) => ticket.who.subject === who.subject);
-    if (own.length >= MOST_TICKETS) this.tickets.delete(own[0]![0]);
-    const expiresMs = this.nowMs() + TICKET_SECONDS * 1000;
-    this.tickets.set(id, { hash, who, expiresMs });
-    return { text, expiresMs };
-  }
-
-  private redeem({ id, hash }: PresentedCredential, ofUpgrade: boolean): Who {
-    const ticket = this.tickets.get(id);
-    const right = sameHash(hash, ticket?.hash ?? NO_HASH);
-    if (ticket !== undefined && right && ofUpgrade) {
-      this.tickets.delete(id);
-      if (ticket.expiresMs > this.nowMs() && this.stillIn(ticket.who)) return ticket.who;
-    }
-    const detail = `A ticket opens one WebSocket, once, within ${TICKET_SECONDS} s.`;
-    throw unauthenticated(detail, 'invalid_token');
   }
 
   // ------------------------------------------------------------------------------------------------ what they may
@@ -408,7 +361,7 @@ export class AccessControl {
   private tend(): void {
     const now = this.nowMs();
     this.sweep();
-    for (const [id, { expiresMs }] of this.tickets) if (expiresMs <= now) this.tickets.delete(id);
+    this.tickets.dropExpired(now);
     this.requestRates.dropFull(now);
     this.opsRates.dropFull(now);
     this.failures.dropFull(now);

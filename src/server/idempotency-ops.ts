@@ -10,37 +10,28 @@
  * is also on record. An array is treated as its elements, a line each.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { ProblemError, problemDocument, type Reason } from '../api/problem.ts';
+import { LIMITS } from '../api/limits.ts';
+import { problemDocument, type Reason } from '../api/problem.ts';
 import type { OpsOptions, OpsResume, Reply, SessionHost } from '../host/host.ts';
+import { DEFAULT_LIMITS } from '../host/limits.ts';
 import { keptKey, keyOf, markReplayed, subjectOf } from './idempotency.ts';
 import { fingerprintOf, type IdempotencyKeys, type KeyRecord, mismatch, replyDropped } from './idempotency-keys.ts';
+import { type ArrayLimits, asArray, elementsOf } from './ops-array.ts';
+import { LINE_BYTES, RecordedReplies, Recorder, type ReplyLine, type SentLine } from './ops-record.ts';
 import { isBlank, RequestLines } from './request-lines.ts';
 
 type Lines = AsyncIterable<Uint8Array>;
 
-export interface OpsLimits {
+export interface OpsLimits extends ArrayLimits {
   idleMs: number;
-  /** Of an array, which is read whole. */
-  arrayBytes: number;
-  arrayOperations: number;
 }
 
-const LIMITS: OpsLimits = { idleMs: 60_000, arrayBytes: 64 * 1_048_576, arrayOperations: 10_000 };
-/** What a line on record takes beside its reply: a fingerprint and the objects around both. */
-const LINE_BYTES = 150;
-
-interface SentLine {
-  fingerprint: string;
-  blank: boolean;
-}
-
-/** The reply line of the host, as far as it matters here. */
-interface ReplyLine {
-  line: number;
-  ok: boolean;
-  result?: Record<string, unknown>;
-  problem?: { status?: number };
-}
+/** As the host has them for a request without a key. */
+const USUAL: OpsLimits = {
+  idleMs: DEFAULT_LIMITS.opsIdleMs,
+  arrayBytes: DEFAULT_LIMITS.opsArrayBytes,
+  arrayOperations: LIMITS.opsArrayOperations,
+};
 
 export class KeyedOps {
   private readonly host: Pick<SessionHost, 'ops' | 'answered'>;
@@ -50,7 +41,7 @@ export class KeyedOps {
   constructor(host: Pick<SessionHost, 'ops' | 'answered'>, keys: IdempotencyKeys, limits: Partial<OpsLimits> = {}) {
     this.host = host;
     this.keys = keys;
-    this.limits = { ...LIMITS, ...limits };
+    this.limits = { ...USUAL, ...limits };
   }
 
   /** `host.ops` for a request that may have a key. */
@@ -69,7 +60,10 @@ export class KeyedOps {
     let answered: Reply<Lines>;
     try {
       if (record.lines.length === 0) await this.recall(session, key, record);
-      const lines = new RequestLines(options.format === 'array' ? await this.elements(body) : body, this.limits.idleMs);
+      const lines = new RequestLines(
+        options.format === 'array' ? await elementsOf(body, this.limits) : body,
+        this.limits.idleMs,
+      );
       answered = await this.answer(session, lines, options, record, reply);
     } catch (error) {
       this.settle(record);
@@ -204,50 +198,6 @@ export class KeyedOps {
     if (options.signal?.aborted) void replies.detach();
     return { ok: true, value: replies };
   }
-
-  /** An array as lines; throws what keeps it from being one. */
-  private async elements(body: Lines): Promise<Lines> {
-    const chunks: Uint8Array[] = [];
-    let bytes = 0;
-    for await (const chunk of body) {
-      bytes += chunk.length;
-      if (bytes > this.limits.arrayBytes) {
-        throw new ProblemError({
-          code: 'body-too-large',
-          detail: `An array of operations has at most ${this.limits.arrayBytes} bytes.`,
-        });
-      }
-      chunks.push(chunk.slice());
-    }
-    let operations: unknown;
-    try {
-      operations = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)));
-    } catch (error) {
-      throw new ProblemError({ code: 'not-json', detail: `The body is not JSON: ${(error as Error).message}` });
-    }
-    if (!Array.isArray(operations)) {
-      throw new ProblemError({ code: 'invalid-body', detail: 'The body must be an array of operations.', path: '' });
-    }
-    if (operations.length > this.limits.arrayOperations) {
-      throw new ProblemError({
-        code: 'too-many-operations',
-        detail: `The array has ${operations.length} operations; at most ${this.limits.arrayOperations} are possible.`,
-      });
-    }
-    const texts = operations.map(lineOf);
-    return (async function* () {
-      yield* texts;
-    })();
-  }
-}
-
-/** V8 reads JSON of any depth, and writes only what its stack is deep enough for. */
-function lineOf(operation: unknown): Buffer {
-  try {
-    return Buffer.from(`${JSON.stringify(operation)}\n`);
-  } catch {
-    throw new ProblemError({ code: 'invalid-body', detail: 'An operation is nested too deeply.', path: '' });
-  }
 }
 
 /** The body for the host: whole lines, each noted in `sent` before it goes. */
@@ -287,119 +237,6 @@ function* splitLines(bytes: Uint8Array): Generator<Uint8Array> {
   }
 }
 
-/** Pairs reply lines with the lines they answer, and keeps both once one of them was applied. */
-class Recorder {
-  private readonly keys: IdempotencyKeys;
-  private readonly record: KeyRecord;
-  private readonly sent: SentLine[];
-  private readonly settled: () => void;
-  private sentNext = 0;
-  /** Answered, but not applied; on record only if a later one is. */
-  private pending: KeyRecord['lines'] = [];
-  private partial = '';
-  private readonly decoder = new TextDecoder();
-
-  constructor(keys: IdempotencyKeys, record: KeyRecord, sent: SentLine[], settled: () => void) {
-    this.keys = keys;
-    this.record = record;
-    this.sent = sent;
-    this.settled = settled;
-  }
-
-  take(bytes: Uint8Array): void {
-    const lines = (this.partial + this.decoder.decode(bytes, { stream: true })).split('\n');
-    this.partial = lines.pop() as string;
-    for (const line of lines) this.answered(line);
-  }
-
-  /** @param cut the host's reply ended early: of lines without a reply nobody knows whether they were applied */
-  end(cut: boolean): void {
-    // The host's journal knows, once it can be asked again.
-    if (cut && this.sentNext < this.sent.length && !this.record.dropped) this.keys.forget(this.record);
-    this.settled();
-  }
-
-  private answered(reply: string): void {
-    for (;;) {
-      const line = this.sent[this.sentNext];
-      if (line === undefined) throw new Error('the host answered a line that it was not sent');
-      this.sentNext++;
-      this.pending.push({ fingerprint: line.fingerprint, reply: line.blank ? null : `${reply}\n` });
-      if (!line.blank) break;
-    }
-    if (this.sentNext > 4096) {
-      this.sent.splice(0, this.sentNext);
-      this.sentNext = 0;
-    }
-    const { ok, problem } = JSON.parse(reply) as ReplyLine;
-    // 507: an expected failure of the simulated kernel, with every effect that it has there.
-    if (!ok && problem?.status !== 507) return;
-    const bytes = this.pending.reduce((sum, line) => sum + LINE_BYTES + (line.reply?.length ?? 0), 0);
-    if (this.keys.reserve(this.record, bytes)) for (const line of this.pending) this.record.lines.push(line);
-    this.pending = [];
-  }
-}
-
-/** The host's replies on their way to the client, recorded as they pass; without a client they are only recorded. */
-class RecordedReplies implements AsyncIterableIterator<Uint8Array> {
-  private readonly replies: AsyncIterator<Uint8Array>;
-  private readonly recorder: Recorder;
-  private ended = false;
-  private reading: Promise<unknown> = Promise.resolve();
-  private detached = false;
-
-  constructor(replies: AsyncIterator<Uint8Array>, recorder: Recorder) {
-    this.replies = replies;
-    this.recorder = recorder;
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  async next(): Promise<IteratorResult<Uint8Array>> {
-    if (this.ended || this.detached) return { done: true, value: undefined };
-    const reading = this.read();
-    this.reading = reading.catch(() => {});
-    return reading;
-  }
-
-  async return(): Promise<IteratorResult<Uint8Array>> {
-    void this.detach();
-    return { done: true, value: undefined };
-  }
-
-  /** The client has gone: takes the rest alone. */
-  async detach(): Promise<void> {
-    if (this.detached) return;
-    this.detached = true;
-    await this.reading;
-    try {
-      while (!this.ended) await this.read();
-    } catch {
-      // A cut reply; the recorder has heard of it.
-    }
-  }
-
-  private async read(): Promise<IteratorResult<Uint8Array>> {
-    try {
-      const result = await this.replies.next();
-      if (result.done) this.end(false);
-      else this.recorder.take(result.value);
-      return result;
-    } catch (error) {
-      this.end(true);
-      throw error;
-    }
-  }
-
-  private end(cut: boolean): void {
-    if (this.ended) return;
-    this.ended = true;
-    this.recorder.end(cut);
-  }
-}
-
 /** What a replayed line with `as` left behind, for the lines that are run after it. */
 function noteLabel(labels: OpsResume['labels'], line: Uint8Array, reply: string): void {
   const { line: number, result } = JSON.parse(reply) as ReplyLine;
@@ -415,19 +252,4 @@ function noteLabel(labels: OpsResume['labels'], line: Uint8Array, reply: string)
 
 function problemLine(line: number, reason: Reason): Uint8Array {
   return Buffer.from(`${JSON.stringify({ line, op: null, ok: false, problem: problemDocument(reason) })}\n`);
-}
-
-/** Reply lines as one JSON array. */
-async function* asArray(lines: Lines): AsyncGenerator<Uint8Array> {
-  const decoder = new TextDecoder();
-  let partial = '';
-  let begun = false;
-  for await (const bytes of lines) {
-    const whole = (partial + decoder.decode(bytes, { stream: true })).split('\n');
-    partial = whole.pop() as string;
-    if (whole.length === 0) continue;
-    yield Buffer.from(`${begun ? ',' : '['}${whole.join(',')}`);
-    begun = true;
-  }
-  yield Buffer.from(begun ? ']' : '[]');
 }

@@ -87,6 +87,30 @@ export interface RecordedEvent {
   call: number;
 }
 
+/** Before a line says anything. */
+export function emptyEvent(): RecordedEvent {
+  return {
+    kind: EVENT_KINDS.map,
+    timeNs: 0,
+    timePs: 0,
+    cpu: ABSENT,
+    pid: ABSENT,
+    device: ABSENT,
+    domain: ABSENT,
+    iovaPage: ABSENT,
+    iovaOffset: ABSENT,
+    lengthBytes: ABSENT,
+    physicalPage: ABSENT,
+    physicalOffset: ABSENT,
+    direction: ABSENT,
+    write: ABSENT,
+    detail: ABSENT,
+    line: 0,
+    partner: ABSENT,
+    call: ABSENT,
+  };
+}
+
 /** Where an importer puts what it understood. */
 export interface EventSink {
   /** @returns nothing; throws when the tape cannot be written, which ends the import with that reason. */

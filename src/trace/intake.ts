@@ -6,7 +6,7 @@
 import { Account } from './account.ts';
 import { MOST_CPUS, RecordingClock } from './clock.ts';
 import { CpuMerge } from './cpu-merge.ts';
-import { ABSENT, EVENT_KINDS, type EventKind, type EventSink, type RecordedEvent } from './event.ts';
+import { ABSENT, EVENT_KINDS, type EventKind, type EventSink, emptyEvent, type RecordedEvent } from './event.ts';
 import { Joiner } from './join.ts';
 import { NameTable } from './names.ts';
 import { RangeList } from './range-list.ts';
@@ -141,27 +141,4 @@ export class Intake {
   get mergedLate(): number {
     return this.merge?.late ?? 0;
   }
-}
-
-export function emptyEvent(): RecordedEvent {
-  return {
-    kind: EVENT_KINDS.map,
-    timeNs: 0,
-    timePs: 0,
-    cpu: ABSENT,
-    pid: ABSENT,
-    device: ABSENT,
-    domain: ABSENT,
-    iovaPage: ABSENT,
-    iovaOffset: ABSENT,
-    lengthBytes: ABSENT,
-    physicalPage: ABSENT,
-    physicalOffset: ABSENT,
-    direction: ABSENT,
-    write: ABSENT,
-    detail: ABSENT,
-    line: 0,
-    partner: ABSENT,
-    call: ABSENT,
-  };
 }

@@ -1,32 +1,18 @@
 /** Tapes of a thread: open as long as somebody uses them, so many at most, and read on by whoever still has one that is not. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readlinkSync, renameSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import type { RecordedEvents } from '../../src/core/devices/replay/source.ts';
 import { Tapes } from '../../src/host/recordings.ts';
-import { tapePath, tracesFolder } from '../../src/trace/archive/uses.ts';
-import { createImporter } from '../../src/trace/importer.ts';
-import { TapeWriter } from '../../src/trace/tape.ts';
-import { traffic } from '../trace/lines.ts';
+import { tracesFolder } from '../../src/trace/archive/uses.ts';
 import { accepted, runEnd } from './hosts.ts';
 import { folderFor, hostOn } from './journal/folders.ts';
+import { tapeIn } from './tapes.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'iommu-lab-test-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
-
-/** @param pairs of calls: another number, another tape. @returns its digest */
-function tapeIn(where: string, pairs: number): string {
-  const path = join(where, 'new');
-  const tape = new TapeWriter(path);
-  const importer = createImporter({ format: 'ftrace', sink: tape });
-  importer.write(new TextEncoder().encode(traffic(pairs)));
-  importer.end();
-  const { digest } = tape.seal(importer.summary());
-  renameSync(path, tapePath(where, digest));
-  return digest;
-}
 
 /** Files of tapes that this process has open, its threads included; null where that cannot be seen. */
 function openHandles(where: string): number | null {
@@ -112,8 +98,6 @@ describe('tapes of a thread', SKIP, () => {
 test('a worker closes the tape of a session that rests or is deleted, and opens it again', SKIP, async (t) => {
   const data = folderFor(t);
   const where = tracesFolder(data);
-  const { mkdirSync } = await import('node:fs');
-  mkdirSync(where, { recursive: true });
   const recording = tapeIn(where, 300);
   const host = await hostOn(t, data, { traces: where, workers: 1, limits: { idleMs: 200 } });
   const spec = (name: string) => ({

@@ -1,6 +1,5 @@
 /** Sessions that replay recordings: their recording is found by its content, in a new session, after a crash and in an export. */
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fastify } from 'fastify';
@@ -10,25 +9,11 @@ import { TraceArchive } from '../../src/trace/archive/archive.ts';
 import { tracesFolder, usesOf } from '../../src/trace/archive/uses.ts';
 import { historyText } from '../../src/trace/export/history.ts';
 import { sessionOfText } from '../../src/trace/export/session-notes.ts';
-import { createImporter } from '../../src/trace/importer.ts';
 import { recordingOf } from '../../src/trace/memory-recording.ts';
-import { TapeWriter } from '../../src/trace/tape.ts';
 import { traffic } from '../trace/lines.ts';
 import { accepted, refusal, runEnd } from './hosts.ts';
 import { crashed, folderFor, hostOn } from './journal/folders.ts';
-
-/** A tape of some traffic in a data folder. @returns its digest */
-function recordedIn(folder: string, pairs = 300): string {
-  const traces = tracesFolder(folder);
-  mkdirSync(traces, { recursive: true });
-  const path = join(traces, 'new.tape');
-  const writer = new TapeWriter(path);
-  const importer = createImporter({ format: 'ftrace', sink: writer });
-  importer.write(new TextEncoder().encode(traffic(pairs)));
-  importer.end();
-  const { digest } = writer.seal(importer.summary());
-  return digest;
-}
+import { tapeIn } from './tapes.ts';
 
 function specOf(recording: string): Record<string, unknown> {
   return {
@@ -38,17 +23,14 @@ function specOf(recording: string): Record<string, unknown> {
   };
 }
 
-async function withTape(t: Parameters<typeof folderFor>[0]) {
+function withTape(t: Parameters<typeof folderFor>[0]) {
   const folder = folderFor(t);
-  const digest = recordedIn(folder);
-  const { renameSync } = await import('node:fs');
-  renameSync(join(tracesFolder(folder), 'new.tape'), join(tracesFolder(folder), `${digest}.tape`));
-  return { folder, digest };
+  return { folder, digest: tapeIn(tracesFolder(folder), 300) };
 }
 
 describe('a session that replays', () => {
   test('is there again after a crash in the middle of its run, from images and from its beginning', async (t) => {
-    const { folder, digest } = await withTape(t);
+    const { folder, digest } = withTape(t);
     for (const replayMs of [0, Number.POSITIVE_INFINITY]) {
       const options = { traces: tracesFolder(folder), limits: { replayMs } };
       const host = await hostOn(t, folder, options);
@@ -66,7 +48,7 @@ describe('a session that replays', () => {
   });
 
   test('says so when its recording is not there any more', async (t) => {
-    const { folder, digest } = await withTape(t);
+    const { folder, digest } = withTape(t);
     const host = await hostOn(t, folder, { traces: tracesFolder(folder) });
     const { id } = await accepted(host.create(specOf(digest)));
     const again = await hostOn(t, crashed(t, folder), { traces: join(folder, 'elsewhere') });
@@ -77,7 +59,7 @@ describe('a session that replays', () => {
   });
 
   test('that is refused for want of its recording is on record as nobody who uses it', async (t) => {
-    const { folder } = await withTape(t);
+    const { folder } = withTape(t);
     const host = await hostOn(t, folder, { traces: tracesFolder(folder) });
     const missing = '0'.repeat(64);
     assert.equal(await refusal(host.create(specOf(missing))), 'invalid-spec');
@@ -85,7 +67,7 @@ describe('a session that replays', () => {
   });
 
   test('keeps its recording from being deleted', async (t) => {
-    const { folder, digest } = await withTape(t);
+    const { folder, digest } = withTape(t);
     const host = await hostOn(t, folder, { traces: tracesFolder(folder) });
     const { id } = await accepted(host.create(specOf(digest)));
     assert.deepEqual(usesOf(tracesFolder(folder), digest), [id]);

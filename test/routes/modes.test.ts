@@ -1,27 +1,17 @@
 /** Protection modes over REST: what a client sees of a pool that is full, of a guest, of an untrusted device. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { type FastifyInstance, fastify } from 'fastify';
-import { registerRoutes } from '../../routes/index.ts';
-import type { SessionHost } from '../../src/host/host.ts';
-import { createHost } from '../../src/host/session-host.ts';
-import { type CheckedInject, checkedInject } from '../contract/conformance.ts';
+import type { CheckedInject } from '../contract/conformance.ts';
+import { startRoutesOnCore } from './server.ts';
 
-let host: SessionHost;
-let app: FastifyInstance;
+let server: Awaited<ReturnType<typeof startRoutesOnCore>>;
 let inject: CheckedInject;
 
 before(async () => {
-  host = await createHost({ workers: 1 });
-  app = fastify();
-  await registerRoutes(app, { host });
-  await app.ready();
-  inject = checkedInject(app);
+  server = await startRoutesOnCore();
+  inject = server.inject;
 });
-after(async () => {
-  await app.close();
-  await host.close();
-});
+after(() => server.close());
 
 async function call(status: number, method: 'GET' | 'POST' | 'DELETE', url: string, body?: object) {
   const reply = await inject({ method, url: `/v1/sessions${url}`, ...(body && { payload: body }) });

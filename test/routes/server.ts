@@ -1,6 +1,7 @@
-/** The routes alone, on a fake host. */
+/** The routes alone: on a fake host, or on the core in a worker. */
 import { fastify } from 'fastify';
 import { registerRoutes } from '../../routes/index.ts';
+import { createHost } from '../../src/host/session-host.ts';
 import { checkedInject } from '../contract/conformance.ts';
 import { FakeHost } from './fake-host.ts';
 
@@ -16,4 +17,16 @@ export async function startRoutes() {
     return { status: response.statusCode, headers: response.headers, body: response.json() };
   }
   return { app, host, inject, call };
+}
+
+export async function startRoutesOnCore() {
+  const host = await createHost({ workers: 1 });
+  const app = fastify();
+  await registerRoutes(app, { host });
+  await app.ready();
+  const close = async () => {
+    await app.close();
+    await host.close();
+  };
+  return { app, inject: checkedInject(app), close };
 }

@@ -2,24 +2,17 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type FastifyInstance, fastify } from 'fastify';
-import { registerRoutes } from '../../routes/index.ts';
-import type { SessionHost } from '../../src/host/host.ts';
-import { createHost } from '../../src/host/session-host.ts';
-import { type CheckedInject, checkedInject } from '../contract/conformance.ts';
+import type { CheckedInject } from '../contract/conformance.ts';
 import { readOpenMetrics } from '../oracles/openmetrics.ts';
+import { startRoutesOnCore } from './server.ts';
 
-let host: SessionHost;
-let app: FastifyInstance;
+let server: Awaited<ReturnType<typeof startRoutesOnCore>>;
 let inject: CheckedInject;
 const at = '/v1/sessions/lab';
 
 before(async () => {
-  host = await createHost({ workers: 1 });
-  app = fastify();
-  await registerRoutes(app, { host });
-  await app.ready();
-  inject = checkedInject(app);
+  server = await startRoutesOnCore();
+  inject = server.inject;
   await call('POST', '/v1/sessions', {
     name: 'lab',
     policy: { allocator: { kind: 'rcache' }, invalidation: { kind: 'strict' } },
@@ -37,10 +30,7 @@ before(async () => {
   for (const access of ['write', 'read'])
     await call('POST', `${at}/devices/dev/dma`, { iova: '0x123456000', lengthBytes: 8, access });
 });
-after(async () => {
-  await app.close();
-  await host.close();
-});
+after(() => server.close());
 
 async function call(method: 'GET' | 'POST', url: string, body?: object) {
   const reply = await inject({ method, url, ...(body === undefined ? {} : { payload: body }) });

@@ -3,6 +3,7 @@ import { request as httpRequest } from 'node:http';
 import { test } from 'node:test';
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
 import { pino } from 'pino';
+import { DEFAULT_LIMITS } from '../../src/host/limits.ts';
 import { printOfLine } from '../../src/host/result-json.ts';
 import { buildApp } from '../../src/server/app.ts';
 import { type FakeHost, fakeHost } from './fake-host.ts';
@@ -142,6 +143,19 @@ test('an array is answered as one, and its retry too', () =>
     assert.equal((await array([A, B, C])).json().length, 3);
     assert.equal(host.applied, 3);
     assert.deepEqual((await array([])).json(), []);
+  }));
+
+test('an array may be as long as one without a key', () =>
+  withApp(async (app) => {
+    const codeOf = async (payload: string) => {
+      const headers = { host: 'localhost', 'content-type': 'application/json', 'idempotency-key': 'k' };
+      const reply = await app.inject({ method: 'POST', url: OPS, headers, payload });
+      return [reply.statusCode, (reply.json() as { code?: string }).code];
+    };
+    const { opsArrayBytes } = DEFAULT_LIMITS;
+    assert.deepEqual(await codeOf(`[${' '.repeat(opsArrayBytes - 1)}]`), [413, 'body-too-large']);
+    assert.deepEqual(await codeOf(`[${' '.repeat(opsArrayBytes - 2)}]`), [200, undefined]);
+    assert.deepEqual(await codeOf(JSON.stringify(Array(10_001).fill(A))), [413, 'too-many-operations']);
   }));
 
 test('an array with an operation that is nested deeply is refused', () =>

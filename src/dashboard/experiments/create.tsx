@@ -3,6 +3,8 @@ import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import type { Catalog, CatalogEntry, Experiment, Problem } from '../../api/contract-types.ts';
 import { api, problemOf } from '../api.ts';
+import { DraftText } from '../form/draft-text.tsx';
+import { Problems } from '../form/problems.tsx';
 import { type JsonObject, problemsAt, readField, textOf } from '../form/schema.ts';
 import { count } from '../format.ts';
 import { go, setQuery } from '../location.ts';
@@ -155,32 +157,19 @@ interface FieldProps {
 }
 
 function Field({ id, label, placeholder, text, numeric = false, wrong, onText }: FieldProps) {
-  /** While it is being written: the card may be drawn again meanwhile. */
-  const draft = useSignal<string | null>(null);
   return (
     <div class="field">
       <label for={id}>{label}</label>
-      <input
+      <DraftText
         id={id}
-        type="text"
-        inputMode={numeric ? 'numeric' : 'text'}
-        autocomplete="off"
+        numeric={numeric}
         placeholder={placeholder}
-        value={draft.value ?? text}
-        aria-invalid={wrong.length > 0}
-        aria-describedby={`${id}-about`}
-        onInput={({ currentTarget }) => (draft.value = currentTarget.value)}
-        onChange={({ currentTarget }) => {
-          draft.value = null;
-          onText(currentTarget.value.trim());
-        }}
+        text={text}
+        invalid={{ now: wrong.length > 0, about: `${id}-about` }}
+        onText={onText}
       />
       <div id={`${id}-about`}>
-        {wrong.map((message) => (
-          <p key={message} class="problem">
-            {message}
-          </p>
-        ))}
+        <Problems of={wrong} />
       </div>
     </div>
   );

@@ -1,6 +1,7 @@
 /** How long arms run: so many operations, or a simulated time; or what holds where nothing is given. */
 import { useSignal } from '@preact/signals';
 import { useId } from 'preact/hooks';
+import { Problems } from '../form/problems.tsx';
 import { type Json, problemsAt } from '../form/schema.ts';
 import type { PathProblem } from '../form/schema-form.tsx';
 import { type LengthUnit, lengthOf, lengthText } from './request.ts';
@@ -61,11 +62,7 @@ export function LengthField({ label, value, fallback, about, at, problems, onCha
         )}
       </div>
       <div id={`${id}-about`}>
-        {wrong.map((message) => (
-          <p key={message} class="problem">
-            {message}
-          </p>
-        ))}
+        <Problems of={wrong} />
         <p class="about">{about}</p>
       </div>
     </fieldset>

@@ -3,22 +3,21 @@
  * written, says what is wrong by its place, and which arms it comes to.
  */
 import './experiments.css';
-import { type Signal, useSignal, useSignalEffect } from '@preact/signals';
-import { useEffect, useMemo, useRef } from 'preact/hooks';
-import type { Catalog, CatalogEntry, CheckedSpec, Experiment, Problem } from '../../api/contract-types.ts';
-import { api, problemOf } from '../api.ts';
+import { type Signal, useSignal } from '@preact/signals';
+import { useEffect, useMemo } from 'preact/hooks';
+import type { Catalog, CatalogEntry, CheckedSpec, Experiment } from '../../api/contract-types.ts';
+import { api } from '../api.ts';
+import { useMaking } from '../form/making.ts';
+import { MakingPage } from '../form/making-page.tsx';
 import type { Json, JsonObject } from '../form/schema.ts';
 import { SchemaForm } from '../form/schema-form.tsx';
 import { count } from '../format.ts';
-import { go, setQuery } from '../location.ts';
+import { go } from '../location.ts';
 import type { PageProps } from '../pages.ts';
-import { Card, ProblemNote } from '../parts/bits.tsx';
-import { RequestHead } from '../parts/request-head.tsx';
-import { JsonView } from '../sessions/json-view.tsx';
-import { change, objectAt, packSpec, readSpec, type Spec } from '../sessions/spec.ts';
+import { Card } from '../parts/bits.tsx';
+import { change, objectAt, readSpec, type Spec } from '../sessions/spec.ts';
 import { SpecForm } from '../sessions/spec-form.tsx';
 import { tell } from '../tell.ts';
-import { token } from '../token.ts';
 import { useLoad } from '../use-load.ts';
 import { LengthField } from './length-field.tsx';
 import { EXAMPLE, lengthText, merged } from './request.ts';
@@ -31,92 +30,46 @@ const SHOWN = 12;
 export default function NewExperimentPage({ place }: PageProps) {
   const catalog = useLoad(() => api.get<Catalog>('/v1/catalog'), '');
   const given = place.query.request === undefined ? null : readSpec(place.query.request);
-  const request = useSignal<Spec>(given !== null && 'spec' in given ? given.spec : EXAMPLE);
-  const checked = useSignal<Experiment | null>(null);
-  const problem = useSignal<Problem | null>(null);
-  const busy = useSignal(false);
-  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  const newest = useRef(0);
-  const view = place.query.view === 'json' ? 'json' : 'form';
-
-  useSignalEffect(() => {
-    const asked = request.value;
-    void token.value;
-    timer.current = setTimeout(() => void check(asked), newest.current === 0 ? 0 : CHECK_MS);
-    return () => clearTimeout(timer.current);
-  });
-
-  async function check(asked: Spec): Promise<void> {
-    const mine = ++newest.current;
-    setQuery({ request: packSpec(asked) ?? place.query.request });
-    try {
-      const reply = await api.post<Experiment>('/v1/experiments', asked, { validateOnly: true });
-      if (mine !== newest.current) return;
-      checked.value = reply;
-      problem.value = null;
-    } catch (error) {
-      if (mine === newest.current) problem.value = problemOf(error);
-    }
-  }
-
-  async function run(): Promise<void> {
-    busy.value = true;
-    // A check that came behind would find the name taken, by what is being made.
-    clearTimeout(timer.current);
-    try {
-      const { id, name = id, jobs } = await api.post<Experiment>('/v1/experiments', request.value);
+  const making = useMaking<Experiment, Experiment>({
+    route: '/v1/experiments',
+    first: given !== null && 'spec' in given ? given.spec : EXAMPLE,
+    member: 'request',
+    given: place.query.request,
+    afterMs: CHECK_MS,
+    whenMade: ({ id, name = id, jobs }) => {
       tell(`Started: ${count(jobs.total)} jobs.`);
       go(`/experiments/${encodeURIComponent(name)}`);
-    } catch (error) {
-      problem.value = problemOf(error);
-    } finally {
-      busy.value = false;
-    }
-  }
-
-  const errors = problem.value?.errors ?? [];
+    },
+  });
+  const { document, checked, problem } = making;
   return (
-    <form
-      class="stack"
-      noValidate
-      onSubmit={(event) => {
-        event.preventDefault();
-        void run();
-      }}
-    >
-      <RequestHead
-        title="New experiment"
-        act="Run it"
-        back="/experiments"
-        busy={busy.value}
-        of="request"
-        path="/new-experiment"
-        query={{ ...place.query, request: packSpec(request.value) }}
-        view={view}
-      />
-      <div class="beside">
-        <div class="stack">
-          <ProblemNote problem={catalog.problem.value} />
-          {view === 'json' ? (
-            <JsonView spec={request} problems={errors} label="Request">
-              The body of <code>POST /v1/experiments</code>. With a <code>preset</code>, what stands beside it changes
-              it.
-            </JsonView>
-          ) : catalog.data.value === null ? (
-            <p class="faint">Loading the catalog …</p>
-          ) : (
-            <RequestForm request={request} catalog={catalog.data.value} checked={checked.value} problems={errors} />
-          )}
-        </div>
-        <div class="stack aside">
-          <Card title="What it would be">
-            <ProblemNote problem={problem.value} />
-            {problem.value === null && checked.value !== null && <Outlook experiment={checked.value} />}
-            {problem.value === null && checked.value === null && <p class="faint">Being checked …</p>}
-          </Card>
-        </div>
-      </div>
-    </form>
+    <MakingPage
+      making={making}
+      title="New experiment"
+      act="Run it"
+      back="/experiments"
+      of="request"
+      path="/new-experiment"
+      query={place.query}
+      view={place.query.view}
+      problem={catalog.problem.value}
+      form={
+        catalog.data.value === null ? null : (
+          <RequestForm
+            request={document}
+            catalog={catalog.data.value}
+            checked={checked.value}
+            problems={problem.value?.errors ?? []}
+          />
+        )
+      }
+      body={
+        <>
+          The body of <code>POST /v1/experiments</code>. With a <code>preset</code>, what stands beside it changes it.
+        </>
+      }
+      outlook={(experiment) => <Outlook experiment={experiment} />}
+    />
   );
 }
 

@@ -1,6 +1,7 @@
 /** What sets the arms of an experiment apart: paths into the spec with the values that each takes, or the arms one by one. */
 import { useSignal } from '@preact/signals';
 import { useId } from 'preact/hooks';
+import { Problems } from '../form/problems.tsx';
 import { type Json, type JsonObject, pointer, problemsAt } from '../form/schema.ts';
 import type { PathProblem } from '../form/schema-form.tsx';
 import { Card, Empty } from '../parts/bits.tsx';
@@ -148,18 +149,6 @@ function PathList({ paths }: { paths: readonly SpecPath[] }) {
         </option>
       ))}
     </datalist>
-  );
-}
-
-function Problems({ of }: { of: readonly string[] }) {
-  return (
-    <>
-      {of.map((message) => (
-        <p key={message} class="problem">
-          {message}
-        </p>
-      ))}
-    </>
   );
 }
 

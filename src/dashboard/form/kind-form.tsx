@@ -2,6 +2,7 @@
 import { useSignal } from '@preact/signals';
 import { useId } from 'preact/hooks';
 import type { CatalogEntry } from '../../api/contract-types.ts';
+import { Problems } from './problems.tsx';
 import { fieldsOf, type JsonObject, pointer, problemsAt, type Schema } from './schema.ts';
 import { type PathProblem, SchemaForm, type SchemaFormProps } from './schema-form.tsx';
 
@@ -62,11 +63,7 @@ export function KindForm({
             ))}
           </select>
           <div id={`${id}-about`}>
-            {wrong.map((message) => (
-              <p key={message} class="problem">
-                {message}
-              </p>
-            ))}
+            <Problems of={wrong} />
           </div>
         </div>
         {entry !== undefined && (

@@ -9,6 +9,7 @@
  */
 import { useSignal } from '@preact/signals';
 import { useId } from 'preact/hooks';
+import { Problems } from './problems.tsx';
 import {
   type Field,
   fieldsOf,
@@ -150,11 +151,7 @@ function Plain({ field, value, fallback, at, problems, suggestions, onChange }: 
         </datalist>
       )}
       <div id={`${id}-about`}>
-        {wrong.map((message) => (
-          <p key={message} class="problem">
-            {message}
-          </p>
-        ))}
+        <Problems of={wrong} />
         {about !== '' && <p class="about">{about}</p>}
       </div>
     </div>

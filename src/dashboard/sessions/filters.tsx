@@ -1,7 +1,7 @@
 /** The filters of the list of sessions. Each is a member of the address's query under the API's own name. */
-import { useSignal } from '@preact/signals';
 import { useId } from 'preact/hooks';
 import type { Catalog } from '../../api/contract-types.ts';
+import { DraftText } from '../form/draft-text.tsx';
 import { setQuery } from '../location.ts';
 
 const STATES = ['idle', 'running', 'recovering', 'hibernated', 'failed'];
@@ -63,25 +63,12 @@ function Choice({ name, label, query, choices, set }: FieldProps & { choices: re
   );
 }
 
-/** A list that is looked at again must not take away what is being written. */
 function Text({ name, label, query, hint, set }: FieldProps & { hint: string }) {
   const id = useId();
-  const draft = useSignal<string | null>(null);
   return (
     <div class="field">
       <label for={id}>{label}</label>
-      <input
-        id={id}
-        type="text"
-        autocomplete="off"
-        placeholder={hint}
-        value={draft.value ?? query[name] ?? ''}
-        onInput={({ currentTarget }) => (draft.value = currentTarget.value)}
-        onChange={({ currentTarget }) => {
-          draft.value = null;
-          set(name, currentTarget.value.trim());
-        }}
-      />
+      <DraftText id={id} placeholder={hint} text={query[name] ?? ''} onText={(text) => set(name, text)} />
     </div>
   );
 }

@@ -5,7 +5,7 @@
  * A worker marks first and opens then; who deletes takes the tape out of the way first and looks for marks then. Whoever comes second
  * sees the other.
  */
-import { closeSync, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 const FOLDER = 'uses';
@@ -43,6 +43,33 @@ export function usesOf(folder: string, digest: string): string[] {
   return marks(folder)
     .filter((mark) => mark.digest === digest)
     .map((mark) => mark.session);
+}
+
+/**
+ * Puts a tape out of the way, and back where sessions replay it: who wants it is found only once nobody can open it any more.
+ *
+ * @returns ids of those sessions; with none of them, `removeTapeTakenAway` or `putTapeBack` remains to be called
+ */
+export function takeTapeAway(folder: string, digest: string, hasSession: (session: string) => boolean): string[] {
+  const path = tapePath(folder, digest);
+  if (!existsSync(path)) return [];
+  renameSync(path, `${path}.going`);
+  const users = usesOf(folder, digest).filter((session) => {
+    if (hasSession(session)) return true;
+    unmarkUse(folder, digest, session);
+    return false;
+  });
+  if (users.length > 0) putTapeBack(folder, digest);
+  return users;
+}
+
+export function putTapeBack(folder: string, digest: string): void {
+  const path = tapePath(folder, digest);
+  if (existsSync(`${path}.going`)) renameSync(`${path}.going`, path);
+}
+
+export function removeTapeTakenAway(folder: string, digest: string): void {
+  rmSync(`${tapePath(folder, digest)}.going`, { force: true });
 }
 
 export function marks(folder: string): { digest: string; session: string }[] {

@@ -16,7 +16,8 @@ import type { ResolvedSpec } from '../../core/spec.ts';
 import { coreVersion } from '../../core/version.ts';
 import type { RecordedEvent } from '../event.ts';
 import { FtraceLines } from './lines.ts';
-import { type ObservedSink, Observer } from './observer.ts';
+import type { ObservedSink } from './observed/lines.ts';
+import { Observer } from './observer.ts';
 import { type HistoryRecord, notesOf } from './session-notes.ts';
 
 /** Events of a run that one step handles. */

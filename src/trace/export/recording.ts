@@ -1,6 +1,6 @@
 /** A recording as ftrace text again: what an import understood, in the kernel's words. Of our own exports that is the text they were. */
 import type { RecordedEvents } from '../../core/devices/replay/source.ts';
-import { ABSENT, EVENT_KINDS, type EventKind, type RecordedEvent } from '../event.ts';
+import { type EventKind, emptyEvent } from '../event.ts';
 import { FtraceLines } from './lines.ts';
 
 export interface RecordingTextOptions {
@@ -29,7 +29,7 @@ export function* recordingText(
       text += line;
     },
   });
-  const line: RecordedEvent = { ...EMPTY };
+  const line = emptyEvent();
   for (let index = 0; index < events.count; index++) {
     events.load(index);
     line.kind = events.kind as EventKind;
@@ -56,24 +56,3 @@ export function* recordingText(
   lines.end();
   yield text;
 }
-
-const EMPTY: RecordedEvent = {
-  kind: EVENT_KINDS.map,
-  timeNs: 0,
-  timePs: 0,
-  cpu: 0,
-  pid: 0,
-  device: ABSENT,
-  domain: ABSENT,
-  iovaPage: ABSENT,
-  iovaOffset: ABSENT,
-  lengthBytes: ABSENT,
-  physicalPage: ABSENT,
-  physicalOffset: ABSENT,
-  direction: ABSENT,
-  write: ABSENT,
-  detail: ABSENT,
-  line: 0,
-  partner: ABSENT,
-  call: ABSENT,
-};

@@ -9,7 +9,7 @@ import type { Intake } from '../intake.ts';
 import { LineCutter, LONGEST_LINE } from '../lines/line-cutter.ts';
 import { textOf } from '../names.ts';
 import { fillIo, memoryIsWritten, passNoData, SECTOR_BYTES } from '../payloads/block.ts';
-import { decimal, small } from '../payloads/fields.ts';
+import { decimal, small } from '../payloads/digits.ts';
 import { Words } from '../payloads/words.ts';
 import type { FormatEntry, FormatReader } from './format.ts';
 

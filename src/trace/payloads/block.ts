@@ -7,7 +7,8 @@
  */
 import { DIRECTIONS, EVENT_KINDS } from '../event.ts';
 import type { Intake } from '../intake.ts';
-import { decimal, type Fields } from './fields.ts';
+import { decimal } from './digits.ts';
+import type { Fields } from './fields.ts';
 
 export const SECTOR_BYTES = 512;
 

@@ -6,6 +6,7 @@
  * page and an offset, so that all 64 bits are kept.
  */
 import { MOST_RANGES } from '../range-list.ts';
+import { decimal, isSame, small } from './digits.ts';
 import { QiDescriptor } from './qi-descriptor.ts';
 import { Words } from './words.ts';
 
@@ -407,31 +408,6 @@ function rareKeyOf(bytes: Uint8Array, start: number, end: number): number {
   if (end - start > LONGEST_KEY) return 0;
   for (const { bytes: key, bit } of KEYS_BY_LENGTH[end - start]!) if (isSame(bytes, start, end, key)) return bit;
   return 0;
-}
-
-export function isSame(bytes: Uint8Array, start: number, end: number, word: Uint8Array): boolean {
-  if (word.length !== end - start) return false;
-  for (let i = 0; i < word.length; i++) if (word[i] !== bytes[start + i]) return false;
-  return true;
-}
-
-/** @returns the number, below 2^53, or -1 */
-export function decimal(bytes: Uint8Array, start: number, end: number): number {
-  const digits = end - start;
-  if (digits < 1 || digits > 16) return -1;
-  let value = 0;
-  for (let i = start; i < end; i++) {
-    const digit = bytes[i]! - 0x30;
-    if (digit < 0 || digit > 9) return -1;
-    value = value * 10 + digit;
-  }
-  return value <= Number.MAX_SAFE_INTEGER ? value : -1;
-}
-
-/** @returns the number, below 2^31, or -1 */
-export function small(bytes: Uint8Array, start: number, end: number): number {
-  const value = decimal(bytes, start, end);
-  return value < 2 ** 31 ? value : -1;
 }
 
 /** `2/5`: traced and all there are; `5`. @returns all, or -1 */

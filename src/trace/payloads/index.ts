@@ -2,8 +2,9 @@
 import type { Intake } from '../intake.ts';
 import { NameTable, textOf } from '../names.ts';
 import * as block from './block.ts';
+import { isSame } from './digits.ts';
 import * as dma from './dma.ts';
-import { Fields, isSame } from './fields.ts';
+import { Fields } from './fields.ts';
 import * as intel from './intel.ts';
 import * as iommu from './iommu.ts';
 import * as lab from './lab.ts';

@@ -6,7 +6,8 @@
  */
 import { ABSENT, EVENT_KINDS } from '../event.ts';
 import type { Intake } from '../intake.ts';
-import { decimal, type Fields, small } from './fields.ts';
+import { decimal, small } from './digits.ts';
+import type { Fields } from './fields.ts';
 import { GRANULARITY, QI_TYPES } from './qi-descriptor.ts';
 import type { Words } from './words.ts';
 

@@ -1,21 +1,9 @@
 /** `iommu_lab:*`: what no kernel traces, in recordings that were exported here. The lines are defined in `docs/trace-format.md`. */
 import { ABSENT, EVENT_KINDS } from '../event.ts';
 import type { Intake } from '../intake.ts';
+import { isSame } from './digits.ts';
 import { readDeviceAndFields } from './dma.ts';
-import {
-  BUFFER,
-  DOMAIN,
-  type Fields,
-  IOVA,
-  isSame,
-  OP,
-  OWNER,
-  PHYSICAL,
-  PICOSECONDS,
-  SCOPE,
-  SIZE,
-  VERDICT,
-} from './fields.ts';
+import { BUFFER, DOMAIN, type Fields, IOVA, OP, OWNER, PHYSICAL, PICOSECONDS, SCOPE, SIZE, VERDICT } from './fields.ts';
 
 /** By their code, as the core has them. */
 export const VERDICT_NAMES = [

@@ -6,7 +6,8 @@
  */
 import { EVENT_KINDS } from '../event.ts';
 import type { Intake } from '../intake.ts';
-import { type Fields, IOVA, isSame, SIZE } from './fields.ts';
+import { isSame } from './digits.ts';
+import { type Fields, IOVA, SIZE } from './fields.ts';
 
 const TITLE = new TextEncoder().encode('dev_name:');
 const SPACE = 0x20;

@@ -5,6 +5,7 @@ import { PassThrough, Readable } from 'node:stream';
 import { describe, it } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { markUse } from '../../../src/trace/archive/uses.ts';
+import { TraceStore } from '../../../src/trace/store.ts';
 import { openTape } from '../../../src/trace/tape.ts';
 import { Recording } from '../../../tools/prove/trace/recording.ts';
 import { codeOf, create, ended, newFolder, openArchive, PLAIN, part, until, upload, value } from './archives.ts';
@@ -384,6 +385,21 @@ describe('The archive', () => {
     archive.sessionDeleted('ses_1');
     assert.equal(codeOf(await archive.delete(id)), 'trace-in-use');
     sessions.delete('ses_2');
+    value(await archive.delete(id));
+    assert.deepEqual(filesOf(folder), []);
+  });
+
+  it('has a trace as it was when its deletion cannot be written down', async (t) => {
+    const folder = newFolder(t);
+    const store = new TraceStore(join(folder, 'traces.sqlite'));
+    const archive = openArchive(t, folder, { store });
+    const { id } = await ended(archive, await upload(archive, small.text));
+    const remove = t.mock.method(store, 'remove', () => {
+      throw new Error('disk I/O error');
+    });
+    assert.equal(codeOf(await archive.delete(id)), 'storage-unavailable');
+    value(await archive.events(id, { from: 0, limit: 1 }));
+    remove.mock.restore();
     value(await archive.delete(id));
     assert.deepEqual(filesOf(folder), []);
   });

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Reply } from '../../../src/host/host.ts';
-import { type AppendRequest, type ArchiveParts, TraceArchive } from '../../../src/trace/archive/archive.ts';
+import { type ArchiveParts, TraceArchive } from '../../../src/trace/archive/archive.ts';
+import type { AppendRequest } from '../../../src/trace/archive/uploads.ts';
 import { TraceStore } from '../../../src/trace/store.ts';
 import type { TraceDocument, TraceInput } from '../../../src/trace/trace.ts';
 

@@ -1,29 +1,10 @@
 /** Events made up from a seed, with every field somewhere at its ends, and a plain copy to hold a tape against. */
-import { ABSENT, EVENT_KINDS, type EventKind, type RecordedEvent } from '../../../src/trace/event.ts';
+import { ABSENT, EVENT_KINDS, type EventKind, emptyEvent, type RecordedEvent } from '../../../src/trace/event.ts';
 
 const KINDS = Object.values(EVENT_KINDS);
 
 export function blankEvent(): RecordedEvent {
-  return {
-    kind: EVENT_KINDS.map,
-    timeNs: 0,
-    timePs: 0,
-    cpu: ABSENT,
-    pid: ABSENT,
-    device: ABSENT,
-    domain: ABSENT,
-    iovaPage: ABSENT,
-    iovaOffset: ABSENT,
-    lengthBytes: ABSENT,
-    physicalPage: ABSENT,
-    physicalOffset: ABSENT,
-    direction: ABSENT,
-    write: ABSENT,
-    detail: ABSENT,
-    line: 1,
-    partner: ABSENT,
-    call: ABSENT,
-  };
+  return { ...emptyEvent(), line: 1 };
 }
 
 /** The same number for the same seed and turn. */
