@@ -35,7 +35,7 @@ export function RunsCard({ session: { id }, store }: { session: Session; store: 
     act(async () => {
       const request = requestOf(stop.value, amount.value, metric.value);
       if ('problem' in request) throw new Error(request.problem);
-      store.takeRuns([await api.post<Run>(sessionPath(id, 'runs'), request satisfies RunRequest)]);
+      store.takeRun(await api.post<Run>(sessionPath(id, 'runs'), request satisfies RunRequest));
     });
   const cancel = () =>
     act(async () => {
