@@ -10,8 +10,9 @@ import { EventLog, type LogLine } from './log.ts';
 import { carriersOf, INVALIDATIONS, Rates, ROWS, runStartOf } from './rates.ts';
 import type { Beginning, FeedName, FromReader, LogWanted, Shown } from './wire.ts';
 
-/** Numbers and lists follow so often; charts follow every frame. */
-const SLOW_MS = 500;
+/** Numbers and lists follow so soon, and no more often than that: who reads does not read ten a second. Charts follow every frame. */
+const SOON_MS = 100;
+const SLOW_MS = 1_000;
 /** Lists follow the numbers, so that no frame has to lay out both. */
 const AFTER_MS = 230;
 /** Of the usual time between two frames: what is shorter says nothing of a rate, and goes with the next. */
@@ -37,8 +38,9 @@ export class Book {
   private runStartNs: number | null = null;
   /** Simulated time between two frames, about. */
   private usualNs = 0;
-  private waiting: ReturnType<typeof setTimeout> | undefined;
-  private after: ReturnType<typeof setTimeout> | undefined;
+  /** A timer runs, after which all is told that is new then. */
+  private isWaiting = false;
+  private isNew = false;
 
   constructor({ machine, metrics, runs }: Beginning, tell: (message: FromReader) => void) {
     this.tell = tell;
@@ -167,14 +169,22 @@ export class Book {
   }
 
   private wake(): void {
-    this.waiting ??= setTimeout(() => {
-      this.waiting = undefined;
-      if (this.newest !== null) this.tell({ type: 'metrics', shown: shownOf(this.newest, this.verdictsPerSecond) });
-      for (const id of this.moved) this.tellRun(id);
-      this.after ??= setTimeout(() => {
-        this.after = undefined;
-        if (this.shownSerial !== this.log.serial && this.held === null) this.tellLines(false);
-      }, AFTER_MS);
+    this.isNew = true;
+    if (this.isWaiting) return;
+    this.isWaiting = true;
+    setTimeout(() => this.tellNews(), SOON_MS);
+  }
+
+  private tellNews(): void {
+    this.isNew = false;
+    if (this.newest !== null) this.tell({ type: 'metrics', shown: shownOf(this.newest, this.verdictsPerSecond) });
+    for (const id of this.moved) this.tellRun(id);
+    setTimeout(() => {
+      if (this.shownSerial !== this.log.serial && this.held === null) this.tellLines(false);
+    }, AFTER_MS);
+    setTimeout(() => {
+      if (this.isNew) this.tellNews();
+      else this.isWaiting = false;
     }, SLOW_MS);
   }
 }

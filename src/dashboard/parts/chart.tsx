@@ -6,7 +6,7 @@
  *     feed.add(timeNs / 1e9, [8.7, 0.96]);               // as often as one likes; x in seconds of simulated time
  *     <Chart title="Throughput" unit="Gb/s" series={[{ name: 'rx' }, { name: 'tx', dashed: true }]} feed={feed} />
  *
- * Drawn by a worker (`plotter.ts`), and not at all while it is not on the screen; the table follows twice a second, one or a few tables in
+ * Drawn by a worker (`plotter.ts`), and not at all while it is not on the screen; the table follows once a second, one or a few tables in
  * a frame (`frames.ts`).
  */
 import type { ComponentChildren } from 'preact';
@@ -103,7 +103,7 @@ export function Chart(props: ChartProps) {
   );
 }
 
-/** By hand: twenty tables twice a second are nothing for a browser, and much for whoever compares trees. */
+/** By hand: twenty tables a second are nothing for a browser, and much for whoever compares trees. */
 function writeNumbers(
   card: HTMLElement | null,
   { title, unit, series }: ChartProps,

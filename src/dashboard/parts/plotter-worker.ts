@@ -24,7 +24,7 @@ interface Drawn extends PointListener {
  */
 const MOST = 4;
 /** Who reads numbers does not read ten a second. */
-const NUMBERS_MS = 500;
+const NUMBERS_MS = 1_000;
 
 const charts = new Map<number, Drawn>();
 const sources = new Map<number, MessagePort>();

@@ -1,6 +1,6 @@
 /**
  * Charts are drawn by a worker (`plotter-worker.ts`), one for the page, made with its first chart. Their points come from the page, those
- * of all charts in one message, or from another worker on a port of its own (`addSource`), of which the page has no work at all. Twice a
+ * of all charts in one message, or from another worker on a port of its own (`addSource`), of which the page has no work at all. Once a
  * second the plotter tells the numbers beside each chart.
  *
  *     const chart = openChart(canvas, shape, feed, (length, numbers) => ...);   // the canvas is the worker's from now on
