@@ -15,6 +15,8 @@ const SOON_MS = 100;
 const SLOW_MS = 1_000;
 /** Lists follow the numbers, so that no frame has to lay out both. */
 const AFTER_MS = 230;
+/** New lines of the log at a time; those between them and the older ones follow when it is quiet again, or is held. */
+const NEW_LINES = 10;
 /** Of the usual time between two frames: what is shorter says nothing of a rate, and goes with the next. */
 const SHORT = 0.25;
 
@@ -28,6 +30,9 @@ export class Book {
   private readonly log = new EventLog();
   private wanted: LogWanted = { kinds: [], most: 0, held: false };
   private held: readonly LogLine[] | null = null;
+  private shownLines: readonly LogLine[] = [];
+  /** Not all that came stands between the shown lines. */
+  private hasSkipped = false;
   private newest: Metrics | null = null;
   private verdictsPerSecond: number[] = [];
   /** By id. */
@@ -105,6 +110,7 @@ export class Book {
     this.counters.clear();
     this.usualNs = 0;
     this.log.clear();
+    this.shownLines = [];
     this.runStartNs = null;
     this.runs.clear();
     this.moved.clear();
@@ -163,8 +169,13 @@ export class Book {
 
   private tellLines(anew: boolean): void {
     const { kinds, most } = this.wanted;
-    const lines = (this.held ?? this.log.lines()).filter(({ kind }) => kinds.includes(kind)).slice(0, most);
-    this.tell({ type: 'lines', lines, dropped: this.log.dropped, anew });
+    const wanted = (this.held ?? this.log.lines()).filter(({ kind }) => kinds.includes(kind));
+    const newest = this.shownLines[0]?.serial ?? 0;
+    const fresh = anew ? wanted : wanted.filter(({ serial }) => serial > newest);
+    const lines = anew ? wanted : [...fresh.slice(0, NEW_LINES), ...this.shownLines];
+    this.hasSkipped = !anew && (this.hasSkipped || fresh.length > NEW_LINES);
+    this.shownLines = lines.slice(0, most);
+    this.tell({ type: 'lines', lines: this.shownLines, dropped: this.log.dropped, anew });
     this.shownSerial = this.log.serial;
   }
 
@@ -180,10 +191,11 @@ export class Book {
     if (this.newest !== null) this.tell({ type: 'metrics', shown: shownOf(this.newest, this.verdictsPerSecond) });
     for (const id of this.moved) this.tellRun(id);
     setTimeout(() => {
-      if (this.shownSerial !== this.log.serial && this.held === null) this.tellLines(false);
+      const isQuiet = this.shownSerial === this.log.serial;
+      if (this.held === null && (!isQuiet || this.hasSkipped)) this.tellLines(isQuiet);
     }, AFTER_MS);
     setTimeout(() => {
-      if (this.isNew) this.tellNews();
+      if (this.isNew || this.hasSkipped) this.tellNews();
       else this.isWaiting = false;
     }, SLOW_MS);
   }

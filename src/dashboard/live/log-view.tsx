@@ -3,7 +3,7 @@ import { useComputed, useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { count } from '../format.ts';
 import { drawer } from '../frames.ts';
-import { Card, Empty } from '../parts/bits.tsx';
+import { Card, Empty, Steady } from '../parts/bits.tsx';
 import { useShortcut } from '../shortcuts.ts';
 import { useDrawn } from '../use-drawn.ts';
 import { KEPT, type LineKind, type LogLine, towards } from './log.ts';
@@ -85,7 +85,9 @@ function Dropped({ store }: { store: LiveStore }) {
   if (dropped === 0) return null;
   return (
     <p class="faint small">
-      The simulation was faster than can be told: {count(dropped)} lines were left out. The counters above miss nothing.
+      <Steady
+        text={`The simulation was faster than can be told: ${count(dropped)} lines were left out. The counters above miss nothing.`}
+      />
     </p>
   );
 }
