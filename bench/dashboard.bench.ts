@@ -75,7 +75,11 @@ async function measure(
   console.log('   the twentieth of frames with the most work, and all, mean ms of processor a frame');
   for (const { kind, worstMs, allMs } of work.kinds)
     console.log(`     ${kind.padEnd(30)} ${worstMs.toFixed(2).padStart(6)} ${allMs.toFixed(2).padStart(6)}`);
-  console.log(`   frames over ${AIM_MS} ms of processor: ${work.overAim} of ${work.frames}`);
+  console.log(`   frames over ${AIM_MS} ms of processor: ${work.over.length} of ${work.frames}`);
+  for (const { cpuMs, lengthMs, kind, kindMs } of work.over)
+    console.log(`     ${cpuMs.toFixed(2)} ms in ${lengthMs.toFixed(1)} ms, of which ${kindMs.toFixed(2)} ${kind}`);
+  const { tasks, ms } = work.clipped;
+  console.log(`   tasks with more time of the processor than of the wall: ${tasks}, ${ms.toFixed(1)} ms left out`);
 }
 
 function inWords({ p50, p95, p99, max }: Spread): string {

@@ -20,7 +20,7 @@ const KINDS: [kind: LineKind, name: string][] = [
 /** While it runs on: what is seen of it. To hold it or to scroll in it shows more. */
 const SHOWN = 20;
 /** New lines in a frame. */
-const AT_ONCE = 2;
+const AT_ONCE = 5;
 
 export function LogView({ store }: { store: LiveStore }) {
   const shown = useSignal<ReadonlySet<LineKind>>(new Set(KINDS.map(([kind]) => kind)));

@@ -9,7 +9,8 @@ import type { StreamListener, StreamReader } from '../stream.ts';
 import { hasEnded, shownOf } from './book.ts';
 import type { LogLine } from './log.ts';
 import { carriersOf } from './rates.ts';
-import type { FeedName, FromReader, LogWanted, Shown, ToReader } from './wire.ts';
+import type { FeedName, FromReader, LogWanted, Shown } from './wire.ts';
+import type { ToReader } from './worker.ts';
 
 /** Points of a chart. */
 const CAPACITY = 600;

@@ -48,15 +48,7 @@ export interface Shown {
   verdictsPerSecond: number[];
 }
 
-export type ToReader =
-  /** On the port the plotter asks for points. */
-  | { type: 'begin'; beginning: Beginning; port: MessagePort }
-  | { type: 'open'; address: string }
-  | { type: 'want'; wanted: LogWanted }
-  /** What the server has answered: the stream may tell it later, or have told it before. */
-  | { type: 'run'; run: Run }
-  | { type: 'end' };
-
+/** From the worker to the page; the other way see `worker.ts`. */
 export type FromReader =
   | { type: 'greeted' }
   | { type: 'closed'; code: number; reason: string }

@@ -3,11 +3,21 @@
  * of them. The page says where to connect (`stream.ts`), as it is the one with a token; what comes is kept in a book (`book.ts`).
  */
 
+import type { Run } from '../../api/contract-types.ts';
 import type { ToSource } from '../parts/plotter.ts';
 import { PointSender } from '../parts/points.ts';
 import { type Gap, gapInWords, type Hello, isFrame, messageOf, Resume } from '../resume.ts';
 import { Book } from './book.ts';
-import type { FromReader, ToReader } from './wire.ts';
+import type { Beginning, FromReader, LogWanted } from './wire.ts';
+
+export type ToReader =
+  /** On the port the plotter asks for points. */
+  | { type: 'begin'; beginning: Beginning; port: MessagePort }
+  | { type: 'open'; address: string }
+  | { type: 'want'; wanted: LogWanted }
+  /** What the server has answered: the stream may tell it later, or have told it before. */
+  | { type: 'run'; run: Run }
+  | { type: 'end' };
 
 const TOPICS = ['metrics', 'runs', 'events', 'faults', 'verdicts'] as const;
 const EVERY_MS = 100;
