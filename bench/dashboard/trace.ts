@@ -40,6 +40,9 @@ export interface FrameWork {
   perSecond: number;
   wallMs: Spread;
   cpuMs: Spread;
+  /** The same without the collector's own tasks, which run where nothing else waits, each of 5 ms at most: a frame need not wait for more. */
+  pageMs: Spread;
+  pageOver: number;
   /** Tasks whose processor time was more than their time on the wall, and by how much in all. */
   clipped: { tasks: number; ms: number };
   /** Frames with work of more than 8 ms on the processor: how much, how long the frame was, and of which kind most of it is. */
@@ -90,12 +93,15 @@ export function frameWork(trace: Buffer): FrameWork {
     }
   }
   const kinds = kindsOf(own, tasks, frameOf, cpu);
+  const page = cpu.map((ms, at) => ms - (kinds.collector[at] as number));
   const seconds = ((begins.at(-1) as number) - (begins[0] as number)) / 1e6;
   return {
     frames: wall.length,
     perSecond: wall.length / seconds,
     wallMs: spreadOf(wall),
     cpuMs: spreadOf(cpu),
+    pageMs: spreadOf(page),
+    pageOver: page.filter((ms) => ms > AIM_MS).length,
     clipped,
     over: kinds.over.map(({ frame: at, ms }) => {
       const [kind, kindMs] = [...ms].sort((a, b) => b[1] - a[1])[0] as [Kind, number];
@@ -121,10 +127,11 @@ function kindsOf(
   tasks: readonly TraceEvent[],
   frameOf: Int32Array,
   cpu: Float64Array,
-): { means: FrameWork['kinds']; over: { frame: number; ms: Map<Kind, number> }[] } {
+): { means: FrameWork['kinds']; over: { frame: number; ms: Map<Kind, number> }[]; collector: Float64Array } {
   const bound = cpu.toSorted().at(-Math.ceil(cpu.length * WORST)) as number;
   const worst = { frames: cpu.filter((ms) => ms >= bound).length, ms: new Map<Kind, number>() };
   const all = { frames: cpu.length, ms: new Map<Kind, number>() };
+  const collector = new Float64Array(cpu.length);
   const over = [...cpu.keys()]
     .filter((frame) => (cpu[frame] as number) > AIM_MS)
     .map((frame) => ({ frame, ms: new Map<Kind, number>() }));
@@ -142,6 +149,7 @@ function kindsOf(
     const within = tasks[task] as TraceEvent;
     if (frame === -1 || ts < within.ts || ts >= within.ts + (within.dur ?? 0)) continue;
     const ownMs = cpuOf(event) / 1000;
+    if (isOfCollector(event)) collector[frame]! += ownMs;
     const of = over.filter((each) => each.frame === frame);
     for (const { ms } of (cpu[frame] as number) >= bound ? [worst, all, ...of] : [all]) {
       ms.set(kind, (ms.get(kind) ?? 0) + ownMs);
@@ -151,7 +159,7 @@ function kindsOf(
   }
   const mean = (of: typeof all, kind: Kind) => (of.ms.get(kind) ?? 0) / of.frames;
   const means = KINDS.map((kind) => ({ kind, worstMs: mean(worst, kind), allMs: mean(all, kind) }));
-  return { means: means.sort((a, b) => b.worstMs - a.worstMs), over };
+  return { means: means.sort((a, b) => b.worstMs - a.worstMs), over, collector };
 }
 
 const BY_NAME: Readonly<Record<string, Kind>> = {
@@ -169,11 +177,16 @@ const BY_NAME: Readonly<Record<string, Kind>> = {
   'Canvas2DResourceProvider::ProduceCanvasResource': 'canvases of this thread',
 };
 
-function kindOf({ name, args }: TraceEvent, outer: Kind, outerName: string): Kind {
+/** Tasks of the collector itself, such as sweeping, name only where they come from. */
+function isOfCollector({ args }: TraceEvent): boolean {
+  return args?.src_file?.includes('/heap/') === true;
+}
+
+function kindOf(event: TraceEvent, outer: Kind, outerName: string): Kind {
+  const { name, args } = event;
   const known = BY_NAME[name];
   if (known !== undefined) return known;
-  // Tasks of the collector itself, such as sweeping, name only where they come from.
-  if (args?.src_file?.includes('/heap/')) return 'garbage collection';
+  if (isOfCollector(event)) return 'garbage collection';
   if (/^(?:V8\.GC|CppGC|BlinkGC|M(?:inor|ajor)GC)/.test(name)) return 'garbage collection';
   const functionName = args?.data?.functionName ?? '';
   if (name === 'FunctionCall' && functionName.endsWith('onmessage') && !functionName.endsWith('port1.onmessage'))

@@ -94,10 +94,10 @@ describe('the book of a stream', () => {
     const names = (from: number) => Array.from({ length: 30 }, (_, i) => `f${from + i}`);
     book.take(faults(...names(0)));
     pass(400);
-    assert.deepEqual(linesIn(of('lines').at(-1)), names(0).toReversed().slice(0, 10));
+    assert.deepEqual(linesIn(of('lines').at(-1)), names(0).toReversed().slice(0, 5));
     book.take(faults(...names(30)));
     pass(1_000);
-    const second = [...names(30).toReversed().slice(0, 10), ...names(0).toReversed().slice(0, 10)];
+    const second = [...names(30).toReversed().slice(0, 5), ...names(0).toReversed().slice(0, 5)];
     assert.deepEqual(linesIn(of('lines').at(-1)), second);
     pass(1_000);
     assert.deepEqual(linesIn(of('lines').at(-1)), names(30).toReversed().slice(0, 20));

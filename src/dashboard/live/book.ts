@@ -16,7 +16,7 @@ const SLOW_MS = 1_000;
 /** Lists follow the numbers, so that no frame has to lay out both. */
 const AFTER_MS = 230;
 /** New lines of the log at a time; those between them and the older ones follow when it is quiet again, or is held. */
-const NEW_LINES = 10;
+const NEW_LINES = 5;
 /** Of the usual time between two frames: what is shorter says nothing of a rate, and goes with the next. */
 const SHORT = 0.25;
 
