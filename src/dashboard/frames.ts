@@ -13,7 +13,7 @@ import { signal } from '@preact/signals';
 
 /** For all that a frame does, layout and painting included, which grow with what was drawn; of the 16.7 ms that it has. */
 const AIM_MS = 8;
-/** Weight of what is done in one frame at most. Twice a second there are thirty frames: enough for sixty tables. */
+/** Weight of what is done in one frame at most. A second has sixty frames: enough for the tables of a hundred charts. */
 const MOST = 2;
 
 export interface Drawer {

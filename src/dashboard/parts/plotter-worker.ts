@@ -23,7 +23,8 @@ interface Drawn extends PointListener {
  * twenty-four charts.
  */
 const MOST = 4;
-/** Who reads numbers does not read ten a second. */
+/** Numbers follow so soon, and no more often than that: who reads them does not read ten a second. */
+const SOON_MS = 100;
 const NUMBERS_MS = 1_000;
 
 const charts = new Map<number, Drawn>();
@@ -33,6 +34,8 @@ const waiting = new Set<Drawn>();
 const due = new Set<number>();
 let colours: PlotColours | null = null;
 let asked = false;
+/** A timer runs, after which numbers are told. */
+let isTelling = false;
 
 addEventListener('message', ({ data }: MessageEvent<ToPlotter>) => {
   switch (data.type) {
@@ -123,11 +126,16 @@ function askSource(source: number, message: ToSource): void {
 }
 
 function askNumbers(chart: number): void {
-  if (due.size === 0) setTimeout(tellNumbers, NUMBERS_MS);
   due.add(chart);
+  if (isTelling) return;
+  isTelling = true;
+  setTimeout(tellNumbers, SOON_MS);
 }
 
 function tellNumbers(): void {
+  isTelling = due.size > 0;
+  if (!isTelling) return;
+  setTimeout(tellNumbers, NUMBERS_MS);
   const told: number[] = [];
   for (const chart of due) {
     const { buffer } = charts.get(chart) as Drawn;
