@@ -71,11 +71,17 @@ async function measure(
   console.log(`   ${charts} charts, ${shown} of them seen, 10 frames of metrics a second, ${seconds} s`);
   console.log(`   ${work.perSecond.toFixed(1)} frames a second shown`);
   console.log(`   main thread a frame, processor   ${inWords(work.cpuMs)}`);
+  console.log(`   without the collector's tasks     ${inWords(work.pageMs)}`);
   console.log(`   main thread a frame, wall        ${inWords(work.wallMs)}`);
   console.log('   the twentieth of frames with the most work, and all, mean ms of processor a frame');
   for (const { kind, worstMs, allMs } of work.kinds)
     console.log(`     ${kind.padEnd(30)} ${worstMs.toFixed(2).padStart(6)} ${allMs.toFixed(2).padStart(6)}`);
-  console.log(`   frames over ${AIM_MS} ms of processor: ${work.overAim} of ${work.frames}`);
+  console.log(`   frames over ${AIM_MS} ms of processor: ${work.over.length} of ${work.frames}`);
+  for (const { cpuMs, lengthMs, kind, kindMs } of work.over)
+    console.log(`     ${cpuMs.toFixed(2)} ms in ${lengthMs.toFixed(1)} ms, of which ${kindMs.toFixed(2)} ${kind}`);
+  console.log(`   without the collector's tasks: ${work.pageOver}`);
+  const { tasks, ms } = work.clipped;
+  console.log(`   tasks with more time of the processor than of the wall: ${tasks}, ${ms.toFixed(1)} ms left out`);
 }
 
 function inWords({ p50, p95, p99, max }: Spread): string {

@@ -1,7 +1,8 @@
 /** A session while it runs, in a browser: charts, log, runs, snapshots, and a stream that is cut off. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { Browser, Page, WebSocketRoute } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
+import { standBetween } from './between.ts';
 import { openBrowser } from './browser.ts';
 import {
   assertAccessible,
@@ -256,48 +257,62 @@ describe('a live session in a browser', () => {
 
   it('comes back when it is cut off, from where it was, and says what is missing', async () => {
     const name = await session();
-    const sockets: WebSocketRoute[] = [];
-    const asked: { epoch?: string; fromSequence?: number }[] = [];
-    const seen: number[] = [];
-    const { page, complaints, close } = await openPage(browser, server, `/sessions/${name}`, 'desk', {}, (opened) =>
-      opened.routeWebSocket(/\/stream/, (socket) => {
-        sockets.push(socket);
-        const to = socket.connectToServer();
-        socket.onMessage((message) => {
-          asked.push(JSON.parse(String(message)));
-          to.send(message);
-        });
-        to.onMessage((message) => {
-          const { sequence, data } = JSON.parse(String(message));
-          if (data !== undefined) seen.push(sequence);
-          socket.send(message);
-        });
-      }),
-    );
+    const { streams, ...between } = await standBetween(server);
+    const { page, complaints, close } = await openPage(browser, between.server, `/sessions/${name}`);
     await page.getByText('stream live').waitFor();
     await runIn(page, '10 s');
     await page.getByRole('log').getByText(/DMAR/).first().waitFor();
-    await sockets[0]!.close({ code: 4001, reason: 'cut by a test' });
+    streams[0]!.cut(4001);
     await page.getByText('stream lost, coming back').waitFor();
     await page.getByText('stream live').waitFor();
-    await settled(() => {
-      assert.equal(asked.length, 2);
-      const again = seen.slice(seen.lastIndexOf(asked[1]!.fromSequence! - 1) + 1);
-      assert.ok(again.length > 3, 'the stream goes on');
-    });
-    const { epoch, fromSequence } = asked[1]!;
-    assert.equal(epoch, asked[0]!.epoch);
-    assert.ok(seen.includes(fromSequence! - 1), 'from the frame behind the last one');
+    await settled(() => assert.ok((streams[1]?.sent.length ?? 0) > 3, 'the stream goes on'));
+    const [before, again] = streams.map(({ asked: [first] }) => first!);
+    assert.equal(again!.epoch, before!.epoch);
+    assert.ok(streams[0]!.sent.includes(again!.fromSequence! - 1), 'from the frame behind the last one');
     // Each frame once: none of those of the first connection came again.
-    const after = seen.slice(seen.lastIndexOf(fromSequence! - 1) + 1);
-    assert.ok(after.length > 0 && after.every((sequence) => sequence >= fromSequence!));
-    const gap = { type: 'gap', epoch, from: 7, to: 9, reason: 'slow-reader', dropped: { faults: 3 } };
-    sockets[1]!.send(JSON.stringify(gap));
+    assert.ok(streams[1]!.sent.every((sequence) => sequence >= again!.fromSequence!));
+    const gap = { type: 'gap', epoch: again!.epoch, from: 7, to: 9, reason: 'slow-reader', dropped: { faults: 3 } };
+    streams[1]!.say(JSON.stringify(gap));
     await page.getByText('Missing: 3 of faults; this page did not read fast enough.').first().waitFor();
     await server.ask('DELETE', `/v1/sessions/${name}`);
     await page.getByText('The session was deleted.').waitFor();
     await page.getByText('stream ended').waitFor();
     assert.deepEqual(complaints, []);
     await close();
+    await between.close();
+  });
+
+  it('goes on with another worker when the one that reads the stream fails, charts and log as before', async () => {
+    const name = await session();
+    const { streams, ...between } = await standBetween(server);
+    const { page, complaints, close } = await openPage(browser, between.server, `/sessions/${name}`);
+    await page.getByText('stream live').waitFor();
+    await runIn(page, '40 ms');
+    await page.getByRole('cell', { name: 'finished' }).first().waitFor();
+    await page.getByRole('checkbox', { name: 'faults' }).uncheck();
+    const log = page.getByRole('log');
+    await log.getByText(/DMAR/).first().waitFor({ state: 'detached' });
+    // What no server sends.
+    streams[0]!.say('{"type":');
+    await page.getByText(/What reads the stream has failed: .*JSON/).waitFor();
+    await page.getByText('stream live').waitFor();
+    // The history that the session keeps, read once more, and drawn on the same canvases.
+    assert.equal(streams.length, 2);
+    await isDrawn(page, 'Throughput');
+    // It shows what was chosen before.
+    await log.getByText('run_1 finished').waitFor();
+    assert.equal(await log.getByText(/DMAR/).count(), 0);
+    // And what happens from now on.
+    await runIn(page, '10 ms');
+    await page.getByRole('row', { name: /run_2.*finished/ }).waitFor();
+    await log.getByText('run_2 finished').waitFor();
+    const metrics = await server.ask<{ counters: Record<string, number> }>('GET', `/v1/sessions/${name}/metrics`);
+    const queue = page.locator('.card', { has: page.getByRole('heading', { name: 'Flush queue', exact: true }) });
+    await settled(async () =>
+      assert.equal(Number(await queue.getByRole('cell').first().innerText()), metrics.counters.flushQueueEntries),
+    );
+    assert.deepEqual(complaints, []);
+    await close();
+    await between.close();
   });
 });

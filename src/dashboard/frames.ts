@@ -1,7 +1,7 @@
 /**
  * When things are drawn: what has changed is drawn at the next frame, once, as much as fits into the budget; the rest at the frame after.
  * So the numbers beside twenty charts never hold up a frame: see bench/dashboard.bench.ts. The charts themselves are drawn by a worker
- * (`parts/plotter.ts`), and a stream is read a little at a time (`inbox.ts`).
+ * (`parts/plotter.ts`), and a stream is read by another (`live/worker.ts`).
  *
  *     const draw = drawer(() => plot.setData(...));   // made once
  *     draw.ask();                                      // as often as one likes
@@ -13,7 +13,7 @@ import { signal } from '@preact/signals';
 
 /** For all that a frame does, layout and painting included, which grow with what was drawn; of the 16.7 ms that it has. */
 const AIM_MS = 8;
-/** Weight of what is done in one frame at most. Twice a second there are thirty frames: enough for sixty tables. */
+/** Weight of what is done in one frame at most. A second has sixty frames: enough for the tables of a hundred charts. */
 const MOST = 2;
 
 export interface Drawer {
@@ -40,8 +40,6 @@ let longestMs = 0;
 /** Done in one frame now: less where frames take long, so that a slow machine shows fewer numbers and not fewer frames. */
 let atOnce = MOST;
 let begun = 0;
-/** What else this frame has done already. */
-let done = 0;
 
 /** Comes behind the frame in which it was posted, style, layout and paint included. */
 const behind = new MessageChannel();
@@ -66,11 +64,6 @@ export function drawer(draw: () => void, weight = 1): Drawer {
   };
 }
 
-/** Work of this frame that is not drawing, such as messages that were read: so much less is drawn in it. */
-export function worked(weight: number): void {
-  done += weight;
-}
-
 function wake(): void {
   if (asked) return;
   asked = true;
@@ -81,16 +74,14 @@ function drawFrame(): void {
   asked = false;
   begun = performance.now();
   behind.port2.postMessage(null);
-  let drawn = false;
+  let done = 0;
   for (const own of waiting) {
     // Something is drawn in each frame, so that all has its turn.
-    if (drawn && (done + own.weight > atOnce || performance.now() - begun > AIM_MS / 2)) break;
+    if (done > 0 && (done + own.weight > atOnce || performance.now() - begun > AIM_MS / 2)) break;
     waiting.delete(own);
     own.draw();
     done += own.weight;
-    drawn = true;
   }
-  done = 0;
   if (waiting.size > 0) wake();
 }
 

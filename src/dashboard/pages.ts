@@ -6,9 +6,9 @@
  * What a page may use, each with its own header:
  *
  *     api.ts            asking the server, types of the contract         use-load.ts     a reply as a signal, reloaded on demand
- *     stream.ts         useStream: live frames, resumed when cut off     frames.ts       drawing at most once a frame, within a budget
+ *     stream.ts         useStream: where a stream stands, resumed        frames.ts       drawing at most once a frame, within a budget
  *     parts/chart.tsx   lines and stacks over time, with their numbers   parts/table.tsx a table with a caption, sortable, scrolls alone
- *     parts/histogram.tsx  buckets on a logarithmic axis                 parts/bits.tsx  Card, Figure, StateMark, ProblemNote, Units, Empty
+ *     parts/histogram.tsx  buckets on a logarithmic axis                 parts/bits.tsx  Card, Figures, Steady, StateMark, ProblemNote, Empty
  *     form/schema-form.tsx a form of a JSON schema, problems in place    parts/dialog.tsx Dialog, confirm()
  *     format.ts         units: ns, cycles, Gb/s, bytes, counts           router.ts, location.ts  links, place, go(), setQuery()
  *     shortcuts.ts      keys, listed at `?`                              palette.ts      colours of series and verdicts for a canvas

@@ -1,39 +1,18 @@
 /**
- * Live frames of a session, for components:
+ * Where the stream of a session stands, and when to connect. What reads it is elsewhere (`live/worker.ts`), as that is no work for the
+ * thread that draws the page:
  *
- *     const stream = useStream(session, {
- *       topics: ['metrics', 'faults'],
- *       everyMs: 100,
- *       onFrame(frame) { ... },        // type, timeNs, data
- *       onGap(gap, words) { ... },     // what is missing, and why
- *       onEpoch() { ... },             // the session was reset: forget what was drawn
- *     });
+ *     const stream = useStream(session, reader);
  *     stream.value                     // { state: 'connecting' | 'live' | 'waiting' | 'ended', detail }
  *
  * Cut off, it comes back where it was (`resume.ts`), at once when the browser is online or the page is looked at again. A page that
- * nobody looks at goes on reading, as the history of a session is short. What is read is spread over frames (`inbox.ts`).
+ * nobody looks at goes on reading, as the history of a session is short.
  */
 import { type Signal, signal, useSignalEffect } from '@preact/signals';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import type { Session, Ticket } from '../api/contract-types.ts';
 import { api, problemOf, root, sessionPath } from './api.ts';
-import { worked } from './frames.ts';
-import { type FrameClock, Inbox } from './inbox.ts';
-import {
-  delayMs,
-  type EpochChange,
-  endInWords,
-  type Frame,
-  type Gap,
-  gapInWords,
-  type Hello,
-  isFinal,
-  isFrame,
-  type Message,
-  messageOf,
-  Resume,
-  type Topic,
-} from './resume.ts';
+import { delayMs, endInWords, isFinal } from './resume.ts';
 import { token } from './token.ts';
 
 export interface StreamState {
@@ -42,76 +21,100 @@ export interface StreamState {
   detail: string;
 }
 
-export interface StreamListener {
-  topics: readonly Topic[];
-  everyMs?: number;
-  /** So many frames from before are wanted too, to have something to draw at once. */
-  history?: number;
-  onFrame(frame: Frame): void;
-  onGap?(gap: Gap, words: string): void;
-  onEpoch?(change: EpochChange): void;
+/** Reads the frames and goes on where it was; knows no token. */
+export interface StreamReader {
+  listen(listener: StreamListener): void;
+  open(address: string): void;
 }
 
-const FRAMES: FrameClock = {
-  next: (work) => requestAnimationFrame(work),
-  isHidden: () => document.hidden,
-  worked: () => worked(1),
-};
+export interface StreamListener {
+  greeted(): void;
+  ended(code: number, reason: string): void;
+  /** The reader itself: the next `open` begins with another. */
+  failed(detail: string): void;
+}
 
-export class SessionStream {
-  readonly state: Signal<StreamState> = signal({ state: 'connecting', detail: '' });
+export class SessionStream implements StreamListener {
+  readonly state: Signal<StreamState>;
   private readonly session: string;
-  private readonly listener: StreamListener;
-  private readonly resume = new Resume();
-  private readonly inbox = new Inbox((text) => this.take(messageOf(text)), FRAMES);
-  private socket: WebSocket | null = null;
+  private readonly reader: StreamReader;
+  private isOpen = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private attempt = 0;
-  /** Newest frame when this page came. */
-  private firstSequence = 0;
-  private greeted = false;
-  private closed = false;
+  private failures = 0;
+  private isGreeted = false;
+  private isClosed = false;
 
-  constructor(session: string, listener: StreamListener) {
+  constructor(session: string, reader: StreamReader, state: Signal<StreamState>) {
     this.session = session;
-    this.listener = listener;
+    this.reader = reader;
+    this.state = state;
+    reader.listen(this);
     window.addEventListener('online', this.hurry);
     document.addEventListener('visibilitychange', this.hurry);
     void this.open();
   }
 
   close(): void {
-    this.closed = true;
-    this.inbox.clear();
+    this.isClosed = true;
     clearTimeout(this.timer);
     window.removeEventListener('online', this.hurry);
     document.removeEventListener('visibilitychange', this.hurry);
-    this.socket?.close();
   }
 
   /** Tries again now, also what has ended. */
   retry(): void {
-    if (this.closed || this.socket !== null) return;
+    if (this.isClosed || this.isOpen) return;
     clearTimeout(this.timer);
     this.attempt = 0;
     void this.open();
   }
 
+  greeted(): void {
+    this.isGreeted = true;
+    this.attempt = 0;
+    this.state.value = { state: 'live', detail: '' };
+  }
+
+  async ended(code: number, reason: string): Promise<void> {
+    this.isOpen = false;
+    if (this.isClosed) return;
+    const words = endInWords(code, reason);
+    if (isFinal(code)) return this.end(words);
+    // A browser does not say why an upgrade was refused; a request for the same session does.
+    if (!this.isGreeted) {
+      try {
+        await api.get<Session>(sessionPath(this.session));
+      } catch (error) {
+        const { status, detail } = problemOf(error);
+        if (status >= 400 && status < 500 && status !== 429) return this.end(detail);
+        return this.wait(detail);
+      }
+    }
+    this.wait(words);
+  }
+
+  failed(detail: string): void {
+    this.isOpen = false;
+    // One that fails at each of its frames has been greeted each time.
+    this.attempt = Math.max(this.attempt, this.failures++);
+    this.wait(`What reads the stream has failed${detail === '' ? '' : `: ${detail}`}.`);
+  }
+
   private readonly hurry = (): void => {
-    if (document.hidden) this.inbox.drain();
     if (this.state.peek().state === 'waiting' && !document.hidden) this.retry();
   };
 
   private async open(): Promise<void> {
+    if (this.isOpen) return;
+    this.isOpen = true;
+    this.isGreeted = false;
     this.state.value = { state: 'connecting', detail: '' };
-    this.greeted = false;
     try {
-      const socket = new WebSocket(await this.address(), 'iommu-lab.v1');
-      if (this.closed) return socket.close();
-      this.socket = socket;
-      socket.onmessage = ({ data }) => this.inbox.push(data as string);
-      socket.onclose = ({ code, reason }) => void this.ended(code, reason);
+      const address = await this.address();
+      if (!this.isClosed) this.reader.open(address);
     } catch (error) {
+      this.isOpen = false;
       this.wait(problemOf(error).detail);
     }
   }
@@ -124,52 +127,8 @@ export class SessionStream {
     return url.href;
   }
 
-  private take(message: Message): void {
-    if (message.type === 'hello') {
-      this.greet(message as Hello);
-      return;
-    }
-    this.resume.take(message);
-    if (isFrame(message)) this.listener.onFrame(message);
-    else if (message.type === 'epoch') this.listener.onEpoch?.(message as EpochChange);
-    else if (message.type === 'gap') {
-      const gap = message as Gap;
-      // What was before this page came is no loss of its.
-      if (gap.reason === 'evicted' && gap.to !== null && gap.to <= this.firstSequence) return;
-      this.listener.onGap?.(gap, gapInWords(gap));
-    }
-  }
-
-  private greet(hello: Hello): void {
-    const { topics, everyMs = 100, history = 0 } = this.listener;
-    if (this.resume.epoch === null) this.firstSequence = hello.sequence;
-    this.greeted = true;
-    this.attempt = 0;
-    this.socket?.send(JSON.stringify(this.resume.subscribe(hello, topics, everyMs, history)));
-    this.state.value = { state: 'live', detail: '' };
-  }
-
-  private async ended(code: number, reason: string): Promise<void> {
-    this.socket = null;
-    if (this.closed) return;
-    this.inbox.drain();
-    const words = endInWords(code, reason);
-    if (isFinal(code)) return this.end(words);
-    // A browser does not say why an upgrade was refused; a request for the same session does.
-    if (!this.greeted) {
-      try {
-        await api.get<Session>(sessionPath(this.session));
-      } catch (error) {
-        const { status, detail } = problemOf(error);
-        if (status >= 400 && status < 500 && status !== 429) return this.end(detail);
-        return this.wait(detail);
-      }
-    }
-    this.wait(words);
-  }
-
   private wait(detail: string): void {
-    if (this.closed) return;
+    if (this.isClosed || this.isOpen) return;
     const inMs = delayMs(this.attempt++, Math.random());
     this.state.value = { state: 'waiting', detail };
     this.timer = setTimeout(() => void this.open(), inMs);
@@ -180,30 +139,15 @@ export class SessionStream {
   }
 }
 
-/** One stream while the component is there; another session or list of topics is another stream. */
-export function useStream(session: string, listener: StreamListener): Signal<StreamState> {
-  const newest = useRef(listener);
-  newest.current = listener;
+/** One stream while the component is there; of another session or reader it is another. */
+export function useStream(session: string, reader: StreamReader): Signal<StreamState> {
   const state = useMemo(() => signal<StreamState>({ state: 'connecting', detail: '' }), []);
   const stream = useRef<SessionStream | null>(null);
   useEffect(() => {
-    const made = new SessionStream(session, {
-      topics: newest.current.topics,
-      everyMs: newest.current.everyMs ?? 100,
-      history: newest.current.history ?? 0,
-      onFrame: (frame) => newest.current.onFrame(frame),
-      onGap: (gap, words) => newest.current.onGap?.(gap, words),
-      onEpoch: (change) => newest.current.onEpoch?.(change),
-    });
+    const made = new SessionStream(session, reader, state);
     stream.current = made;
-    const stop = made.state.subscribe((now) => {
-      state.value = now;
-    });
-    return () => {
-      stop();
-      made.close();
-    };
-  }, [session, listener.topics.join(), listener.everyMs]);
+    return () => made.close();
+  }, [session, reader]);
   const known = useRef(token.peek());
   useSignalEffect(() => {
     if (token.value === known.current) return;

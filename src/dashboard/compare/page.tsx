@@ -8,8 +8,8 @@ import { duration, withUnit } from '../format.ts';
 import { setQuery } from '../location.ts';
 import type { PageProps } from '../pages.ts';
 import { Card, Empty, ProblemNote, StateMark } from '../parts/bits.tsx';
-import { Chart, type ChartFeed, chartFeed } from '../parts/chart.tsx';
-import { SeriesBuffer } from '../parts/series-buffer.ts';
+import { Chart } from '../parts/chart.tsx';
+import { Feed } from '../parts/feed.ts';
 import { Table } from '../parts/table.tsx';
 import { hashOf } from '../router.ts';
 import { useShortcut } from '../shortcuts.ts';
@@ -249,11 +249,7 @@ function Both({ a, b, stepNs }: { a: string; b: string; stepNs: number }) {
   const problem = useSignal<Problem | null>(null);
   const turns = useSignal(0);
   const feeds = useMemo(
-    () =>
-      Object.fromEntries(DRAWN.map(([name]) => [name, chartFeed(new SeriesBuffer(2, 1000))])) as Record<
-        Drawn,
-        ChartFeed
-      >,
+    () => Object.fromEntries(DRAWN.map(([name]) => [name, new Feed(2, 1000)])) as Record<Drawn, Feed>,
     [],
   );
   const ended = useRef(false);

@@ -11,7 +11,7 @@ import { VerdictTable } from './verdict-table.tsx';
 
 /** Fixed at the first metrics; a session with other workloads is loaded anew. */
 export function Charts({ store, session }: { store: LiveStore; session: Session }) {
-  const { feeds, first: metrics } = store;
+  const { first: metrics } = store;
   const workloads = (metrics.workloads ?? []).map(({ id, name, kind }) => ({ name: name ?? id ?? '', kind }));
   const named = workloads.map(({ name }, i) => ({ name, dashed: i % 2 === 1 }));
   const carriers = store.carriers.map((i) => ({ name: workloads[i]?.name ?? '', colour: i, dashed: i % 2 === 1 }));
@@ -21,13 +21,15 @@ export function Charts({ store, session }: { store: LiveStore; session: Session 
   const locks = (metrics.locks ?? []).map(({ name }, i) => ({ name, dashed: i % 2 === 1 }));
   return (
     <div class="grid">
-      {store.carriers.length > 0 && <Chart title="Throughput" unit="Gb/s" series={carriers} feed={feeds.throughput} />}
+      {store.carriers.length > 0 && (
+        <Chart title="Throughput" unit="Gb/s" series={carriers} feed={store.feed('throughput')} />
+      )}
       {named.length > 0 && (
         <Chart
           title="Operations"
           unit="/s"
           series={named}
-          feed={feeds.operations}
+          feed={store.feed('operations')}
           about="Packets and I/Os completed."
         />
       )}
@@ -41,17 +43,17 @@ export function Charts({ store, session }: { store: LiveStore; session: Session 
           ...ROWS.map((row, i) => ({ name: ROW_NAMES[row], colour: i })),
           { name: 'driver and stack', colour: 9 },
         ]}
-        feed={feeds.cpu}
+        feed={store.feed('cpu')}
       />
-      <Chart title="IOTLB hit rate" unit="%" atLeast={1} series={[{ name: 'hits' }]} feed={feeds.hitRate} />
+      <Chart title="IOTLB hit rate" unit="%" atLeast={1} series={[{ name: 'hits' }]} feed={store.feed('hitRate')} />
       <Chart
         title="Page-walk memory reads"
         unit=""
         series={[{ name: 'a look-up', colour: 1 }]}
-        feed={feeds.walkReads}
+        feed={store.feed('walkReads')}
         about="Table reads, for each look-up of the IOTLB."
       />
-      <Chart title="Flush queue" unit="entries" series={[{ name: 'waiting', colour: 6 }]} feed={feeds.queue} />
+      <Chart title="Flush queue" unit="entries" series={[{ name: 'waiting', colour: 6 }]} feed={store.feed('queue')} />
       <Chart
         title="Invalidations"
         unit="/s"
@@ -60,7 +62,7 @@ export function Charts({ store, session }: { store: LiveStore; session: Session 
           { name: 'of a domain', colour: 4, dashed: true },
           { name: 'of pages', colour: 2 },
         ]}
-        feed={feeds.invalidations}
+        feed={store.feed('invalidations')}
       />
       <Chart
         title="Exposed pages now"
@@ -69,18 +71,24 @@ export function Charts({ store, session }: { store: LiveStore; session: Session 
           { name: 'potential', colour: 0 },
           { name: 'actual', colour: 1, dashed: true },
         ]}
-        feed={feeds.exposed}
+        feed={store.feed('exposed')}
       />
       <Windows store={store} />
       {locks.length > 0 && (
-        <Chart title="Waiting for locks" unit="%" series={locks} feed={feeds.locks} about="Of the time of one CPU." />
+        <Chart
+          title="Waiting for locks"
+          unit="%"
+          series={locks}
+          feed={store.feed('locks')}
+          about="Of the time of one CPU."
+        />
       )}
       {bad.length > 0 && (
         <Chart
           title="Accesses that got through"
           unit="/s"
           series={bad}
-          feed={feeds.bad}
+          feed={store.feed('bad')}
           about="Neither blocked nor allowed in full by a live mapping, by verdict."
         />
       )}
@@ -91,8 +99,8 @@ export function Charts({ store, session }: { store: LiveStore; session: Session 
 }
 
 function Windows({ store }: { store: LiveStore }) {
-  const { exposure } = useDrawn(store.metrics) ?? {};
-  const buckets = (kind: 'potential' | 'actual') => (exposure?.[kind]?.histogram ?? []) as Bucket[];
+  const { exposure } = useDrawn(store.metrics);
+  const buckets = (kind: 'potential' | 'actual') => (exposure[kind]?.histogram ?? []) as Bucket[];
   return (
     <Histogram
       title="Exposure windows"

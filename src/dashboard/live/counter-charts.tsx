@@ -20,7 +20,7 @@ export function CounterCharts({ store }: { store: LiveStore }) {
           title={inWords(name)}
           unit={onlyGrows(name, metrics) ? '/s' : ''}
           series={[{ name, colour: 0 }]}
-          feed={store.counters.of(name)}
+          feed={store.feed(name)}
           end={
             <button
               type="button"

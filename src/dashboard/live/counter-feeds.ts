@@ -1,18 +1,17 @@
 /** Charts of single counters, as many as somebody wants: what only grows as a rate, all else as it is. */
 import type { Metrics } from '../../api/contract-types.ts';
-import { type ChartFeed, chartFeed } from '../parts/chart.tsx';
-import { SeriesBuffer } from '../parts/series-buffer.ts';
+import { Feed } from '../parts/feed.ts';
 
 type Numbers = Record<string, number>;
 
 export class CounterFeeds {
-  private readonly feeds = new Map<string, ChartFeed>();
+  private readonly feeds = new Map<string, Feed>();
   private before: { timeNs: number; counters: Numbers } | null = null;
 
-  of(name: string): ChartFeed {
+  of(name: string): Feed {
     let feed = this.feeds.get(name);
     if (feed === undefined) {
-      feed = chartFeed(new SeriesBuffer(1));
+      feed = new Feed(1);
       this.feeds.set(name, feed);
     }
     return feed;

@@ -5,7 +5,7 @@ import type { Session } from '../../api/contract-types.ts';
 import { figure } from '../format.ts';
 import { countFrames, frameFigures } from '../frames.ts';
 import { go } from '../location.ts';
-import { StateMark } from '../parts/bits.tsx';
+import { StateMark, Steady } from '../parts/bits.tsx';
 import { SessionActions } from '../sessions/actions.tsx';
 import type { StreamState } from '../stream.ts';
 import type { LiveStore } from './store.ts';
@@ -66,7 +66,7 @@ function FrameRate() {
       class="faint small"
       title="Frames a second, and the longest that one with charts in it took of the main thread"
     >
-      {Math.round(now.framesPerSecond)} frames/s · {figure(now.longestMs)} ms
+      <Steady text={`${Math.round(now.framesPerSecond)} frames/s · ${figure(now.longestMs)} ms`} />
     </span>
   );
 }

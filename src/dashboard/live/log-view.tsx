@@ -1,14 +1,13 @@
 /** The log of what happened, newest first; kinds can be left out, and it can be held to be read. */
-import { useSignal } from '@preact/signals';
-import { useEffect, useRef, useState } from 'preact/hooks';
-import { count, duration } from '../format.ts';
+import { useComputed, useSignal } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
+import { count } from '../format.ts';
 import { drawer } from '../frames.ts';
-import { verdictVariable } from '../palette.ts';
-import { Card, Empty } from '../parts/bits.tsx';
+import { Card, Empty, Steady } from '../parts/bits.tsx';
 import { useShortcut } from '../shortcuts.ts';
 import { useDrawn } from '../use-drawn.ts';
 import { KEPT, type LineKind, type LogLine, towards } from './log.ts';
-import { memo } from './memo.ts';
+import { LogRows } from './log-rows.ts';
 import type { LiveStore } from './store.ts';
 
 const KINDS: [kind: LineKind, name: string][] = [
@@ -21,20 +20,22 @@ const KINDS: [kind: LineKind, name: string][] = [
 /** While it runs on: what is seen of it. To hold it or to scroll in it shows more. */
 const SHOWN = 20;
 /** New lines in a frame. */
-const AT_ONCE = 2;
+const AT_ONCE = 5;
 
 export function LogView({ store }: { store: LiveStore }) {
   const shown = useSignal<ReadonlySet<LineKind>>(new Set(KINDS.map(([kind]) => kind)));
-  const held = useSignal<readonly LogLine[] | null>(null);
+  const held = useSignal(false);
   const hold = () => {
-    held.value = held.value === null ? store.lines.peek() : null;
+    held.value = !held.value;
   };
   useShortcut('h', 'hold the log, or let it go', hold);
   const isScrolled = useSignal(false);
-  const most = held.value === null && !isScrolled.value ? SHOWN : KEPT;
-  const wanted = (from: readonly LogLine[]) => from.filter(({ kind }) => shown.peek().has(kind)).slice(0, most);
-  const following = useFollowed(store, wanted, `${most} ${[...shown.value].join()}`);
-  const lines = held.value === null ? following : wanted(held.value);
+  const most = held.value || isScrolled.value ? KEPT : SHOWN;
+  useEffect(
+    () => store.want({ kinds: [...shown.value], most, held: held.value }),
+    [store, shown.value, most, held.value],
+  );
+  const isEmpty = useComputed(() => store.lines.value.lines.length === 0).value;
   const gaps = store.gaps.value;
   return (
     <Card
@@ -54,8 +55,8 @@ export function LogView({ store }: { store: LiveStore }) {
               {name}
             </label>
           ))}
-          <button type="button" aria-pressed={held.value !== null} onClick={hold}>
-            {held.value === null ? 'Hold' : 'Let go'}
+          <button type="button" aria-pressed={held.value} onClick={hold}>
+            {held.value ? 'Let go' : 'Hold'}
           </button>
         </span>
       }
@@ -67,25 +68,14 @@ export function LogView({ store }: { store: LiveStore }) {
         </p>
       )}
       <Dropped store={store} />
-      {lines.length === 0 ? (
-        <Empty>Nothing yet. Start a run.</Empty>
-      ) : (
-        <div
-          class="log"
-          role="log"
-          aria-live="off"
-          aria-label="Faults, verdicts, events, runs and gaps, newest first"
-          // biome-ignore lint/a11y/noNoninteractiveTabindex: whoever has no mouse scrolls it by keys
-          tabIndex={0}
-          onScroll={({ currentTarget }) => {
-            isScrolled.value = currentTarget.scrollTop > 0;
-          }}
-        >
-          {lines.map((line) => (
-            <Line key={line.serial} line={line} />
-          ))}
-        </div>
-      )}
+      {isEmpty && <Empty>Nothing yet. Start a run.</Empty>}
+      <Lines
+        store={store}
+        isEmpty={isEmpty}
+        onScroll={(top) => {
+          isScrolled.value = top > 0;
+        }}
+      />
     </Card>
   );
 }
@@ -95,51 +85,47 @@ function Dropped({ store }: { store: LiveStore }) {
   if (dropped === 0) return null;
   return (
     <p class="faint small">
-      The simulation was faster than can be told: {count(dropped)} lines were left out. The counters above miss nothing.
+      <Steady
+        text={`The simulation was faster than can be told: ${count(dropped)} lines were left out. The counters above miss nothing.`}
+      />
     </p>
   );
 }
 
-/** The newest lines, new ones a few in each frame. What is `wanted` of them is another when `key` is. */
-function useFollowed(
-  store: LiveStore,
-  wanted: (from: readonly LogLine[]) => readonly LogLine[],
-  key: string,
-): readonly LogLine[] {
-  const newest = useRef(wanted);
-  newest.current = wanted;
-  const [lines, setLines] = useState(() => wanted(store.lines.peek()));
+/** The newest lines, new ones a few in each frame. */
+function Lines({ store, isEmpty, onScroll }: { store: LiveStore; isEmpty: boolean; onScroll(top: number): void }) {
+  const place = useRef<HTMLDivElement>(null);
   useEffect(() => {
-    let shown = newest.current(store.lines.peek());
-    setLines(shown);
+    const rows = new LogRows(place.current as HTMLElement);
+    let shown: readonly LogLine[] = [];
     const drawing = drawer(() => {
-      const all = newest.current(store.lines.peek());
-      shown = towards(shown, all, AT_ONCE);
-      setLines(shown);
-      if (shown[0] !== all[0]) drawing.ask();
+      const { lines, anew } = store.lines.peek();
+      shown = anew ? lines : towards(shown, lines, AT_ONCE);
+      rows.show(shown);
+      if (shown[0] !== lines[0]) drawing.ask();
     }, 2);
     const stop = store.lines.subscribe(() => drawing.ask());
     return () => {
       stop();
       drawing.end();
     };
-  }, [store, key]);
-  return lines;
+  }, [store]);
+  return (
+    // A block of its own: what is an item of a grid has all of the grid laid out with it.
+    <div hidden={isEmpty}>
+      <div
+        ref={place}
+        class="log"
+        role="log"
+        aria-live="off"
+        aria-label="Faults, verdicts, events, runs and gaps, newest first"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: whoever has no mouse scrolls it by keys
+        tabIndex={0}
+        onScroll={({ currentTarget }) => onScroll(currentTarget.scrollTop)}
+      />
+    </div>
+  );
 }
-
-/** A line never changes. */
-const Line = memo(({ line: { kind, timeNs, what, text, more } }: { line: LogLine }) => (
-  <div class={`line ${kind}`}>
-    <span class="at faint">{timeNs === null ? '' : duration(timeNs)}</span>
-    <span class="what" style={kind === 'verdict' ? { color: verdictVariable(what) } : {}}>
-      {kind === 'verdict' ? what : kind}
-    </span>
-    <span class="text">
-      <code>{text}</code>
-      {more !== '' && <span class="more faint"> {more}</span>}
-    </span>
-  </div>
-));
 
 function toggled(kinds: ReadonlySet<LineKind>, kind: LineKind): ReadonlySet<LineKind> {
   const next = new Set(kinds);

@@ -17,9 +17,6 @@ import { RunsCard } from './runs-card.tsx';
 import { SnapshotsCard } from './snapshots-card.tsx';
 import { LiveStore } from './store.ts';
 
-const TOPICS = ['metrics', 'runs', 'events', 'faults', 'verdicts'] as const;
-/** Frames of all topics: some ten seconds of a busy session. */
-const HISTORY = 300;
 const WAKING_MS = 1_500;
 
 interface Start {
@@ -57,33 +54,25 @@ export default function LivePage({ parameters }: PageProps) {
 }
 
 function Live({ name, start: { session: first, metrics, runs } }: { name: string; start: Start }) {
-  const store = useMemo(() => {
-    const made = new LiveStore(first, metrics);
-    made.takeRuns(runs);
-    return made;
-  }, []);
   const session = useSignal(first);
-  const read = async () => {
-    session.value = await api.get<Session>(sessionPath(first.id));
-  };
-  const stream = useStream(first.id, {
-    topics: TOPICS,
-    everyMs: 100,
-    history: HISTORY,
-    onFrame(frame) {
-      store.take(frame);
-      if (frame.type === 'runs' && (frame.data as Run).state !== session.peek().state)
-        void read().catch(() => undefined);
-    },
-    onGap: (_gap, words) => store.gap(words),
-    onEpoch() {
-      store.restart();
-      void read().catch(() => undefined);
-    },
-  });
+  const read = () =>
+    api.get<Session>(sessionPath(first.id)).then(
+      (now) => {
+        session.value = now;
+      },
+      () => undefined,
+    );
+  const store = useMemo(
+    () =>
+      new LiveStore(first, metrics, runs, (state) => {
+        if (state !== session.peek().state) void read();
+      }),
+    [],
+  );
+  const stream = useStream(first.id, store);
   useEffect(() => {
     // To look at it has woken it.
-    const timer = first.state === 'idle' ? undefined : setTimeout(() => void read().catch(() => undefined), WAKING_MS);
+    const timer = first.state === 'idle' ? undefined : setTimeout(() => void read(), WAKING_MS);
     return () => {
       clearTimeout(timer);
       store.end();

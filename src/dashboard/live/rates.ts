@@ -78,6 +78,11 @@ export function runStartOf({ timeNs, result, progress, state }: Run): number | n
   return progress === 0 && state === 'running' ? timeNs : null;
 }
 
+/** Places of the workloads that carry data. */
+export function carriersOf({ workloads = [] }: Metrics): number[] {
+  return workloads.flatMap(({ throughputGbps }, i) => (throughputGbps === undefined ? [] : [i]));
+}
+
 /** Beginnings that are told in two ways differ by what was rounded. */
 const SAME_NS = 1_000;
 

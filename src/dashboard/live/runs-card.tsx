@@ -4,7 +4,7 @@ import { useId } from 'preact/hooks';
 import type { AdvanceResult, Run, RunRequest, Session } from '../../api/contract-types.ts';
 import { api, problemOf, sessionPath } from '../api.ts';
 import { count, duration, figure } from '../format.ts';
-import { Card, StateMark } from '../parts/bits.tsx';
+import { Card, StateMark, Steady } from '../parts/bits.tsx';
 import { confirm } from '../parts/confirmation.tsx';
 import { Table } from '../parts/table.tsx';
 import { useShortcut } from '../shortcuts.ts';
@@ -35,7 +35,7 @@ export function RunsCard({ session: { id }, store }: { session: Session; store: 
     act(async () => {
       const request = requestOf(stop.value, amount.value, metric.value);
       if ('problem' in request) throw new Error(request.problem);
-      store.takeRuns([await api.post<Run>(sessionPath(id, 'runs'), request satisfies RunRequest)]);
+      store.takeRun(await api.post<Run>(sessionPath(id, 'runs'), request satisfies RunRequest));
     });
   const cancel = () =>
     act(async () => {
@@ -144,9 +144,9 @@ export function RunsCard({ session: { id }, store }: { session: Session; store: 
           columns={[
             { name: 'run', head: true, cell: (run) => run.id },
             { name: 'state', cell: (run) => <StateMark state={run.state} /> },
-            { name: 'until', number: true, cell: (run) => duration(run.timeNs) },
-            { name: 'Gb/s', number: true, cell: (run) => figure(run.result?.throughputGbps) },
-            { name: 'operations', number: true, cell: (run) => count(run.result?.operations) },
+            { name: 'until', number: true, cell: (run) => <Steady text={duration(run.timeNs)} /> },
+            { name: 'Gb/s', number: true, cell: (run) => <Steady text={figure(run.result?.throughputGbps)} /> },
+            { name: 'operations', number: true, cell: (run) => <Steady text={count(run.result?.operations)} /> },
           ]}
         />
       )}
@@ -166,7 +166,9 @@ function Progress({ run: { id, progress, timeNs } }: { run: Run }) {
   return (
     <div class="stack">
       <progress max={1} {...(progress === null ? {} : { value: progress })} aria-label={label} />
-      <span class="faint small">{label}</span>
+      <span class="faint small">
+        <Steady text={label} />
+      </span>
     </div>
   );
 }

@@ -2,7 +2,6 @@
 import { count, figure } from '../format.ts';
 import { verdictVariable } from '../palette.ts';
 import { Card } from '../parts/bits.tsx';
-import { summaryOf } from '../parts/series-buffer.ts';
 import { useDrawn } from '../use-drawn.ts';
 import type { LiveStore } from './store.ts';
 
@@ -18,8 +17,7 @@ const MEANING: Record<string, string> = {
 };
 
 export function VerdictTable({ store }: { store: LiveStore }) {
-  const entries = Object.entries((useDrawn(store.metrics)?.verdicts ?? {}) as Record<string, number>);
-  const { buffer } = store.feeds.verdicts;
+  const { verdicts, verdictsPerSecond } = useDrawn(store.metrics);
   return (
     <Card title="Verdicts on accesses">
       <table class="tight verdicts">
@@ -36,7 +34,7 @@ export function VerdictTable({ store }: { store: LiveStore }) {
           </tr>
         </thead>
         <tbody>
-          {entries.map(([verdict, total], i) => (
+          {Object.entries(verdicts).map(([verdict, total], i) => (
             <tr key={verdict} class={total === 0 ? 'faint' : undefined}>
               <th scope="row">
                 <span class="swatch area" style={{ '--colour': verdictVariable(verdict) }} aria-hidden="true" />
@@ -46,7 +44,7 @@ export function VerdictTable({ store }: { store: LiveStore }) {
                 <span class="steady">{count(total)}</span>
               </td>
               <td class="number">
-                <span class="steady">{figure(i < buffer.series ? summaryOf(buffer, i).now : Number.NaN)}</span>
+                <span class="steady">{figure(verdictsPerSecond[i])}</span>
               </td>
             </tr>
           ))}

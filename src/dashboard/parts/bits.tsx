@@ -1,6 +1,6 @@
 /** Small parts that every page has: cards, figures, marks of a state, problems in words. */
 import type { ComponentChildren } from 'preact';
-import { useId } from 'preact/hooks';
+import { useId, useRef } from 'preact/hooks';
 import type { Problem } from '../../api/contract-types.ts';
 
 /** A region with a heading; `end` stands at the right of it. */
@@ -34,12 +34,46 @@ export function Figures({ items }: { items: readonly (readonly [name: string, va
       {items.map(([name, value, note]) => (
         <div key={name}>
           <dt>{name}</dt>
-          <dd title={value}>{value}</dd>
-          {note !== undefined && <dd class="beside-it">{note}</dd>}
+          <dd title={value}>
+            <Steady text={value} />
+          </dd>
+          {note !== undefined && (
+            <dd class="beside-it">
+              <Steady text={note} />
+            </dd>
+          )}
         </div>
       ))}
     </dl>
   );
+}
+
+const NUMBER = /(\d[\d,.]*(?:e[+-]?\d+)?)/;
+
+/**
+ * A text with its numbers in boxes as wide as the widest number that stood there: while they change, nothing around them is laid out anew,
+ * nor does it jump.
+ */
+export function Steady({ text }: { text: string }) {
+  const widest = useRef<number[]>([]).current;
+  return (
+    <>
+      {text.split(NUMBER).map((part, i) => {
+        if (i % 2 === 0) return part;
+        widest[i] = Math.max(widest[i] ?? 0, widthOf(part));
+        return (
+          <span key={i} class="number-box" style={{ width: `${widest[i]}ch` }}>
+            {part}
+          </span>
+        );
+      })}
+    </>
+  );
+}
+
+/** In figures, of which commas and points are half as wide. */
+function widthOf(number: string): number {
+  return number.length - number.replace(/[^,.]/g, '').length / 2;
 }
 
 /** `running`, `finished`, `failed`, ... with its colour; the word is always there. */

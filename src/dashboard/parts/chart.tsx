@@ -2,61 +2,30 @@
  * A chart over simulated time, with its numbers: lines or stacked areas, and a table of now, mean and highest of each series, which is its
  * legend as well as what a screen reader reads.
  *
- *     const buffer = new SeriesBuffer(2);               // parts/series-buffer.ts; x in seconds of simulated time
- *     const feed = chartFeed(buffer);                    // made once, with useMemo or at the top of a store
- *     feed.add(timeNs / 1e9, [8.7, 0.96]);               // as often as one likes
+ *     const feed = new Feed(2);                          // parts/feed.ts: made once, with useMemo or at the top of a store
+ *     feed.add(timeNs / 1e9, [8.7, 0.96]);               // as often as one likes; x in seconds of simulated time
  *     <Chart title="Throughput" unit="Gb/s" series={[{ name: 'rx' }, { name: 'tx', dashed: true }]} feed={feed} />
  *
- * Drawn by a worker (`plotter.ts`), and not at all while it is not on the screen; the table follows twice a second, one or a few tables in
+ * Drawn by a worker (`plotter.ts`), and not at all while it is not on the screen; the table follows once a second, one or a few tables in
  * a frame (`frames.ts`).
  */
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { type Unit, withUnit } from '../format.ts';
-import { type Drawer, drawer } from '../frames.ts';
+import { drawer } from '../frames.ts';
 import { seriesVariable } from '../palette.ts';
 import { Card } from './bits.tsx';
+import type { Feed } from './feed.ts';
 import { type ChartSeries, Plot } from './plot.ts';
-import { type SeriesBuffer, summaryOf } from './series-buffer.ts';
+import type { FarFeed } from './plotter.ts';
 
 export type { ChartSeries } from './plot.ts';
-
-/** What is told of points. */
-export interface ChartListener {
-  add(x: number, values: ArrayLike<number>): void;
-  clear(): void;
-}
-
-/** Points, and who wants to know of new ones. */
-export interface ChartFeed extends ChartListener {
-  readonly buffer: SeriesBuffer;
-  listen(listener: ChartListener): () => void;
-}
-
-export function chartFeed(buffer: SeriesBuffer): ChartFeed {
-  const listeners = new Set<ChartListener>();
-  return {
-    buffer,
-    add(x, values) {
-      buffer.add(x, values);
-      for (const each of listeners) each.add(x, values);
-    },
-    clear() {
-      buffer.clear();
-      for (const each of listeners) each.clear();
-    },
-    listen(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-  };
-}
 
 export interface ChartProps {
   title: string;
   unit: Unit;
   series: readonly ChartSeries[];
-  feed: ChartFeed;
+  feed: Feed | FarFeed;
   /** Areas on top of each other, the first at the bottom. */
   stacked?: boolean;
   /** The axis goes up to here at least; 1 of a share, say. */
@@ -68,36 +37,23 @@ export interface ChartProps {
   end?: ComponentChildren;
 }
 
-/** Who reads numbers does not read ten a second. */
-const NUMBERS_MS = 500;
-
-/** Tables whose numbers are old: those of all charts by one timer. */
-const due = new Set<Drawer>();
-
-function askLater(numbers: Drawer): void {
-  if (due.size === 0)
-    setTimeout(() => {
-      for (const each of due) each.ask();
-      due.clear();
-    }, NUMBERS_MS);
-  due.add(numbers);
-}
-
 export function Chart(props: ChartProps) {
   const { title, unit, series, feed, stacked = false, about, wide, end } = props;
   const place = useRef<HTMLDivElement>(null);
   const card = useRef<HTMLDivElement>(null);
 
   useEffect(() => {
-    const plot = new Plot(place.current as HTMLElement, { ...props, stacked });
-    const numbers = drawer(() => writeNumbers(card.current, props));
-    const follow = () => askLater(numbers);
-    const stop = feed.listen({ add: follow, clear: follow });
-    numbers.ask();
+    let length = 0;
+    let newest = new Float64Array(3 * series.length).fill(Number.NaN);
+    const writing = drawer(() => writeNumbers(card.current, props, length, newest));
+    const onNumbers = (points: number, numbers: Float64Array) => {
+      length = points;
+      newest = numbers.slice();
+      writing.ask();
+    };
+    const plot = new Plot(place.current as HTMLElement, { ...props, stacked, onNumbers });
     return () => {
-      stop();
-      due.delete(numbers);
-      numbers.end();
+      writing.end();
       plot.end();
     };
     // A chart of other series is another chart.
@@ -147,24 +103,23 @@ export function Chart(props: ChartProps) {
   );
 }
 
-/** By hand: twenty tables twice a second are nothing for a browser, and much for whoever compares trees. */
-function writeNumbers(card: HTMLElement | null, { title, unit, series, feed }: ChartProps): void {
+/** By hand: twenty tables a second are nothing for a browser, and much for whoever compares trees. */
+function writeNumbers(
+  card: HTMLElement | null,
+  { title, unit, series }: ChartProps,
+  length: number,
+  numbers: Float64Array,
+): void {
   if (card === null) return;
-  const { buffer } = feed;
   const cells = card.querySelectorAll('.steady');
-  const words: string[] = [];
-  for (const [i, { name }] of series.entries()) {
-    const { now, mean, max } = summaryOf(buffer, i);
-    words.push(`${name} ${withUnit(now, unit)}`);
-    for (const [place, value] of [now, mean, max].entries()) {
-      const cell = cells[3 * i + place];
-      const text = inTable(value, unit);
-      const shown = cell?.firstChild as Text | null | undefined;
-      if (shown && shown.data !== text) shown.data = text;
-    }
+  for (const [place, value] of numbers.entries()) {
+    const text = inTable(value, unit);
+    const shown = cells[place]?.firstChild as Text | null | undefined;
+    if (shown && shown.data !== text) shown.data = text;
   }
-  const isEmpty = buffer.length === 0;
-  const label = isEmpty ? `${title}: nothing yet` : `${title} over simulated time. Now: ${words.join(', ')}.`;
+  const isEmpty = length === 0;
+  const words = series.map(({ name }, i) => `${name} ${withUnit(numbers[3 * i], unit)}`).join(', ');
+  const label = isEmpty ? `${title}: nothing yet` : `${title} over simulated time. Now: ${words}.`;
   card.querySelector('[role="img"]')?.setAttribute('aria-label', label);
   card.querySelector('.waiting')?.toggleAttribute('hidden', !isEmpty);
 }

@@ -1,7 +1,7 @@
 /** What `chart.tsx` draws on: a canvas as wide as its place, drawn by `plotter.ts` while it is seen. */
 import type { Unit } from '../format.ts';
-import type { ChartFeed } from './chart.tsx';
-import { openChart, type PlotterChart } from './plotter.ts';
+import type { Feed } from './feed.ts';
+import { type FarFeed, type NumbersListener, openChart, type PlotterChart } from './plotter.ts';
 
 export interface ChartSeries {
   name: string;
@@ -13,7 +13,8 @@ export interface ChartSeries {
 export interface PlotOptions {
   unit: Unit;
   series: readonly ChartSeries[];
-  feed: ChartFeed;
+  feed: Feed | FarFeed;
+  onNumbers: NumbersListener;
   stacked: boolean;
   atLeast?: number;
 }
@@ -21,9 +22,9 @@ export interface PlotOptions {
 export class Plot {
   private readonly chart: PlotterChart;
   private readonly canvas = document.createElement('canvas');
-  private readonly ends: (() => void)[] = [];
+  private readonly unwatch: () => void;
 
-  constructor(place: HTMLElement, { unit, series, feed, stacked, atLeast = 0 }: PlotOptions) {
+  constructor(place: HTMLElement, { unit, series, feed, onNumbers, stacked, atLeast = 0 }: PlotOptions) {
     this.canvas.className = 'fill';
     place.append(this.canvas);
     const shape = {
@@ -32,12 +33,12 @@ export class Plot {
       atLeast,
       series: series.map(({ colour, dashed = false }, i) => ({ colour: colour ?? i, dashed })),
     };
-    this.chart = openChart(this.canvas, shape, feed.buffer);
-    this.ends.push(feed.listen(this.chart), watch(place, this.chart));
+    this.chart = openChart(this.canvas, shape, feed, onNumbers);
+    this.unwatch = watch(place, this.chart);
   }
 
   end(): void {
-    for (const end of this.ends) end();
+    this.unwatch();
     this.chart.end();
     this.canvas.remove();
   }

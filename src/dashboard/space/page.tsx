@@ -8,8 +8,8 @@ import { bytes, count, duration, figure } from '../format.ts';
 import { setQuery } from '../location.ts';
 import type { PageProps } from '../pages.ts';
 import { Card, Empty, Figures, ProblemNote } from '../parts/bits.tsx';
-import { Chart, chartFeed } from '../parts/chart.tsx';
-import { SeriesBuffer } from '../parts/series-buffer.ts';
+import { Chart } from '../parts/chart.tsx';
+import { Feed } from '../parts/feed.ts';
 import { SessionTabs } from '../parts/session-tabs.tsx';
 import { useShortcut } from '../shortcuts.ts';
 import { tell } from '../tell.ts';
@@ -96,8 +96,8 @@ function Space({ session, domain, lastPage, query, hasWorkloads }: SpaceProps) {
   const view = useSignal<View | null>(viewIn(query, grid, lastPage));
   const isOutlined = useSignal(query.outline === 'on');
   const cursor = useSignal(-1);
-  const byState = useMemo(() => chartFeed(new SeriesBuffer(IN_VIEW.length, POINTS)), []);
-  const pieces = useMemo(() => chartFeed(new SeriesBuffer(2, POINTS)), []);
+  const byState = useMemo(() => new Feed(IN_VIEW.length, POINTS), []);
+  const pieces = useMemo(() => new Feed(2, POINTS), []);
 
   const player = useMemo(
     () =>
