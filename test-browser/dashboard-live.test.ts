@@ -158,6 +158,10 @@ describe('a live session in a browser', () => {
     await runIn(page, '1 h');
     await page.getByRole('progressbar').waitFor();
     await settled(async () => assert.ok(await page.getByRole('button', { name: 'Start', exact: true }).isDisabled()));
+    // Opened in the midst of it: what was known of it then is not what it has come to.
+    await page.reload();
+    await page.getByText('stream live').waitFor();
+    await page.getByRole('row', { name: /run_3.*running.*–\s+–$/ }).waitFor();
     await page.getByRole('button', { name: 'Cancel', exact: true }).click();
     await page.getByRole('row', { name: /run_3.*cancelled/ }).waitFor();
     assert.deepEqual(

@@ -21,7 +21,7 @@ export function RunsCard({ session: { id }, store }: { session: Session; store: 
   const metric = useSignal('exposure.staleAccesses');
   const problem = useSignal<string | null>(null);
   const runs = store.runs.value;
-  const active = runs.find(({ state }) => state === 'running' || state === 'queued');
+  const active = runs.find(isActive);
 
   async function act(what: () => Promise<unknown>): Promise<void> {
     try {
@@ -145,8 +145,8 @@ export function RunsCard({ session: { id }, store }: { session: Session; store: 
             { name: 'run', head: true, cell: (run) => run.id },
             { name: 'state', cell: (run) => <StateMark state={run.state} /> },
             { name: 'until', number: true, cell: (run) => <Steady text={duration(run.timeNs)} /> },
-            { name: 'Gb/s', number: true, cell: (run) => <Steady text={figure(run.result?.throughputGbps)} /> },
-            { name: 'operations', number: true, cell: (run) => <Steady text={count(run.result?.operations)} /> },
+            { name: 'Gb/s', number: true, cell: (run) => <Steady text={figure(resultOf(run)?.throughputGbps)} /> },
+            { name: 'operations', number: true, cell: (run) => <Steady text={count(resultOf(run)?.operations)} /> },
           ]}
         />
       )}
@@ -159,6 +159,15 @@ export function RunsCard({ session: { id }, store }: { session: Session; store: 
     amount.value = STOPS[next].example;
     problem.value = null;
   }
+}
+
+function isActive({ state }: Run): boolean {
+  return state === 'running' || state === 'queued';
+}
+
+/** What is known of a run that goes on is of when the page was opened; the newest stands in the figures above. */
+function resultOf(run: Run): Run['result'] {
+  return isActive(run) ? null : run.result;
 }
 
 function Progress({ run: { id, progress, timeNs } }: { run: Run }) {
