@@ -1,7 +1,7 @@
 /**
- * The golden scenarios of `test/scenarios/` and the digests of `test/conformance/`. `npm run golden` compares what they answer now with what is written down, and fails where
- * they differ; `npm run golden -- --update` writes it anew, to be reviewed as a diff. The operations of recorded scenarios are
- * converted from their recordings on the way.
+ * The golden scenarios of `test/scenarios/` and the digests of `test/conformance/`. `npm run golden` compares what they answer now with
+ * what is written down, and fails where they differ; `npm run golden -- --update` writes it anew, to be reviewed as a diff. The
+ * operations of recorded scenarios are converted from their recordings on the way.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -8,7 +8,7 @@ import { processNs } from '../processor-time.ts';
 import * as operationsConstants from './operations.ts';
 import { type Operations, operationsOf, type Round } from './operations.ts';
 
-/** Constants of this module are folded by V8, imported ones are loaded and checked each time: the loop is to cost little beside what it measures. */
+/** Constants of this module are folded by V8, imported ones are loaded and checked each time: the loop is to cost little. */
 const { NO_PFN } = allocatorConstants;
 const { SLOT_BITS, SLOT_MASK } = operationsConstants;
 
