@@ -83,6 +83,7 @@ export const found: Readonly<Record<string, readonly string[]>> = {
   KeptMappings: ['arm'],
   Identity: [],
   Contiguous: [],
+  BitmapSpace: [],
   BitmapAllocator: ['onWrap'],
   Amd2008: ['onWrap', 'onFreedAhead'],
   Alpha: ['onWrap', 'onFreedAhead'],

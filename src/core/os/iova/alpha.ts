@@ -12,13 +12,13 @@
 import * as bitmapConstants from '../../sim/bitmap.ts';
 import type { AllocatorEntry, AllocatorSetup } from './allocator.ts';
 import * as allocatorConstants from './allocator.ts';
-import { BitmapSpace, entriesOf, entriesSchema } from './bitmap-space.ts';
+import { BitmapBased, entriesOf, entriesSchema } from './bitmap-based.ts';
 
 /** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
 const { NOT_FOUND } = bitmapConstants;
 const { NO_PFN } = allocatorConstants;
 
-class Alpha extends BitmapSpace {
+class Alpha extends BitmapBased {
   private readonly onWrap: (() => void) | null;
   private readonly onFreedAhead: ((pfn: number, pages: number) => void) | null;
   /** What the kernel calls `next_entry`. */
@@ -31,24 +31,25 @@ class Alpha extends BitmapSpace {
   }
 
   allocate(pages: number, limitPfn: number): number {
-    const { map } = this;
+    const { space } = this;
+    const { map } = space;
     const scannedBefore = map.wordsScanned;
     // Unlike the other platforms' search this one uses the last entry, too.
-    const size = Math.min(this.entries, limitPfn + 1);
+    const size = Math.min(space.entries, limitPfn + 1);
     let index = map.findArea(size, this.cursor, pages, 0);
     if (index === NOT_FOUND) {
       if (this.onWrap !== null) this.onWrap();
       index = map.findArea(size, 0, pages, 0);
     }
-    this.countWords(scannedBefore);
+    space.countWords(scannedBefore, 0);
     if (index === NOT_FOUND) return NO_PFN;
-    this.take(index, pages);
+    space.take(index, pages);
     this.cursor = index + pages;
     return index;
   }
 
-  override free(pfn: number, pages: number): void {
-    super.free(pfn, pages);
+  free(pfn: number, pages: number): void {
+    this.space.free(pfn, pages, 0);
     if (pfn >= this.cursor && this.onFreedAhead !== null) this.onFreedAhead(pfn, pages);
   }
 

@@ -14,7 +14,7 @@
 import * as bitmapConstants from '../../sim/bitmap.ts';
 import type { AllocatorEntry, AllocatorSetup } from './allocator.ts';
 import * as allocatorConstants from './allocator.ts';
-import { BitmapSpace, entriesOf, entriesSchema } from './bitmap-space.ts';
+import { BitmapBased, entriesOf, entriesSchema } from './bitmap-based.ts';
 
 /** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
 const { NOT_FOUND } = bitmapConstants;
@@ -23,7 +23,7 @@ const { NO_PFN } = allocatorConstants;
 /** Pages of a range. */
 const RANGE = 32_768;
 
-class Amd2008 extends BitmapSpace {
+class Amd2008 extends BitmapBased {
   private readonly onWrap: (() => void) | null;
   private readonly onFreedAhead: ((pfn: number, pages: number) => void) | null;
   private ranges = 1;
@@ -38,16 +38,17 @@ class Amd2008 extends BitmapSpace {
   }
 
   allocate(pages: number, limitPfn: number): number {
-    const scannedBefore = this.map.wordsScanned;
+    const { space } = this;
+    const scannedBefore = space.map.wordsScanned;
     let index = this.search(pages, limitPfn);
-    while (index === NOT_FOUND && this.ranges * RANGE < this.entries) {
+    while (index === NOT_FOUND && this.ranges * RANGE < space.entries) {
       this.cursor = this.ranges * RANGE;
       this.ranges++;
       index = this.search(pages, limitPfn);
     }
-    this.countWords(scannedBefore);
+    space.countWords(scannedBefore, 0);
     if (index === NOT_FOUND) return NO_PFN;
-    this.take(index, pages);
+    space.take(index, pages);
     if (this.needFlush) {
       this.needFlush = false;
       if (this.onWrap !== null) this.onWrap();
@@ -65,14 +66,15 @@ class Amd2008 extends BitmapSpace {
   }
 
   private searchFrom(start: number, pages: number, limitPfn: number): number {
-    const { map, ranges } = this;
+    const { ranges } = this;
+    const { map, entries } = this.space;
     const alignMask = (1 << (32 - Math.clz32(pages - 1))) - 1;
     let from = start;
     for (let range = Math.floor(start / RANGE); range < ranges; range++) {
       const base = range * RANGE;
       if (base >= limitPfn) break;
       // The search leaves out the last slot, of each range here.
-      const end = Math.min(base + RANGE, this.entries, limitPfn + 1) - 1;
+      const end = Math.min(base + RANGE, entries, limitPfn + 1) - 1;
       const index = map.findArea(end, from, pages, alignMask);
       if (index !== NOT_FOUND) {
         this.cursor = index + pages;
@@ -83,8 +85,8 @@ class Amd2008 extends BitmapSpace {
     return NOT_FOUND;
   }
 
-  override free(pfn: number, pages: number): void {
-    super.free(pfn, pages);
+  free(pfn: number, pages: number): void {
+    this.space.free(pfn, pages, 0);
     if (pfn >= this.cursor) this.needFlush = true;
     if (!this.needFlush) return;
     this.needFlush = false;

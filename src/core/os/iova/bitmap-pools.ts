@@ -7,7 +7,7 @@
  */
 import * as bitmapConstants from '../../sim/bitmap.ts';
 import * as allocatorConstants from './allocator.ts';
-import { BitmapSpace } from './bitmap-space.ts';
+import { BitmapBased } from './bitmap-based.ts';
 import type { AllocatorCall } from './call.ts';
 
 /** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
@@ -42,7 +42,7 @@ export interface PoolLayout {
   flush: (() => void) | null;
 }
 
-export class PoolSpace extends BitmapSpace {
+export class PoolSpace extends BitmapBased {
   declare private readonly layout: PoolLayout;
   declare private readonly poolSize: number;
   /** Index of the large pool, also where there is none. */
@@ -80,10 +80,10 @@ export class PoolSpace extends BitmapSpace {
   }
 
   allocate(pages: number, limitPfn: number): number {
-    const { layout, hint, start } = this;
-    const scannedBefore = this.map.wordsScanned;
+    const { layout, hint, start, space } = this;
+    const scannedBefore = space.map.wordsScanned;
     const isLarge = layout.largePool && pages > SMALL_PAGES;
-    let number = (Math.imul(this.call.cpu, GOLDEN) >>> (32 - layout.hashBits)) & (layout.pools - 1);
+    let number = (Math.imul(space.call.cpu, GOLDEN) >>> (32 - layout.hashBits)) & (layout.pools - 1);
     let pool = isLarge ? this.large : number;
     let index = NOT_FOUND;
     let lock = pool;
@@ -106,13 +106,13 @@ export class PoolSpace extends BitmapSpace {
       hint[pool] = start[pool]!;
       this.needFlush = true;
     }
-    this.countWords(scannedBefore, lock);
+    space.countWords(scannedBefore, lock);
     if (index === NOT_FOUND) return NO_PFN;
     if (index < hint[pool]! || this.needFlush) {
       this.needFlush = false;
       layout.flush?.();
     }
-    this.take(index, pages);
+    space.take(index, pages);
     const { blockEntries } = layout;
     const after = index + pages;
     hint[pool] = isLarge ? after : (after + blockEntries - 1) & ~(blockEntries - 1);
@@ -126,10 +126,15 @@ export class PoolSpace extends BitmapSpace {
       end = limitPfn + 1;
       from = pass > 0 ? this.start[0]! : from & limitPfn;
     }
-    return this.map.findArea(end - 1, from, pages, 0);
+    return this.space.map.findArea(end - 1, from, pages, 0);
   }
 
-  protected override lockOf(pfn: number): number {
+  free(pfn: number, pages: number): void {
+    this.space.free(pfn, pages, this.lockOf(pfn));
+  }
+
+  /** Lock under which a range is freed. */
+  private lockOf(pfn: number): number {
     const inLarge = this.layout.largePool && pfn >= this.start[this.large]!;
     return inLarge ? this.large : Math.min(Math.floor(pfn / this.poolSize), this.large - 1);
   }

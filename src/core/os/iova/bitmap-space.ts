@@ -10,7 +10,6 @@ import { Bitmap } from '../../sim/bitmap.ts';
 import type { DigestSink } from '../../sim/digest-sink.ts';
 import * as redBlackTreeConstants from '../../sim/red-black-tree.ts';
 import { RedBlackTree } from '../../sim/red-black-tree.ts';
-import type { AllocatorSetup, IovaAllocator } from './allocator.ts';
 import * as allocatorConstants from './allocator.ts';
 import * as callConstants from './call.ts';
 import { AllocatorCall } from './call.ts';
@@ -20,24 +19,18 @@ const { NONE } = redBlackTreeConstants;
 const { RANGE } = allocatorConstants;
 const { STEP } = callConstants;
 
-export const PAGE_BYTES = 4096;
 const { bitmapSearch, bitmapFree } = STEP;
-const ONE_LOCK: readonly string[] = ['iova-allocator'];
 
-export abstract class BitmapSpace implements IovaAllocator {
-  /** Not used: the longest scan, 2^22 words, is short enough for one call. */
-  budget = Number.POSITIVE_INFINITY;
+export class BitmapSpace {
   declare readonly call: AllocatorCall;
-  nodesVisited = 0;
-  lastNodesVisited = 0;
   lastWordsScanned = 0;
   liveRanges = 0;
   livePages = 0;
 
   /** Entries of the map; entry i is page i. */
-  declare protected readonly entries: number;
-  declare protected readonly map: Bitmap;
-  declare private readonly kind: string;
+  declare readonly entries: number;
+  declare readonly map: Bitmap;
+  declare readonly kind: string;
   private readonly reservations = new RedBlackTree();
 
   constructor(kind: string, entries: number, call = new AllocatorCall()) {
@@ -48,51 +41,34 @@ export abstract class BitmapSpace implements IovaAllocator {
     this.map.set(0, 1);
   }
 
-  get lockNames(): readonly string[] {
-    return ONE_LOCK;
-  }
-
-  get wordsScanned(): number {
-    return this.map.wordsScanned;
-  }
-
-  abstract allocate(pages: number, limitPfn: number): number;
-
-  /** Where searches go on, for `inspect` and the digest. */
-  protected abstract cursors(): Record<string, number>;
-
-  protected take(index: number, pages: number): void {
+  take(index: number, pages: number): void {
     this.map.set(index, pages);
     this.countTaken(pages);
   }
 
   /** As `take` where the bits are set already. */
-  protected countTaken(pages: number): void {
+  countTaken(pages: number): void {
     this.liveRanges++;
     this.livePages += pages;
   }
 
   /** @param scannedBefore `map.wordsScanned` when the call began */
-  protected countWords(scannedBefore: number, lock = 0): void {
+  countWords(scannedBefore: number, lock: number): void {
     const { wordsScanned } = this.map;
     const scanned = wordsScanned - scannedBefore;
     this.lastWordsScanned = scanned;
     this.call.add(bitmapSearch, lock, scanned);
   }
 
-  /** Lock under which a range is freed. */
-  protected lockOf(_pfn: number): number {
-    return 0;
-  }
-
-  free(pfn: number, pages: number): void {
+  /** @param lock under which it is done */
+  free(pfn: number, pages: number, lock: number): void {
     // Beyond the map no bit is set.
     if (pfn < 1 || !this.map.clearIfSet(pfn, pages)) {
       throw new InvariantError(`${this.kind}: ${pages} pages at ${pfn} freed, which were not handed out so`);
     }
     this.liveRanges--;
     this.livePages -= pages;
-    this.call.add(bitmapFree, this.lockOf(pfn), 1);
+    this.call.add(bitmapFree, lock, 1);
   }
 
   reserve(firstPfn: number, lastPfn: number): void {
@@ -140,24 +116,25 @@ export abstract class BitmapSpace implements IovaAllocator {
     }
   }
 
-  inspect(): Record<string, unknown> {
+  /** @param cursors where searches go on */
+  inspect(cursors: Record<string, number>): Record<string, unknown> {
     return {
       kind: this.kind,
       entries: this.entries,
-      ...this.cursors(),
+      ...cursors,
       liveRanges: this.liveRanges,
       livePages: this.livePages,
       reservedRanges: this.reservations.count,
-      wordsScanned: this.wordsScanned,
+      wordsScanned: this.map.wordsScanned,
       lastWordsScanned: this.lastWordsScanned,
     };
   }
 
-  digest(sink: DigestSink): void {
+  digest(sink: DigestSink, cursors: Record<string, number>): void {
     const { first, last, next, count } = this.reservations;
     sink.text(this.kind);
     sink.number(this.entries);
-    for (const cursor of Object.values(this.cursors())) sink.number(cursor);
+    for (const cursor of Object.values(cursors)) sink.number(cursor);
     sink.column(this.map.words, this.map.wordsInUse());
     sink.number(count);
     for (let node = next[NONE]; node !== NONE; node = next[node]) {
@@ -166,21 +143,6 @@ export abstract class BitmapSpace implements IovaAllocator {
     }
     sink.number(this.liveRanges);
     sink.number(this.livePages);
-    sink.number(this.wordsScanned);
+    sink.number(this.map.wordsScanned);
   }
 }
-
-/** Entries of a platform's bitmap: what was asked for, capped by the address width and by what the first device reaches. */
-export function entriesOf({ parameters, lastPfn, maskLastPfn }: AllocatorSetup): number {
-  return Math.min(Number(parameters.entries), lastPfn + 1, maskLastPfn + 1);
-}
-
-/** The parameter that they share. */
-export const entriesSchema = {
-  type: 'integer',
-  minimum: 2 ** 8,
-  maximum: 2 ** 22,
-  multipleOf: 64,
-  default: 2 ** 20,
-  description: 'Pages that the bitmap covers, from IOVA 0; device mask and domain width cap it.',
-};

@@ -13,7 +13,7 @@
 import * as bitmapConstants from '../../sim/bitmap.ts';
 import type { AllocatorEntry, AllocatorSetup } from './allocator.ts';
 import * as allocatorConstants from './allocator.ts';
-import { BitmapSpace, entriesOf, entriesSchema } from './bitmap-space.ts';
+import { BitmapBased, entriesOf, entriesSchema } from './bitmap-based.ts';
 
 /** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
 const { NOT_FOUND } = bitmapConstants;
@@ -22,7 +22,7 @@ const { NO_PFN } = allocatorConstants;
 /** First pages kept back for mappings that must not fail. */
 const EMERGENCY_PAGES = 32;
 
-class Gart extends BitmapSpace {
+class Gart extends BitmapBased {
   private readonly onWrap: (() => void) | null;
   declare private readonly fullFlush: boolean;
   private cursor = 0;
@@ -37,19 +37,20 @@ class Gart extends BitmapSpace {
   }
 
   allocate(pages: number, limitPfn: number): number {
-    const { map } = this;
+    const { space } = this;
+    const { map, entries } = space;
     const scannedBefore = map.wordsScanned;
-    const size = Math.min(this.entries, limitPfn + 1) - 1;
+    const size = Math.min(entries, limitPfn + 1) - 1;
     let index = map.findArea(size, this.cursor, pages, 0);
     if (index === NOT_FOUND) {
       this.needFlush = true;
       index = map.findArea(size, 0, pages, 0);
     }
-    this.countWords(scannedBefore);
+    space.countWords(scannedBefore, 0);
     if (index === NOT_FOUND) return NO_PFN;
-    this.take(index, pages);
+    space.take(index, pages);
     this.cursor = index + pages;
-    if (this.cursor >= this.entries) {
+    if (this.cursor >= entries) {
       this.cursor = 0;
       this.needFlush = true;
     }
@@ -60,8 +61,8 @@ class Gart extends BitmapSpace {
     return index;
   }
 
-  override free(pfn: number, pages: number): void {
-    super.free(pfn, pages);
+  free(pfn: number, pages: number): void {
+    this.space.free(pfn, pages, 0);
     if (pfn >= this.cursor) this.cursor = pfn + pages;
   }
 

@@ -10,7 +10,7 @@
  */
 import type { AllocatorEntry } from './allocator.ts';
 import { PoolSpace } from './bitmap-pools.ts';
-import { entriesOf, entriesSchema } from './bitmap-space.ts';
+import { entriesOf, entriesSchema } from './bitmap-based.ts';
 
 /** Pages of 1 GiB. */
 const FOUR_POOLS_FROM = 2 ** 18;

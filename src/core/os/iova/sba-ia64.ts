@@ -14,7 +14,7 @@
  */
 import type { AllocatorEntry, AllocatorSetup } from './allocator.ts';
 import * as allocatorConstants from './allocator.ts';
-import { BitmapSpace, entriesOf, entriesSchema } from './bitmap-space.ts';
+import { BitmapBased, entriesOf, entriesSchema } from './bitmap-based.ts';
 import * as callConstants from './call.ts';
 
 /** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
@@ -27,7 +27,7 @@ function roundedUp(pages: number): number {
   return 2 ** (32 - Math.clz32(pages - 1));
 }
 
-class SbaIa64 extends BitmapSpace {
+class SbaIa64 extends BitmapBased {
   private readonly onWrap: (() => void) | null;
   private readonly onExhausted: (() => void) | null;
   /** What the kernel calls `res_hint` (as a word's number) and `res_bitshift`. */
@@ -41,10 +41,11 @@ class SbaIa64 extends BitmapSpace {
   }
 
   allocate(pages: number, limitPfn: number): number {
-    const { map } = this;
+    const { space } = this;
+    const { map, call } = space;
     const scannedBefore = map.wordsScanned;
     let stepFrom = scannedBefore;
-    const words = Math.floor(Math.min(this.entries, limitPfn + 1) / WORD);
+    const words = Math.floor(Math.min(space.entries, limitPfn + 1) / WORD);
     const rounded = roundedUp(pages);
     let index = this.search(rounded, words);
     if (index === NO_PFN) {
@@ -53,19 +54,19 @@ class SbaIa64 extends BitmapSpace {
     }
     if (index === NO_PFN && this.onExhausted !== null) {
       // What the search has taken so far is booked before the drain's own steps.
-      this.call.add(STEP.bitmapSearch, 0, map.wordsScanned - stepFrom);
+      call.add(STEP.bitmapSearch, 0, map.wordsScanned - stepFrom);
       stepFrom = map.wordsScanned;
       this.onExhausted();
       index = this.search(rounded, words);
     }
-    this.lastWordsScanned = map.wordsScanned - scannedBefore;
-    this.call.add(STEP.bitmapSearch, 0, map.wordsScanned - stepFrom);
-    if (index !== NO_PFN) this.take(index, rounded);
+    space.lastWordsScanned = map.wordsScanned - scannedBefore;
+    call.add(STEP.bitmapSearch, 0, map.wordsScanned - stepFrom);
+    if (index !== NO_PFN) space.take(index, rounded);
     return index;
   }
 
-  override free(pfn: number, pages: number): void {
-    super.free(pfn, roundedUp(pages));
+  free(pfn: number, pages: number): void {
+    this.space.free(pfn, roundedUp(pages), 0);
   }
 
   /** One pass from the hint to the end of the map; leaves the hint behind what it found, or at the beginning. */
@@ -80,7 +81,7 @@ class SbaIa64 extends BitmapSpace {
   }
 
   private single(words: number): number {
-    const { map } = this;
+    const { map } = this.space;
     for (let { word } = this; word < words; word++) {
       map.wordsScanned++;
       const index = map.nextZero(word * WORD, (word + 1) * WORD);
@@ -93,7 +94,7 @@ class SbaIa64 extends BitmapSpace {
   }
 
   private within(pages: number, words: number): number {
-    const { map } = this;
+    const { map } = this.space;
     let { word } = this;
     let bit = Math.ceil(this.bit / pages) * pages;
     for (; word < words; word++, bit = 0) {
@@ -111,7 +112,7 @@ class SbaIa64 extends BitmapSpace {
 
   /** So many whole words in a row; the first word is never so far up that they would end with the map. */
   private whole(pages: number, words: number): number {
-    const { map } = this;
+    const { map } = this.space;
     const wanted = pages / WORD;
     const end = words - wanted;
     for (let { word } = this; word < end; ) {

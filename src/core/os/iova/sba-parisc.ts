@@ -11,14 +11,14 @@
  */
 import type { AllocatorEntry, AllocatorSetup } from './allocator.ts';
 import * as allocatorConstants from './allocator.ts';
-import { BitmapSpace, entriesOf, entriesSchema } from './bitmap-space.ts';
+import { BitmapBased, entriesOf, entriesSchema } from './bitmap-based.ts';
 
 /** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
 const { NO_PFN } = allocatorConstants;
 
 const WORD = 64;
 
-class SbaParisc extends BitmapSpace {
+class SbaParisc extends BitmapBased {
   private readonly onWrap: (() => void) | null;
   /** What the kernel calls `res_hint` (as a word's number) and `res_bitshift`. */
   private word = 0;
@@ -30,9 +30,9 @@ class SbaParisc extends BitmapSpace {
   }
 
   allocate(pages: number, limitPfn: number): number {
-    const { map } = this;
-    const scannedBefore = map.wordsScanned;
-    const words = Math.floor(Math.min(this.entries, limitPfn + 1) / WORD);
+    const { space } = this;
+    const scannedBefore = space.map.wordsScanned;
+    const words = Math.floor(Math.min(space.entries, limitPfn + 1) / WORD);
     let index = NO_PFN;
     if (pages <= WORD) {
       index = this.search(pages, words);
@@ -41,9 +41,13 @@ class SbaParisc extends BitmapSpace {
         index = this.search(pages, words);
       }
     }
-    this.countWords(scannedBefore);
-    if (index !== NO_PFN) this.take(index, pages);
+    space.countWords(scannedBefore, 0);
+    if (index !== NO_PFN) space.take(index, pages);
     return index;
+  }
+
+  free(pfn: number, pages: number): void {
+    this.space.free(pfn, pages, 0);
   }
 
   /** One pass from the hint to the end of the map; leaves the hint behind what it found, or at the beginning. */
@@ -59,7 +63,7 @@ class SbaParisc extends BitmapSpace {
     }
     let found = NO_PFN;
     for (; word < words; word++, bit = 0) {
-      this.map.wordsScanned++;
+      this.space.map.wordsScanned++;
       while (bit < WORD && !this.isFree(word * WORD + bit, free)) bit += step;
       if (bit < WORD) {
         found = word * WORD + bit;
@@ -81,7 +85,7 @@ class SbaParisc extends BitmapSpace {
   }
 
   private isFree(index: number, bits: number): boolean {
-    return this.map.nextSet(index, index + bits) === index + bits;
+    return this.space.map.nextSet(index, index + bits) === index + bits;
   }
 
   protected cursors() {
