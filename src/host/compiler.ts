@@ -9,8 +9,8 @@ import { setFlagsFromString } from 'node:v8';
 
 const LIMITS = {
   'max-inlined-bytecode-size': 1000,
-  'max-inlined-bytecode-size-cumulative': 10_000,
-  'max-inlined-bytecode-size-absolute': 50_000,
+  'max-inlined-bytecode-size-cumulative': 20_000,
+  'max-inlined-bytecode-size-absolute': 100_000,
   'min-inlining-frequency': 0.05,
 };
 

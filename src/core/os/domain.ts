@@ -8,6 +8,7 @@ import type { Device } from './device.ts';
 import type { InvalidationPolicy, PolicyEntry } from './invalidation/policy.ts';
 import type { AllocatorEntry, IovaAllocator } from './iova/allocator.ts';
 import type { AllocatorCall } from './iova/call.ts';
+import { AllocatorFunctions } from './iova/functions.ts';
 
 /** Address width in bits of a table of n levels: 39, 48, 57. */
 export function widthOf(levels: number): number {
@@ -52,6 +53,8 @@ export class Domain {
   /** ps after the clock's base at which the last DMA in flight lands. */
   inFlightUntil = Number.NEGATIVE_INFINITY;
   allocator: IovaAllocator | null = null;
+  /** Of the allocator. */
+  iova: AllocatorFunctions | null = null;
   /** The session's, or the one for untrusted devices once there was one in it. */
   declare policy: InvalidationPolicy;
   declare policyEntry: PolicyEntry;
@@ -131,12 +134,14 @@ export class Domain {
     }
     for (const name of allocator.lockNames.slice(this.locks.length)) this.locks.push(new Lock(name));
     this.allocator = allocator;
+    this.iova = new AllocatorFunctions(allocator);
     return allocator;
   }
 
   /** As if its allocator had not been made, by somebody who has used nothing of it. */
   withdrawSpace(): void {
     this.allocator = null;
+    this.iova = null;
     // The first lock is there from the beginning.
     this.locks.length = 1;
   }
@@ -155,6 +160,7 @@ export class Domain {
     this.removed = true;
     this.name = null;
     this.allocator = null;
+    this.iova = null;
     this.pages = new TruthPages();
   }
 

@@ -83,11 +83,11 @@ export class IovaCalls {
 
   private tryAllocate(domain: Domain, pages: number, limit: number, device: Device, lastAttempt: boolean): number {
     const { work, counters, call } = this.parts;
-    const allocator = domain.space(device.maskLastPfn);
+    if (domain.iova === null) domain.space(device.maskLastPfn);
     call.cpu = work.cpu;
     call.lastAttempt = lastAttempt;
     call.count = 0;
-    const pfn = allocator.allocate(pages, limit);
+    const pfn = domain.iova!.allocate(pages, limit);
     // What a suspended attempt has done so far is booked with the steps of its first part: only a cache has any by then.
     this.bookSteps(domain, ROW.iovaAlloc);
     if (pfn === SUSPENDED) return SUSPENDED;
@@ -100,7 +100,7 @@ export class IovaCalls {
     const { work, call } = this.parts;
     call.cpu = work.cpu;
     call.count = 0;
-    domain.allocator!.free(pfn, pages);
+    domain.iova!.free(pfn, pages);
     this.bookSteps(domain, ROW.iovaFree);
   }
 

@@ -72,6 +72,7 @@ export const found: Readonly<Record<string, readonly string[]>> = {
   Device: [],
   // os/iova
   AllocatorCall: [],
+  AllocatorFunctions: ['allocate', 'free'],
   Rbtree: [],
   Rbtree2008: [],
   Maple: [],
