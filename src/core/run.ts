@@ -8,6 +8,7 @@ import { advanceBy } from './apply/time.ts';
 import type { Workload } from './devices/workload.ts';
 import * as workloadConstants from './devices/workload.ts';
 import * as eventKindsConstants from './event-kinds.ts';
+import { countersOf } from './look/counters.ts';
 import { type LocksBefore, locksNow } from './look/locks.ts';
 import { deviceTlbTotals, runMetrics } from './look/metrics.ts';
 import { newRows } from './meter/work.ts';
@@ -168,7 +169,7 @@ export class Run {
       attempts: counters.attemptsAfterUnmap,
       detected: counters.attemptsDetected,
       cpuBusyPs: cpuBusyPs.map((_, cpu) => simulator.workedPs(cpu)),
-      counters: { ...counters } as unknown as Record<string, number>,
+      counters: countersOf(simulator),
     };
   }
 

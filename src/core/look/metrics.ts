@@ -9,6 +9,7 @@ import type { Simulator } from '../simulator.ts';
 import { type ExposureFigures, SESSION } from '../truth/exposure.ts';
 import { VERDICT, verdictNames } from '../truth/oracle.ts';
 import { meanBreakdown } from './breakdown.ts';
+import { countersOf } from './counters.ts';
 import { lockDocuments, lockSums } from './locks.ts';
 
 type Document = Record<string, unknown>;
@@ -179,7 +180,7 @@ export function runMetrics(simulator: Simulator, run: Run): Document {
     };
   };
   const counted: Record<string, number> = {};
-  for (const [name, value] of Object.entries(counters)) counted[name] = (value as number) - baseline.counters[name]!;
+  for (const [name, value] of Object.entries(countersOf(simulator))) counted[name] = value - baseline.counters[name]!;
   return {
     simulatedSeconds: elapsed,
     ...totals(simulator, elapsed, run.timerRows),
@@ -248,6 +249,7 @@ function gaugesOf(simulator: Simulator): Record<string, number> {
 /** Of the session since it began; the workloads' parts are those of the active or last run. */
 export function sessionMetrics(simulator: Simulator): Document {
   const { clock, exposure, oracle, iotlb, counters, cpuBusyPs, run, work } = simulator;
+  const counted = countersOf(simulator);
   const { now } = clock;
   const seconds = clock.baseNs / 1e9 + now / 1e12;
   const runSeconds = run === null ? 0 : run.elapsedSeconds();
@@ -258,8 +260,8 @@ export function sessionMetrics(simulator: Simulator): Document {
     timePs: clock.timePs,
     ...totals(simulator, runSeconds, run?.timerRows),
     cpuUtilisation: Array.from(cpuBusyPs, (_, cpu) => utilisation(simulator.workedPs(cpu), seconds)),
-    counts: { ...counters },
-    counters: { ...counters, ...gaugesOf(simulator) },
+    counts: counted,
+    counters: { ...counted, ...gaugesOf(simulator) },
     locks: lockDocuments(work, simulator.locks()),
     iotlb: {
       ...iotlbCounts(iotlb.lookups, iotlb.hits),

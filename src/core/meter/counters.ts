@@ -1,5 +1,7 @@
-/** What happened, counted; names as in `GET .../metrics` under `counters`. Plain number fields: the cheapest form V8 has for them. */
-import type { DigestSink } from '../sim/digest-sink.ts';
+/**
+ * What happened, counted; names as in `GET .../metrics` under `counters`. Plain number fields: the cheapest form V8 has for them.
+ * `look/counters.ts` adds what an allocator counts by itself.
+ */
 
 export class Counters {
   mapSingleCalls = 0;
@@ -16,7 +18,7 @@ export class Counters {
   nodesVisited = 0;
   wordsScanned = 0;
   gapLevels = 0;
-  /** Allocations that a cache of freed ranges served, those it could not serve, and those too long for it. */
+  /** Allocations that a cache of freed ranges served (but `IovaAllocator.ownHits`), those it could not serve, and those too long for it. */
   cacheHits = 0;
   cacheMisses = 0;
   cacheBypasses = 0;
@@ -88,8 +90,4 @@ export class Counters {
   hostRequests = 0;
   /** Commands of a guest that its host did not carry out. */
   flushesDropped = 0;
-
-  digest(sink: DigestSink): void {
-    for (const value of Object.values(this)) sink.number(value as number);
-  }
 }

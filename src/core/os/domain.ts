@@ -140,10 +140,15 @@ export class Domain {
 
   /** As if its allocator had not been made, by somebody who has used nothing of it. */
   withdrawSpace(): void {
-    this.allocator = null;
-    this.iova = null;
+    this.dropSpace();
     // The first lock is there from the beginning.
     this.locks.length = 1;
+  }
+
+  private dropSpace(): void {
+    this.setup.call.counters.cacheHits += this.allocator?.ownHits ?? 0;
+    this.allocator = null;
+    this.iova = null;
   }
 
   /** Another policy from now on; what the one before held back was drained. */
@@ -159,8 +164,7 @@ export class Domain {
   retire(): void {
     this.removed = true;
     this.name = null;
-    this.allocator = null;
-    this.iova = null;
+    this.dropSpace();
     this.pages = new TruthPages();
   }
 

@@ -17,7 +17,7 @@ import * as callConstants from './iova/call.ts';
 /** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
 const { ROW } = workConstants;
 const { NO_PFN, SUSPENDED } = allocatorConstants;
-const { NO_FRAME_HINT, NO_LOCK, STEP, STEPS } = callConstants;
+const { NO_FRAME_HINT, NO_LOCK, NO_STEP, STEP, STEPS } = callConstants;
 
 /** Highest page below 4 GiB. */
 const LAST_32BIT = 0xfffff;
@@ -127,15 +127,9 @@ export class IovaCalls {
   /** Books the steps of the allocator's last call, each under its lock. */
   private bookSteps(domain: Domain, row: number): void {
     const { work, call } = this.parts;
-    const { stepFixed, stepEach } = this;
-    const { count } = call;
-    if (count === 1 && call.lockAt(0) === NO_LOCK && call.stepAt(0) >= STEP.cacheAllocate) {
-      // A cache that has what is asked for: no lock, and nothing was searched.
-      const step = call.stepAt(0);
-      work.add(row, stepFixed[step]! + call.timesAt(0) * stepEach[step]!);
-      return;
-    }
-    this.bookSeveral(domain, row, count);
+    const step = call.onlyUnlocked;
+    if (step !== NO_STEP) work.add(row, this.stepFixed[step]! + this.stepEach[step]!);
+    else this.bookSeveral(domain, row, call.count);
   }
 
   private bookSeveral(domain: Domain, row: number, count: number): void {

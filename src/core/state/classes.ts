@@ -14,7 +14,6 @@ import { FrameChunk, FreeBlocks, TenantRuns } from '../hardware/memory.ts';
 import { Histogram } from '../meter/histogram.ts';
 import { UnmapHistory } from '../os/device.ts';
 import { DomainQueue, Ring } from '../os/invalidation/flush-queue.ts';
-import { CpuMagazines, Magazine } from '../os/iova/magazines.ts';
 import { GuestStage } from '../os/mode/nested.ts';
 import { BusyTimes } from '../sim/busy-times.ts';
 import { ExactSum } from '../sim/exact-sum.ts';
@@ -146,7 +145,6 @@ export const found: Readonly<Record<string, readonly string[]>> = {
 export const made: Readonly<Record<string, (simulator: Simulator) => object>> = {
   BusyTimes: () => new BusyTimes(),
   ByteSet: () => new ByteSet(),
-  CpuMagazines: () => new CpuMagazines(new Magazine(0)),
   DomainQueue: ({ domains }) => new DomainQueue(domains[0]!, 0),
   ExactSum: () => new ExactSum(),
   FrameChunk: () => new FrameChunk(),
@@ -158,7 +156,6 @@ export const made: Readonly<Record<string, (simulator: Simulator) => object>> = 
   Iotlb: ({ random }) => new Iotlb(1, 1, 'lru', random.stream('iotlb')),
   LeavingEntries: ({ exposure }) => new LeavingEntries(exposure, 0),
   Lock: () => new Lock(''),
-  Magazine: () => new Magazine(0),
   PageChunk: () => new PageChunk(),
   RandomStream: () => new RandomStream(0, ''),
   Ring: () => new Ring(1),

@@ -2,6 +2,7 @@
  * Where state is: what a digest covers, and which of it are times. Who adds a part with state adds it here, to both.
  */
 import { actingPolicy } from '../boot/effective-policy.ts';
+import { countersOf } from '../look/counters.ts';
 import { Digest } from '../sim/digest.ts';
 import { sorted } from '../sim/sorted.ts';
 import type { Simulator } from '../simulator.ts';
@@ -29,7 +30,7 @@ export function digestOf(simulator: Simulator): string {
   sink.number(simulator.clock.now % 1000);
   simulator.queue.digest(sink, simulator.clock.baseNs);
   simulator.random.digest(sink);
-  simulator.counters.digest(sink);
+  for (const value of Object.values(countersOf(simulator))) sink.number(value);
   simulator.memory.digest(sink);
   simulator.tables.digest(sink);
   simulator.iotlb.digest(sink);

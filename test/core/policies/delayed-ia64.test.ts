@@ -37,12 +37,15 @@ describe('the batch', () => {
     const machine = ia64();
     const { sim } = machine;
     const freed: number[] = [];
-    const allocator = sim.domains[0]!.space(0);
-    const free = allocator.free.bind(allocator);
-    allocator.free = (pfn, pages) => {
-      freed.push(pfn);
-      free(pfn, pages);
-    };
+    sim.domains[0]!.space(0);
+    const allocator = sim.domains[0]!.iova!;
+    const { free } = allocator;
+    Object.assign(allocator, {
+      free(pfn: number, pages: number) {
+        freed.push(pfn);
+        free(pfn, pages);
+      },
+    });
     const mapped = Array.from({ length: 64 }, () => page(machine));
     for (const { iova } of mapped.slice(0, 10)) machine.touch('n', iova);
     for (const { id } of mapped.slice(0, 63)) assert.equal(machine.unmap(id).exposed, true);

@@ -85,6 +85,8 @@ export interface IovaAllocator {
   readonly cachedRanges?: number;
   readonly cachedPages?: number;
   readonly depotMagazines?: number;
+  /** Allocations that it served from a cache and that are not in `call.counters`. */
+  readonly ownHits?: number;
 
   /**
    * Calls `visit(firstPfn, lastPfn, state)`, the state one of RANGE, for every range that is not free, rising, up to `limit` of them

@@ -23,6 +23,9 @@ export const STEPS = Object.keys(STEP).length;
 
 /** A step that takes no lock, or one that nobody else ever waits for. */
 export const NO_LOCK = -1;
+/** No step. V8 folds a constant of its own module: hence the two names. */
+const NONE = -1;
+export const NO_STEP = NONE;
 /** The memory of the request is no single run of frames. */
 export const NO_FRAME_HINT = -1;
 /** Steps of one call; whoever has more of a kind adds them up in one. */
@@ -38,7 +41,9 @@ export class AllocatorCall {
 
   /** Steps of the last finished call. */
   count = 0;
-  /** The first of them, nearly always the only one: fields cost less than columns. One of STEP; see `lockAt`. */
+  /** The first of them, if it takes no lock and is done once: one of STEP, NONE when it is not so. */
+  private unlocked = NONE;
+  /** Else what it is; nearly always there is no other, and fields cost less than columns. One of STEP; see `lockAt`. */
   private firstStep = 0;
   private firstLock = 0;
   private firstTimes = 0;
@@ -57,10 +62,24 @@ export class AllocatorCall {
   add(step: number, lock: number, times: number): void {
     if (this.count === 0) {
       this.count = 1;
+      this.unlocked = NONE;
       this.firstStep = step;
       this.firstLock = lock;
       this.firstTimes = times;
     } else this.addFurther(step, lock, times);
+  }
+
+  /** As `add`, of a step that takes no lock and is done once: what a cache does that has what is asked for. */
+  addUnlocked(step: number): void {
+    if (this.count === 0) {
+      this.count = 1;
+      this.unlocked = step;
+    } else this.addFurther(step, NO_LOCK, 1);
+  }
+
+  /** The step of a call that took one without a lock, once, and no other; NONE of any other call. */
+  get onlyUnlocked(): number {
+    return this.count === 1 ? this.unlocked : NONE;
   }
 
   /** By itself, so that the usual case is short where it is compiled into its callers. */
@@ -74,20 +93,24 @@ export class AllocatorCall {
 
   /** A step turns out to be another one than was added. */
   change(i: number, step: number): void {
-    if (i === 0) this.firstStep = step;
-    else this.step[i] = step;
+    if (i > 0) this.step[i] = step;
+    else if (this.unlocked !== NONE) this.unlocked = step;
+    else this.firstStep = step;
   }
 
   /** One of STEP. */
   stepAt(i: number): number {
-    return i === 0 ? this.firstStep : this.step[i]!;
+    if (i > 0) return this.step[i]!;
+    return this.unlocked === NONE ? this.firstStep : this.unlocked;
   }
   /** Lock of the allocator under which it was done, NO_LOCK. Neighbours with the same lock are done under one hold of it. */
   lockAt(i: number): number {
-    return i === 0 ? this.firstLock : this.lock[i]!;
+    if (i > 0) return this.lock[i]!;
+    return this.unlocked === NONE ? this.firstLock : NO_LOCK;
   }
   timesAt(i: number): number {
-    return i === 0 ? this.firstTimes : this.times[i]!;
+    if (i > 0) return this.times[i]!;
+    return this.unlocked === NONE ? this.firstTimes : 1;
   }
 
   /** Lets go of the lock: what is added next is done under a hold of its own, the same lock or another. */

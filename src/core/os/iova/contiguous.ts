@@ -17,7 +17,7 @@ import { InvariantError } from '../../assert.ts';
 import type { DigestSink } from '../../sim/digest-sink.ts';
 import { growFloat64, growInt32 } from '../../sim/growable.ts';
 import { type AllocatorEntry, type AllocatorSetup, type IovaAllocator, NO_PFN, RANGE, SUSPENDED } from './allocator.ts';
-import { type AllocatorCall, NO_LOCK, STEP } from './call.ts';
+import { type AllocatorCall, STEP } from './call.ts';
 import { maple } from './maple.ts';
 import { rbtree } from './rbtree.ts';
 import { rcache } from './rcache.ts';
@@ -96,6 +96,9 @@ class Contiguous implements IovaAllocator {
     for (const chunk of this.chunkAt.values()) this.forEachRun(chunk, (_first, _last, live) => void (live || ranges++));
     return ranges;
   }
+  get ownHits(): number {
+    return this.inner.ownHits ?? 0;
+  }
   get depotMagazines(): number {
     return this.inner.depotMagazines ?? 0;
   }
@@ -159,7 +162,7 @@ class Contiguous implements IovaAllocator {
     if (page < 32) this.liveLow[chunk]! |= 1 << page;
     else this.liveHigh[chunk]! |= 1 << (page - 32);
     this.chunkPagesLive++;
-    this.call.add(STEP.cacheAllocate, NO_LOCK, 1);
+    this.call.addUnlocked(STEP.cacheAllocate);
     return this.first[chunk]! + page;
   }
 
@@ -200,7 +203,7 @@ class Contiguous implements IovaAllocator {
     if ((bits[chunk]! & bit) === 0) throw new InvariantError(`contiguous: page ${pfn} freed, which was not handed out`);
     bits[chunk]! &= ~bit;
     this.chunkPagesLive--;
-    this.call.add(STEP.cacheFree, NO_LOCK, 1);
+    this.call.addUnlocked(STEP.cacheFree);
     if (--this.live[chunk]! === 0 && this.given[chunk] === CHUNK) this.close(chunk);
   }
 

@@ -18,7 +18,7 @@ import type { DigestSink } from '../../sim/digest-sink.ts';
 import { NONE, RedBlackTree } from '../../sim/red-black-tree.ts';
 import { SparseBits } from '../../sim/sparse-bits.ts';
 import { type AllocatorEntry, type AllocatorSetup, type IovaAllocator, NO_PFN, RANGE } from './allocator.ts';
-import { AllocatorCall, NO_FRAME_HINT, NO_LOCK, STEP } from './call.ts';
+import { AllocatorCall, NO_FRAME_HINT, STEP } from './call.ts';
 
 /** Pages of the fallback above the windows: 4 GiB. */
 const FALLBACK_PAGES = 2 ** 20;
@@ -68,7 +68,7 @@ class Identity implements IovaAllocator {
     if (frame !== NO_FRAME_HINT && frame + pages <= window) {
       const pfn = call.cpu * window + frame;
       if (pfn > 0 && pfn + pages - 1 <= last && this.isFree(pfn, pages)) {
-        call.add(STEP.cacheAllocate, NO_LOCK, 1);
+        call.addUnlocked(STEP.cacheAllocate);
         this.identities++;
         return this.take(pfn, pages);
       }
@@ -139,7 +139,7 @@ class Identity implements IovaAllocator {
     this.taken.clear(pfn, pages);
     this.liveRanges--;
     this.livePages -= pages;
-    if (pfn < this.fallbackFirst) this.call.add(STEP.cacheFree, NO_LOCK, 1);
+    if (pfn < this.fallbackFirst) this.call.addUnlocked(STEP.cacheFree);
     else this.call.add(STEP.bitmapFree, 0, 1);
   }
 

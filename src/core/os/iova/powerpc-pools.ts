@@ -9,8 +9,8 @@
  * Pathology: a block of 16 entries is passed over for every single page, so a pool is soon scattered.
  */
 import type { AllocatorEntry } from './allocator.ts';
-import { PoolSpace } from './bitmap-pools.ts';
 import { entriesOf, entriesSchema } from './bitmap-based.ts';
+import { PoolSpace } from './bitmap-pools.ts';
 
 /** Pages of 1 GiB. */
 const FOUR_POOLS_FROM = 2 ** 18;

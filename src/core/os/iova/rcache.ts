@@ -39,14 +39,16 @@ import type { AllocatorEntry, AllocatorSetup, IovaAllocator } from './allocator.
 import * as allocatorConstants from './allocator.ts';
 import * as callConstants from './call.ts';
 import { AllocatorCall } from './call.ts';
-import { CpuMagazines, type Magazine, Magazines } from './magazines.ts';
+import * as magazinesConstants from './magazines.ts';
+import { Magazines } from './magazines.ts';
 import { Maple } from './maple.ts';
 import { Rbtree } from './rbtree.ts';
 import { type Cache, SearchBehindCache, type TreeBehindCache } from './search-behind-cache.ts';
 
 /** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
 const { NO_PFN, RANGE } = allocatorConstants;
-const { NO_LOCK, STEP } = callConstants;
+const { STEP } = callConstants;
+const { NO_MAGAZINE } = magazinesConstants;
 
 /** Time from a put of a magazine to the depot to the worker that may trim it. */
 const TRIM_DELAY_PS = 100_000_000_000;
@@ -70,15 +72,19 @@ export class Rcache implements IovaAllocator, Cache {
   declare private readonly counters: Counters;
   declare private readonly cpus: number;
   declare private readonly classes: number;
+  /** Classes that an allocation looks for in the caches: all, and none while a search of the tree is suspended. */
+  private served = 0;
   declare private readonly trimmed: boolean;
   declare private readonly depotMax: number;
   private readonly arm: (delayPs: number, token: number) => void;
 
   declare private readonly magazines: Magazines;
-  /** [cpu << CPU_SHIFT | class] */
-  declare private readonly own: CpuMagazines[];
+  /** [cpu << CPU_SHIFT | class]: tops of a CPU's two magazines; allocations that the newest range served: `ownHits`. */
+  declare private readonly loaded: Int32Array;
+  declare private readonly prev: Int32Array;
+  declare private readonly hits: Float64Array;
   /** [class]: newest magazine of the depot, how many it has; 1 while its worker waits. */
-  declare private readonly depotTop: (Magazine | null)[];
+  declare private readonly depotTop: Int32Array;
   declare private readonly depotSize: Int32Array;
   declare private readonly armed: Uint8Array;
   /** [class]: allocations served from elsewhere than the loaded magazine, and not served, since the domain began. */
@@ -92,6 +98,7 @@ export class Rcache implements IovaAllocator, Cache {
     this.counters = call.counters;
     this.cpus = cpus;
     this.classes = classes;
+    this.served = classes;
     this.trimmed = parameters.depot === 'trimmed';
     this.depotMax = parameters.depotMax as number;
     this.arm = arm;
@@ -99,9 +106,10 @@ export class Rcache implements IovaAllocator, Cache {
     this.behind = new SearchBehindCache(this.tree, this);
     this.lockNames = ['iova-allocator', ...Array.from({ length: classes }, (_, order) => `iova-depot-${2 ** order}`)];
     this.magazines = new Magazines(parameters.magazineEntries as number);
-    const { empty } = this.magazines;
-    this.own = Array.from({ length: cpus << CPU_SHIFT }, () => new CpuMagazines(empty));
-    this.depotTop = new Array<Magazine | null>(classes).fill(null);
+    this.loaded = new Int32Array(cpus << CPU_SHIFT).fill(this.magazines.none);
+    this.prev = new Int32Array(cpus << CPU_SHIFT).fill(this.magazines.none);
+    this.hits = new Float64Array(cpus << CPU_SHIFT);
+    this.depotTop = new Int32Array(classes).fill(NO_MAGAZINE);
     this.depotSize = new Int32Array(classes);
     this.armed = new Uint8Array(classes);
     this.laterHits = new Float64Array(classes);
@@ -138,51 +146,57 @@ export class Rcache implements IovaAllocator, Cache {
     return magazines;
   }
 
+  get ownHits(): number {
+    let hits = 0;
+    for (const ofClass of this.hits) hits += ofClass;
+    return hits;
+  }
+
   /** Ranges of a class in all magazines. */
   private cachedIn(order: number): number {
-    let ranges = this.depotSize[order]! * this.magazines.capacity;
+    const { magazines } = this;
+    let ranges = this.depotSize[order]! * magazines.capacity;
     for (let cpu = 0; cpu < this.cpus; cpu++) {
-      const { loaded, prev } = this.own[(cpu << CPU_SHIFT) | order]!;
-      ranges += loaded.fill + prev.fill;
+      const at = (cpu << CPU_SHIFT) | order;
+      ranges += magazines.fillOf(this.loaded[at]!) + magazines.fillOf(this.prev[at]!);
     }
     return ranges;
   }
 
   private hitsOf(order: number): number {
     let hits = this.laterHits[order]!;
-    for (let cpu = 0; cpu < this.cpus; cpu++) hits += this.own[(cpu << CPU_SHIFT) | order]!.hits;
+    for (let cpu = 0; cpu < this.cpus; cpu++) hits += this.hits[(cpu << CPU_SHIFT) | order]!;
     return hits;
   }
 
   allocate(pages: number, limitPfn: number): number {
     const { call } = this;
     const order = 32 - Math.clz32(pages - 1);
-    if (order >= this.classes || this.searching === true) return this.allocateBehind(pages, limitPfn, order);
-    const own = this.own[(call.cpu << CPU_SHIFT) | order]!;
-    call.add(STEP.cacheAllocate, NO_LOCK, 1);
-    const { loaded } = own;
-    const newest = loaded.fill - 1;
-    if (newest >= 0) {
-      const found = loaded.pfn[newest]!;
-      // The usual case by far; then there is no hole to fill.
-      if (found <= limitPfn + 1 - (1 << order)) {
-        loaded.fill = newest;
-        own.hits++;
-        this.counters.cacheHits++;
-        this.lastNodesVisited = 0;
-        return found;
-      }
+    if (order >= this.served) return this.allocateBehind(pages, limitPfn, order);
+    const at = (call.cpu << CPU_SHIFT) | order;
+    call.addUnlocked(STEP.cacheAllocate);
+    const { magazines, loaded } = this;
+    const top = loaded[at]!;
+    const found = magazines.pfn[top]!;
+    // The usual case by far; then there is no hole to fill.
+    if (found <= limitPfn + 1 - (1 << order)) {
+      loaded[at] = top - 1;
+      this.hits[at]!++;
+      this.lastNodesVisited = 0;
+      return found;
     }
-    return this.getElsewhere(own, limitPfn, order);
+    return this.getElsewhere(at, limitPfn, order);
   }
 
   /** The newest range of the loaded magazine does not do, or it has none. */
-  private getElsewhere(own: CpuMagazines, limitPfn: number, order: number): number {
+  private getElsewhere(at: number, limitPfn: number, order: number): number {
+    const { magazines, loaded } = this;
     const size = 1 << order;
     this.lastNodesVisited = 0;
-    if (own.loaded.fill === 0) this.load(own, order);
-    const pfn = own.loaded.pop(limitPfn + 1 - size);
+    if (magazines.fillOf(loaded[at]!) === 0) this.load(at, order);
+    const pfn = magazines.pop(loaded[at]!, limitPfn + 1 - size);
     if (pfn !== NO_PFN) {
+      loaded[at]!--;
       this.laterHits[order]!++;
       this.counters.cacheHits++;
       return pfn;
@@ -194,20 +208,17 @@ export class Rcache implements IovaAllocator, Cache {
 
   /** Too long for the caches, or in the midst of a search. */
   private allocateBehind(pages: number, limitPfn: number, order: number): number {
-    if (!this.searching) {
+    if (this.served !== 0) {
       this.lastNodesVisited = 0;
       this.counters.cacheBypasses++;
     }
     return this.search(order < this.classes ? 1 << order : pages, limitPfn);
   }
 
-  /** Whether a search of the tree was suspended. */
-  private searching = false;
-
   private search(size: number, limitPfn: number): number {
     const pfn = this.behind.allocate(size, limitPfn, this.budget, this.call.lastAttempt);
     this.lastNodesVisited = this.behind.steps;
-    this.searching = this.behind.suspended;
+    this.served = this.behind.suspended ? 0 : this.classes;
     return pfn;
   }
 
@@ -219,65 +230,69 @@ export class Rcache implements IovaAllocator, Cache {
       call.add(this.tree.removeStep, TREE_LOCK, 1);
       return;
     }
-    call.add(STEP.cacheFree, NO_LOCK, 1);
-    const own = this.own[(call.cpu << CPU_SHIFT) | order]!;
-    let { loaded } = own;
-    if (loaded.fill === loaded.capacity) loaded = this.makeRoom(own, order);
-    const place = loaded.fill;
-    loaded.pfn[place] = pfn;
-    loaded.fill = place + 1;
+    call.addUnlocked(STEP.cacheFree);
+    const at = (call.cpu << CPU_SHIFT) | order;
+    const { magazines, loaded } = this;
+    let top = loaded[at]!;
+    if ((top & magazines.fillMask) === magazines.capacity) top = this.makeRoom(at, order);
+    magazines.pfn[++top] = pfn;
+    loaded[at] = top;
   }
 
   /** The loaded magazine is empty: puts one with something in its place, if there is one. */
-  private load(own: CpuMagazines, order: number): void {
-    const { loaded, prev } = own;
-    if (prev.fill > 0) {
-      own.prev = loaded;
-      own.loaded = prev;
+  private load(at: number, order: number): void {
+    const { magazines } = this;
+    const loaded = this.loaded[at]!;
+    const prev = this.prev[at]!;
+    if (magazines.fillOf(prev) > 0) {
+      this.prev[at] = loaded;
+      this.loaded[at] = prev;
       return;
     }
     const full = this.takeFromDepot(order);
-    if (full === null) return;
+    if (full === magazines.none) return;
     this.counters.depotGets++;
-    this.magazines.drop(loaded);
-    own.loaded = full;
+    magazines.drop(loaded);
+    this.loaded[at] = full;
   }
 
-  /** The loaded magazine has no room: puts one that has in its place. @returns it */
-  private makeRoom(own: CpuMagazines, order: number): Magazine {
+  /** The loaded magazine has no room: puts one that has in its place. @returns its top */
+  private makeRoom(at: number, order: number): number {
     const { magazines } = this;
-    const { loaded, prev } = own;
-    const isEmpty = loaded === magazines.empty;
-    if (isEmpty || (prev !== magazines.empty && prev.fill === prev.capacity)) {
-      if (!isEmpty) this.putToDepot(order, loaded);
-      own.loaded = magazines.make();
+    const { none } = magazines;
+    const loaded = this.loaded[at]!;
+    const prev = this.prev[at]!;
+    let room: number;
+    if (loaded === none || magazines.isFull(prev)) {
+      if (loaded !== none) this.putToDepot(order, loaded);
+      room = magazines.make();
     } else {
-      own.prev = loaded;
-      own.loaded = prev === magazines.empty ? magazines.make() : prev;
+      this.prev[at] = loaded;
+      room = prev === none ? magazines.make() : prev;
     }
-    return own.loaded;
+    return (this.loaded[at] = room);
   }
 
-  /** Newest magazine of a depot, or null; the lock is taken to look. */
-  private takeFromDepot(order: number): Magazine | null {
-    const magazine = this.depotTop[order] ?? null;
-    this.call.add(STEP.depotMove, 1 + order, magazine === null ? 0 : 1);
-    if (magazine === null) return null;
-    this.depotTop[order] = magazine.below;
-    magazine.below = null;
+  /** @returns top of the newest magazine of a depot, `none` without one; the lock is taken to look */
+  private takeFromDepot(order: number): number {
+    const { magazines } = this;
+    const magazine = this.depotTop[order]!;
+    this.call.add(STEP.depotMove, 1 + order, magazine === NO_MAGAZINE ? 0 : 1);
+    if (magazine === NO_MAGAZINE) return magazines.none;
+    this.depotTop[order] = magazines.takeOff(magazine);
     this.depotSize[order]!--;
-    return magazine;
+    return magazines.fullTop(magazine);
   }
 
-  private putToDepot(order: number, magazine: Magazine): void {
+  /** @param full top of a full magazine */
+  private putToDepot(order: number, full: number): void {
     const { call, counters } = this;
     if (!this.trimmed && this.depotSize[order]! >= this.depotMax) {
       call.add(STEP.depotMove, 1 + order, 0);
-      this.freeToTree(magazine);
+      this.freeToTree(full);
       return;
     }
-    magazine.below = this.depotTop[order]!;
-    this.depotTop[order] = magazine;
+    this.depotTop[order] = this.magazines.putOn(full, this.depotTop[order]!);
     this.depotSize[order]!++;
     counters.depotPuts++;
     call.add(STEP.depotMove, 1 + order, 1);
@@ -296,43 +311,42 @@ export class Rcache implements IovaAllocator, Cache {
       this.call.add(STEP.depotMove, 1 + order, 0);
       return;
     }
-    this.freeToTree(this.takeFromDepot(order)!);
+    this.freeToTree(this.takeFromDepot(order));
     this.armWorker(order);
   }
 
   /** A full magazine's ranges, to the tree under one hold of its lock; the magazine goes. */
-  private freeToTree(magazine: Magazine): void {
+  private freeToTree(full: number): void {
     this.counters.depotFrees++;
-    this.call.add(this.tree.removeStep, TREE_LOCK, this.empty(magazine));
-    this.magazines.drop(magazine);
+    this.call.add(this.tree.removeStep, TREE_LOCK, this.empty(full));
   }
 
-  /** Takes a magazine's ranges out of the tree. @returns how many */
-  private empty({ fill, pfn }: Magazine): number {
-    for (let slot = 0; slot < fill; slot++) this.tree.remove(pfn[slot]!);
-    return fill;
+  /** Takes a magazine's ranges out of the tree; it goes. @returns how many */
+  private empty(top: number): number {
+    const { magazines, tree } = this;
+    const ranges = magazines.rangesOf(top);
+    for (let i = 0; i < ranges.length; i++) tree.remove(ranges[i]!);
+    magazines.drop(top);
+    return ranges.length;
   }
 
   giveBack(): boolean {
-    const { call, magazines, classes } = this;
+    const { call, magazines, classes, loaded, prev } = this;
     this.counters.cacheFlushes++;
     let ranges = 0;
-    for (const own of this.own) {
-      ranges += this.empty(own.loaded) + this.empty(own.prev);
-      magazines.drop(own.loaded);
-      magazines.drop(own.prev);
-      own.loaded = magazines.empty;
-      own.prev = magazines.empty;
+    for (let at = 0; at < loaded.length; at++) {
+      ranges += this.empty(loaded[at]!) + this.empty(prev[at]!);
+      loaded[at] = magazines.none;
+      prev[at] = magazines.none;
     }
     for (let order = 0; order < classes; order++) {
       const moved = this.depotSize[order]!;
-      for (let magazine = this.depotTop[order] ?? null; magazine !== null; ) {
-        const { below } = magazine;
-        ranges += this.empty(magazine);
-        magazines.drop(magazine);
-        magazine = below;
+      for (let magazine = this.depotTop[order]!; magazine !== NO_MAGAZINE; ) {
+        const rest = magazines.takeOff(magazine);
+        ranges += this.empty(magazines.fullTop(magazine));
+        magazine = rest;
       }
-      this.depotTop[order] = null;
+      this.depotTop[order] = NO_MAGAZINE;
       this.depotSize[order] = 0;
       this.counters.depotFrees += moved;
       call.add(STEP.depotMove, 1 + order, moved);
@@ -371,9 +385,10 @@ export class Rcache implements IovaAllocator, Cache {
     const magazines: Record<string, number>[] = [];
     for (let cpu = 0; cpu < this.cpus; cpu++)
       for (let order = 0; order < classes; order++) {
-        const { loaded, prev } = this.own[(cpu << CPU_SHIFT) | order]!;
-        if (loaded.fill + prev.fill > 0)
-          magazines.push({ cpu, pages: 2 ** order, loaded: loaded.fill, prev: prev.fill });
+        const at = (cpu << CPU_SHIFT) | order;
+        const loaded = this.magazines.fillOf(this.loaded[at]!);
+        const prev = this.magazines.fillOf(this.prev[at]!);
+        if (loaded + prev > 0) magazines.push({ cpu, pages: 2 ** order, loaded, prev });
       }
     const behind = tree.inspect();
     return {
@@ -420,14 +435,14 @@ export class Rcache implements IovaAllocator, Cache {
 
   /** Every magazine that has something: its class; its CPU, -1 in a depot; 1 when it is prev, in a depot its place from the newest on. */
   private forEachMagazine(visit: (order: number, cpu: number, prev: number, pfns: Float64Array) => void): void {
-    const { classes } = this;
-    for (const [pair, { loaded, prev }] of this.own.entries())
-      for (const [isPrev, { fill, pfn }] of [loaded, prev].entries())
-        if (fill > 0) visit(pair & CLASS_MASK, pair >> CPU_SHIFT, isPrev, pfn.subarray(0, fill));
+    const { classes, magazines, loaded, prev } = this;
+    for (let at = 0; at < loaded.length; at++)
+      for (const [isPrev, top] of [loaded[at]!, prev[at]!].entries())
+        if (magazines.fillOf(top) > 0) visit(at & CLASS_MASK, at >> CPU_SHIFT, isPrev, magazines.rangesOf(top));
     for (let order = 0; order < classes; order++) {
       let place = 0;
-      for (let magazine = this.depotTop[order] ?? null; magazine !== null; magazine = magazine.below)
-        visit(order, -1, place++, magazine.pfn.subarray(0, magazine.fill));
+      for (let magazine = this.depotTop[order]!; magazine !== NO_MAGAZINE; magazine = magazines.next(magazine))
+        visit(order, -1, place++, magazines.rangesOf(magazines.fullTop(magazine)));
     }
   }
 }

@@ -9,8 +9,8 @@
  * of a pool's hint is handed out again with no flush; and two entries of each small pool are never used.
  */
 import type { AllocatorEntry } from './allocator.ts';
-import { PoolSpace } from './bitmap-pools.ts';
 import { entriesOf, entriesSchema } from './bitmap-based.ts';
+import { PoolSpace } from './bitmap-pools.ts';
 
 export const sparcPools: AllocatorEntry = {
   kind: 'sparc-pools',

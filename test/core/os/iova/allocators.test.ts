@@ -438,7 +438,10 @@ function play(subject: Subject, mix: Mix, operations: number, budget: number): P
     suspensions: 0,
     peak: 0,
     timers: 0,
-    counters: real.call.counters,
+    get counters() {
+      const { counters } = real.call;
+      return { ...counters, cacheHits: counters.cacheHits + (real.ownHits ?? 0) };
+    },
   };
   let livePages = 0;
   let step = 0;

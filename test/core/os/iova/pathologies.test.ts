@@ -190,7 +190,7 @@ describe('rcache, the cliff at 33 pages', () => {
       const allocator = create('rcache', { parameters: { maxOrder: 7 } });
       give(allocator, take(allocator, pages), pages);
       take(allocator, pages);
-      assert.equal(allocator.call.counters.cacheHits === 1, hits, `${pages} pages`);
+      assert.equal(allocator.call.counters.cacheHits + (allocator.ownHits ?? 0) === 1, hits, `${pages} pages`);
     }
   });
 });
