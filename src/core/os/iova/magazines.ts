@@ -26,14 +26,16 @@ const BEYOND_LIMITS = Number.POSITIVE_INFINITY;
 
 export class Magazines {
   declare readonly capacity: number;
-  /** Of a top: what is in its magazine. */
-  declare readonly fillMask: number;
+  /** Of a top: its place in the stretch. A full magazine ends with its stretch, so all of these bits are set then. */
+  declare readonly placeMask: number;
   /**
    * Top of one that was never pushed to. It is that of a full one, so there is no room in it, and points to a page beyond every limit,
    * so there is nothing in it: who looks for room or for a range need not ask for it.
    */
   declare readonly none: number;
   declare private readonly shift: number;
+  /** Place of an empty one's top in the stretch. */
+  declare private readonly floor: number;
   /** [place]: lowest page of a freed range, below 2^45. */
   declare pfn: Float64Array;
   /** [magazine]: the one that it lies on, in a depot or among the dropped ones; NO_MAGAZINE. */
@@ -44,19 +46,20 @@ export class Magazines {
   constructor(capacity: number) {
     this.capacity = capacity;
     this.shift = 32 - Math.clz32(capacity);
-    this.fillMask = (1 << this.shift) - 1;
-    this.none = capacity;
+    this.placeMask = (1 << this.shift) - 1;
+    this.floor = this.placeMask - capacity;
+    this.none = this.placeMask;
     this.pfn = new Float64Array(FEW_MAGAZINES << this.shift);
     this.pfn[this.none] = BEYOND_LIMITS;
   }
 
   /** How many ranges are in a magazine. */
   fillOf(top: number): number {
-    return top === this.none ? 0 : top & this.fillMask;
+    return top === this.none ? 0 : (top & this.placeMask) - this.floor;
   }
 
   isFull(top: number): boolean {
-    return top !== this.none && (top & this.fillMask) === this.capacity;
+    return top !== this.none && (top & this.placeMask) === this.placeMask;
   }
 
   /** Lowest pages of its ranges, in the order in which they were pushed where no pop has moved one. */
@@ -66,7 +69,7 @@ export class Magazines {
 
   /** Top of a magazine that is full, as those in depots are. */
   fullTop(magazine: number): number {
-    return (magazine << this.shift) + this.capacity;
+    return (magazine << this.shift) + this.placeMask;
   }
 
   /** @returns the top of a new one, with nothing in it */
@@ -77,7 +80,7 @@ export class Magazines {
       this.pfn = growFloat64(this.pfn, (magazine * 2) << this.shift);
     }
     this.dropped = this.takeOff(magazine);
-    const top = magazine << this.shift;
+    const top = (magazine << this.shift) + this.floor;
     this.pfn[top] = BEYOND_LIMITS;
     return top;
   }

@@ -234,7 +234,8 @@ export class Rcache implements IovaAllocator, Cache {
     const at = (call.cpu << CPU_SHIFT) | order;
     const { magazines, loaded } = this;
     let top = loaded[at]!;
-    if ((top & magazines.fillMask) === magazines.capacity) top = this.makeRoom(at, order);
+    const { placeMask } = magazines;
+    if ((top & placeMask) === placeMask) top = this.makeRoom(at, order);
     magazines.pfn[++top] = pfn;
     loaded[at] = top;
   }
