@@ -47,6 +47,9 @@ export abstract class NicWorkload extends Workload {
   declare protected readonly partFrames: number[];
   /** Milli-cycles of the driver and the stack per packet. */
   declare protected readonly packetCost: number;
+  /** [queue] */
+  declare private readonly queueCpu: Int32Array;
+  declare private readonly queueCompletionCpu: Int32Array;
   /** [(queue * ringSize + descriptor) * perPacket + part] */
   declare protected readonly slot: Int32Array;
   declare protected readonly frame: Float64Array;
@@ -70,14 +73,18 @@ export abstract class NicWorkload extends Workload {
     this.frame = new Float64Array(descriptors * this.perPacket).fill(-1);
     if (!setup.spec.cpus)
       for (let queue = 1; queue < this.queues; queue++) this.cpus.push((setup.index + queue) % simulator.cpuAt.length);
+    const inTurn = (cpus: number[]) =>
+      Int32Array.from({ length: this.queues }, (_, queue) => cpus[queue % cpus.length]!);
+    this.queueCpu = inTurn(this.cpus);
+    this.queueCompletionCpu = inTurn(this.completionCpus);
   }
 
   protected cpuOf(queue: number): number {
-    return this.cpus[queue % this.cpus.length]!;
+    return this.queueCpu[queue]!;
   }
 
   protected completionCpuOf(queue: number): number {
-    return this.completionCpus[queue % this.completionCpus.length]!;
+    return this.queueCompletionCpu[queue]!;
   }
 
   /** Frees what the descriptors hold. */

@@ -27,6 +27,10 @@ const RANDOM = 2;
 const PLRU = 3;
 const POLICY: Record<Replacement, number> = { lru: LRU, fifo: FIFO, random: RANDOM, plru: PLRU };
 
+/** Of `alike`: powers of two. */
+const PLACES_AN_ENTRY = 16;
+const MOST_PLACES = 2 ** 16;
+
 export class Iotlb {
   declare readonly entries: number;
   declare readonly ways: number;
@@ -48,6 +52,11 @@ export class Iotlb {
   declare private readonly tree: Int32Array;
   /** Valid entries of 2 MiB and 1 GiB, so that sizes nobody uses are not probed. */
   private large = 0;
+  /**
+   * [low bits of a page]: valid entries of 4 KiB with these bits. It is 0 for nearly every page that is not there, which a probe then
+   * knows without a look at the set.
+   */
+  declare private readonly alike: Int32Array;
   private stamps = 0;
   lookups = 0;
   hits = 0;
@@ -78,6 +87,7 @@ export class Iotlb {
     this.frame = new Float64Array(entries);
     this.permission = new Uint8Array(entries);
     this.stamp = new Float64Array(entries);
+    this.alike = new Int32Array(Math.min(PLACES_AN_ENTRY * 2 ** Math.ceil(Math.log2(entries)), MOST_PLACES));
     this.tree = new Int32Array(this.sets * Math.ceil(this.ways / 32));
     this.originTenant = new Int32Array(entries);
     this.originAge = new Float64Array(entries);
@@ -91,22 +101,30 @@ export class Iotlb {
 
   /** Looks without counting or ageing. @returns the entry that covers the page, whatever its permission, or NONE */
   probe(domain: number, page: number): number {
+    const entry = this.probeSmall(domain, page);
+    return entry !== NONE || this.large === 0 ? entry : this.probeLarge(domain, page);
+  }
+
+  private probeSmall(domain: number, page: number): number {
+    const { alike } = this;
+    return alike[page & (alike.length - 1)] === 0 ? NONE : this.find(domain, page, 0, this.setOf(page));
+  }
+
+  /** @returns the entry of a leaf in its set, or NONE */
+  private find(domain: number, first: number, size: number, set: number): number {
     const { page: pages, ways } = this;
-    const base = this.setOf(page) * ways;
+    const base = set * ways;
     for (let entry = base; entry < base + ways; entry++)
-      if (pages[entry] === page && this.domain[entry] === domain && this.size[entry] === 0) return entry;
-    return this.large === 0 ? NONE : this.probeLarge(domain, page);
+      if (pages[entry] === first && this.domain[entry] === domain && this.size[entry] === size) return entry;
+    return NONE;
   }
 
   private probeLarge(domain: number, page: number): number {
-    const { page: pages, ways } = this;
     for (let size = 1; size <= 2; size++) {
       const span = size === 1 ? 512 : 262_144;
       const at = Math.floor(page / span);
-      const first = at * span;
-      const base = this.setOf(at) * ways;
-      for (let entry = base; entry < base + ways; entry++)
-        if (pages[entry] === first && this.domain[entry] === domain && this.size[entry] === size) return entry;
+      const entry = this.find(domain, at * span, size, this.setOf(at));
+      if (entry !== NONE) return entry;
     }
     return NONE;
   }
@@ -146,6 +164,21 @@ export class Iotlb {
     this.tree[at] = on ? this.tree[at]! | bit : this.tree[at]! & ~bit;
   }
 
+  /** What `lru` and `fifo` replace: an empty entry has the stamp 0, older than all. */
+  private oldest(set: number): number {
+    const { stamp: stamps, ways } = this;
+    const base = set * ways;
+    let oldest = base;
+    let least = stamps[base]!;
+    for (let entry = base + 1; entry < base + ways; entry++) {
+      const stamp = stamps[entry]!;
+      if (stamp >= least) continue;
+      oldest = entry;
+      least = stamp;
+    }
+    return oldest;
+  }
+
   /** What `random` and `plru` replace. */
   private victim(set: number): number {
     const { ways } = this;
@@ -170,20 +203,10 @@ export class Iotlb {
   fill(domain: number, page: number, size: number, frame: number, permission: number): number {
     const span = size === 0 ? 1 : size === 1 ? 512 : 262_144;
     const set = this.setOf(size === 0 ? page : page / span);
-    let entry = NONE;
-    const { page: pages, stamp: stamps, ways } = this;
-    const base = set * ways;
-    // One pass: the leaf itself, or else the oldest. An empty entry has the stamp 0, older than all.
-    let oldest = base;
-    for (let i = base; i < base + ways; i++) {
-      if (pages[i] === page && this.domain[i] === domain && this.size[i] === size) {
-        entry = i;
-        break;
-      }
-      if (stamps[i]! < stamps[oldest]!) oldest = i;
-    }
+    const { page: pages } = this;
+    let entry = size === 0 ? this.probeSmall(domain, page) : this.find(domain, page, size, set);
     if (entry === NONE) {
-      entry = this.policy <= FIFO ? oldest : this.victim(set);
+      entry = this.policy <= FIFO ? this.oldest(set) : this.victim(set);
       if (pages[entry] !== NO_PAGE) this.evictions++;
     }
     if (pages[entry] !== NO_PAGE) this.drop(entry);
@@ -192,14 +215,16 @@ export class Iotlb {
     this.size[entry] = size;
     this.frame[entry] = frame;
     this.permission[entry] = permission;
-    if (size !== 0) this.large++;
+    if (size === 0) this.alike[page & (this.alike.length - 1)]!++;
+    else this.large++;
     if (this.policy === PLRU) this.pointAway(entry);
     else this.stamp[entry] = ++this.stamps;
     return entry;
   }
 
   private drop(entry: number): void {
-    if (this.size[entry] !== 0) this.large--;
+    if (this.size[entry] === 0) this.alike[this.page[entry]! & (this.alike.length - 1)]!--;
+    else this.large--;
     this.page[entry] = NO_PAGE;
     this.stamp[entry] = 0;
     if (this.originRuns[entry] !== null) this.originRuns[entry] = null;
@@ -219,12 +244,10 @@ export class Iotlb {
     const { page: pages, domain: domains } = this;
     if (domain >= 0 && last - first < 8 && this.large === 0) {
       for (let page = first; page <= last; page++) {
-        const base = this.setOf(page) * this.ways;
-        for (let entry = base; entry < base + this.ways; entry++)
-          if (pages[entry] === page && domains[entry] === domain) {
-            this.drop(entry);
-            removed++;
-          }
+        const entry = this.probeSmall(domain, page);
+        if (entry === NONE) continue;
+        this.drop(entry);
+        removed++;
       }
       return removed;
     }

@@ -177,10 +177,14 @@ export class Memory {
     this.free.set(1, this.singles);
   }
 
+  /** The chunk that was asked for last, and its number: a frame is asked for several times in a row, as it is handed out and mapped. */
+  private lastAt = NONE;
+  private lastChunk: FrameChunk | null = null;
+
   chunk(frame: number): FrameChunk {
     if (frame < 0x80000000) {
       const at = frame >>> 10;
-      return this.near[at] ?? this.makeNear(at);
+      return at === this.lastAt ? this.lastChunk! : this.nearChunk(at);
     }
     const at = Math.floor(frame / CHUNK);
     let chunk = this.far.get(at);
@@ -188,9 +192,10 @@ export class Memory {
     return chunk;
   }
 
-  private makeNear(at: number): FrameChunk {
-    const chunk = new FrameChunk();
-    this.near[at] = chunk;
+  private nearChunk(at: number): FrameChunk {
+    const chunk = (this.near[at] ??= new FrameChunk());
+    this.lastAt = at;
+    this.lastChunk = chunk;
     return chunk;
   }
 
