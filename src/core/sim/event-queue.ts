@@ -1,39 +1,59 @@
 /**
  * What is due, in order: by time, equal times in the order in which they were armed.
  *
- * The soonest few are kept sorted, the others in a binary heap. Traffic arms two events a packet that are due within a microsecond,
+ * The soonest few are a sorted list, the others a binary heap. Traffic arms two events a packet that are due within a microsecond,
  * while superseded timers of a policy wait by the dozen: sifting past those is branches that nobody can predict. When none of the soonest
  * is left, some move up from the heap, so that what is armed from then on goes past the timers again.
  *
- *     near: latest ... soonest   <=   heap
+ *     soonest -> ... -> latest   <=   heap
+ *
+ * The list is of objects, made once: a field is an instruction or two, an element of a column eight.
  */
 import type { DigestSink } from './digest-sink.ts';
 
-/** Events kept sorted, and how many of them move up from the heap when none is left. */
+/** Events in the list, and how many of them move up from the heap when none is left. */
 const NEAR = 8;
 const REFILL = 4;
-// Columns of an event, interleaved.
+// Columns of an event in the heap, interleaved.
 const WIDTH = 4;
 const TIME = 0;
 const ORDER = 1;
 const KIND = 2;
 const ARGUMENT = 3;
 
+/** One of the soonest, or a spare one, of which only `later` counts: the next spare one. */
+export class NearEvent {
+  /** ps after the clock's base. */
+  time = 0;
+  /** Number of the arming. */
+  order = 0;
+  /** What to do, `EVENT` of the simulator; its argument. */
+  kind = 0;
+  argument = 0;
+  sooner: NearEvent | null = null;
+  later: NearEvent | null = null;
+}
+
 export class EventQueue {
-  /** [row * WIDTH + column]: the soonest. */
-  private readonly near = new Float64Array(NEAR * WIDTH);
-  /** [place]: rows, up to `nearCount` in falling order, the next event last; the others are free. None is due after one of the heap. */
-  private readonly rows = Int32Array.from({ length: NEAR }, (_, row) => row);
+  private soonest: NearEvent | null = null;
+  private latest: NearEvent | null = null;
+  private spare: NearEvent | null = null;
   private nearCount = 0;
-  /** [node * WIDTH + column]: ps after the clock's base; number of the arming; what to do, `EVENT` of the simulator; its argument. */
+  /** [node * WIDTH + column]: as in `NearEvent`. None is due before one of the soonest. */
   private heap = new Float64Array(64 * WIDTH);
   private heapCount = 0;
+  /** Time of the first one in the heap, Infinity without one. */
+  private heapTime = Number.POSITIVE_INFINITY;
   private armed = 0;
 
   /** Of the event taken last. */
   takenTime = 0;
   takenKind = 0;
   takenArgument = 0;
+
+  constructor() {
+    for (let i = 0; i < NEAR; i++) this.free(new NearEvent());
+  }
 
   get size(): number {
     return this.nearCount + this.heapCount;
@@ -42,57 +62,73 @@ export class EventQueue {
   /** @param time ps after the clock's base */
   arm(time: number, kind: number, argument: number): void {
     const order = this.armed++;
-    if ((this.heapCount > 0 && time >= this.heap[TIME]!) || (this.nearCount === NEAR && !this.makeRoom(time))) {
+    if (time >= this.heapTime || (this.nearCount === NEAR && !this.makeRoom(time))) {
       this.push(time, order, kind, argument);
       return;
     }
-    const { near, rows } = this;
-    let place = this.nearCount++;
-    const row = rows[place]!;
+    const event = this.takeSpare();
+    event.time = time;
+    event.order = order;
+    event.kind = kind;
+    event.argument = argument;
     // Equal times stay in front: they were armed earlier.
-    for (; place > 0; place--) {
-      const sooner = rows[place - 1]!;
-      if (near[sooner * WIDTH + TIME]! > time) break;
-      rows[place] = sooner;
+    let sooner = this.latest;
+    let later: NearEvent | null = null;
+    while (sooner !== null && sooner.time > time) {
+      later = sooner;
+      sooner = sooner.sooner;
     }
-    rows[place] = row;
-    const at = row * WIDTH;
-    near[at + TIME] = time;
-    near[at + ORDER] = order;
-    near[at + KIND] = kind;
-    near[at + ARGUMENT] = argument;
+    this.link(event, sooner, later);
+  }
+
+  private takeSpare(): NearEvent {
+    const event = this.spare!;
+    this.spare = event.later;
+    this.nearCount++;
+    return event;
+  }
+
+  private free(event: NearEvent): void {
+    event.later = this.spare;
+    this.spare = event;
+  }
+
+  private link(event: NearEvent, sooner: NearEvent | null, later: NearEvent | null): void {
+    event.sooner = sooner;
+    event.later = later;
+    if (sooner === null) this.soonest = event;
+    else sooner.later = event;
+    if (later === null) this.latest = event;
+    else later.sooner = event;
   }
 
   /** @returns whether an event of that time belongs to the soonest, the latest of which has then gone to the heap */
   private makeRoom(time: number): boolean {
-    const { near, rows } = this;
-    const row = rows[0]!;
-    const at = row * WIDTH;
-    if (time >= near[at + TIME]!) return false;
-    this.push(near[at + TIME]!, near[at + ORDER]!, near[at + KIND]!, near[at + ARGUMENT]!);
-    rows.copyWithin(0, 1);
-    rows[NEAR - 1] = row;
+    const event = this.latest!;
+    if (time >= event.time) return false;
+    this.push(event.time, event.order, event.kind, event.argument);
+    this.latest = event.sooner;
+    this.latest!.later = null;
     this.nearCount--;
+    this.free(event);
     return true;
   }
 
   /** Time of the next event, Infinity when there is none. */
   nextTime(): number {
-    if (this.nearCount === 0) {
+    if (this.soonest === null) {
       if (this.heapCount === 0) return Number.POSITIVE_INFINITY;
       this.refill();
     }
-    return this.near[this.rows[this.nearCount - 1]! * WIDTH + TIME]!;
+    return this.soonest!.time;
   }
 
   /** Of the events of kinds below `kind`; looks at all of them, and leaves no trace. */
   nextTimeBelow(kind: number): number {
-    const { near, rows, heap } = this;
+    const { heap } = this;
     let soonest = Number.POSITIVE_INFINITY;
-    for (let place = 0; place < this.nearCount; place++) {
-      const at = rows[place]! * WIDTH;
-      if (near[at + KIND]! < kind && near[at + TIME]! < soonest) soonest = near[at + TIME]!;
-    }
+    for (let event = this.soonest; event !== null; event = event.later)
+      if (event.kind < kind && event.time < soonest) soonest = event.time;
     for (let at = 0; at < this.heapCount * WIDTH; at += WIDTH)
       if (heap[at + KIND]! < kind && heap[at + TIME]! < soonest) soonest = heap[at + TIME]!;
     return soonest;
@@ -100,20 +136,26 @@ export class EventQueue {
 
   /** Removes the next event into `taken*`. There must be one. */
   take(): void {
-    if (this.nearCount === 0) this.refill();
-    const { near } = this;
-    const at = this.rows[--this.nearCount]! * WIDTH;
-    this.takenTime = near[at + TIME]!;
-    this.takenKind = near[at + KIND]! | 0;
-    this.takenArgument = near[at + ARGUMENT]!;
+    if (this.soonest === null) this.refill();
+    const event = this.soonest!;
+    const { later } = event;
+    this.soonest = later;
+    if (later === null) this.latest = null;
+    else later.sooner = null;
+    this.nearCount--;
+    this.takenTime = event.time;
+    this.takenKind = event.kind;
+    this.takenArgument = event.argument;
+    this.free(event);
   }
 
   /** The next few of the heap become the soonest, which there were none of. */
   private refill(): void {
-    const { near, rows } = this;
-    const count = this.heapCount < REFILL ? this.heapCount : REFILL;
-    for (let place = count - 1; place >= 0; place--) this.pop(near, rows[place]! * WIDTH);
-    this.nearCount = count;
+    for (let left = this.heapCount < REFILL ? this.heapCount : REFILL; left > 0; left--) {
+      const event = this.takeSpare();
+      this.pop(event);
+      this.link(event, this.latest, null);
+    }
   }
 
   private push(time: number, order: number, kind: number, argument: number): void {
@@ -131,12 +173,22 @@ export class EventQueue {
     heap[node * WIDTH + ORDER] = order;
     heap[node * WIDTH + KIND] = kind;
     heap[node * WIDTH + ARGUMENT] = argument;
+    this.heapTime = heap[TIME]!;
   }
 
-  /** Moves the next event of the heap to a row of `near`. */
-  private pop(near: Float64Array, at: number): void {
+  /** Moves the next event of the heap. */
+  private pop(event: NearEvent): void {
     const { heap } = this;
-    for (let column = 0; column < WIDTH; column++) near[at + column] = heap[column]!;
+    event.time = heap[TIME]!;
+    event.order = heap[ORDER]!;
+    event.kind = heap[KIND]!;
+    event.argument = heap[ARGUMENT]!;
+    this.sift();
+    this.heapTime = this.heapCount === 0 ? Number.POSITIVE_INFINITY : heap[TIME]!;
+  }
+
+  /** Closes the gap that the first one leaves. */
+  private sift(): void {
     const last = --this.heapCount;
     if (last === 0) return;
     let node = 0;
@@ -163,11 +215,12 @@ export class EventQueue {
     return aTime < bTime || (aTime === bTime && heap[a * WIDTH + ORDER]! < heap[b * WIDTH + ORDER]!);
   }
 
-  /** All events, the soonest first. */
+  /** All events, the soonest first: columns as in the heap. */
   private sorted(): Float64Array[] {
-    const { near, rows, heap } = this;
+    const { heap } = this;
     const events: Float64Array[] = [];
-    for (const row of rows.subarray(0, this.nearCount)) events.push(near.slice(row * WIDTH, (row + 1) * WIDTH));
+    for (let event = this.soonest; event !== null; event = event.later)
+      events.push(Float64Array.of(event.time, event.order, event.kind, event.argument));
     for (let at = 0; at < this.heapCount; at++) events.push(heap.slice(at * WIDTH, (at + 1) * WIDTH));
     return events.sort((a, b) => a[TIME]! - b[TIME]! || a[ORDER]! - b[ORDER]!);
   }
@@ -181,12 +234,20 @@ export class EventQueue {
       this.heap.set(event, at * WIDTH);
     });
     this.heapCount = kept.length;
+    this.heapTime = kept[0]?.[TIME] ?? Number.POSITIVE_INFINITY;
+    while (this.soonest !== null) {
+      const { later } = this.soonest;
+      this.free(this.soonest);
+      this.soonest = later;
+    }
+    this.latest = null;
     this.nearCount = 0;
   }
 
   rebase(ps: number): void {
-    for (const row of this.rows.subarray(0, this.nearCount)) this.near[row * WIDTH + TIME]! -= ps;
+    for (let event = this.soonest; event !== null; event = event.later) event.time -= ps;
     for (let at = 0; at < this.heapCount; at++) this.heap[at * WIDTH + TIME]! -= ps;
+    this.heapTime -= ps;
   }
 
   /** What is due and when: where an event is kept does not show. */
