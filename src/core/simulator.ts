@@ -204,7 +204,7 @@ export class Simulator extends Machine implements SimulatorApi {
     const end = work.now();
     this.cpuBusyPs[cpu]! += end - start;
     this.cpuAt[cpu] = end;
-    this.run?.bookTimer(work.rows);
+    this.run?.bookTimer(work.ownRows);
   }
 
   /** What a CPU has worked since the session began, ps; what its last operation has still to do is not done. */

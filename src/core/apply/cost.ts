@@ -63,7 +63,7 @@ export class CostReplies {
     return assumptions.length > 0 ? { assumptions } : {};
   }
 
-  of({ rows }: Work): Cost {
+  of({ ownRows: rows }: Work): Cost {
     const count = rowNames.length;
     let total = 0;
     let weighted = 0;

@@ -1,7 +1,8 @@
 /** What every workload is: traffic of a device, driven by events, metered by itself. One file per kind, one line in `index.ts`. */
 import * as eventKindsConstants from '../event-kinds.ts';
 import { Histogram } from '../meter/histogram.ts';
-import { newRows } from '../meter/work.ts';
+import * as workConstants from '../meter/work.ts';
+import { newSums, rowsOf } from '../meter/work.ts';
 import type { Device } from '../os/device.ts';
 import * as dmaApiConstants from '../os/dma-api.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
@@ -15,6 +16,7 @@ import type { DmaEngine } from './dma-engine.ts';
 /** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
 const { EVENT } = eventKindsConstants;
 const { MAP_SUSPENDED } = dmaApiConstants;
+const { PART } = workConstants;
 const { VERDICT } = oracleConstants;
 
 export interface WorkloadSetup {
@@ -92,8 +94,8 @@ export abstract class Workload {
   wirePs = 0;
   bytes = 0;
   readonly latency = new Histogram();
-  readonly mapRows = newRows();
-  readonly unmapRows = newRows();
+  /** Milli-cycles by row, of maps and of unmaps. */
+  readonly sums = newSums();
   mapCalls = 0;
   unmapCalls = 0;
   /** Milli-cycles of all its work, the driver's own included. */
@@ -125,6 +127,13 @@ export abstract class Workload {
     this.endsAt = new Float64Array(simulator.cpuAt.length);
   }
 
+  get mapRows(): Float64Array {
+    return rowsOf(this.sums, PART.maps);
+  }
+  get unmapRows(): Float64Array {
+    return rowsOf(this.sums, PART.unmaps);
+  }
+
   get id(): string {
     return `wl_${this.index}`;
   }
@@ -145,8 +154,7 @@ export abstract class Workload {
     this.operations = 0;
     this.bytes = 0;
     this.latency.clear();
-    this.mapRows.fill(0);
-    this.unmapRows.fill(0);
+    this.sums.fill(0);
     this.mapCalls = 0;
     this.unmapCalls = 0;
     this.milliCycles = 0;
@@ -223,7 +231,7 @@ export abstract class Workload {
   protected begin(cpu: number, now: number): void {
     const { work, cpuAt, exposure } = this.simulator;
     const at = cpuAt[cpu]!;
-    work.beginFor(this.mapRows, cpu, at > now ? at : now);
+    work.beginFor(this.sums, cpu, at > now ? at : now);
     exposure.workload = this.index;
     this.startedAt = work.now();
   }
@@ -260,18 +268,18 @@ export abstract class Workload {
 
   protected unmap(slot: number): void {
     const { dma, work } = this.simulator;
-    work.rows = this.unmapRows;
+    work.bookIn(this.sums, PART.unmaps);
     dma.unmap(slot, this.device);
-    work.rows = this.mapRows;
+    work.bookIn(this.sums, PART.maps);
     this.unmapCalls++;
   }
 
   /** Unmaps what its driver gives back together. */
   protected unmapTogether(slots: Int32Array, count: number): void {
     const { dma, work } = this.simulator;
-    work.rows = this.unmapRows;
+    work.bookIn(this.sums, PART.unmaps);
     dma.unmapTogether(slots, count, this.device);
-    work.rows = this.mapRows;
+    work.bookIn(this.sums, PART.maps);
     this.unmapCalls += count;
   }
 

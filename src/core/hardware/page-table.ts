@@ -6,13 +6,14 @@
  * walk finds in a freed one whatever the frame holds by then. A table page is freed only when one unmap covers its whole span.
  */
 import { assert } from '../assert.ts';
-import { highPageBits, lowPageBits } from '../sim/address.ts';
+import * as address from '../sim/address.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
 import { growFloat64, growInt32 } from '../sim/growable.ts';
 import type { Memory } from './memory.ts';
 import * as memoryConstants from './memory.ts';
 
-/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
+/** Constants and functions of this module are folded by V8, imported ones are loaded and checked each time. */
+const { highPageBits, lowPageBits } = address;
 const { HOST_TENANT, NO_FRAME } = memoryConstants;
 
 export const READ = 1;

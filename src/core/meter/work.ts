@@ -36,11 +36,26 @@ export function newRows(): Float64Array {
   return new Float64Array(ROWS);
 }
 
+/** Rows of somebody who keeps sums: those of maps, and behind them those of unmaps. */
+const OF_MAPS = 0;
+const OF_UNMAPS = ROWS;
+export const PART = { maps: OF_MAPS, unmaps: OF_UNMAPS } as const;
+
+export function newSums(): Float64Array {
+  return new Float64Array(2 * ROWS);
+}
+
+/** @param part one of PART; @returns a view of its rows */
+export function rowsOf(sums: Float64Array, part: number): Float64Array {
+  return sums.subarray(part, part + ROWS);
+}
+
 export class Work {
   /** [row]: milli-cycles of the operation in progress, since `begin`. */
   private readonly own = newRows();
-  /** Where rows are added up: `own`, or the rows of a workload whose map or unmap is in progress. */
-  rows = this.own;
+  /** Where rows are added up, and from which place on: `own`, or a part of a workload's sums whose map or unmap is in progress. */
+  private rows = this.own;
+  private part = OF_MAPS;
   /** Milli-cycles since `begin`, rows and the driver's own work. */
   total = 0;
   cpu = 0;
@@ -84,28 +99,44 @@ export class Work {
     const { own } = this;
     for (let row = 0; row < ROWS; row++) own[row] = 0;
     this.rows = own;
+    this.part = OF_MAPS;
   }
 
-  /** As `begin`, but the rows are added to those of somebody who keeps sums: `rows`, at once. */
-  beginFor(rows: Float64Array, cpu: number, start: number): void {
+  /** Those since `begin`. */
+  get ownRows(): Float64Array {
+    return this.own;
+  }
+
+  /** As `begin`, but the rows are added to the maps of somebody who keeps sums, at once. */
+  beginFor(sums: Float64Array, cpu: number, start: number): void {
     this.cpu = cpu;
     this.start = start;
     this.total = 0;
     this.askedTotal = 0;
     this.askedPs = start;
-    this.rows = rows;
+    this.bookIn(sums, OF_MAPS);
+  }
+
+  /**
+   * What follows belongs to maps or to unmaps of somebody who keeps sums.
+   * @param part one of PART
+   */
+  bookIn(sums: Float64Array, part: number): void {
+    // A field that holds an object is not written for nothing: the collector is told of each that is young.
+    if (this.rows !== sums) this.rows = sums;
+    this.part = part;
   }
 
   add(row: number, milliCycles: number): void {
-    this.rows[row]! += milliCycles;
+    this.rows[this.part + row]! += milliCycles;
     this.total += milliCycles;
   }
 
   /** Two steps with nothing in between. */
   addBoth(row: number, milliCycles: number, otherRow: number, otherMilliCycles: number): void {
-    const { rows } = this;
-    rows[row]! += milliCycles;
-    rows[otherRow]! += otherMilliCycles;
+    const { rows, part } = this;
+    rows[part + row]! += milliCycles;
+    rows[part + otherRow]! += otherMilliCycles;
     this.total += milliCycles + otherMilliCycles;
   }
 

@@ -1,59 +1,47 @@
 /**
  * What is due, in order: by time, equal times in the order in which they were armed.
  *
- * The soonest few are a sorted list, the others a binary heap. Traffic arms two events a packet that are due within a microsecond,
+ * The soonest few are kept sorted, the others in a binary heap. Traffic arms two events a packet that are due within a microsecond,
  * while superseded timers of a policy wait by the dozen: sifting past those is branches that nobody can predict. When none of the soonest
  * is left, some move up from the heap, so that what is armed from then on goes past the timers again.
  *
- *     soonest -> ... -> latest   <=   heap
+ *     near: soonest ... latest   <=   heap
  *
- * The list is of objects, made once: a field is an instruction or two, an element of a column eight.
+ * Numbers in columns and no list of objects: those stay young, as a simulation makes no others, and each link to a young object is
+ * written down for the collector.
  */
 import type { DigestSink } from './digest-sink.ts';
 
-/** Events in the list, and how many of them move up from the heap when none is left. */
+/** Events kept sorted, a power of two, and how many of them move up from the heap when none is left. */
 const NEAR = 8;
 const REFILL = 4;
-// Columns of an event in the heap, interleaved.
+// Columns of an event, interleaved. Only the heap has ORDER: of equal times the sorted ones stand in order, and before all in the heap.
 const WIDTH = 4;
 const TIME = 0;
-const ORDER = 1;
-const KIND = 2;
-const ARGUMENT = 3;
-
-/** One of the soonest, or a spare one, of which only `later` counts: the next spare one. */
-export class NearEvent {
-  /** ps after the clock's base. */
-  time = 0;
-  /** Number of the arming. */
-  order = 0;
-  /** What to do, `EVENT` of the simulator; its argument. */
-  kind = 0;
-  argument = 0;
-  sooner: NearEvent | null = null;
-  later: NearEvent | null = null;
-}
+const KIND = 1;
+const ARGUMENT = 2;
+const ORDER = 3;
+/** The last place of the sorted ones; the first one follows it. */
+const LAST = (NEAR - 1) * WIDTH;
 
 export class EventQueue {
-  private soonest: NearEvent | null = null;
-  private latest: NearEvent | null = null;
-  private spare: NearEvent | null = null;
+  /** A ring of `nearCount` events from the place `soonest` on: ps after the clock's base; what to do, `EVENT` of the simulator; its argument. */
+  private readonly near = new Float64Array(NEAR * WIDTH);
+  private soonest = 0;
   private nearCount = 0;
-  /** [node * WIDTH + column]: as in `NearEvent`. None is due before one of the soonest. */
+  /** [node * WIDTH + column]: as the others, and which comes first of equal times. */
   private heap = new Float64Array(64 * WIDTH);
   private heapCount = 0;
   /** Time of the first one in the heap, Infinity without one. */
   private heapTime = Number.POSITIVE_INFINITY;
-  private armed = 0;
+  /** Orders that were given to events which came to the heap behind all others of their time, and before all others. */
+  private ordersBehind = 0;
+  private ordersBefore = 0;
 
   /** Of the event taken last. */
   takenTime = 0;
   takenKind = 0;
   takenArgument = 0;
-
-  constructor() {
-    for (let i = 0; i < NEAR; i++) this.free(new NearEvent());
-  }
 
   get size(): number {
     return this.nearCount + this.heapCount;
@@ -61,74 +49,59 @@ export class EventQueue {
 
   /** @param time ps after the clock's base */
   arm(time: number, kind: number, argument: number): void {
-    const order = this.armed++;
     if (time >= this.heapTime || (this.nearCount === NEAR && !this.makeRoom(time))) {
-      this.push(time, order, kind, argument);
+      this.push(time, ++this.ordersBehind, kind, argument);
       return;
     }
-    const event = this.takeSpare();
-    event.time = time;
-    event.order = order;
-    event.kind = kind;
-    event.argument = argument;
+    const { near } = this;
+    let left = this.nearCount++;
+    let at = (this.soonest + left * WIDTH) & (NEAR * WIDTH - 1);
     // Equal times stay in front: they were armed earlier.
-    let sooner = this.latest;
-    let later: NearEvent | null = null;
-    while (sooner !== null && sooner.time > time) {
-      later = sooner;
-      sooner = sooner.sooner;
+    for (; left > 0; left--) {
+      const sooner = at === 0 ? LAST : at - WIDTH;
+      if (near[sooner + TIME]! <= time) break;
+      near[at + TIME] = near[sooner + TIME]!;
+      near[at + KIND] = near[sooner + KIND]!;
+      near[at + ARGUMENT] = near[sooner + ARGUMENT]!;
+      at = sooner;
     }
-    this.link(event, sooner, later);
-  }
-
-  private takeSpare(): NearEvent {
-    const event = this.spare!;
-    this.spare = event.later;
-    this.nearCount++;
-    return event;
-  }
-
-  private free(event: NearEvent): void {
-    event.later = this.spare;
-    this.spare = event;
-  }
-
-  private link(event: NearEvent, sooner: NearEvent | null, later: NearEvent | null): void {
-    event.sooner = sooner;
-    event.later = later;
-    if (sooner === null) this.soonest = event;
-    else sooner.later = event;
-    if (later === null) this.latest = event;
-    else later.sooner = event;
+    near[at + TIME] = time;
+    near[at + KIND] = kind;
+    near[at + ARGUMENT] = argument;
   }
 
   /** @returns whether an event of that time belongs to the soonest, the latest of which has then gone to the heap */
   private makeRoom(time: number): boolean {
-    const event = this.latest!;
-    if (time >= event.time) return false;
-    this.push(event.time, event.order, event.kind, event.argument);
-    this.latest = event.sooner;
-    this.latest!.later = null;
+    const { near } = this;
+    const at = this.placeOf(NEAR - 1);
+    if (time >= near[at + TIME]!) return false;
+    this.push(near[at + TIME]!, --this.ordersBefore, near[at + KIND]!, near[at + ARGUMENT]!);
     this.nearCount--;
-    this.free(event);
     return true;
+  }
+
+  /** @param n counted from the soonest */
+  private placeOf(n: number): number {
+    return (this.soonest + n * WIDTH) & (NEAR * WIDTH - 1);
   }
 
   /** Time of the next event, Infinity when there is none. */
   nextTime(): number {
-    if (this.soonest === null) {
+    if (this.nearCount === 0) {
       if (this.heapCount === 0) return Number.POSITIVE_INFINITY;
       this.refill();
     }
-    return this.soonest!.time;
+    return this.near[this.soonest + TIME]!;
   }
 
   /** Of the events of kinds below `kind`; looks at all of them, and leaves no trace. */
   nextTimeBelow(kind: number): number {
-    const { heap } = this;
+    const { near, heap } = this;
     let soonest = Number.POSITIVE_INFINITY;
-    for (let event = this.soonest; event !== null; event = event.later)
-      if (event.kind < kind && event.time < soonest) soonest = event.time;
+    for (let n = 0; n < this.nearCount; n++) {
+      const at = this.placeOf(n);
+      if (near[at + KIND]! < kind && near[at + TIME]! < soonest) soonest = near[at + TIME]!;
+    }
     for (let at = 0; at < this.heapCount * WIDTH; at += WIDTH)
       if (heap[at + KIND]! < kind && heap[at + TIME]! < soonest) soonest = heap[at + TIME]!;
     return soonest;
@@ -136,26 +109,20 @@ export class EventQueue {
 
   /** Removes the next event into `taken*`. There must be one. */
   take(): void {
-    if (this.soonest === null) this.refill();
-    const event = this.soonest!;
-    const { later } = event;
-    this.soonest = later;
-    if (later === null) this.latest = null;
-    else later.sooner = null;
+    if (this.nearCount === 0) this.refill();
+    const { near, soonest: at } = this;
+    this.takenTime = near[at + TIME]!;
+    this.takenKind = near[at + KIND]! | 0;
+    this.takenArgument = near[at + ARGUMENT]!;
+    this.soonest = at === LAST ? 0 : at + WIDTH;
     this.nearCount--;
-    this.takenTime = event.time;
-    this.takenKind = event.kind;
-    this.takenArgument = event.argument;
-    this.free(event);
   }
 
   /** The next few of the heap become the soonest, which there were none of. */
   private refill(): void {
-    for (let left = this.heapCount < REFILL ? this.heapCount : REFILL; left > 0; left--) {
-      const event = this.takeSpare();
-      this.pop(event);
-      this.link(event, this.latest, null);
-    }
+    const count = this.heapCount < REFILL ? this.heapCount : REFILL;
+    for (let n = 0; n < count; n++) this.pop(this.placeOf(n));
+    this.nearCount = count;
   }
 
   private push(time: number, order: number, kind: number, argument: number): void {
@@ -176,13 +143,10 @@ export class EventQueue {
     this.heapTime = heap[TIME]!;
   }
 
-  /** Moves the next event of the heap. */
-  private pop(event: NearEvent): void {
-    const { heap } = this;
-    event.time = heap[TIME]!;
-    event.order = heap[ORDER]!;
-    event.kind = heap[KIND]!;
-    event.argument = heap[ARGUMENT]!;
+  /** Moves the next event of the heap to a place of `near`. */
+  private pop(at: number): void {
+    const { heap, near } = this;
+    for (let column = 0; column < WIDTH; column++) near[at + column] = heap[column]!;
     this.sift();
     this.heapTime = this.heapCount === 0 ? Number.POSITIVE_INFINITY : heap[TIME]!;
   }
@@ -215,14 +179,16 @@ export class EventQueue {
     return aTime < bTime || (aTime === bTime && heap[a * WIDTH + ORDER]! < heap[b * WIDTH + ORDER]!);
   }
 
-  /** All events, the soonest first: columns as in the heap. */
+  /** All events, the soonest first. */
   private sorted(): Float64Array[] {
-    const { heap } = this;
-    const events: Float64Array[] = [];
-    for (let event = this.soonest; event !== null; event = event.later)
-      events.push(Float64Array.of(event.time, event.order, event.kind, event.argument));
-    for (let at = 0; at < this.heapCount; at++) events.push(heap.slice(at * WIDTH, (at + 1) * WIDTH));
-    return events.sort((a, b) => a[TIME]! - b[TIME]! || a[ORDER]! - b[ORDER]!);
+    const { near, heap } = this;
+    const waiting: Float64Array[] = [];
+    for (let at = 0; at < this.heapCount; at++) waiting.push(heap.slice(at * WIDTH, (at + 1) * WIDTH));
+    waiting.sort((a, b) => a[TIME]! - b[TIME]! || a[ORDER]! - b[ORDER]!);
+    const first = Array.from({ length: this.nearCount }, (_, n) =>
+      near.slice(this.placeOf(n), this.placeOf(n) + WIDTH),
+    );
+    return [...first, ...waiting];
   }
 
   /** Drops every event for which `drop(kind, argument)` holds; the order of the others stays. */
@@ -231,21 +197,16 @@ export class EventQueue {
     while (this.heap.length < kept.length * WIDTH) this.grow();
     // A sorted array is a heap.
     kept.forEach((event, at) => {
+      event[ORDER] = ++this.ordersBehind;
       this.heap.set(event, at * WIDTH);
     });
     this.heapCount = kept.length;
     this.heapTime = kept[0]?.[TIME] ?? Number.POSITIVE_INFINITY;
-    while (this.soonest !== null) {
-      const { later } = this.soonest;
-      this.free(this.soonest);
-      this.soonest = later;
-    }
-    this.latest = null;
     this.nearCount = 0;
   }
 
   rebase(ps: number): void {
-    for (let event = this.soonest; event !== null; event = event.later) event.time -= ps;
+    for (let n = 0; n < this.nearCount; n++) this.near[this.placeOf(n) + TIME]! -= ps;
     for (let at = 0; at < this.heapCount; at++) this.heap[at * WIDTH + TIME]! -= ps;
     this.heapTime -= ps;
   }

@@ -16,7 +16,6 @@ import { UnmapHistory } from '../os/device.ts';
 import { DomainQueue, Ring } from '../os/invalidation/flush-queue.ts';
 import { GuestStage } from '../os/mode/nested.ts';
 import { BusyTimes } from '../sim/busy-times.ts';
-import { NearEvent } from '../sim/event-queue.ts';
 import { ExactSum } from '../sim/exact-sum.ts';
 import { Integral } from '../sim/integral.ts';
 import { Lock } from '../sim/lock.ts';
@@ -157,7 +156,6 @@ export const made: Readonly<Record<string, (simulator: Simulator) => object>> = 
   Iotlb: ({ random }) => new Iotlb(1, 1, 'lru', random.stream('iotlb')),
   LeavingEntries: ({ exposure }) => new LeavingEntries(exposure, 0),
   Lock: () => new Lock(''),
-  NearEvent: () => new NearEvent(),
   PageChunk: () => new PageChunk(),
   RandomStream: () => new RandomStream(0, ''),
   Ring: () => new Ring(1),

@@ -7,12 +7,12 @@
  */
 
 import * as histogramConstants from '../meter/histogram.ts';
-import { bucketOf, Histogram } from '../meter/histogram.ts';
+import { Histogram } from '../meter/histogram.ts';
 import type { DigestSink } from '../sim/digest-sink.ts';
 import { growFloat64 } from '../sim/growable.ts';
 
-/** Constants of this module are folded by V8, imported ones are loaded and checked each time. */
-const { BUCKETS } = histogramConstants;
+/** Constants and functions of this module are folded by V8, imported ones are loaded and checked each time. */
+const { BUCKETS, bucketOf } = histogramConstants;
 
 export const KIND = { potential: 0, actual: 1 } as const;
 /** Workload number of everything that no workload did; as an account, the session's own. */

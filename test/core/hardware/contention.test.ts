@@ -301,7 +301,7 @@ describe('batches', () => {
         ],
         [count, waits, count],
       );
-      assert.equal(sim.work.rows[4], waits * 2_127_000 + (count - waits) * 955_000);
+      assert.equal(sim.work.ownRows[4], waits * 2_127_000 + (count - waits) * 955_000);
       for (const first of firsts)
         for (const page of [first, first + 1]) assert.equal(sim.iotlb.probe(0, page), -1, `${page}`);
     }
@@ -317,7 +317,7 @@ describe('batches', () => {
     sim.flush.ranges(sim.domains[0]!, new Float64Array([1, 2, 3]), new Int32Array([1, 1, 1]), 3, true);
     sim.end();
     assert.deepEqual([sim.counters.registerCommands, sim.counters.descriptors], [3, 0]);
-    assert.equal(sim.work.rows[4], 3 * 2_127_000);
+    assert.equal(sim.work.ownRows[4], 3 * 2_127_000);
   });
 });
 

@@ -41,7 +41,7 @@ describe('work and locks', () => {
       work.acquire(lock);
       work.add(ROW.other, cycles * 1000);
       work.release(lock);
-      return [work.now(), work.rows[ROW.lockWait]! / 1000];
+      return [work.now(), work.ownRows[ROW.lockWait]! / 1000];
     };
     // At 1 GHz a cycle is 1,000 ps.
     assert.deepEqual(hold(0, 0, 10), [10_000, 0]);
@@ -62,7 +62,7 @@ describe('work and locks', () => {
       work.acquire(lock);
       work.add(ROW.other, held * 1000);
       work.release(lock);
-      return [work.now() / 1000, work.rows[ROW.lockWait]! / 1000];
+      return [work.now() / 1000, work.ownRows[ROW.lockWait]! / 1000];
     };
     return { lock, hold };
   };

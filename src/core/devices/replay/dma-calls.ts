@@ -4,6 +4,7 @@
  *
  * Pathology: where an excerpt begins in the middle, its first unmaps are of mappings that it does not have.
  */
+import { PART } from '../../meter/work.ts';
 import { MAP_KIND } from '../../os/mappings.ts';
 import { NO_SLOT } from './live.ts';
 import { BIDIRECTIONAL, FROM_DEVICE, type MapInProgress, TO_DEVICE } from './map-in-progress.ts';
@@ -123,9 +124,9 @@ export class ReplayDmaCalls {
     replay.begin(cpu, now);
     const { work } = simulator;
     const started = work.now();
-    work.rows = replay.unmapRows;
+    work.bookIn(replay.sums, PART.unmaps);
     simulator.dma.unmap(calls.mapping[slot]!, simulator.deviceAt(calls.device[slot]!));
-    work.rows = replay.mapRows;
+    work.bookIn(replay.sums, PART.maps);
     replay.unmapCalls++;
     replay.bytes += calls.lengthBytes[slot]!;
     const end = replay.finish();

@@ -4,6 +4,7 @@
  * nothing by itself, that is what the recorded machine did.
  */
 import { READ, WRITE } from '../../hardware/page-table.ts';
+import { PART } from '../../meter/work.ts';
 import type { Domain } from '../../os/domain.ts';
 import { PHYSICAL_PAGES } from '../../sim/address.ts';
 import type { DigestSink } from '../../sim/digest-sink.ts';
@@ -104,9 +105,9 @@ export class ReplayRanges {
     replay.begin(cpu, now);
     const { work } = simulator;
     const started = work.now();
-    work.rows = replay.unmapRows;
+    work.bookIn(replay.sums, PART.unmaps);
     const unmapped = simulator.iommuApi.unmap(domain, first, pages, !this.recordedInvalidations);
-    work.rows = replay.mapRows;
+    work.bookIn(replay.sums, PART.maps);
     const end = replay.finish();
     replay.latency.record(Math.floor((end - started) / 1000));
     replay.unmapCalls++;

@@ -40,7 +40,7 @@ describe('the pool answers as the model does', () => {
             const slot = dice.pick(taken);
             pool.give(slot);
             model.give(slot);
-            assert.equal(work.rows[ROW.iovaFree], costs.slotFree);
+            assert.equal(work.ownRows[ROW.iovaFree], costs.slotFree);
             continue;
           }
           const lengthBytes = dice.pick(lengths);
@@ -97,7 +97,7 @@ test('an area without room passes a request on to the next', () => {
   assert.equal(pool.take(2048, false), 0);
   // The full area is left without a look, and costs what asking it costs.
   assert.equal(counters.bounceSlotsScanned - before, 1);
-  assert.equal(work.rows[ROW.iovaAlloc], 3 * costs.slotAllocFixed + 2 * costs.slotAllocStep);
+  assert.equal(work.ownRows[ROW.iovaAlloc], 3 * costs.slotAllocFixed + 2 * costs.slotAllocStep);
   assert.deepEqual(
     pool.locks.map(({ acquisitions }) => acquisitions),
     [1, 2],
