@@ -24,6 +24,7 @@ import type { Buffer, Tenant } from './os/buffer.ts';
 import type { Device } from './os/device.ts';
 import { DmaApi, type DmaApiParts } from './os/dma-api.ts';
 import type { Domain } from './os/domain.ts';
+import { PolicyFunctions } from './os/invalidation/functions.ts';
 import { policies } from './os/invalidation/index.ts';
 import type { InvalidationPolicy, PolicyEntry } from './os/invalidation/policy.ts';
 import { strict } from './os/invalidation/strict.ts';
@@ -85,6 +86,8 @@ export class Machine {
   /** In force in those; the same object where an untrusted device makes no difference. */
   declare readonly untrustedEntry: PolicyEntry;
   declare readonly untrustedPolicy: InvalidationPolicy;
+  declare readonly policyFunctions: PolicyFunctions;
+  declare readonly untrustedFunctions: PolicyFunctions;
   declare readonly modeEntry: ModeEntry;
   /** Whether the hardware, or the hypervisor that plays it, caches what is not present. */
   declare readonly cachingMode: boolean;
@@ -199,6 +202,8 @@ export class Machine {
       this.untrustedEntry === this.policyEntry
         ? this.policy
         : this.untrustedEntry.create({ ...policyParts, parameters: untrusted });
+    this.policyFunctions = new PolicyFunctions(this.policy);
+    this.untrustedFunctions = new PolicyFunctions(this.untrustedPolicy);
     this.modeParts = {
       clock: this.clock,
       work: this.work,
@@ -214,7 +219,7 @@ export class Machine {
       domains: this.domains,
       cpus: machine.cpus,
       bouncePool: (aligned) => makeBouncePool(this, aligned),
-      strict: strict.create({ ...policyParts, parameters: strict.defaults }),
+      strict: new PolicyFunctions(strict.create({ ...policyParts, parameters: strict.defaults })),
       parameters: parametersOf(spec),
     };
     const parts = {

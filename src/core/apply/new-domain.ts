@@ -52,6 +52,7 @@ export function domainOf(
     },
     dma.mode?.standing ? [...reserved, dma.mode.standing] : reserved,
     policy,
+    simulator.policyFunctions,
     policyEntry,
     secondStage,
   );

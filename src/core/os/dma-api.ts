@@ -12,7 +12,7 @@ import type { Exposure } from '../truth/exposure.ts';
 import type { Oracle } from '../truth/oracle.ts';
 import type { Device } from './device.ts';
 import type { Domain } from './domain.ts';
-import type { InvalidationPolicy } from './invalidation/policy.ts';
+import type { PolicyFunctions } from './invalidation/functions.ts';
 import type { IotlbFlush } from './iotlb-flush.ts';
 import * as allocatorConstants from './iova/allocator.ts';
 import * as callConstants from './iova/call.ts';
@@ -423,7 +423,7 @@ export class DmaApi {
       const domain = this.domainOf(slot);
       const { keeper } = this;
       if (keeper?.mayKeep(slot, device)) this.keepPages(slot, device, domain, keeper);
-      else this.unmapPages(slot, device, domain, domain.policy, domain.deferred);
+      else this.unmapPages(slot, device, domain, domain.policyFunctions, domain.deferred);
     }
     this.forget(slot, device);
     work.durations.unmap.record(work.total - begun);
@@ -441,11 +441,11 @@ export class DmaApi {
   }
 
   /** PTEs, invalidation as the policy has it, the address. */
-  unmapPages(slot: number, device: Device, domain: Domain, policy: InvalidationPolicy, deferred: boolean): void {
+  unmapPages(slot: number, device: Device, domain: Domain, policy: PolicyFunctions, deferred: boolean): void {
     const { mappings, work, costs, mapper, exposure, findCost } = this.parts;
     const page = mappings.page[slot]!;
     const pages = mappings.pages[slot]!;
-    const keepsPte = domain.keepsPte && policy === domain.policy;
+    const keepsPte = domain.keepsPte && policy === domain.policyFunctions;
     if (findCost !== 0) work.add(ROW.iovaFind, findCost);
     const other = deferred ? costs.unmapOtherDeferred : costs.unmapOther;
     if (keepsPte) work.add(ROW.other, other);

@@ -5,6 +5,7 @@ import type { DigestSink } from '../sim/digest-sink.ts';
 import { Lock } from '../sim/lock.ts';
 import { TruthPages } from '../truth/pages.ts';
 import type { Device } from './device.ts';
+import type { PolicyFunctions } from './invalidation/functions.ts';
 import type { InvalidationPolicy, PolicyEntry } from './invalidation/policy.ts';
 import type { AllocatorEntry, IovaAllocator } from './iova/allocator.ts';
 import type { AllocatorCall } from './iova/call.ts';
@@ -57,6 +58,7 @@ export class Domain {
   iova: AllocatorFunctions | null = null;
   /** The session's, or the one for untrusted devices once there was one in it. */
   declare policy: InvalidationPolicy;
+  declare policyFunctions: PolicyFunctions;
   declare policyEntry: PolicyEntry;
   /** Of `policyEntry`, beside it for the sake of unmap. */
   declare deferred: boolean;
@@ -77,6 +79,7 @@ export class Domain {
     setup: SpaceSetup,
     reserved: { first: number; last: number }[],
     policy: InvalidationPolicy,
+    policyFunctions: PolicyFunctions,
     policyEntry: PolicyEntry,
     secondStage: SecondStage | null,
   ) {
@@ -92,6 +95,7 @@ export class Domain {
     this.setup = setup;
     this.reserved = reserved;
     this.policy = policy;
+    this.policyFunctions = policyFunctions;
     this.policyEntry = policyEntry;
     this.deferred = policyEntry.deferred;
     this.gathers = policy.unmappedTogether !== undefined;
@@ -152,8 +156,9 @@ export class Domain {
   }
 
   /** Another policy from now on; what the one before held back was drained. */
-  govern(policy: InvalidationPolicy, entry: PolicyEntry): void {
+  govern(policy: InvalidationPolicy, functions: PolicyFunctions, entry: PolicyEntry): void {
     this.policy = policy;
+    this.policyFunctions = functions;
     this.policyEntry = entry;
     this.deferred = entry.deferred;
     this.gathers = policy.unmappedTogether !== undefined;

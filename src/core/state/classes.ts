@@ -92,6 +92,7 @@ export const found: Readonly<Record<string, readonly string[]>> = {
   SbaIa64: ['onWrap', 'onExhausted'],
   PoolSpace: ['onWrap'],
   // os/invalidation
+  PolicyFunctions: ['unmapped'],
   Strict: [],
   Batched: [],
   Never: [],
@@ -194,7 +195,7 @@ const FIXED = [
   'untrustedEntry',
   'modeEntry',
   'iommu.gate',
-  'modeParts.strict.parts.parameters',
+  'modeParts.strict.policy.parts.parameters',
 ];
 
 /**

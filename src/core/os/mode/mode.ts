@@ -18,7 +18,7 @@ import type { Oracle } from '../../truth/oracle.ts';
 import type { Device } from '../device.ts';
 import type { DmaApi } from '../dma-api.ts';
 import type { Domain } from '../domain.ts';
-import type { InvalidationPolicy } from '../invalidation/policy.ts';
+import type { PolicyFunctions } from '../invalidation/functions.ts';
 import type { IotlbFlush } from '../iotlb-flush.ts';
 import type { Mappings } from '../mappings.ts';
 import type { PageMapper } from '../page-mapper.ts';
@@ -46,7 +46,7 @@ export interface ModeParts {
   /** The pool of the session, made when it is first asked for; null when there are no frames for it. */
   bouncePool(aligned: boolean): BouncePool | null;
   /** Invalidates at once whatever the session's policy is. */
-  strict: InvalidationPolicy;
+  strict: PolicyFunctions;
   parameters: Record<string, unknown>;
 }
 
