@@ -231,6 +231,18 @@ describe('what can be seen', () => {
     );
   });
 
+  test('hits of a domain that is gone stay counted', () => {
+    const machine = machineOf({ kind: 'rcache' });
+    const hits = () =>
+      machine.read<{ counters: Record<string, number>; counts: Record<string, number> }>({ read: 'metrics' });
+    // A map that misses, and then one after the other that finds what was unmapped before it.
+    for (let i = 0; i < 4; i++) machine.unmap(machine.map('n', { buffer: machine.buffer(4096) }).id);
+    assert.deepEqual([hits().counters.cacheHits, hits().counts.cacheHits], [3, 3]);
+    machine.ok({ op: 'device-remove', device: 'n' });
+    assert.equal(machine.sim.domains[0]!.removed, true, 'its domain went with it');
+    assert.deepEqual([hits().counters.cacheHits, hits().counts.cacheHits], [3, 3]);
+  });
+
   test('what is cached stands in the way of iommu-map, as what is live does', () => {
     const machine = machineOf({ kind: 'rcache' });
     const { id, iova } = machine.map('n', { buffer: machine.buffer(4096) });
