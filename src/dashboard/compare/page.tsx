@@ -245,6 +245,8 @@ function Both({ a, b, stepNs }: { a: string; b: string; stepNs: number }) {
     `${a} ${b}`,
   );
   const running = useSignal(false);
+  /** The turn in progress is the last one. */
+  const stopping = useSignal(false);
   const turn = useSignal<Turn | null>(null);
   const problem = useSignal<Problem | null>(null);
   const turns = useSignal(0);
@@ -278,17 +280,18 @@ function Both({ a, b, stepNs }: { a: string; b: string; stepNs: number }) {
     problem.value = null;
     try {
       do await oneTurn();
-      while (!once && running.peek() && !ended.current);
+      while (!once && !stopping.peek() && !ended.current);
     } catch (error) {
       // Somebody else may have moved one of them: the next turn aligns anew.
       lockstep.timeNs = -1;
       if (!ended.current) problem.value = problemOf(error);
     }
     running.value = false;
+    stopping.value = false;
     busy.current = false;
   };
   const toggle = () => {
-    if (running.peek()) running.value = false;
+    if (running.peek()) stopping.value = true;
     else void go(false);
   };
   const forget = () => {
@@ -310,7 +313,7 @@ function Both({ a, b, stepNs }: { a: string; b: string; stepNs: number }) {
       <ProblemNote problem={specs.problem.value ?? problem.value} />
       <Card title="One clock" end={turn.value !== null && <span>{`Both at ${duration(turn.value.timeNs)}`}</span>}>
         <div class="compare-controls">
-          <button type="button" class="primary" onClick={toggle}>
+          <button type="button" class="primary" onClick={toggle} disabled={stopping.value}>
             {running.value ? 'Stop' : 'Run both'}
           </button>
           <button type="button" onClick={() => void go(true)} disabled={running.value}>
