@@ -119,10 +119,10 @@ function holdsAny(domain: Domain): boolean {
  * stays so when the device is gone, as a domain of Linux keeps its type.
  */
 function distrust(simulator: Simulator, device: Device, domain: Domain): void {
-  const { untrustedPolicy, untrustedFunctions, untrustedEntry } = simulator;
+  const { untrustedFunctions, untrustedEntry } = simulator;
   if (domain.policyEntry === untrustedEntry) return;
   if (holdsAny(domain)) domain.policy.drain(domain);
-  domain.govern(untrustedPolicy, untrustedFunctions, untrustedEntry);
+  domain.govern(untrustedFunctions, untrustedEntry);
   if (!untrustedEntry.deferred) simulator.costReplies.also(['unmapOther']);
   simulator.log.add('policy', simulator.timeNs, {
     domain: domain.id,

@@ -32,7 +32,7 @@ export function domainOf(
   levels: number,
   secondStage: SecondStage | null,
 ): Domain {
-  const { dma, domains, memory, policy, policyEntry, queue, reserved, spec, tables, work } = simulator;
+  const { dma, domains, memory, policyEntry, policyFunctions, queue, reserved, spec, tables, work } = simulator;
   return new Domain(
     domains.length,
     name,
@@ -51,8 +51,7 @@ export function domainOf(
       exhausted: (domain) => dma.iova.exhausted(domain),
     },
     dma.mode?.standing ? [...reserved, dma.mode.standing] : reserved,
-    policy,
-    simulator.policyFunctions,
+    policyFunctions,
     policyEntry,
     secondStage,
   );

@@ -57,7 +57,6 @@ export class Domain {
   /** Of the allocator. */
   iova: AllocatorFunctions | null = null;
   /** The session's, or the one for untrusted devices once there was one in it. */
-  declare policy: InvalidationPolicy;
   declare policyFunctions: PolicyFunctions;
   declare policyEntry: PolicyEntry;
   /** Of `policyEntry`, beside it for the sake of unmap. */
@@ -78,7 +77,6 @@ export class Domain {
     entry: AllocatorEntry,
     setup: SpaceSetup,
     reserved: { first: number; last: number }[],
-    policy: InvalidationPolicy,
     policyFunctions: PolicyFunctions,
     policyEntry: PolicyEntry,
     secondStage: SecondStage | null,
@@ -94,13 +92,12 @@ export class Domain {
     this.entry = entry;
     this.setup = setup;
     this.reserved = reserved;
-    this.policy = policy;
-    this.policyFunctions = policyFunctions;
-    this.policyEntry = policyEntry;
-    this.deferred = policyEntry.deferred;
-    this.gathers = policy.unmappedTogether !== undefined;
-    this.keepsPte = policy.keepsPte === true;
+    this.govern(policyFunctions, policyEntry);
     this.locks.push(new Lock('iova-allocator'));
+  }
+
+  get policy(): InvalidationPolicy {
+    return this.policyFunctions.policy;
   }
 
   /** Addresses of a first stage must be canonical: the upper half of them is out of bounds. */
@@ -156,8 +153,8 @@ export class Domain {
   }
 
   /** Another policy from now on; what the one before held back was drained. */
-  govern(policy: InvalidationPolicy, functions: PolicyFunctions, entry: PolicyEntry): void {
-    this.policy = policy;
+  govern(functions: PolicyFunctions, entry: PolicyEntry): void {
+    const { policy } = functions;
     this.policyFunctions = functions;
     this.policyEntry = entry;
     this.deferred = entry.deferred;

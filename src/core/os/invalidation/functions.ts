@@ -2,6 +2,7 @@
 import type { InvalidationPolicy } from './policy.ts';
 
 export class PolicyFunctions {
+  /** Whose. */
   declare readonly policy: InvalidationPolicy;
   declare readonly unmapped: InvalidationPolicy['unmapped'];
 
