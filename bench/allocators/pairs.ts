@@ -54,7 +54,7 @@ export function measure(kind: string, round: Round): Result {
   return { nsPerPair, checksum: run.checksum >>> 0, failures: run.failures };
 }
 
-/** Constants, so that V8 knows where they are: the loop is to cost as little beside the pair as it does in C. */
+// Constants, so that V8 knows where they are: the loop is to cost as little beside the pair as it does in C.
 /** [slot]: address held, and above its 20 bits how many pages; 0 when there is none. */
 const held = new Int32Array(SLOT_MASK + 1);
 /** The stretch of the list that is played. */

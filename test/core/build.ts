@@ -145,6 +145,21 @@ export class Machine {
     for (let steps = 0; !this.sim.stepRun(slice); steps++) assert.ok(steps < 1e7, 'the run does not end');
     return this.sim.runResult() as unknown as Metrics;
   }
+
+  /** Lowest pages that the first domain's allocator is given back from now on, in that order. */
+  watchFrees(): number[] {
+    const domain = this.sim.domains[0]!;
+    domain.space(0);
+    const { free } = domain.iova!;
+    const freed: number[] = [];
+    Object.assign(domain.iova!, {
+      free(pfn: number, pages: number) {
+        freed.push(pfn);
+        free(pfn, pages);
+      },
+    });
+    return freed;
+  }
 }
 
 export interface Windows {

@@ -36,16 +36,7 @@ describe('the batch', () => {
   test('leaves PTE, cached translation and address as they are until the 64th; then all go, the newest address first', () => {
     const machine = ia64();
     const { sim } = machine;
-    const freed: number[] = [];
-    sim.domains[0]!.space(0);
-    const allocator = sim.domains[0]!.iova!;
-    const { free } = allocator;
-    Object.assign(allocator, {
-      free(pfn: number, pages: number) {
-        freed.push(pfn);
-        free(pfn, pages);
-      },
-    });
+    const freed = machine.watchFrees();
     const mapped = Array.from({ length: 64 }, () => page(machine));
     for (const { iova } of mapped.slice(0, 10)) machine.touch('n', iova);
     for (const { id } of mapped.slice(0, 63)) assert.equal(machine.unmap(id).exposed, true);

@@ -123,16 +123,7 @@ describe('deferred-2008', () => {
     const machine = withPolicy({ kind: 'deferred-2008' });
     const buffer = machine.buffer(4096);
     const { sim } = machine;
-    const freed: number[] = [];
-    sim.domains[0]!.space(0);
-    const allocator = sim.domains[0]!.iova!;
-    const { free } = allocator;
-    Object.assign(allocator, {
-      free(pfn: number, pages: number) {
-        freed.push(pfn);
-        free(pfn, pages);
-      },
-    });
+    const freed = machine.watchFrees();
     const unmapped = Array.from({ length: 250 }, () => Number(cycle(machine, buffer).iova) / 4096);
     assert.equal(sim.policy.queued, 250);
     assert.deepEqual([freed.length, sim.counters.flushesFull, sim.counters.invalidationsGlobal], [0, 0, 0]);
