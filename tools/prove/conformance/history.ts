@@ -10,6 +10,7 @@ import type { Operation, Outcome } from '../../../src/core/operations.ts';
 import { policies } from '../../../src/core/os/invalidation/index.ts';
 import { NO_PFN } from '../../../src/core/os/iova/allocator.ts';
 import { allocators } from '../../../src/core/os/iova/index.ts';
+import { modes } from '../../../src/core/os/mode/index.ts';
 import { resolveSpec } from '../../../src/core/resolve-spec.ts';
 import { Digest } from '../../../src/core/sim/digest.ts';
 import { Simulator } from '../../../src/core/simulator.ts';
@@ -147,23 +148,34 @@ class Player {
     const { failure } = this.history;
     if (failure === undefined) return;
     const { simulator } = this;
-    let left = failure.at;
+    this.chancesLeft = failure.at;
     if (failure.of === 'frame') {
       const { memory } = simulator;
       const allocate = memory.allocate.bind(memory);
-      memory.allocate = (frames, tenant) => (--left === 0 ? -1 : allocate(frames, tenant));
+      memory.allocate = (frames, tenant) => (--this.chancesLeft === 0 ? -1 : allocate(frames, tenant));
       return;
     }
-    for (const domain of simulator.domains) {
-      const { allocator } = domain;
-      if (allocator === null) continue;
-      const allocate = allocator.allocate.bind(allocator);
+    for (const { iova } of simulator.domains) {
+      if (iova === null) continue;
+      const { allocate } = iova;
       // A failing attempt is retried above 4 GiB by some: two in a row.
-      allocator.allocate = (pages, limitPfn) => {
-        left--;
+      const failing: typeof allocate = (pages, limitPfn) => {
+        const left = --this.chancesLeft;
         return left === 0 || left === -1 ? NO_PFN : allocate(pages, limitPfn);
       };
+      Object.assign(iova, { allocate: failing });
     }
+  }
+
+  /** Chances until the injected failure; below 1 it has come. */
+  private chancesLeft = 0;
+
+  /** An injected failure that no call ever meets shows nothing. */
+  private assertInjected(): void {
+    const { failure, combination } = this.history;
+    if (failure?.at !== 1 || this.chancesLeft < 1) return;
+    if (failure.of === 'frame' || modes[combination.mode]!.allocates)
+      this.complain(`no ${failure.of} was asked for where the first one fails`);
   }
 
   private map(): void {
@@ -312,6 +324,7 @@ class Player {
       else if (what < 9) this.touchDead();
       else this.expect({ op: 'advance', ns: draw(4) === 0 ? 11_000_000 : draw(100_000) });
     }
+    this.assertInjected();
   }
 
   /** Traffic on all CPUs, in slices of so many events. */
