@@ -185,9 +185,10 @@ export function documentOf(entry: Entry): SessionDocument {
   const { id, owner, name, title, createdAt, expiresAt, status, spec, failure, handle, moving, current, storedBytes } =
     entry;
   const { timeNs, timePs, operations, policy } = status;
-  const resting = handle === null && moving === null;
   const state = stateOf(entry, status.state);
-  const known = failure === null && (!resting || current);
+  // On its way to rest it is as it was last heard of, which may be long ago.
+  const isAwake = handle !== null && moving === null;
+  const known = failure === null && (isAwake || current);
   return {
     id,
     ...(name === undefined ? {} : { name }),

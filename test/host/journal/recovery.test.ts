@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { coreVersion } from '../../../src/core/index.ts';
 import type { SessionHost } from '../../../src/host/host.ts';
 import { JournalDatabase } from '../../../src/host/journal/database.ts';
@@ -411,4 +412,21 @@ test('a session whose worker takes long to put it to rest is not lost sight of',
     return told !== 'session-recovering' && told !== 'timeout';
   });
   assert.equal(told, null);
+});
+
+test('a session on its way to rest is not told with a digest of before', async (t) => {
+  const host = await hostOn(t, folderFor(t), { simulatorModule: FAKE, limits: { idleMs: 1 } });
+  await accepted(host.create({ name: 'slow', fake: { suspensions: 1, resumeMs: 1600 } }));
+  await accepted(host.create({ name: 'left' }));
+  await accepted(host.apply('left', { op: 'advance', ns: 5 }));
+  // The worker is at it when the session has been left alone for long enough, and until after the list.
+  const slow = host.apply('slow', { op: 'advance', ns: LONG_NS });
+  await sleep(1200);
+  const left = async () => (await accepted(host.list({}))).items.find(({ name }) => name === 'left')!;
+  const { state, digest } = await left();
+  assert.deepEqual({ state, digest }, { state: 'recovering', digest: null });
+  await slow;
+  await until('it rests', async () => (await left()).state === 'hibernated');
+  const { operations, digest: there } = await left();
+  assert.deepEqual([operations, there], [1, (await accepted(host.get('left'))).digest]);
 });

@@ -1226,7 +1226,7 @@ export interface Session {
    */
   timePs: string;
   /**
-   * Hash over all simulated state; null while a run is active.
+   * Hash over all simulated state; null while a run is active, and in a list while the session is on its way into its journal or its worker does not answer.
    */
   digest: string | null;
   /**
